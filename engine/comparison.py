@@ -1,0 +1,224 @@
+"""Runs against each other under one protocol: who may be compared, what each reached, how sure, at what cost."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from engine import datasets, runs
+from engine.runs import Run, RunState
+from engine.specs import DatasetSpec
+from workers.results import METRICS
+from workers.specs import RunSpec, settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESAMPLES, SEED, LEVEL = 2000, 7, 0.95
+BASELINE_LETTERS = {"popularity": "pop", "random": "rnd"}
+COSTS = {
+    "training_s": ("Training time", "s"),
+    "rows_per_s": ("Throughput", "rows/s"),
+    "epochs": ("Epochs trained", ""),
+    "best_epoch": ("Best epoch", ""),
+    "wall_s": ("From turn to verdict", "s"),
+    "peak_memory_bytes": ("Peak memory of a process", "MB"),
+    "parameters": ("Parameters", ""),
+    "checkpoint_bytes": ("Checkpoint", "MB"),
+    "processes": ("Processes", ""),
+}
+
+
+class Contender(BaseModel):
+    """One column of a comparison. It keeps its letter and colour wherever it is shown."""
+
+    model_config = ConfigDict(frozen=True)
+
+    letter: str
+    run_id: str | None
+    name: str
+    model: str
+    color_index: int
+
+
+class Comparison(BaseModel):
+    """Contenders side by side; frames are long or have one column a letter. See `compare`."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    contenders: list[Contender]
+    dataset: str
+    apart: list[tuple[str, str]]
+    table: Any
+    curves: Any
+    differences: Any
+    costs: Any
+    users: int
+
+
+def compare(run_ids: Sequence[str], baseline: str = "popularity") -> Comparison:
+    """Set finished runs of one dataset side by side, popularity and random with them.
+
+    Args:
+        run_ids: in the order of their letters A, B, …; the first finished one says which dataset is compared.
+        baseline: the contender that deltas are against: a run id, "popularity" or "random".
+
+    Returns:
+        `table`: metric, contender, value, low, high (95 % intervals), delta, best. `curves`: contender, metric, step, epoch,
+        rows, time_s, value. `differences`: setting and a column a letter, only what differs. `costs`: fact, unit, columns.
+        `apart`: title and reason of each run that cannot stand beside the others.
+
+    Raises:
+        LookupError: no such run. ValueError: none of the runs can be compared.
+    """
+    import pandas as pd
+
+    together, apart = _sort_out([runs.get_run(run_id) for run_id in dict.fromkeys(run_ids)])
+    dataset = together[0].dataset or ""
+    contenders = [
+        Contender(letter=_letter(place), run_id=run.run_id, name=run.title, model=run.model or "", color_index=place)
+        for place, run in enumerate(together)
+    ]
+    named = {c.run_id: c for c in contenders}
+    cells = [cell for run in together for cell in _run_cells(run, named[run.run_id].letter)]
+    for place, (name, letter) in enumerate(BASELINE_LETTERS.items(), len(contenders)):
+        contenders.append(Contender(letter=letter, run_id=None, name=name.capitalize(), model=name, color_index=place))
+        cells += _baseline_cells(dataset, name, letter)
+    against = named[baseline].letter if baseline in named else BASELINE_LETTERS.get(baseline, "pop")
+    curves = [runs.history(run.run_id).assign(contender=named[run.run_id].letter) for run in together]
+    return Comparison(
+        contenders=contenders,
+        dataset=dataset,
+        apart=apart,
+        table=_judge(pd.DataFrame(cells, columns=["metric", "contender", "value", "low", "high"]), against),
+        curves=pd.concat(curves, ignore_index=True),
+        differences=_differences(together, named),
+        costs=_costs(together, named),
+        users=int(max(run.resources.get("users", 0) for run in together)),
+    )
+
+
+def _letter(place: int) -> str:
+    return chr(ord("A") + place) if place < 26 else f"A{place - 25}"
+
+
+def _sort_out(found: list[Run]) -> tuple[list[Run], list[tuple[str, str]]]:
+    together: list[Run] = []
+    apart: list[tuple[str, str]] = []
+    for run in found:
+        if run.kind != "train":
+            apart.append((run.title, "is a preparation, not a model"))
+        elif run.state != RunState.FINISHED:
+            apart.append((run.title, f"is {run.state.value}, so it has no test metrics"))
+        elif together and run.dataset != together[0].dataset:
+            apart.append((run.title, f"was trained on {run.dataset}, the others on {together[0].dataset}"))
+        else:
+            together.append(run)
+    if not together:
+        why = "; ".join(f"{title} {reason}" for title, reason in apart) or "no run was named"
+        raise ValueError(f"Nothing to compare: {why}. Choose finished training runs.")
+    return together, apart
+
+
+def _run_cells(run: Run, letter: str) -> list[tuple[str, str, float, float, float]]:
+    try:
+        per_user: pd.DataFrame | None = runs.per_user(run.run_id)
+    except LookupError:
+        per_user = None
+    return _cells(letter, run.metrics, per_user, runs.done(run.run_id).get("metrics", {}))
+
+
+def _baseline_cells(dataset: str, name: str, letter: str) -> list[tuple[str, str, float, float, float]]:
+    try:
+        values = datasets.baseline_results(dataset)[name]
+        return _cells(letter, values, datasets.baseline_per_user(dataset, name), values)
+    except LookupError:
+        return []
+
+
+def _cells(
+    letter: str, values: dict[str, float], per_user: "pd.DataFrame | None", errors: dict[str, float]
+) -> list[tuple[str, str, float, float, float]]:
+    cells = []
+    for key, metric in METRICS.items():
+        value, low, high = values.get(key, math.nan), math.nan, math.nan
+        if metric.per_user and per_user is not None and key in per_user:
+            low, high = interval(per_user[key].to_numpy(float))
+        elif f"{key}_se" in errors:
+            low, high = value - 1.96 * errors[f"{key}_se"], value + 1.96 * errors[f"{key}_se"]
+        cells.append((key, letter, value, low, high))
+    return cells
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of a mean over users [U] (Efron and Tibshirani 1993, ch. 13); nan below two users."""
+    from scipy.stats import bootstrap
+
+    values = values[np.isfinite(values)]
+    if len(values) < 2 or np.ptp(values) == 0:
+        return (math.nan, math.nan)
+    batch = max(1, 4_000_000 // len(values))  # bounds memory at 32 MB
+    found = bootstrap(
+        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=LEVEL, method="percentile", rng=SEED, batch=batch
+    ).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def _judge(table: "pd.DataFrame", against: str) -> "pd.DataFrame":
+    """Add delta to the baseline, and who is best; a tie has no winner, nor has a lone value."""
+    table["delta"], table["best"] = math.nan, False
+    for key, rows in table.groupby("metric"):
+        base = rows.loc[rows["contender"] == against, "value"]
+        if len(base):
+            others = rows.index[rows["contender"] != against]
+            table.loc[others, "delta"] = table.loc[others, "value"] - base.iloc[0]
+        known = rows["value"].dropna()
+        if len(known) > 1:
+            top = known.max() if METRICS[str(key)].better == "higher" else known.min()
+            winners = known.index[known == top]
+            if len(winners) == 1:
+                table.loc[winners, "best"] = True
+    return table
+
+
+def _differences(together: list[Run], named: dict[str | None, Contender]) -> "pd.DataFrame":
+    import pandas as pd
+
+    specs = {named[run.run_id].letter: settings(RunSpec.model_validate(run.spec)) for run in together}
+    names = list(dict.fromkeys(name for spec in specs.values() for name in spec))
+    rows = [{"setting": name} | {letter: _shown(spec.get(name)) for letter, spec in specs.items()} for name in names if name != "name"]
+    kept = [row for row in rows if len({row[letter] for letter in specs}) > 1]
+    return pd.DataFrame(kept, columns=["setting", *specs])
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "—"
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+
+
+def _costs(together: list[Run], named: dict[str | None, Contender]) -> "pd.DataFrame":
+    import pandas as pd
+
+    facts: dict[str, dict[str, float]] = {}
+    for run in together:
+        found = dict(run.resources)
+        if run.started_at and run.ended_at:
+            found["wall_s"] = (run.ended_at - run.started_at).total_seconds()
+        facts[named[run.run_id].letter] = found
+    rows = [
+        {"fact": label, "unit": unit} | {letter: _scaled(found.get(name), unit) for letter, found in facts.items()}
+        for name, (label, unit) in COSTS.items()
+    ]
+    return pd.DataFrame(rows, columns=["fact", "unit", *facts])
+
+
+def _scaled(value: float | None, unit: str) -> float:
+    return math.nan if value is None else value / 1e6 if unit == "MB" else value
+
+
+def command_line(spec: DatasetSpec | RunSpec) -> str:
+    """The command that repeats what a page is about to do; the spec is what the page shows, saved as a file."""
+    return "recbench train run.json --wait" if isinstance(spec, RunSpec) else "recbench prepare dataset.json"

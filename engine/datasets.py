@@ -1,0 +1,201 @@
+"""Prepared datasets, read side: what there is, whether it is intact, and the tables that people look at."""
+
+import hashlib
+import json
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.settings import settings
+from engine.specs import DatasetSpec
+from workers.results import BASELINES, FEATURE, ITEMS, MANIFEST, USERS
+from workers.specs import FeatureSchema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = 1
+INTERACTIONS = "interactions"
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One prepared dataset: its folder and what its manifest says."""
+
+    id: str
+    name: str
+    path: Path
+    manifest: dict[str, Any]
+    schema: FeatureSchema
+
+    @property
+    def fingerprint(self) -> str:
+        return self.manifest["fingerprint"]
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        return self.manifest["counts"]
+
+    @property
+    def rows(self) -> int:
+        """Interactions over all splits."""
+        return sum(self.counts["interactions"].values())
+
+    @property
+    def title(self) -> str:
+        """The name and what sets it apart, for people."""
+        label, split = self.manifest["label"], self.manifest["split"]
+        liked = f"liked from {label['threshold']:.3g}" + (" (the mean)" if label["kind"] == "mean" else "")
+        return f"{self.name} · {liked} · split {'by time' if split['kind'] == 'time' else 'per user'} · {self.rows:,} ratings"
+
+
+def fingerprint(spec: DatasetSpec) -> str:
+    """SHA-256, in hex, of the content of the source and of every setting but the name and the place it was read from.
+
+    Raises what the source raises when it cannot be read.
+    """
+    settings_ = spec.model_dump(mode="json", exclude={"name", "source"})
+    content = {"kind": spec.source.kind, "content": spec.source.fingerprint()}
+    text = json.dumps({"format": FORMAT, "source": content, **settings_}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def dataset_id(spec: DatasetSpec) -> str:
+    """The id that preparing this spec gives; reads the source to fingerprint it."""
+    return f"{spec.name}-{fingerprint(spec)[:12]}"
+
+
+def list_datasets() -> list[Dataset]:
+    """Every prepared dataset of the workspace, newest first. Half-finished preparations are not among them."""
+    found = []
+    for manifest in settings().datasets.glob(f"*/{MANIFEST}"):
+        if manifest.parent.name.startswith("."):
+            continue
+        try:
+            found.append(_read(manifest))
+        except (OSError, ValueError, KeyError) as error:
+            log.warning("Dataset %s is left out, its manifest cannot be read: %s", manifest.parent.name, error)
+    return sorted(found, key=lambda d: (d.manifest["created_at"], d.id), reverse=True)
+
+
+def get_dataset(id: str) -> Dataset:
+    """The dataset of an id; LookupError when it is not there or cannot be read."""
+    manifest = settings().datasets / id / MANIFEST
+    if not (_ID.fullmatch(id) and manifest.is_file()):
+        known = ", ".join(d.id for d in list_datasets()) or "none yet"
+        raise LookupError(f"There is no prepared dataset {id[:80]!r}; this workspace has: {known}.")
+    try:
+        return _read(manifest)
+    except (OSError, ValueError, KeyError) as error:
+        raise LookupError(f"The manifest of dataset {id} cannot be read ({error}); delete its folder and prepare it again.") from error
+
+
+def _read(manifest: Path) -> Dataset:
+    value = json.loads(manifest.read_text(encoding="utf-8"))
+    if value["format"] != FORMAT:
+        raise ValueError(f"it has format {value['format']}, this version reads format {FORMAT}; prepare it again")
+    return Dataset(value["id"], value["name"], manifest.parent, value, FeatureSchema.model_validate(value["schema"]))
+
+
+def digest(path: Path) -> dict[str, Any]:
+    """Size and SHA-256 of a file."""
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def verify(id: str) -> None:
+    """Compare every file with the manifest; ValueError names the first that is missing, changed or foreign."""
+    dataset = get_dataset(id)
+    advice = f"dataset {id} was changed after it was prepared: delete its folder and prepare it again."
+    files = dataset.manifest["files"]
+    for name, expected in files.items():
+        path = dataset.path / name
+        if not path.is_file():
+            raise ValueError(f"{name} is missing; {advice}")
+        if (size := path.stat().st_size) != expected["bytes"]:
+            raise ValueError(f"{name} has {size:,} bytes instead of {expected['bytes']:,}; {advice}")
+        if digest(path)["sha256"] != expected["sha256"]:
+            raise ValueError(f"{name} has another SHA-256 than the manifest; {advice}")
+    for path in dataset.path.rglob("*"):
+        name = path.relative_to(dataset.path).as_posix()
+        if path.is_file() and name not in files and name != MANIFEST:
+            raise ValueError(f"{name} is not a file of the manifest; {advice}")
+
+
+def items(id: str) -> "pd.DataFrame":
+    """The catalogue, by row: item_id, row, title, genres, counts and display columns; items outside train last."""
+    return _table(get_dataset(id).path / ITEMS)
+
+
+def search_users(id: str, text: str = "", limit: int = 50, held_out_only: bool = False) -> "pd.DataFrame":
+    """Users whose id holds `text`: the exact id first, then ids that begin with it, then by number of interactions.
+
+    Args:
+        held_out_only: only users who liked something in test.
+
+    Returns:
+        At most `limit` rows: user_id, row, interactions, train_positives, test_positives and display columns.
+    """
+    users = _table(get_dataset(id).path / USERS)
+    if held_out_only:
+        users = users[users["test_positives"] > 0]
+    if text:
+        users = users[users["user_id"].str.contains(text, case=False, regex=False)]
+    rank = (users["user_id"] != text).astype(int) + (~users["user_id"].str.startswith(text)).astype(int)
+    ordered = users.assign(_rank=rank).sort_values(["_rank", "interactions", "user_id"], ascending=[True, False, True])
+    return ordered.drop(columns="_rank").head(limit).reset_index(drop=True)
+
+
+def user_interactions(id: str, user_id: str) -> "pd.DataFrame":
+    """What one user did, newest first: item_id, title, genres, rating, label, timestamp, split.
+
+    Raises:
+        LookupError: the dataset has no such user.
+    """
+    import pandas as pd
+
+    path = get_dataset(id).path
+    filters = [("user_id", "==", user_id)]
+    if pd.read_parquet(path / USERS, columns=["user_id"], filters=filters).empty:
+        raise LookupError(f"Dataset {id} has no user {user_id[:80]!r}; search for another.")
+    columns = ["item_id", "rating", "label", "timestamp", "split"]
+    rows = pd.read_parquet(path / INTERACTIONS, columns=columns, filters=filters)
+    titles = pd.read_parquet(path / ITEMS, columns=["item_id", "title", "genres"])
+    rows = rows.merge(titles, on="item_id", how="left").sort_values(["timestamp", "item_id"], ascending=[False, True])
+    return rows[["item_id", "title", "genres", *columns[1:]]].reset_index(drop=True)
+
+
+def user_row(id: str, user_id: str) -> "pd.DataFrame":
+    """One user's row of users.parquet, encoded features included; LookupError when the dataset has no such user."""
+    import pandas as pd
+
+    found = pd.read_parquet(get_dataset(id).path / USERS, filters=[("user_id", "==", user_id)])
+    if found.empty:
+        raise LookupError(f"Dataset {id} has no user {user_id[:80]!r}; search for another.")
+    return found
+
+
+def baseline_results(id: str) -> dict[str, dict[str, Any]]:
+    """Popularity and random under the protocol: {"popularity": {metric key: value}, "random": {...}}."""
+    folder = get_dataset(id).path / BASELINES
+    return {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("popularity", "random")}
+
+
+def baseline_per_user(id: str, name: str) -> "pd.DataFrame":
+    """The per-user metrics of "popularity" or "random"."""
+    import pandas as pd
+
+    return pd.read_parquet(get_dataset(id).path / BASELINES / f"{name}_per_user.parquet")
+
+
+def _table(path: Path) -> "pd.DataFrame":
+    """A table without its encoded feature columns."""
+    import pyarrow.dataset as ds
+
+    source = ds.dataset(path)
+    shown = [name for name in source.schema.names if not name.startswith(FEATURE)]
+    return source.to_table(columns=shown).to_pandas()

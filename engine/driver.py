@@ -1,0 +1,246 @@
+"""python -m engine.driver RUN_ID: prepares or trains, as the run's only driver. Started by engine.jobs, owned by no page.
+
+It holds the run folder's lock for life, waits its turn, gives the verdict from files, and leaves no process behind.
+"""
+
+import ctypes
+import faulthandler
+import fcntl
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from engine import datasets, jobs, tracking
+from engine.settings import settings
+from engine.specs import DatasetSpec
+from workers.journal import Journal, read_journal, say_why
+from workers.results import CANCEL, CHECKPOINT, DONE, JOURNAL, LOG, METRICS, RESULTS, SPEC, write_json
+from workers.specs import RunSpec
+
+log = logging.getLogger("engine.driver")
+PROJECT = Path(__file__).resolve().parents[1]
+ATTEMPT = 1
+
+
+class Cancelled(BaseException):
+    """Somebody asked the run to stop. Not an Exception, so that no library's handler swallows it."""
+
+
+def main(run_id: str) -> None:
+    """Drive one run to its verdict; never raises."""
+    _adopt_lock()
+    run_dir = settings().runs / run_id
+    _log_to(run_dir / LOG)
+    faulthandler.enable()
+    ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans of this run come here, not to init
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    threading.Thread(target=_watch_for_cancel, args=(run_dir,), daemon=True).start()
+    status, message = "FAILED", "The driver ended without a verdict."
+    flusher = Flusher(run_id, run_dir)
+    try:
+        _drive(run_id, run_dir, flusher)
+        status, message = "FINISHED", None
+    except Cancelled:
+        status, message = "KILLED", "Cancelled."
+    except BaseException as error:
+        say_why(run_dir, "driver", error, traceback.format_exc())
+        log.exception("the run failed")
+        status, message = "FAILED", _cause(run_dir) or f"{type(error).__name__}: {error}"
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    left = jobs.sweep(run_id)
+    if left:
+        status, message = "FAILED", f"Processes {left} of this run do not end; end them by hand."
+    flusher.close()
+    shutil.rmtree(run_dir / "tmp", ignore_errors=True)
+    _tell_store(run_id, run_dir, status, message)
+    log.info("verdict: %s %s", status, message or "")
+
+
+def _drive(run_id: str, run_dir: Path, flusher: "Flusher") -> None:
+    from engine import turns
+
+    journal = Journal(run_dir)
+    journal.event("driver up")
+    turns.wait(run_id, run_dir)
+    journal.event("turn came")
+    tracking.set_status(run_id, "RUNNING")
+    flusher.start()
+    kind = tracking.get(run_id).data.tags[tracking.TAG + "kind"]
+    os.environ["TMPDIR"] = str(run_dir / "tmp")
+    (run_dir / "tmp").mkdir(exist_ok=True)
+    (_prepare if kind == "prepare" else _train)(run_id, run_dir, journal)
+
+
+def _prepare(run_id: str, run_dir: Path, journal: Journal) -> None:
+    from engine.prepare import prepare
+
+    def told(phase: str, step: int, total: int) -> None:
+        journal.progress(phase, step, total, force=True)
+        log.info("%s (%d of %d)", phase, step, total)
+
+    spec = DatasetSpec.read(run_dir / SPEC)
+    started = time.monotonic()
+    path = prepare(spec, told)
+    dataset = datasets.get_dataset(path.name)
+    tracking.set_tag(run_id, "dataset", dataset.id)
+    rows = dataset.manifest["counts"]["rows_read"]
+    seconds = time.monotonic() - started
+    tracking.log_final(run_id, {"rows": rows, "seconds": seconds})
+    write_json(run_dir / DONE, {"attempt": ATTEMPT, "dataset": dataset.id, "rows": rows, "seconds": seconds})
+
+
+def _train(run_id: str, run_dir: Path, journal: Journal) -> None:
+    spec = RunSpec.read(run_dir / SPEC)
+    dataset = datasets.get_dataset(spec.dataset)
+    journal.progress("checking the dataset", 0, 1, force=True)
+    datasets.verify(dataset.id)
+    counts = json.dumps(dataset.manifest["counts"])
+    tracking.log_dataset(run_id, dataset.name, dataset.manifest["fingerprint"], str(dataset.path), counts)
+    journal.progress("starting Spark", 0, 1, force=True)
+    _distribute(run_id, run_dir, dataset.path, spec, journal)
+    done = _verdict(run_dir)
+    logged = {f"test_{name}": value for name, value in done["metrics"].items() if name in METRICS}
+    tracking.log_final(run_id, logged | {name: value for name, value in done.items() if name not in ("attempt", "metrics")})
+    for folder in (RESULTS, CHECKPOINT):
+        tracking.log_folder(run_id, run_dir / folder, folder)
+    for name in (SPEC, DONE):
+        tracking.log_file(run_id, run_dir / name)
+
+
+def _distribute(run_id: str, run_dir: Path, dataset: Path, spec: RunSpec, journal: Journal) -> None:
+    """Start the ranks and wait. Whether they succeeded is not learnt here: TorchDistributor reports success for failed runs."""
+    from pyspark.ml.torch.distributor import TorchDistributor
+
+    from engine.spark import session
+    from workers.entry import train_rank
+
+    n = spec.train.processes
+    cores = max(1, (os.cpu_count() or 1) // (n if spec.train.local_mode else 1))
+    os.environ.update(
+        PYTHONPATH=os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
+        PYTHONIOENCODING="utf-8:backslashreplace",
+        FBGEMM_TBE_BOUNDS_CHECK_MODE="0",
+        OMP_NUM_THREADS=str(cores),
+        TORCH_CPP_LOG_LEVEL="ERROR",
+    )
+    if spec.train.local_mode:
+        os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    spark = session(f"recbench {run_id[:8]}")
+    journal.event("spark up")
+    journal.progress("starting processes", 0, 1, force=True)
+    spark.sparkContext.setJobGroup(run_id, spec.title, interruptOnCancel=True)
+    try:
+        distributor = TorchDistributor(num_processes=n, local_mode=spec.train.local_mode, use_gpu=spec.train.device == "cuda")
+        distributor.run(train_rank, str(run_dir), str(dataset), ATTEMPT)
+    except Cancelled:
+        spark.sparkContext.cancelJobGroup(run_id)
+        raise
+    except Exception as error:
+        # ranks say the real cause in files of their own; this one names none
+        log.warning("TorchDistributor: %s", error)
+
+
+def _verdict(run_dir: Path) -> dict[str, Any]:
+    """done.json of this attempt, or RuntimeError with the earliest cause that a rank left."""
+    try:
+        done = json.loads((run_dir / DONE).read_text())
+    except (OSError, ValueError):
+        raise RuntimeError(_cause(run_dir) or "Training ended without a result: a process was killed or left early; see the log.") from None
+    if done.get("attempt") != ATTEMPT:
+        raise RuntimeError(f"done.json is of attempt {done.get('attempt')}, not of attempt {ATTEMPT}; launch the run again.")
+    return done
+
+
+def _cause(run_dir: Path) -> str | None:
+    """The earliest error that a process of the run left, in one sentence."""
+    left = []
+    for path in run_dir.glob("*.error.json"):
+        try:
+            left.append((json.loads(path.read_text()), path.name.removesuffix(".error.json")))
+        except ValueError:
+            continue
+    if not left:
+        return None
+    first, who = min(left, key=lambda pair: pair[0]["time"])
+    return f"{first['message']} ({first['type']}, {who})"
+
+
+def _tell_store(run_id: str, run_dir: Path, status: Any, message: str | None) -> None:
+    """The verdict goes to a file first; the store may be busy, and is tried for two minutes."""
+    write_json(run_dir / "verdict.json", {"status": status, "message": message, "time": time.time()})
+    for wait in (0, 1, 2, 5, 10, 20, 40, 40):
+        time.sleep(wait)
+        try:
+            tracking.log_file(run_id, run_dir / LOG)
+            tracking.set_status(run_id, status, message)
+            return
+        except Exception:
+            log.exception("the store does not answer; trying again")
+
+
+class Flusher:
+    """Carries journal records to the store from a thread, so that training never waits for it."""
+
+    def __init__(self, run_id: str, run_dir: Path) -> None:
+        self._run_id, self._path, self._offset = run_id, run_dir / JOURNAL, 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Carry what is left."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=60)
+        self._flush()
+
+    def _work(self) -> None:
+        while not self._stop.wait(1.0):
+            self._flush()
+
+    def _flush(self) -> None:
+        try:
+            records, offset = read_journal(self._path, self._offset)
+            tracking.log_records(self._run_id, records)
+            self._offset = offset
+        except Exception:
+            log.exception("metrics stay in the journal; trying again")
+
+
+def _watch_for_cancel(run_dir: Path) -> None:
+    while not (run_dir / CANCEL).exists():
+        time.sleep(0.25)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _on_sigterm(signum: int, frame: Any) -> None:
+    raise Cancelled
+
+
+def _adopt_lock() -> None:
+    """Keep the lock that the submitter passed on, and let no child inherit it."""
+    lock = int(os.environ.pop("RECBENCH_LOCK_FD"))
+    os.set_inheritable(lock, False)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _log_to(path: Path) -> None:
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("%(asctime)s [driver] %(levelname)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    for noisy in ("py4j", "alembic", "mlflow"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

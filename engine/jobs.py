@@ -1,0 +1,163 @@
+"""Submit and cancel. Liveness is the run folder's lock: the submitter takes it and the driver inherits it, so it is held
+from before the driver's first breath to its last."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from engine import datasets, tracking
+from engine.settings import settings
+from engine.specs import DatasetSpec
+from workers.results import CANCEL, SPEC, write_json
+from workers.specs import RunSpec
+
+TOKEN = "RECBENCH_RUN"  # in the environment of every process of a run
+LOCK, TICKET, AFTER, OUTPUT = "lock", "ticket.json", "after.json", "output.log"
+GRACE_S = 3.0
+
+
+def submit(spec: DatasetSpec | RunSpec, key: str | None = None, after: str | None = None) -> str:
+    """Ask for a preparation or a training run; returns its id at once, a driver process does the rest.
+
+    Args:
+        key: idempotency key; a second call with the same key returns the first call's run.
+        after: a run that must finish first, such as the preparation of the dataset.
+
+    Raises:
+        LookupError: the dataset is not there (and no `after` will make it).
+    """
+    from filelock import FileLock
+
+    if isinstance(spec, RunSpec) and after is None:
+        datasets.get_dataset(spec.dataset)
+    if isinstance(spec, DatasetSpec):
+        spec.source.check()
+    if key is None:
+        return _launch(spec, {}, after)
+    with FileLock(settings().workspace / ".submit.lock", timeout=60):
+        known = tracking.search(("prepare", "train"), 1, f"tags.`{tracking.TAG}key` = '{_safe(key)}'")
+        return known[0].info.run_id if known else _launch(spec, {"key": _safe(key)}, after)
+
+
+def submit_tour() -> list[str]:
+    """The first run: prepare the sample ratings, then a two-tower and a DLRM on them. Returns the three run ids."""
+    from engine.sources import SOURCES
+    from workers.models import MODELS
+
+    spec = DatasetSpec(name="sample", source=SOURCES["sample"]())
+    dataset = datasets.dataset_id(spec)
+    first = submit(spec)
+    runs = [submit(RunSpec(dataset=dataset, model=MODELS[kind]()), after=first) for kind in ("two_tower", "dlrm")]
+    return [first, *runs]
+
+
+def _safe(key: str) -> str:
+    return "".join(c for c in key if c.isalnum() or c in "-_.")[:200]
+
+
+def _launch(spec: DatasetSpec | RunSpec, tags: dict[str, str], after: str | None) -> str:
+    train = isinstance(spec, RunSpec)
+    title = spec.title if isinstance(spec, RunSpec) else f"Prepare {spec.name}"
+    known = {"dataset": spec.dataset, "model": spec.model.kind} if isinstance(spec, RunSpec) else {"dataset_name": spec.name}
+    run_id = tracking.create("train" if train else "prepare", title, spec, known | tags)
+    folder = settings().runs / run_id
+    folder.mkdir(parents=True)
+    (folder / SPEC).write_text(spec.model_dump_json(indent=2))
+    if after:
+        write_json(folder / AFTER, {"run": after})
+    _start_driver(run_id, folder)
+    return run_id
+
+
+def _start_driver(run_id: str, folder: Path) -> None:
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        write_json(folder / TICKET, {"submitted": time.time_ns()})
+        environment = {**os.environ, TOKEN: run_id, "RECBENCH_WORKSPACE": str(settings().workspace), "RECBENCH_LOCK_FD": str(lock)}
+        with (folder / OUTPUT).open("ab") as output:
+            subprocess.Popen(
+                [sys.executable, "-m", "engine.driver", run_id],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[lock],
+                start_new_session=True,
+            )
+    finally:
+        os.close(lock)  # the driver's inherited descriptor keeps the lock
+
+
+def is_alive(run_id: str) -> bool:
+    """Whether the run's driver lives: it holds the lock of the run folder."""
+    try:
+        lock = os.open(settings().runs / run_id / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+
+
+def cancel_request(run_id: str) -> None:
+    """Ask the run to stop, and return at once. A run that has ended is left as it is; LookupError for an unknown one."""
+    tracking.get(run_id)
+    folder = settings().runs / run_id
+    if is_alive(run_id):
+        (folder / CANCEL).touch()
+
+
+def cancel(run_id: str, timeout_s: float = 30.0) -> None:
+    """Stop a run and see that no process of it is left; raises TimeoutError with the survivors when some will not go."""
+    from engine import runs
+
+    cancel_request(run_id)
+    deadline = time.monotonic() + timeout_s
+    while is_alive(run_id) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    left = sweep(run_id)
+    if left:
+        raise TimeoutError(f"Processes {', '.join(map(str, left))} of run {run_id} do not end; end them by hand.")
+    runs.get_run(run_id)  # a driver that had to be killed left a live status: reading it settles that
+
+
+def processes(run_id: str) -> list[psutil.Process]:
+    """Every process that carries the run's token, this one excepted."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get(TOKEN) == run_id and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return found
+
+
+def sweep(run_id: str) -> list[int]:
+    """End every process of a run: SIGTERM, then SIGKILL. psutil checks pid and creation time, so no stranger is hit.
+
+    Returns:
+        The pids that are still there.
+    """
+    for finish in (psutil.Process.terminate, psutil.Process.kill, psutil.Process.kill):
+        alive = processes(run_id)
+        if not alive:
+            return []
+        for process in alive:
+            try:
+                finish(process)
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(alive, timeout=GRACE_S)
+    return [process.pid for process in processes(run_id)]

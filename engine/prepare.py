@@ -1,0 +1,98 @@
+"""Spark: a source becomes a prepared dataset, published by one rename or not at all."""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from engine import datasets
+from engine.prepare_build import Build
+from engine.settings import settings
+from engine.specs import DatasetSpec
+from workers.results import MANIFEST, write_json
+
+Progress = Callable[[str, int, int], None]
+STALE_S = 600  # a staging folder without a process is left alone this long: it may be another machine's
+log = logging.getLogger(__name__)
+
+
+def _silent(phase: str, step: int, total: int) -> None:
+    pass
+
+
+def prepare(spec: DatasetSpec, progress: Progress = _silent) -> Path:
+    """Prepare a dataset, or return at once when the same content was prepared with the same settings before.
+
+    Args:
+        spec: what to prepare; runs in this process's Spark session, which stays open.
+        progress: told (phase, step, steps) as each step begins.
+
+    Returns:
+        The dataset's folder.
+
+    Raises:
+        ValueError, FileNotFoundError: the source cannot be read, a split is empty, or there is nothing to learn; says what to do.
+    """
+    progress("reading the source", 0, len(Build.STEPS))
+    spec.source.check()
+    fingerprint = datasets.fingerprint(spec)
+    id = f"{spec.name}-{fingerprint[:12]}"
+    target = settings().datasets / id
+    if (target / MANIFEST).is_file():
+        return target
+    settings().datasets.mkdir(exist_ok=True)
+    _sweep(settings().datasets)
+    staging = settings().datasets / f".staging-{id}-{os.getpid()}"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    try:
+        started = time.monotonic()
+        build = Build(spec, staging)
+        for step, (phase, work) in enumerate(Build.STEPS.items(), 1):
+            progress(phase, step, len(Build.STEPS))
+            begun = time.monotonic()
+            work(build)
+            log.info("%s: %.1f s", phase, time.monotonic() - begun)
+        write_json(staging / MANIFEST, _manifest(build, id, fingerprint))
+        log.info("prepared %s in %.1f s", id, time.monotonic() - started)
+        return _publish(staging, target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _manifest(build: Build, id: str, fingerprint: str) -> dict[str, Any]:
+    files = sorted(path for path in build.staging.rglob("*") if path.is_file())
+    return {
+        "format": datasets.FORMAT,
+        "id": id,
+        "name": build.spec.name,
+        "fingerprint": fingerprint,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "spec": build.spec.model_dump(mode="json"),
+        **build.facts(),
+        "files": {path.relative_to(build.staging).as_posix(): datasets.digest(path) for path in files},
+    }
+
+
+def _publish(staging: Path, target: Path) -> Path:
+    try:
+        os.rename(staging, target)
+    except OSError as error:
+        if not (target / MANIFEST).is_file():  # otherwise somebody else prepared the same at the same time
+            raise ValueError(f"{target} is in the way and is not a prepared dataset ({error}); move it away.") from error
+    return target
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what preparations left that died on the way."""
+    for path in folder.glob(".staging-*"):
+        pid = path.name.rpartition("-")[2]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)) and time.time() - path.stat().st_mtime > STALE_S:
+            log.warning("Removing what a preparation that died left behind: %s", path.name)
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,77 @@
+"""Live recommendations of a finished run for one user. Brings torch: import it where a page first needs it."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from engine import datasets, runs
+from engine.settings import settings
+from workers import checkpoint
+from workers.batches import table_columns, to_batch
+from workers.evaluate import TIE_SEED, catalogue
+from workers.metrics import sort_keys, tie_order, top_items
+from workers.modules.ranker import Ranker
+from workers.results import CHECKPOINT
+from workers.specs import FeatureSchema, RunSpec
+
+ROWS = 8192
+
+
+class Recommender:
+    """A trained model with its catalogue, ready to rank it for a user."""
+
+    def __init__(self, dataset: str, model: Ranker, schema: FeatureSchema, items: pd.DataFrame) -> None:
+        self.dataset, self.items = dataset, items
+        self._model, self._schema = model.eval(), schema
+        self._ties = tie_order(len(items), TIE_SEED)
+        with torch.no_grad():
+            parts = [items.iloc[start : start + ROWS] for start in range(0, len(items), ROWS)]
+            states = [model.encode_items(to_batch(table_columns(p, schema, "item"), schema, len(p))) for p in parts]
+            self._states = torch.cat(states)
+
+    @torch.no_grad()
+    def scores(self, user: pd.DataFrame) -> np.ndarray:
+        """Logits of the whole catalogue, float32 [N], for one row of users.parquet."""
+        state = self._model.encode_users(to_batch(table_columns(user, self._schema, "user"), self._schema, 1))
+        return self._model.score_grid(state, self._states)[0].numpy()
+
+    def recommend(self, user_id: str, k: int = 10, exclude_seen: bool = True) -> pd.DataFrame:
+        """The user's k best items, under the protocol's rules.
+
+        Returns:
+            rank (from 1), item_id, title, genres, score (logit), train_positives, liked (held-out and liked: a hit).
+
+        Raises:
+            LookupError: no such user in the dataset.
+        """
+        met = datasets.user_interactions(self.dataset, user_id)
+        scores = self.scores(datasets.user_row(self.dataset, user_id))
+        if exclude_seen:
+            seen = self.items["item_id"].isin(met.loc[met["split"] == "train", "item_id"])
+            scores[seen.to_numpy()] = -np.inf
+        top = top_items(sort_keys(scores[None], self._ties), k)[0]
+        top = top[np.isfinite(scores[top])]
+        liked = met.loc[(met["split"] != "train") & (met["label"] > 0), "item_id"]
+        shown: Any = self.items.iloc[top][["item_id", "title", "genres", "train_positives"]].reset_index(drop=True)
+        shown.insert(0, "rank", np.arange(1, len(shown) + 1))
+        return shown.assign(score=scores[top], liked=shown["item_id"].isin(liked))
+
+
+def open_model(run_id: str) -> Recommender:
+    """Load a finished run's best checkpoint; LookupError or ValueError say what is missing."""
+    run = runs.get_run(run_id)
+    if run.kind != "train" or run.state != runs.RunState.FINISHED or run.dataset is None:
+        raise ValueError(f"Run {run.title} is {run.state.value}; only finished training runs recommend.")
+    dataset = datasets.get_dataset(run.dataset)
+    folder = checkpoint.best(settings().runs / run_id / CHECKPOINT)
+    schema = FeatureSchema.model_validate(checkpoint.facts(folder)["schema"])
+    model = RunSpec.model_validate(run.spec).model.build(schema)
+    checkpoint.load_whole(folder, model)
+    return Recommender(dataset.id, model, schema, catalogue(dataset.path))
+
+
+def overlap(list_a: list[str], list_b: list[str]) -> int:
+    """How many items two lists share."""
+    return len(set(list_a) & set(list_b))

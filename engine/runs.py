@@ -1,0 +1,237 @@
+"""Runs, read side: state, progress, histories, results, log. MLflow is the record; the run folder says what is happening now."""
+
+import json
+import os
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from engine import jobs, tracking
+from engine.settings import settings
+from workers.journal import read_journal
+from workers.results import CANCEL, DONE, JOURNAL, LOG, METRICS, PER_USER, PROGRESS, RESULTS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HISTORIES = ("train_loss", "rows_per_s", *(f"valid_{key}" for key in METRICS))
+RESOURCES = (
+    "rows_per_s", "training_s", "rows", "epochs", "best_epoch", "parameters", "checkpoint_bytes", "peak_memory_bytes", "processes",
+    "users", "seconds",
+)  # fmt: skip
+
+
+class RunState(StrEnum):
+    """The one set of states that every page shows."""
+
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    FINISHED = "finished"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+LIVE = {RunState.QUEUED, RunState.PREPARING, RunState.RUNNING, RunState.CANCELLING}
+
+
+class Progress(BaseModel):
+    """How far a live run is: the phase, and steps in it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    phase: str
+    step: int = 0
+    total: int = 1
+    epoch: int | None = None
+    epochs: int | None = None
+    rows_per_s: float | None = None
+    eta_s: float | None = None
+
+    @property
+    def share(self) -> float:
+        return min(1.0, self.step / self.total) if self.total else 0.0
+
+
+class Run(BaseModel):
+    """A preparation or a training run, as it stands now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    kind: tracking.Kind
+    title: str
+    state: RunState
+    dataset: str | None
+    dataset_name: str | None
+    model: str | None
+    spec: dict[str, Any]
+    submitted_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    message: str | None
+    progress: Progress | None
+    metrics: dict[str, float]
+    resources: dict[str, float]
+
+    @property
+    def live(self) -> bool:
+        return self.state in LIVE
+
+
+def list_runs(kind: tracking.Kind | None = None, dataset: str | None = None, limit: int = 500) -> list[Run]:
+    """Runs, newest first."""
+    found = [_run(stored) for stored in tracking.search((kind,) if kind else ("prepare", "train"), limit)]
+    return [run for run in found if dataset is None or run.dataset == dataset]
+
+
+def get_run(run_id: str) -> Run:
+    """One run; LookupError when there is none of that id."""
+    return _run(tracking.get(run_id))
+
+
+def _run(stored: Any) -> Run:
+    tags = {name.removeprefix(tracking.TAG): value for name, value in stored.data.tags.items() if name.startswith(tracking.TAG)}
+    if "kind" not in tags:
+        raise LookupError(f"Run {stored.info.run_id} was not made by this workbench.")
+    run_id, folder = stored.info.run_id, settings().runs / stored.info.run_id
+    state, message = _state(stored, tags, folder)
+    live = state in LIVE
+    metrics = stored.data.metrics
+    events = _events(folder) if live or state != RunState.QUEUED else {}
+    dataset = tags.get("dataset")
+    return Run(
+        run_id=run_id,
+        kind=tags["kind"],
+        title=stored.info.run_name or run_id[:8],
+        state=state,
+        dataset=dataset,
+        dataset_name=tags.get("dataset_name") or (dataset.rsplit("-", 1)[0] if dataset else None),
+        model=tags.get("model"),
+        spec=json.loads(tags.get("spec", "{}")),
+        submitted_at=_moment(stored.info.start_time),
+        started_at=datetime.fromtimestamp(events["turn came"], UTC) if "turn came" in events else None,
+        ended_at=_moment(stored.info.end_time) if stored.info.end_time and not live else None,
+        message=message,
+        progress=_progress(folder) if live else None,
+        metrics={key: metrics[f"test_{key}"] for key in METRICS if f"test_{key}" in metrics},
+        resources={name: metrics[name] for name in RESOURCES if name in metrics},
+    )
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _state(stored: Any, tags: dict[str, str], folder: Path) -> tuple[RunState, str | None]:
+    status, message = stored.info.status, tags.get("message")
+    if status in ("FINISHED", "KILLED"):
+        return (RunState.FINISHED if status == "FINISHED" else RunState.CANCELLED), message
+    if status == "FAILED":
+        return (RunState.INTERRUPTED if "interrupted" in tags else RunState.FAILED), message
+    if _is_ours(tags) and not jobs.is_alive(stored.info.run_id) and time.time() - stored.info.start_time / 1000 > 5:
+        return _settle(stored.info.run_id, folder)
+    if (folder / CANCEL).exists():
+        return RunState.CANCELLING, message
+    if status == "SCHEDULED":
+        return RunState.QUEUED, message
+    return (RunState.PREPARING if tags["kind"] == "prepare" else RunState.RUNNING), message
+
+
+def _is_ours(tags: dict[str, str]) -> bool:
+    """Whether the run's folder is in this workspace, so that its lock can be asked."""
+    return tags.get("workspace") == str(settings().workspace)
+
+
+def _settle(run_id: str, folder: Path) -> tuple[RunState, str | None]:
+    """A live status under a free lock: the driver died. Sweep what is left of it and record the truth."""
+    status = tracking.get(run_id).info.status
+    if status not in ("SCHEDULED", "RUNNING"):  # it ended between the two looks
+        return {"FINISHED": RunState.FINISHED, "KILLED": RunState.CANCELLED}.get(status, RunState.FAILED), None
+    jobs.sweep(run_id)
+    try:
+        verdict = json.loads((folder / "verdict.json").read_text())
+    except (OSError, ValueError):
+        verdict = None
+    if verdict:  # the run ended, but the store did not hear of it
+        tracking.set_status(run_id, verdict["status"], verdict["message"])
+        ended = {"FINISHED": RunState.FINISHED, "KILLED": RunState.CANCELLED}
+        return ended.get(verdict["status"], RunState.FAILED), verdict["message"]
+    if (folder / CANCEL).exists():
+        tracking.set_status(run_id, "KILLED", "Cancelled.")
+        return RunState.CANCELLED, "Cancelled."
+    message = "The run's driver process was killed or the machine was restarted; launch the run again."
+    tracking.set_tag(run_id, "interrupted", "true")
+    tracking.set_status(run_id, "FAILED", message)
+    return RunState.INTERRUPTED, message
+
+
+def _progress(folder: Path) -> Progress | None:
+    try:
+        told = json.loads((folder / PROGRESS).read_text())
+    except (OSError, ValueError):
+        return None
+    return Progress.model_validate({name: told.get(name) for name in Progress.model_fields if told.get(name) is not None})
+
+
+def _events(folder: Path) -> dict[str, float]:
+    records, _ = read_journal(folder / JOURNAL)
+    return {record["event"]: record["time"] for record in records if "event" in record}
+
+
+def events(run_id: str) -> dict[str, float]:
+    """When each phase of a run began, in unix seconds: where the time went."""
+    return _events(settings().runs / get_run(run_id).run_id)
+
+
+def history(run_id: str) -> "pd.DataFrame":
+    """Curves of a run: metric, step, epoch, rows, time_s (since the first point), value. From the journal, else from MLflow."""
+    import pandas as pd
+
+    records, _ = read_journal(settings().runs / get_run(run_id).run_id / JOURNAL)
+    points = [
+        (name, record["step"], record["epoch"], record["rows"], record["time"], value)
+        for record in records
+        if "values" in record
+        for name, value in record["values"].items()
+    ]
+    if not points:
+        points = [(name, step, None, None, ms / 1000, value) for name in HISTORIES for step, ms, value in tracking.points(run_id, name)]
+    frame = pd.DataFrame(points, columns=["metric", "step", "epoch", "rows", "time_s", "value"])
+    frame["time_s"] -= frame["time_s"].min() if len(frame) else 0
+    frame["value"] = pd.to_numeric(frame["value"])
+    return frame
+
+
+def per_user(run_id: str) -> "pd.DataFrame":
+    """Per-user test metrics of a finished run; LookupError when its folder is not here."""
+    import pandas as pd
+
+    path = settings().runs / get_run(run_id).run_id / RESULTS / PER_USER
+    if not path.is_file():
+        raise LookupError(f"The per-user results of run {run_id} are not in this workspace.")
+    return pd.read_parquet(path)
+
+
+def done(run_id: str) -> dict[str, Any]:
+    """What a finished run ended with: metrics, standard errors, cost."""
+    path = settings().runs / get_run(run_id).run_id / DONE
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def log_tail(run_id: str, lines: int = 200) -> str:
+    """The last lines of a run's log; odd bytes are escaped, long lines cut."""
+    path = settings().runs / get_run(run_id).run_id / LOG
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, os.path.getsize(path) - 400 * lines))
+            text = file.read().decode("utf-8", errors="backslashreplace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(line[:1000] for line in text.splitlines()[-lines:])

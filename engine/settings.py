@@ -1,0 +1,47 @@
+"""The workspace: folders, store URIs and limits, from the environment; without any, right on a laptop."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+
+from workers.specs import Spec
+
+
+class Settings(Spec):
+    """Where state lives and how much may run at once. Every field has an environment variable RECBENCH_<FIELD>."""
+
+    workspace: Path = Field(Path("workspace"), description="Folder of everything that is kept")
+    spark_master: str = Field("local[*]", description="Spark master: local[*], spark://host:port, yarn, k8s://…")
+    tracking_uri: str | None = Field(None, description="MLflow store; empty: SQLite in the workspace")
+    artifact_root: str | None = Field(None, description="MLflow artifacts, e.g. s3://bucket/path; empty: beside the store")
+    concurrent_runs: int = Field(1, ge=1, le=64, description="Runs that may compute at once on this machine")
+
+    @property
+    def datasets(self) -> Path:
+        return self.workspace / "datasets"
+
+    @property
+    def runs(self) -> Path:
+        return self.workspace / "runs"
+
+    @property
+    def uploads(self) -> Path:
+        return self.workspace / "uploads"
+
+    @property
+    def store(self) -> str:
+        return self.tracking_uri or f"sqlite:///{self.workspace / 'mlflow.db'}"
+
+    @property
+    def artifacts(self) -> str:
+        return self.artifact_root or (self.workspace / "artifacts").as_uri()
+
+
+def settings() -> Settings:
+    """The settings in force now; the workspace is made when it is not there."""
+    given = {name: os.environ[key] for name in Settings.model_fields if os.environ.get(key := f"RECBENCH_{name.upper()}")}
+    found = Settings.model_validate(given)
+    workspace = found.workspace.expanduser().resolve()
+    workspace.mkdir(parents=True, exist_ok=True)
+    return found.model_copy(update={"workspace": workspace})

@@ -1,0 +1,255 @@
+"""An engine of remembered records, so that pages are tested without Spark, MLflow or PyTorch. Specs and registries are the real ones."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import engine
+from engine import Comparison, Contender, Dataset, Progress, Run, RunState
+from workers.specs import Categorical, Dense, FeatureSchema
+
+NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
+HOSTILE = "**Bold** :red[x] $a$ <img src=x onerror=alert(1)> [l](http://e.vil) :material/home: & #1"
+DATASET = "films-0123456789ab"
+SCHEMA = FeatureSchema(
+    categorical=(
+        Categorical(name="user_id", side="user", num_rows=41, vocabulary="user_id"),
+        Categorical(name="history", side="user", num_rows=31, multi_valued=True, vocabulary="item_id"),
+        Categorical(name="item_id", side="item", num_rows=31, vocabulary="item_id"),
+        Categorical(name="genres", side="item", num_rows=5, multi_valued=True, vocabulary="genres"),
+    ),
+    dense=(Dense(name="age", side="user", mean=33.0, std=10.0),),
+)
+MANIFEST = {
+    "created_at": "2026-01-05T11:00:00+00:00",
+    "fingerprint": "0123456789ab" * 5,
+    "spec": {"name": "films", "source": {"kind": "sample"}},
+    "counts": {
+        "rows_read": 1000,
+        "interactions": {"train": 800, "valid": 100, "test": 100},
+        "positives": {"train": 480, "valid": 55, "test": 60},
+        "users": 40,
+        "items": 30,
+        "train_users": 39,
+        "train_items": 30,
+        "cold_user_rows_test": 3,
+        "cold_item_rows_test": 1,
+        "users_to_rank": {"valid": 31, "test": 28},
+        "sampled_users": {"valid": 31, "test": 28},
+        "items_without_title": 0,
+    },
+    "label": {"kind": "threshold", "threshold": 4.0, "mean": 3.6},
+    "split": {"kind": "time", "valid_from": 1, "test_from": 2},
+}
+
+
+def dataset(id: str = DATASET) -> Dataset:
+    """A prepared dataset that is only a manifest."""
+    name = id.rsplit("-", 1)[0]
+    return Dataset(id, name, Path("/nowhere") / id, MANIFEST | {"id": id, "name": name}, SCHEMA)
+
+
+def run(run_id: str, model: str | None = "two_tower", state: RunState = RunState.FINISHED, **changes: Any) -> Run:
+    """A training run; a preparation when `model` is None."""
+    done = state not in (RunState.QUEUED, RunState.PREPARING, RunState.RUNNING, RunState.CANCELLING)
+    spec: Any
+    if model:
+        spec = engine.RunSpec(dataset=DATASET, model=engine.MODELS[model]())
+    else:
+        spec = engine.DatasetSpec(name="films", source=engine.SOURCES["sample"]())
+    finished = state == RunState.FINISHED and model is not None
+    ndcg, auc = (0.229, 0.656) if model == "two_tower" else (0.06, 0.788)
+    values: dict[str, Any] = {
+        "run_id": run_id,
+        "kind": "train" if model else "prepare",
+        "title": spec.title if model else "Prepare films",
+        "state": state,
+        "dataset": DATASET if model or finished else None,
+        "dataset_name": "films",
+        "model": model,
+        "spec": spec.model_dump(mode="json"),
+        "submitted_at": NOW - timedelta(minutes=5),
+        "started_at": None if state == RunState.QUEUED else NOW - timedelta(minutes=4),
+        "ended_at": NOW - timedelta(minutes=3) if done else None,
+        "message": None,
+        "progress": Progress(phase="training", step=42, total=100, epoch=3, epochs=10, rows_per_s=12_345.0, eta_s=61.0)
+        if state == RunState.RUNNING
+        else None,
+        "metrics": {"ndcg_at_10": ndcg, "auc": auc} if finished else {},
+        "resources": {"training_s": 12.5, "rows_per_s": 50_000.0, "parameters": 98_304.0, "users": 28} if finished else {},
+    }
+    return Run(**(values | changes))
+
+
+class FakeEngine:
+    """Every public method replaces the name of the same engine function."""
+
+    def __init__(self) -> None:
+        self.datasets: list[Dataset] = []
+        self.runs: list[Run] = []
+        self.submitted: list[tuple[Any, str | None]] = []
+        self.cancelled: list[str] = []
+        self.tours = 0
+        self.overlapping = False
+        self.title = "Alien (1979)"
+        self.refuses: Exception | None = None
+        self.opened: list[str] = []
+
+    def install(self, setattr_: Callable[[Any, str, Any], None]) -> None:
+        """Put the fakes in place through something like monkeypatch.setattr."""
+        for name in dir(type(self)):
+            if not name.startswith("_") and name != "install":
+                setattr_(engine, name, getattr(self, name))
+
+    def list_datasets(self) -> list[Dataset]:
+        return self.datasets
+
+    def get_dataset(self, id: str) -> Dataset:
+        return self._one(self.datasets, "id", id)
+
+    def list_runs(self, kind: str | None = None, dataset: str | None = None, limit: int = 500) -> list[Run]:
+        return [r for r in self.runs if (kind is None or r.kind == kind) and (dataset is None or r.dataset == dataset)][:limit]
+
+    def get_run(self, run_id: str) -> Run:
+        return self._one(self.runs, "run_id", run_id)
+
+    @staticmethod
+    def _one(records: list[Any], field: str, value: str) -> Any:
+        for record in records:
+            if getattr(record, field) == value:
+                return record
+        raise LookupError(f"There is no {value!r}.")
+
+    def submit(self, spec: Any, key: str | None = None) -> str:
+        if self.refuses:
+            raise self.refuses
+        for run_id, (_, known) in enumerate(self.submitted):
+            if key is not None and known == key:
+                return f"new{run_id}"
+        self.submitted.append((spec, key))
+        run_id = f"new{len(self.submitted) - 1}"
+        self.runs.insert(0, run(run_id, getattr(getattr(spec, "model", None), "kind", None), RunState.QUEUED))
+        return run_id
+
+    def submit_tour(self) -> list[str]:
+        self.tours += 1
+        self.runs += [
+            run("p", None, RunState.PREPARING),
+            run("t", "two_tower", RunState.QUEUED),
+            run("d", "dlrm", RunState.QUEUED),
+        ]
+        return ["p", "t", "d"]
+
+    def cancel_request(self, run_id: str) -> None:
+        self.cancelled.append(run_id)
+
+    def history(self, run_id: str) -> pd.DataFrame:
+        self.get_run(run_id)
+        steps = np.arange(1, 201)
+        at = {"step": steps, "epoch": steps // 20, "rows": steps * 1024, "time_s": steps * 0.05}
+        loss = pd.DataFrame(at | {"metric": "train_loss", "value": 5 / np.sqrt(steps)})
+        epochs = loss[loss["step"] % 20 == 0]
+        valid = [epochs.assign(metric=f"valid_{key}", value=0.2 - 0.1 / epochs["epoch"]) for key in ("ndcg_at_10", "auc")]
+        return pd.concat([loss, *valid], ignore_index=True)
+
+    def log_tail(self, run_id: str, lines: int = 200) -> str:
+        return "12:00:01 planner: 2 tables\n12:00:02 epoch 1 of 10\n"
+
+    def baseline_results(self, id: str) -> dict[str, dict[str, float]]:
+        self.get_dataset(id)
+        return {"popularity": {"ndcg_at_10": 0.197, "auc": 0.665}, "random": {"ndcg_at_10": 0.01, "auc": 0.5}}
+
+    def verify(self, id: str) -> None:
+        if self.refuses:
+            raise self.refuses
+
+    def compare(self, run_ids: Any, baseline: str = "popularity") -> Comparison:
+        runs = [self.get_run(run_id) for run_id in run_ids]
+        together = [r for r in runs if r.dataset == runs[0].dataset]
+        contenders = [
+            Contender(letter=chr(65 + at), run_id=r.run_id, name=r.title, model=r.model or "", color_index=at)
+            for at, r in enumerate(together)
+        ]
+        contenders += [
+            Contender(letter="pop", run_id=None, name="Popularity", model="popularity", color_index=len(together)),
+            Contender(letter="rnd", run_id=None, name="Random", model="random", color_index=len(together) + 1),
+        ]
+        letters = [c.letter for c in contenders if c.run_id]
+        return Comparison(
+            contenders=contenders,
+            dataset=together[0].dataset or "",
+            apart=[(r.title, f"was trained on {r.dataset}") for r in runs if r not in together],
+            table=self._table(contenders, together),
+            curves=pd.concat([self.history(c.run_id).assign(contender=c.letter) for c in contenders if c.run_id]),
+            differences=pd.DataFrame([{"setting": "model.kind"} | dict(zip(letters, (r.model for r in together), strict=True))]),
+            costs=pd.DataFrame(
+                [
+                    {"fact": "Training time", "unit": "s"} | dict.fromkeys(letters, 12.5),
+                    {"fact": "Peak memory", "unit": "MB"} | dict.fromkeys(letters, np.nan),
+                ]
+            ),
+            users=28,
+        )
+
+    def _table(self, contenders: list[Contender], runs: list[Run]) -> pd.DataFrame:
+        wide = 0.3 if self.overlapping else 0.01
+        rows = []
+        for metric in engine.METRICS:
+            values = [r.metrics.get(metric, np.nan) for r in runs]
+            values += [
+                {"ndcg_at_10": 0.197, "auc": 0.665}.get(metric, np.nan),
+                {"ndcg_at_10": 0.01, "auc": 0.5}.get(metric, np.nan),
+            ]
+            for one, value in zip(contenders, values, strict=True):
+                known = not np.isnan(value)
+                best = known and value == np.nanmax(values)
+                low, high = (value - wide, value + wide) if metric == "ndcg_at_10" else (np.nan, np.nan)
+                delta = value - values[-2] if one.letter != "pop" else np.nan
+                rows.append((metric, one.letter, value, low, high, delta, best))
+        return pd.DataFrame(rows, columns=["metric", "contender", "value", "low", "high", "delta", "best"])
+
+    def items(self, id: str) -> pd.DataFrame:
+        rows = range(1, 31)
+        return pd.DataFrame(
+            {
+                "item_id": [f"i{n}" for n in rows],
+                "row": list(rows),
+                "title": [self.title if n == 1 else f"Film {n}" for n in rows],
+                "genres": ["Sci-Fi|Horror" if n % 2 else None for n in rows],
+                "train_count": [100 - n for n in rows],
+                "train_positives": [60 - n for n in rows],
+            }
+        )
+
+    def search_users(self, id: str, text: str = "", limit: int = 50, held_out_only: bool = False) -> pd.DataFrame:
+        found = [str(n) for n in range(1, 41) if text in str(n)]
+        frame = pd.DataFrame({"user_id": found, "row": range(1, len(found) + 1), "interactions": 25, "train_positives": 12})
+        return frame.assign(test_positives=2, occupation="writer").head(limit)
+
+    def user_interactions(self, id: str, user_id: str) -> pd.DataFrame:
+        if user_id not in {str(n) for n in range(1, 41)}:
+            raise LookupError(f"There is no user {user_id!r}.")
+        frame = self.items(id).head(6)[["item_id", "title", "genres"]]
+        split = ["test", "test", "train", "train", "train", "train"]
+        return frame.assign(rating=[5, 4, 5, 4, 2, 5], label=[1, 1, 1, 1, 0, 1], timestamp=1_600_000_000, split=split)
+
+    def recommender(self) -> SimpleNamespace:
+        """Stands for the module engine.recommender."""
+        return SimpleNamespace(open_model=self._open, overlap=lambda a, b: len(set(a) & set(b)))
+
+    def _open(self, run_id: str) -> SimpleNamespace:
+        self.opened.append(run_id)
+        items = self.items(DATASET)
+        ordered = items if run_id < "d" else items.iloc[::-1]
+
+        def recommend(user_id: str, k: int = 10, exclude_seen: bool = True) -> pd.DataFrame:
+            top = ordered.head(k)
+            places = np.arange(1, len(top) + 1)
+            return top.assign(rank=places, score=3 - 0.1 * places, liked=top["item_id"].isin(["i1", "i2"]))
+
+        return SimpleNamespace(recommend=recommend)

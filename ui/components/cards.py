@@ -1,0 +1,83 @@
+"""Items as people read them: title, genres, score, hit mark. Titles are foreign text and are escaped here, once."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from ui.components import words
+
+
+def _card(rank: str, title: Any, side: str, below: tuple[str, str], hit: bool = False, tooltip: str = "") -> str:
+    mark = '<span role="img" aria-label="went on to like">✓</span> ' if hit else ""
+    return (
+        f'<li class="{"hit" if hit else ""}" title="{words.html(tooltip)}"><span class="rank">{words.html(rank)}</span>'
+        f'<span class="title">{mark}{words.html(title)}</span><span class="side">{words.html(side)}</span>'
+        f'<span class="sub"><span>{words.html(below[0])}</span><span>{words.html(below[1])}</span></span></li>'
+    )
+
+
+def _genres(value: Any) -> str:
+    return "" if pd.isna(value) else str(value).replace("|", ", ")
+
+
+def _list(cards: list[str], label: str) -> None:
+    st.html(f'<div class="rb"><ol aria-label="{words.html(label)}">{"".join(cards)}</ol></div>')
+
+
+def interactions(frame: pd.DataFrame, label: str) -> None:
+    """Items that a user rated.
+
+    Args:
+        frame: columns item_id, title, genres, rating, timestamp (unix seconds).
+    """
+    cards = []
+    for row in frame.to_dict("records"):
+        day = pd.to_datetime(row["timestamp"], unit="s", errors="coerce")
+        when = "" if pd.isna(day) else f"{day:%Y-%m-%d}"
+        cards.append(
+            _card(
+                "",
+                row["title"],
+                f"{words.number(row['rating'], 1)} ★",
+                (_genres(row["genres"]), when),
+                tooltip=f"item {row['item_id']}",
+            )
+        )
+    _list(cards, label)
+
+
+def recommendations(
+    frame: pd.DataFrame, label: str, ranks: dict[str, int] | None = None, first: str = "A", depth: int = 0
+) -> None:
+    """A top-k list.
+
+    Args:
+        frame: columns rank, item_id, title, genres, score, liked.
+        ranks: item -> rank in the first contender's list; None for the first itself, which shows no moves.
+        first: its letter.
+        depth: how far down its list was read.
+    """
+    cards = []
+    for row in frame.to_dict("records"):
+        move = "" if ranks is None else _move(ranks.get(row["item_id"]), int(row["rank"]), first, depth)
+        cards.append(
+            _card(
+                str(row["rank"]),
+                row["title"],
+                words.number(float(row["score"])),
+                (_genres(row["genres"]), move),
+                hit=bool(row["liked"]),
+                tooltip=f"item {row['item_id']}" + (", held out and liked" if row["liked"] else ""),
+            )
+        )
+    _list(cards, label)
+
+
+def _move(before: int | None, now: int, first: str, depth: int) -> str:
+    """Where the item stands for the first contender: = A, ↑ 14 vs A, not in A's first 200."""
+    if before is None:
+        return f"beyond {first}'s {depth}"
+    if before == now:
+        return f"same in {first}"
+    return f"{'↑' if now < before else '↓'} {abs(before - now)} vs {first}"

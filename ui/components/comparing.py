@@ -1,0 +1,146 @@
+"""The Compare page's parts: baseline, runs that stand apart, curves, quality against cost, settings."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+import engine
+from ui.components import address, charts, tables, words
+
+BASELINES = {"popularity": "Popularity", "random": "Random"}
+
+
+def baseline(run_ids: list[str]) -> str:
+    """What differences are taken against: popularity, random or one of the runs; bound to ?baseline=."""
+    options = [*BASELINES, *run_ids]
+    asked = address.value("baseline")
+    address.seed("compare.baseline", "baseline", asked if asked in options else "popularity")
+    if st.session_state["compare.baseline"] not in options:
+        st.session_state["compare.baseline"] = "popularity"
+    names = BASELINES | {
+        run_id: f"{chr(65 + at)} · {words.plain(engine.get_run(run_id).title, 60)}" for at, run_id in enumerate(run_ids)
+    }
+    chosen = st.selectbox("Differences against", options, format_func=lambda name: names[name], key="compare.baseline", width=340)
+    address.remember("compare.baseline", "baseline", None if chosen == "popularity" else chosen)
+    return chosen or "popularity"
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def compared(run_ids: tuple[str, ...], baseline_name: str) -> Any:
+    """The comparison of finished runs; their results no longer change, so neither does this."""
+    return engine.compare(run_ids, baseline=baseline_name)
+
+
+def apart(comparison: Any) -> None:
+    """Runs that were asked for but are no comparison, each with its reason."""
+    for title, reason in comparison.apart:
+        st.warning(f"**{words.md(title, 80)}** stands apart: {words.md(reason, 300)}.", icon=":material/call_split:")
+
+
+def dataset_name(comparison: Any) -> str:
+    """The dataset's title; its id when it is gone."""
+    try:
+        return str(engine.get_dataset(comparison.dataset).title)
+    except LookupError:
+        return str(comparison.dataset)
+
+
+def letter_of(comparison: Any, name: str) -> str:
+    """The letter of the baseline that was chosen."""
+    fixed = {"popularity": "pop", "random": "rnd"}
+    return fixed.get(name) or next((c.letter for c in comparison.contenders if c.run_id == name), "pop")
+
+
+def curves(comparison: Any) -> None:
+    """Validation metrics or the training loss over epochs, steps or time; the choice is bound to ?metric=."""
+    frame = comparison.curves
+    st.subheader("Curves", anchor=False)
+    present = set(frame["metric"]) if len(frame) else set()
+    options = {key: f"{metric.label} (validation)" for key, metric in engine.METRICS.items() if f"valid_{key}" in present}
+    options |= {"train_loss": "Training loss"} if "train_loss" in present else {}
+    if not options:
+        st.caption("These runs recorded no curves.")
+        return
+    asked = address.value("metric")
+    address.seed("compare.metric", "metric", asked if asked in options else next(iter(options)))
+    if st.session_state["compare.metric"] not in options:
+        st.session_state["compare.metric"] = next(iter(options))
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        metric = st.selectbox("Metric", list(options), format_func=lambda key: options[key], key="compare.metric") or next(
+            iter(options)
+        )
+    address.remember("compare.metric", "metric", metric)
+    rows = frame[frame["metric"] == (metric if metric == "train_loss" else f"valid_{metric}")]
+    axes = [x for x in ("epoch", "step", "time_s") if rows[x].notna().any() and not (x == "epoch" and metric == "train_loss")]
+    names = {"epoch": "Epochs", "step": "Steps", "time_s": "Seconds"}
+    with right:
+        x = (
+            st.selectbox("Over", axes, format_func=lambda axis: names[axis], key=f"compare.over.{metric == 'train_loss'}")
+            or axes[0]
+        )
+    looks = {
+        c.letter: (f"{c.letter} {c.name}", charts.look(c.color_index)) for c in comparison.contenders if c.run_id is not None
+    }
+    shown = {letter: look for letter, look in looks.items() if letter in set(rows["contender"])}
+    label = "training loss" if metric == "train_loss" else engine.METRICS[metric].label
+    charts.show(
+        charts.curves(rows, shown, x, label, height=360),
+        f"{options[metric]} of {len(shown)} runs over {names[x].lower()}",
+        key="compare.curves",
+    )
+    if metric == "train_loss":
+        st.caption("Losses of different objectives have different units; compare a loss with itself only.")
+
+
+def quality_cost(comparison: Any) -> None:
+    """Test quality against one cost, a point a run, popularity as a line."""
+    costs = comparison.costs.set_index("fact")
+    runs = [c for c in comparison.contenders if c.run_id is not None]
+    letters = [c.letter for c in runs if c.letter in costs.columns]
+    facts = [fact for fact in costs.index if letters and pd.to_numeric(costs.loc[fact, letters], errors="coerce").notna().any()]
+    if not facts:
+        return
+    st.subheader("Quality and cost", anchor=False)
+    keys = [key for key in engine.METRICS if comparison.table.loc[comparison.table["metric"] == key, "value"].notna().any()]
+    left, right = st.columns(2)
+    with left:
+        key = st.selectbox("Quality", keys, format_func=lambda name: engine.METRICS[name].label, key="compare.quality") or keys[0]
+    with right:
+        fact = st.selectbox("Cost", facts, key="compare.cost") or facts[0]
+    table = comparison.table[comparison.table["metric"] == key].set_index("contender")
+    points = []
+    for one in runs:
+        if one.letter in table.index and one.letter in costs.columns:
+            drawn = charts.look(one.color_index)
+            row = table.loc[one.letter]
+            points.append(
+                (one.letter, float(costs.loc[fact, one.letter]), row["value"], row["low"], row["high"], drawn.color, drawn.marker)
+            )
+    frame = pd.DataFrame(points, columns=["name", "x", "y", "low", "high", "color", "marker"]).dropna(subset=["x", "y"])
+    unit = costs.loc[fact, "unit"]
+    popularity = table["value"].get("pop")
+    figure = charts.quality_cost(frame, f"{fact} ({unit})" if unit else str(fact), engine.METRICS[key].label, popularity)
+    charts.show(figure, f"{engine.METRICS[key].label} against {fact} of {len(frame)} runs", key="compare.scatter")
+
+
+def settings(comparison: Any) -> None:
+    """The settings in which the runs differ, or all of them."""
+    runs = [c for c in comparison.contenders if c.run_id is not None]
+    if len(runs) < 2:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Settings", anchor=False, width="content")
+        only = st.toggle("Only what differs", value=True, key="compare.differs")
+    frame = comparison.differences if only else _all_settings(runs)
+    if frame.empty:
+        st.caption("The runs have the same settings.")
+        return
+    tables.show(tables.fact_table(frame, runs, "setting"))
+
+
+def _all_settings(runs: list[Any]) -> pd.DataFrame:
+    found = {c.letter: engine.settings_of(engine.RunSpec.model_validate(engine.get_run(c.run_id).spec)) for c in runs}
+    names = dict.fromkeys(name for leaves in found.values() for name in leaves)
+    return pd.DataFrame([{"setting": name} | {letter: leaves.get(name) for letter, leaves in found.items()} for name in names])

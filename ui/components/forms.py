@@ -1,0 +1,175 @@
+"""A spec class as widgets. The class is the only source: bounds, help, choices and what is folded come from its fields."""
+
+import math
+from collections.abc import Mapping
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+import streamlit as st
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+import engine
+from ui.components import words
+
+KEPT: Literal["session"] = "session"  # what was typed survives a look at another page
+AnySpec = TypeVar("AnySpec", bound=BaseModel)
+
+
+def inputs(
+    spec: type[BaseModel], key: str, given: Mapping[str, Any] | None = None, *, columns: int = 2, omit: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Draw a widget for every field, the group "more" folded, and return the raw values for `built`.
+
+    Args:
+        key: prefix of the widgets' keys; one per form on the page.
+        given: values to start from instead of the fields' defaults.
+        columns: fields beside each other.
+        omit: fields that the page asks for itself.
+    """
+    fields = {name: f for name, f in spec.model_fields.items() if not _constant(f) and name not in omit}
+    first = {name: f for name, f in fields.items() if not _folded(f)}
+    rest = {name: f for name, f in fields.items() if _folded(f)}
+    found = {name: _constant_value(f) for name, f in spec.model_fields.items() if _constant(f)}
+    found |= _grid(first, key, given or {}, columns)
+    if rest:
+        with st.expander("More settings", icon=":material/tune:", key=f"{key}.more"):
+            found |= _grid(rest, key, given or {}, columns)
+    return found
+
+
+def built(spec: type[AnySpec], raw: Mapping[str, Any]) -> AnySpec | None:
+    """The spec, or None after saying which field is wrong and why."""
+    try:
+        return spec.model_validate(dict(raw))
+    except ValidationError as error:
+        st.error(words.md(engine.explain(error), 600), icon=":material/edit_off:")
+        return None
+
+
+def _grid(fields: Mapping[str, FieldInfo], key: str, given: Mapping[str, Any], columns: int) -> dict[str, Any]:
+    found = {}
+    names = list(fields)
+    for at in range(0, len(names), columns):
+        for name, column in zip(names[at : at + columns], st.columns(columns, vertical_alignment="bottom"), strict=False):
+            with column:
+                found[name] = field_input(name, fields[name], f"{key}.{name}", given.get(name))
+    return found
+
+
+def field_input(name: str, field: FieldInfo, key: str, given: Any = None) -> Any:
+    """One field as a widget; returns its raw value."""
+    label = field.title or words.field_label(name)
+    start = given if given is not None else _default(field)
+    kinds = _spec_kinds(field.annotation)
+    if kinds:
+        return _kind_input(label, kinds, key, start)
+    annotation, optional = _without_none(field.annotation)
+    if get_origin(annotation) is Literal:
+        options = list(get_args(annotation))
+        at = options.index(start) if start in options else 0
+        return st.selectbox(label, options, index=at, key=key, help=field.description, format_func=str, persist_state=KEPT)
+    if annotation is bool:
+        return st.toggle(label, value=bool(start), key=key, help=field.description, persist_state=KEPT)
+    if annotation in (int, float):
+        return _number_input(label, annotation, field, key, start, optional)
+    if get_origin(annotation) is tuple:
+        listed = ", ".join(map(str, start or ()))
+        text = st.text_input(
+            label, listed, key=key, help=field.description, placeholder="none", max_chars=200, persist_state=KEPT
+        )
+        return [part.strip() for part in (text or "").split(",") if part.strip()]
+    written = "" if start is None else str(start)
+    text = st.text_input(label, written, key=key, help=field.description, max_chars=_longest(field), persist_state=KEPT) or ""
+    return None if optional and not text.strip() else text.strip()
+
+
+def _number_input(label: str, kind: type, field: FieldInfo, key: str, start: Any, optional: bool) -> Any:
+    low, high, step = _bounds(field)
+    as_kind = lambda value: None if value is None else kind(value)
+    return st.number_input(
+        label,
+        min_value=as_kind(low),
+        max_value=as_kind(high),
+        value=as_kind(start),
+        step=as_kind(step) or (1 if kind is int else _float_step(start)),
+        format="%d" if kind is int else "%g",
+        key=key,
+        help=field.description,
+        placeholder="none" if optional else None,
+        persist_state=KEPT,
+    )
+
+
+def _kind_input(label: str, kinds: list[type[BaseModel]], key: str, start: Any) -> dict[str, Any]:
+    """A choice between spec classes, then the fields of the one chosen."""
+    by_kind = {_constant_value(spec.model_fields["kind"]): spec for spec in kinds}
+    given = start.model_dump() if isinstance(start, BaseModel) else dict(start or {})
+    kind = given.get("kind", next(iter(by_kind)))
+    chosen = st.segmented_control(
+        label,
+        list(by_kind),
+        default=kind if kind in by_kind else next(iter(by_kind)),
+        required=True,
+        format_func=lambda name: words.field_label(str(name)),
+        key=f"{key}.kind",
+        persist_state=KEPT,
+    )
+    spec = by_kind[chosen or kind]
+    st.caption((spec.__doc__ or "").split("\n")[0])
+    return inputs(spec, f"{key}.{chosen}", given if chosen == kind else None)
+
+
+def _default(field: FieldInfo) -> Any:
+    return None if field.is_required() else field.get_default(call_default_factory=True)
+
+
+def _folded(field: FieldInfo) -> bool:
+    return isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("group") == "more"
+
+
+def _constant(field: FieldInfo) -> bool:
+    return get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1
+
+
+def _constant_value(field: FieldInfo) -> Any:
+    return get_args(field.annotation)[0]
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    """int | None -> int, True."""
+    if get_origin(annotation) in (Union, UnionType):
+        kept = [part for part in get_args(annotation) if part is not NoneType]
+        if len(kept) < len(get_args(annotation)) and len(kept) == 1:
+            return kept[0], True
+    return annotation, False
+
+
+def _spec_kinds(annotation: Any) -> list[type[BaseModel]]:
+    """The spec classes of a union with a `kind` each; empty for any other annotation."""
+    if get_origin(annotation) not in (Union, UnionType):
+        return []
+    parts = get_args(annotation)
+    return list(parts) if all(isinstance(part, type) and issubclass(part, BaseModel) for part in parts) else []
+
+
+def _bounds(field: FieldInfo) -> tuple[Any, Any, Any]:
+    """Lowest and highest value and the step, None where the field says nothing. An open bound is refused by the spec itself."""
+    low = high = step = None
+    for rule in field.metadata:
+        low = getattr(rule, "ge", getattr(rule, "gt", low))
+        high = getattr(rule, "le", getattr(rule, "lt", high))
+        step = getattr(rule, "multiple_of", step)
+    return low, high, step
+
+
+def _float_step(start: Any) -> float:
+    """A tenth to a whole of the number's leading digit: 0.05 -> 0.01, 4.0 -> 0.5."""
+    if not start:
+        return 0.1
+    power = 10.0 ** math.floor(math.log10(abs(start)))
+    return power / 2 if abs(start) < 2 * power or power >= 1 else power
+
+
+def _longest(field: FieldInfo) -> int:
+    return next((rule.max_length for rule in field.metadata if hasattr(rule, "max_length")), 1000)

@@ -1,0 +1,184 @@
+"""The Recommend page's parts: finding a user, opening models, lists side by side."""
+
+import random
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+import engine
+from ui.components import address, cards, charts, words
+
+DEPTH = 200  # how far down the first list rank moves are told
+HISTORY = 12
+
+
+class List(NamedTuple):
+    """What one contender recommends."""
+
+    letter: str
+    name: str
+    look: charts.Look
+    frame: pd.DataFrame | None  # rank, item_id, title, genres, score, liked; None when the model could not be opened
+
+
+def same_dataset(runs: list[Any]) -> list[Any]:
+    """The runs on the first one's dataset; the others are named, not dropped in silence."""
+    together = [run for run in runs if run.dataset == runs[0].dataset]
+    for run in runs:
+        if run not in together:
+            st.warning(
+                f"**{words.md(run.title)}** knows other users: it was trained on {words.md(run.dataset_name or run.dataset)}."
+            )
+    return together
+
+
+def pick_user(dataset: str) -> tuple[str | None, int, bool]:
+    """Find a user by id or words, or draw one; bound to ?user= and ?k=. Returns the user, k, and whether popularity is shown."""
+    find, pick, more = st.columns([2, 3, 3], vertical_alignment="bottom")
+    with find:
+        text = (
+            st.text_input("Find a user", key="recommend.find", placeholder="id or words", on_change=_searched, max_chars=100)
+            or ""
+        )
+    with more, st.container(horizontal=True, vertical_alignment="bottom"):
+        held_out = st.toggle(
+            "With held-out likes", value=True, key="recommend.held", help="Only users who went on to like something"
+        )
+        popularity = st.toggle(
+            "Popularity", value=True, key="recommend.popularity", help="A column of what is liked most, the same for all"
+        )
+    found = engine.search_users(dataset, text.strip(), limit=50, held_out_only=held_out)
+    asked = _fresh(found)
+    options = found["user_id"].astype(str).tolist()
+    options = options if asked is None or asked in options else [asked, *options]
+    if not options:
+        st.info(f"No user matches {words.md(text, 40)}.")
+        return None, 10, popularity
+    address.seed("recommend.user", "user", asked or options[0])
+    if st.session_state["recommend.user"] not in options:
+        st.session_state["recommend.user"] = options[0]
+    told = {str(row["user_id"]): _user_label(row) for row in found.to_dict("records")}
+    with pick, st.container(horizontal=True, vertical_alignment="bottom"):
+        user = st.selectbox("User", options, format_func=lambda one: told.get(one, one), key="recommend.user", width="stretch")
+        st.button("Random", icon=":material/shuffle:", on_click=_draw, args=(dataset, held_out))
+        k = _pick_k()
+    address.remember("recommend.user", "user", user)
+    return user, k, popularity
+
+
+def _pick_k() -> int:
+    asked = address.value("k") or ""
+    address.seed("recommend.k", "k", min(50, max(1, int(asked))) if asked.isascii() and asked.isdigit() else 10)
+    k = st.number_input("k", min_value=1, max_value=50, step=5, key="recommend.k", width=110) or 10
+    address.remember("recommend.k", "k", None if k == 10 else str(k))
+    return int(k)
+
+
+def _searched() -> None:
+    st.session_state["recommend.searched"] = True
+
+
+def _fresh(found: pd.DataFrame) -> str | None:
+    """The user of the address; right after a search, its first match."""
+    if st.session_state.pop("recommend.searched", False) and len(found):
+        st.query_params["user"] = str(found["user_id"].iloc[0])
+    return address.value("user")
+
+
+def _draw(dataset: str, held_out: bool) -> None:
+    found = engine.search_users(dataset, "", limit=1000, held_out_only=held_out)
+    if len(found):
+        st.query_params["user"] = str(random.choice(found["user_id"].tolist()))
+
+
+def _user_label(row: dict[str, Any]) -> str:
+    known = {"user_id", "row", "interactions", "train_positives", "test_positives"}
+    shown = [
+        str(v)
+        for name, v in row.items()
+        if name not in known and not name.startswith("feature.") and not words.missing(v) and v is not pd.NA
+    ]
+    counts = f"{words.count(row['train_positives'])} liked, {words.count(row['test_positives'])} held out"
+    return " · ".join(part for part in (words.plain(row["user_id"], 40), counts, words.plain(", ".join(shown), 60)) if part)
+
+
+@st.cache_resource(
+    max_entries=4, show_spinner="Opening the model: importing PyTorch, reading its checkpoint, encoding the catalogue …"
+)
+def _open(run_id: str) -> Any:
+    import engine.recommender
+
+    return engine.recommender.open_model(run_id)
+
+
+def lists(runs: list[Any], user: str, k: int, with_popularity: bool) -> list[List]:
+    """What each contender would show this user; the first is read deeper, so that rank moves can be told."""
+    found = []
+    for at, run in enumerate(runs):
+        frame = None
+        try:
+            frame = _open(run.run_id).recommend(user, k=max(k, DEPTH) if at == 0 else k)
+        except (LookupError, ValueError, OSError) as error:
+            st.error(f"{words.md(run.title, 60)}: {words.md(error, 400)}", icon=":material/error:")
+        found.append(List(chr(65 + at), run.title, charts.look(at), frame))
+    if with_popularity:
+        frame = _popular(runs[0].dataset, user, k)
+        found.append(List("pop", "Popularity", charts.look(len(runs), baseline=True), frame))
+    return found
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _popular(dataset: str, user: str, k: int) -> pd.DataFrame:
+    """The most liked items of train that the user has not met there."""
+    met = engine.user_interactions(dataset, user)
+    items = engine.items(dataset)
+    items = items[(items["row"] > 0) & ~items["item_id"].isin(met.loc[met["split"] == "train", "item_id"])]
+    top = items.sort_values("train_positives", ascending=False, kind="stable").head(k)
+    liked = met.loc[(met["split"] != "train") & (met["label"] > 0), "item_id"]
+    return top.assign(rank=range(1, len(top) + 1), score=top["train_positives"], liked=top["item_id"].isin(liked))
+
+
+def side_by_side(seen: pd.DataFrame, found: list[List], k: int) -> None:
+    """History and held-out likes first, then a column a contender, and how far the lists agree."""
+    liked = seen[seen["label"] > 0]
+    before, after = liked[liked["split"] == "train"], liked[liked["split"] != "train"]
+    told = [one for one in found if one.frame is not None]
+    _overlaps(told, k, len(after))
+    grid = st.grid(min_column_width=270, gap="medium")
+    with grid.cell():
+        st.markdown(f"**Went on to like** ({len(after)})")
+        _some(after, "what the user went on to like", "Nothing that was held out.")
+        st.markdown(f"**Liked before** ({len(before)})")
+        _some(before, "what the user liked before", "Nothing in train: to the models this is a new user.")
+    deep = told[0].frame if told else None
+    ranks = {} if deep is None else dict(zip(deep["item_id"], deep["rank"].astype(int), strict=True))
+    for one in told:
+        with grid.cell():
+            top = one.frame.head(k)
+            hits = int(top["liked"].sum())
+            name = one.name if one.letter == "pop" else f"{one.letter} · {one.name}"
+            st.html(
+                f'<div class="rb"><b><span style="color:{one.look.color}">{one.look.glyph}</span> {words.html(name, 60)}</b>'
+                f' <span class="dim">{hits} {"hit" if hits == 1 else "hits"}</span></div>'
+            )
+            cards.recommendations(top, f"Top {k} of {name}", None if one is told[0] else ranks, told[0].letter, len(ranks))
+
+
+def _some(frame: pd.DataFrame, label: str, none: str) -> None:
+    if frame.empty:
+        st.caption(none)
+        return
+    cards.interactions(frame.head(HISTORY), label)
+    if len(frame) > HISTORY:
+        with st.expander(f"{len(frame) - HISTORY} more"):
+            cards.interactions(frame.iloc[HISTORY : HISTORY + 300], f"more of {label}")
+
+
+def _overlaps(told: list[List], k: int, held_out: int) -> None:
+    import engine.recommender
+
+    tops = {one.letter: one.frame["item_id"].head(k).tolist() for one in told}
+    shared = [f"{a} ∩ {b}: {engine.recommender.overlap(tops[a], tops[b])} of {k}" for a, b in combinations(tops, 2)]
+    st.caption(" · ".join([f"✓ marks what the user went on to like ({held_out} held out)", *shared]))

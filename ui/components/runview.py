@@ -1,0 +1,108 @@
+"""A run as it goes: its badge, progress, curves and log. Everything is read back from the engine; nothing here owns a run."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+import engine
+from ui.components import charts, layout, states, words
+
+
+def line(run: Any, link: bool = True) -> None:
+    """One run as a line: badge, title, progress."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        states.badge(run)
+        st.markdown(f"**{words.md(run.title, 70)}**", width="content")
+        st.caption(f"{words.md(run.dataset_name or '')} · {words.ago(run.submitted_at)}", width="content")
+        if link:
+            st.page_link("pages/runs.py", label="Open", icon=":material/open_in_new:", query_params={"run": run.run_id})
+    if run.live and run.progress is not None:
+        st.progress(min(1.0, max(0.0, run.progress.share)), text=words.md(states.sentence(run)))
+    elif states.is_in(run, "FAILED", "INTERRUPTED") and run.message:
+        st.error(words.md(run.message, 600), icon=":material/error:")
+
+
+def watch(run_ids: list[str]) -> bool:
+    """Draw some runs live, each as a line; returns whether all have finished."""
+    live = any(run.live for run in map(engine.get_run, run_ids))
+
+    def draw() -> bool:
+        runs = [engine.get_run(run_id) for run_id in run_ids]
+        for run in runs:
+            line(run)
+        return any(run.live for run in runs)
+
+    layout.live(draw, live, seconds=1.5)
+    return all(states.is_in(engine.get_run(run_id), "FINISHED") for run_id in run_ids)
+
+
+def details(run_id: str) -> bool:
+    """The live part of one run's page; returns whether it is still live."""
+    run = engine.get_run(run_id)
+    if run.live:
+        share = run.progress.share if run.progress else 0.0
+        st.progress(min(1.0, max(0.0, share)), text=words.md(states.sentence(run)))
+    facts(run)
+    if run.kind == "train":
+        training_curves(run_id, engine.history(run_id))
+    log(run_id, open_=run.live or states.is_in(run, "FAILED"))
+    return bool(run.live)
+
+
+def facts(run: Any) -> None:
+    """Times, and the test metrics once there are any."""
+    cells = [("Submitted", words.ago(run.submitted_at), words.absolute(run.submitted_at))]
+    if run.started_at:
+        waited = (run.started_at - run.submitted_at).total_seconds() if run.submitted_at else None
+        cells.append(("Waited", words.duration(waited), "From the click until it was its turn"))
+    if run.started_at and run.ended_at:
+        cells.append(("Took", words.duration((run.ended_at - run.started_at).total_seconds()), "From its turn to the verdict"))
+    for key in ("ndcg_at_10", "recall_at_100", "auc", "log_loss"):
+        if run.metrics and key in run.metrics:
+            metric = engine.METRICS[key]
+            cells.append((f"{metric.label} (test)", words.number(run.metrics[key]), metric.description))
+    grid = st.grid(min_column_width=130, gap="small")
+    for label, value, tooltip in cells:
+        grid.metric(label, value, help=tooltip)
+
+
+def training_curves(run_id: str, history: pd.DataFrame) -> None:
+    """Training loss by step; the validation metrics by epoch."""
+    if history.empty:
+        return
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**Training loss**")
+        figure = charts.loss_curve(history, "train_loss", "step", "training loss")
+        charts.show(figure, f"Training loss over {words.count(history['step'].max())} steps", key=f"loss.{run_id}")
+    valid = {key: f"valid_{key}" for key in engine.METRICS if f"valid_{key}" in set(history["metric"])}
+    with right:
+        if not valid:
+            st.markdown("**Validation**")
+            st.caption("The first validation comes at the end of the first epoch.")
+            return
+        chosen = st.segmented_control(
+            "Validation",
+            list(valid),
+            default=next(iter(valid)),
+            required=True,
+            format_func=lambda key: engine.METRICS[key].label,
+            key=f"valid.{run_id}",
+            label_visibility="collapsed",
+        )
+        key = chosen or next(iter(valid))
+        label = engine.METRICS[key].label
+        part = history[history["metric"] == valid[key]].assign(contender="run")
+        figure = charts.curves(part, {"run": (label, charts.look(0))}, "epoch", f"{label} (validation)", height=260)
+        charts.show(figure, f"{label} on validation over {len(part)} epochs", key=f"validation.{run_id}.{key}")
+
+
+def log(run_id: str, open_: bool) -> None:
+    """The end of the run's log, folded unless it is of interest now."""
+    with st.expander("Log", expanded=open_, icon=":material/notes:", key=f"log.{run_id}"):
+        tail = engine.log_tail(run_id)
+        if tail.strip():
+            st.code(tail, language=None, height=300, wrap_lines=True)
+        else:
+            st.caption("Nothing is written yet.")

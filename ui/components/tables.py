@@ -1,0 +1,116 @@
+"""Tables that people compare in, as real HTML tables: numbers aligned, intervals small, best marked by weight and sign."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+import engine
+from ui.components import charts, words
+
+FAMILIES = {"ranking": "Ranking the whole catalogue", "pointwise": "Judging shown items"}
+
+
+def letter(contender: Any) -> str:
+    """A contender's letter with its glyph in its colour."""
+    drawn = charts.look(contender.color_index, baseline=contender.run_id is None)
+    return f'<span style="color:{drawn.color}" aria-hidden="true">{drawn.glyph}</span> {words.html(_short(contender), 20)}'
+
+
+def _short(contender: Any) -> str:
+    return contender.letter if contender.run_id is not None else str(contender.name)
+
+
+def _head(contenders: list[Any], first: str) -> str:
+    cells = [f'<th scope="col" class="text">{first}</th>']
+    for one in contenders:
+        name = "" if one.run_id is None else f'<span class="name">{words.html(one.name, 60)}</span>'
+        cells.append(f'<th scope="col">{letter(one)}{name}</th>')
+    return f"<thead><tr>{''.join(cells)}</tr></thead>"
+
+
+def metric_table(comparison: Any, baseline: str) -> str:
+    """HTML of the metric table: a column a contender, best in bold with a star, the difference to the baseline below."""
+    table = comparison.table.set_index(["metric", "contender"])
+    rows, family = [], None
+    for key, metric in engine.METRICS.items():
+        if key not in table.index.get_level_values("metric"):
+            continue
+        if metric.family != family:
+            family = metric.family
+            rows.append(
+                f'<tr class="group"><td class="text" colspan="{len(comparison.contenders) + 1}">{FAMILIES.get(family, family)}</td></tr>'
+            )
+        arrow, better = ("↑", "higher is better") if metric.better == "higher" else ("↓", "lower is better")
+        name = f'<abbr title="{words.html(metric.description, 300)} {better.capitalize()}.">{words.html(metric.label)}</abbr> {arrow}'
+        values = table.loc[key, "value"]
+        places = words.decimals(float(values.abs().max())) if values.notna().any() else 3
+        cells = [_metric_cell(table, key, one.letter, places, baseline) for one in comparison.contenders]
+        rows.append(f'<tr><th scope="row" class="text">{name}</th>{"".join(cells)}</tr>')
+    return _table(_head(comparison.contenders, "metric"), rows, "Metrics of the compared runs")
+
+
+def _metric_cell(table: pd.DataFrame, key: str, who: str, places: int, baseline: str) -> str:
+    if (key, who) not in table.index or pd.isna(table.loc[(key, who), "value"]):
+        return f'<td class="dim">{words.DASH}</td>'
+    row = table.loc[(key, who)]
+    shown = words.number(row["value"], places)
+    if bool(row["best"]):
+        shown = f'<span class="best"><span title="best">★</span> {shown}</span>'
+    if pd.notna(row["low"]) and pd.notna(row["high"]):
+        interval = f"{words.number(row['low'], places)} to {words.number(row['high'], places)}"
+        shown += (
+            f' <span class="dim" title="95 % interval: {interval}">±{words.number((row["high"] - row["low"]) / 2, places)}</span>'
+        )
+    if who != baseline and pd.notna(row["delta"]):
+        shown += f'<br><span class="dim">{words.signed(row["delta"], places)}</span>'
+    return f"<td>{shown}</td>"
+
+
+def fact_table(frame: pd.DataFrame, contenders: list[Any], name: str, unit: str | None = None) -> str:
+    """HTML of settings or costs: a row a fact, a column a contender.
+
+    Args:
+        frame: a column `name`, optionally a column `unit`, and one column a contender's letter.
+    """
+    shown = [one for one in contenders if one.letter in frame.columns]
+    rows = []
+    for row in frame.to_dict("records"):
+        measured = str(row.get(unit, "") or "") if unit else ""
+        cells = "".join(f"<td>{_fact(row[one.letter], measured if unit else None)}</td>" for one in shown)
+        rows.append(f'<tr><th scope="row" class="text">{words.html(row[name])}</th>{cells}</tr>')
+    return _table(_head(shown, name), rows, f"Each run's {name}s")
+
+
+def _fact(value: Any, unit: str | None) -> str:
+    if value is None or (isinstance(value, float) and words.missing(value)) or value is pd.NA:
+        return f'<span class="dim">{words.DASH}</span>'
+    if unit is not None and isinstance(value, int | float) and not isinstance(value, bool):
+        text = words.quantity(value, unit)
+        self_told = unit in ("s", "seconds", "B", "bytes", "")
+        return words.html(text) if self_told else f'{words.html(text)} <span class="dim">{words.html(unit)}</span>'
+    if isinstance(value, list | tuple):
+        return words.html(", ".join(map(str, value)) or "none")
+    return words.html({True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value)
+
+
+def small_table(frame: pd.DataFrame, head: str = "", left: bool = False) -> str:
+    """HTML of a small table of ready text: the index is the row's name; `left` for words instead of numbers."""
+    columns = "".join(f'<th scope="col">{words.html(name)}</th>' for name in frame.columns)
+    rows = [
+        f'<tr><th scope="row" class="text">{words.html(name)}</th>{"".join(f"<td>{words.html(v)}</td>" for v in row)}</tr>'
+        for name, row in zip(frame.index, frame.to_numpy(), strict=True)
+    ]
+    top = f'<thead><tr><th class="text">{words.html(head)}</th>{columns}</tr></thead>' if any(frame.columns) else ""
+    return _table(top, rows, head or "Facts", "facts left" if left else "facts")
+
+
+def _table(head: str, rows: list[str], caption: str) -> str:
+    return (
+        f'<div class="rb rb-scroll"><table aria-label="{words.html(caption)}">{head}<tbody>{"".join(rows)}</tbody></table></div>'
+    )
+
+
+def show(html: str) -> None:
+    """Draw a table made here; everything foreign in it is escaped."""
+    st.html(html)

@@ -1,0 +1,76 @@
+"""The sentences above a comparison: what the numbers say and no more."""
+
+from typing import Any
+
+import pandas as pd
+
+import engine
+from ui.components import words
+
+BASELINE_LETTERS = ("pop", "rnd")
+
+
+def sentences(comparison: Any) -> list[str]:
+    """Markdown: one sentence for retrieval, one for ranking. Contenders are told apart only when their intervals are.
+
+    Names are escaped here; letters and labels are ours.
+    """
+    said = [_stage_sentence(comparison, "ndcg_at_10", "For retrieval"), _stage_sentence(comparison, "auc", "For ranking")]
+    return [sentence for sentence in said if sentence]
+
+
+def _stage_sentence(comparison: Any, metric: str, stage: str) -> str:
+    measured = _measured(comparison, metric)
+    runs = measured[~measured["contender"].isin(BASELINE_LETTERS)]
+    if runs.empty:
+        return ""
+    label = engine.METRICS[metric].label
+    first = runs.iloc[0]
+    rivals = measured[measured["contender"] != first["contender"]]
+    names = {c.letter: c.name for c in comparison.contenders}
+    value = f"{label} {words.number(first['value'])}"
+    if len(runs) > 1 and _overlap(first, runs.iloc[1]):
+        inside = [row["contender"] for _, row in runs.iloc[1:].iterrows() if _overlap(first, row)]
+        told = f"{stage}, {first['contender']} is ahead with {value}, but inside the noise of {_listed(inside)}: their intervals overlap."
+    else:
+        told = f"{stage} take **{first['contender']} {words.md(names[first['contender']], 60)}**: {value}"
+        rest = rivals[~rivals["contender"].isin(BASELINE_LETTERS)]
+        if not rest.empty:
+            told += f", {words.signed(first['value'] - rest.iloc[0]['value'])} over {rest.iloc[0]['contender']}"
+            told += "" if _known(first) and _known(rest.iloc[0]) else " (no interval to judge this by)"
+        told += "."
+    return f"{told} {_against_popularity(first, rivals, comparison.users)}".strip()
+
+
+def _against_popularity(first: pd.Series, rivals: pd.DataFrame, users: int) -> str:
+    found = rivals[rivals["contender"] == "pop"]
+    if found.empty or found.iloc[0]["value"] == 0:
+        return ""
+    popularity = found.iloc[0]
+    share = first["value"] / popularity["value"] - 1
+    against = f"{abs(share):.0%} {'above' if share >= 0 else 'below'} popularity ({words.number(popularity['value'])})"
+    if not (_known(first) and _known(popularity)):
+        return f"That is {against}."
+    if _overlap(first, popularity):
+        return f"That is {against}, and with {words.count(users)} users inside the noise."
+    return f"That is {against}, beyond what {words.count(users)} users leave to chance."
+
+
+def _measured(comparison: Any, metric: str) -> pd.DataFrame:
+    """Rows of one metric that have a value, best first."""
+    table = comparison.table
+    rows = table[(table["metric"] == metric) & table["value"].notna()]
+    return rows.sort_values("value", ascending=engine.METRICS[metric].better == "lower", kind="stable")
+
+
+def _known(row: pd.Series) -> bool:
+    return bool(pd.notna(row["low"]) and pd.notna(row["high"]))
+
+
+def _overlap(one: pd.Series, other: pd.Series) -> bool:
+    """Whether two intervals share a value; rows without an interval are never called noise."""
+    return _known(one) and _known(other) and bool(one["low"] <= other["high"] and other["low"] <= one["high"])
+
+
+def _listed(letters: list[str]) -> str:
+    return letters[0] if len(letters) == 1 else ", ".join(letters[:-1]) + " and " + letters[-1]

@@ -1,0 +1,62 @@
+"""Compare: runs of one dataset against each other and against popularity: verdict, metrics, curves, settings, cost."""
+
+import streamlit as st
+
+from ui.components import address, comparing, layout, picker, tables, verdict, words
+
+layout.header(
+    "Compare", "Runs on the same prepared dataset, measured under one protocol, with popularity and random beside them."
+)
+
+finished = picker.finished()
+if not finished:
+    if address.values("runs"):
+        layout.unknown("finished run", address.values("runs"))
+    layout.empty(
+        "No training has finished yet. Train two models to compare them.",
+        "pages/train.py",
+        "Train models",
+        ":material/model_training:",
+    )
+    st.stop()
+
+chosen, unknown = picker.pick_runs("compare.runs", finished, picker.last_comparison(finished) or [finished[0].run_id])
+if unknown:
+    layout.unknown("finished run", unknown)
+if not chosen:
+    st.info("Choose one or more finished runs above.")
+    st.stop()
+
+baseline = comparing.baseline(chosen)
+with st.spinner("Reading results and resampling users for the intervals …"):
+    comparison = comparing.compared(tuple(chosen), baseline)
+comparing.apart(comparison)
+said = verdict.sentences(comparison)
+if said:
+    with st.container(border=True):
+        st.markdown("\n\n".join(said))
+        st.caption(
+            f"{words.md(comparing.dataset_name(comparison))} · {words.count(comparison.users)} test users · intervals are 95 %"
+        )
+
+left, right = st.columns([3, 2], gap="medium")
+with left:
+    st.subheader("Metrics on test", anchor=False)
+    tables.show(tables.metric_table(comparison, comparing.letter_of(comparison, baseline)))
+with right:
+    comparing.curves(comparison)
+
+left, right = st.columns([3, 2], gap="medium")
+with left:
+    st.subheader("Cost", anchor=False)
+    tables.show(tables.fact_table(comparison.costs, comparison.contenders, "fact", "unit"))
+with right:
+    comparing.quality_cost(comparison)
+
+comparing.settings(comparison)
+st.page_link(
+    "pages/recommend.py",
+    label="What would they recommend to one user?",
+    icon=":material/recommend:",
+    query_params={"runs": ",".join(chosen)},
+)

@@ -1,0 +1,35 @@
+"""Data: what is prepared, and preparing more: source, label rule, split, preview, launch."""
+
+import streamlit as st
+
+import engine
+from ui.components import address, datasets, layout
+
+layout.header(
+    "Data", "Ratings become a prepared dataset once; every run on it sees the same rows, the same split and the same users."
+)
+
+found = engine.list_datasets()
+asked = address.value("dataset")
+if asked and asked not in {dataset.id for dataset in found}:
+    layout.unknown("dataset", [asked])
+
+VIEWS = {"list": f"Prepared ({len(found)})", "new": "New dataset"}
+start = address.value("view")
+address.seed("data.view", "view", start if start in VIEWS else "list" if found else "new")
+view = st.segmented_control(
+    "View", list(VIEWS), format_func=lambda name: VIEWS[name], key="data.view", required=True, label_visibility="collapsed"
+)
+address.remember("data.view", "view", view)
+
+if view == "new":
+    datasets.new()
+elif found:
+    datasets.listed(found)
+else:
+    layout.empty(
+        "No dataset is prepared yet. Generate sample ratings or point to a MovieLens folder.",
+        "pages/data.py",
+        "Prepare a dataset",
+        query={"view": "new"},
+    )

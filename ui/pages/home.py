@@ -1,0 +1,98 @@
+"""Home: the first run in one click, the queue at a glance, the last comparison."""
+
+import streamlit as st
+
+import engine
+from ui.components import address, layout, picker, runview, states, words
+
+
+def start_tour() -> None:
+    """Once a session: a second click of a double click finds the runs of the first."""
+    if not st.session_state.get("tour"):
+        st.session_state["tour"] = engine.submit_tour()
+        st.session_state["tour.follow"] = True
+
+
+def open_comparison(run_ids: list[str]) -> None:
+    st.switch_page("pages/compare.py", query_params={"runs": ",".join(run_ids)})
+
+
+layout.header("Recommender workbench", "Same data, same split, same metrics: choose a recommender by comparing trained ones.")
+
+runs = engine.list_runs()
+known = {run.run_id for run in runs}
+datasets = engine.list_datasets()
+tour = st.session_state.get("tour") or [run_id for run_id in address.values("tour") if run_id in known]
+
+if tour:
+    address.remember(None, "tour", tour)
+    with st.container(border=True):
+        st.subheader("Sample ratings: prepare, train both, compare", anchor=False)
+        st.caption("This goes on when you leave or close the page. The comparison opens here when all three are finished.")
+        if runview.watch(tour):
+            if st.session_state.pop("tour.follow", False):
+                open_comparison(tour[1:])
+            if st.button("Open the comparison", type="primary", icon=":material/balance:"):
+                open_comparison(tour[1:])
+        elif not any(engine.get_run(run_id).live for run_id in tour):
+            st.session_state.pop("tour", None)
+            st.button("Try again", icon=":material/refresh:", on_click=start_tour)
+elif not runs:
+    with st.container(border=True):
+        st.subheader("Start here", anchor=False)
+        st.markdown(
+            "Prepare generated sample ratings with Spark, train a **two-tower** (retrieval) and a **DLRM** (ranking) on them, "
+            "and see the two side by side: metrics, curves, cost, and what each would recommend to one user. Under three minutes on two cores; "
+            "nothing is downloaded."
+        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button("Load sample ratings and compare", type="primary", icon=":material/play_arrow:", on_click=start_tour)
+            st.page_link(
+                "pages/data.py", label="or bring your own MovieLens", icon=":material/upload_file:", query_params={"view": "new"}
+            )
+
+live = [run for run in runs if run.live]
+last = picker.last_comparison(runs)
+if runs or datasets:
+    grid = st.grid(min_column_width=170, border=True)
+    grid.metric("Prepared datasets", words.count(len(datasets)))
+    grid.metric("Runs now", words.count(len([run for run in live if not states.is_in(run, "QUEUED")])))
+    grid.metric("Waiting in the queue", words.count(len([run for run in live if states.is_in(run, "QUEUED")])))
+    grid.metric(
+        "Finished trainings", words.count(len([run for run in runs if run.kind == "train" and states.is_in(run, "FINISHED")]))
+    )
+
+others = [run.run_id for run in live if run.run_id not in tour]
+if others:
+    st.subheader("Queue", anchor=False)
+    runview.watch(others[:8])
+    if len(others) > 8:
+        st.page_link("pages/runs.py", label=f"{len(others) - 8} more", icon=":material/list_alt:")
+
+if last and not tour:
+    st.subheader("Last comparison", anchor=False)
+    shown = {run.run_id: run for run in runs}
+    with st.container(border=True):
+        st.markdown(
+            " · ".join(f"**{chr(65 + at)}** {words.md(shown[run_id].title, 60)}" for at, run_id in enumerate(last))
+            + f"  \non {words.md(shown[last[0]].dataset_name or '')}, {words.ago(shown[last[0]].ended_at)}"
+        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if st.button("Open the comparison", type="primary", icon=":material/balance:", key="last"):
+                open_comparison(last)
+            st.page_link(
+                "pages/recommend.py",
+                label="What would they recommend?",
+                icon=":material/recommend:",
+                query_params={"runs": ",".join(last)},
+            )
+
+recent = [run for run in runs if not run.live and run.run_id not in tour][:5]
+if recent:
+    st.subheader("Recent runs", anchor=False)
+    for run in recent:
+        runview.line(run)
+    if len(runs) > 5:
+        st.page_link("pages/runs.py", label="All runs", icon=":material/list_alt:")
+if runs and not live and not last:
+    st.page_link("pages/train.py", label="Train two models to compare them", icon=":material/model_training:")

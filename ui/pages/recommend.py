@@ -1,0 +1,43 @@
+"""Recommend: one user, what they liked, what they went on to like, and what each model would show them."""
+
+import streamlit as st
+
+import engine
+from ui.components import address, layout, picker, recommending, words
+
+layout.header("Recommend", "What each model would show one person, beside what that person liked and went on to like.")
+
+finished = picker.finished()
+if not finished:
+    if address.values("runs"):
+        layout.unknown("finished run", address.values("runs"))
+    layout.empty(
+        "No training has finished yet. Train a model to see what it recommends.",
+        "pages/train.py",
+        "Train models",
+        ":material/model_training:",
+    )
+    st.stop()
+
+chosen, unknown = picker.pick_runs("recommend.runs", finished, picker.last_comparison(finished) or [finished[0].run_id])
+if unknown:
+    layout.unknown("finished run", unknown)
+by_id = {run.run_id: run for run in finished}
+contenders = recommending.same_dataset([by_id[run_id] for run_id in chosen])
+if not contenders:
+    st.info("Choose one or more finished runs above.")
+    st.stop()
+
+dataset = contenders[0].dataset
+user, k, with_popularity = recommending.pick_user(dataset)
+if user is None:
+    st.stop()
+try:
+    seen = engine.user_interactions(dataset, user)
+except LookupError:
+    layout.unknown("user", [user])
+    st.stop()
+
+st.subheader(f"User {words.md(user, 60)}", anchor=False)
+lists = recommending.lists(contenders, user, k, with_popularity)
+recommending.side_by_side(seen, lists, k)

@@ -1,0 +1,38 @@
+"""Runs: everything that was launched, and one run in full: progress, curves, log, settings."""
+
+import streamlit as st
+
+import engine
+from ui.components import address, layout, runlist, runview, states, words
+
+layout.header("Runs", "Every preparation and training, live and past. Closing this page changes nothing for a run.")
+
+runs = engine.list_runs()
+if not runs:
+    layout.empty(
+        "Nothing has been launched yet. One click on the home page trains two models on sample ratings.",
+        "pages/home.py",
+        "Go to the home page",
+    )
+    st.stop()
+
+asked = address.value("run")
+if asked and asked not in {run.run_id for run in runs}:
+    layout.unknown("run", [asked])
+    asked = None
+
+runlist.table(asked)
+if asked is None:
+    st.caption("Select a run to see its progress, curves, log and settings.")
+    st.stop()
+
+run = engine.get_run(asked)
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.subheader(words.md(run.title, 80), anchor=False, width="content")
+    states.badge(run)
+    st.caption(f"{words.md(run.dataset_name or '')} · run {run.run_id}", width="content")
+if states.is_in(run, "FAILED", "INTERRUPTED", "CANCELLED") and run.message:
+    st.error(words.md(run.message, 2000), icon=":material/error:", title=states.look(run.state).label)
+runlist.actions(run)
+layout.live(lambda: runview.details(run.run_id), run.live)
+runlist.settings(run)

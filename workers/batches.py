@@ -1,0 +1,139 @@
+"""StreamingDataset blocks to shuffled batches. A block is some thousand rows as numpy columns, so no Python runs per row."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
+
+from workers.modules.ranker import Batch
+from workers.results import FEATURE
+from workers.specs import FeatureSchema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Columns = dict[str, np.ndarray]  # single-valued: [n]; a bag: <name>.values and <name>.lengths; dense: [n, F]
+POOL_BLOCKS = 8  # blocks that are shuffled together when read; they were shuffled globally when written
+
+
+def to_batch(columns: Mapping[str, np.ndarray], schema: FeatureSchema, rows: int) -> Batch:
+    """Columns of `rows` rows as tensors; a feature that is not there becomes an empty bag, or zeros."""
+    values, lengths = [], []
+    for feature in schema.categorical:
+        if feature.multi_valued and f"{feature.name}.values" in columns:
+            values.append(columns[f"{feature.name}.values"])
+            lengths.append(columns[f"{feature.name}.lengths"])
+        elif feature.name in columns:
+            values.append(columns[feature.name])
+            lengths.append(np.ones(rows, np.int32))
+        else:
+            lengths.append(np.zeros(rows, np.int32))
+    flat = np.concatenate(values).astype(np.int64) if values else np.zeros(0, np.int64)
+    sparse = KeyedJaggedTensor(
+        [f.name for f in schema.categorical],
+        torch.from_numpy(flat),
+        lengths=torch.from_numpy(np.concatenate(lengths).astype(np.int32)),
+    )
+    dense = columns.get("dense")
+    return Batch(
+        torch.zeros(rows, len(schema.dense)) if dense is None else torch.from_numpy(np.ascontiguousarray(dense, np.float32)),
+        sparse,
+        torch.from_numpy(np.asarray(columns.get("label", np.zeros(rows)), np.float32)),
+    )
+
+
+def table_columns(frame: "pd.DataFrame", schema: FeatureSchema, side: str) -> Columns:
+    """The encoded `feature.*` columns of an items or ranking table as block columns: U or N rows of one side."""
+    columns: Columns = {}
+    for feature in schema.on(*(("item",) if side == "item" else ("user",))):
+        column = frame[FEATURE + feature.name]
+        if feature.multi_valued:
+            bags = [np.asarray(bag, np.int32) for bag in column]
+            columns[f"{feature.name}.values"] = np.concatenate([np.zeros(0, np.int32), *bags])
+            columns[f"{feature.name}.lengths"] = np.array([len(bag) for bag in bags], np.int32)
+        else:
+            columns[feature.name] = column.to_numpy(np.int32)
+    dense = np.zeros((len(frame), len(schema.dense)), np.float32)
+    for place in schema.dense_on(side):  # type: ignore[arg-type]
+        dense[:, place] = frame[FEATURE + schema.dense[place].name].to_numpy(np.float32)
+    return columns | {"dense": dense}
+
+
+def num_rows(columns: Mapping[str, np.ndarray]) -> int:
+    """Rows of a block."""
+    return next(len(column) for name, column in columns.items() if not name.endswith(".values"))
+
+
+def join(blocks: Sequence[Columns]) -> Columns:
+    """Blocks one after another."""
+    return blocks[0] if len(blocks) == 1 else {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
+
+
+def take(columns: Columns, rows: np.ndarray) -> Columns:
+    """Some rows, in the order given: like numpy.take, bags included."""
+    taken: Columns = {}
+    for name, column in columns.items():
+        if name.endswith(".lengths"):
+            starts = np.cumsum(column) - column
+            lengths = column[rows]
+            ends = np.cumsum(lengths)
+            # position in `values` of each kept value: its bag's start plus its place in the bag
+            places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts[rows] - (ends - lengths), lengths)
+            bag = name.removesuffix(".lengths") + ".values"
+            taken[name], taken[bag] = lengths, columns[bag][places]
+        elif not name.endswith(".values"):
+            taken[name] = column[rows]
+    return taken
+
+
+def open_split(dataset: Path, split: str, *, shuffle: bool = False, seed: int = 0) -> Any:
+    """A stock StreamingDataset over one split; a collective call where ranks run side by side."""
+    from streaming import StreamingDataset  # brings torchvision and transformers: 3 s
+
+    return StreamingDataset(local=str(Path(dataset) / split), shuffle=shuffle, shuffle_seed=seed, batch_size=1, num_canonical_nodes=1)
+
+
+def epoch_batches(
+    stream: Iterable[Mapping[str, Any]], schema: FeatureSchema, batch_size: int, steps: int, pool_blocks: int, rng: np.random.Generator
+) -> Iterator[Batch]:
+    """One epoch of this rank: exactly `steps` full batches, whatever the sizes of its blocks.
+
+    Blocks are pooled, shuffled and cut; what is left over opens the next pool. Ranks must take the same number of steps, or
+    they wait for each other forever: one whose blocks run short draws again from its last pool, one with rows to spare
+    leaves them, other rows each epoch. The stream is always read to its end, since its next epoch begins for all ranks at once.
+    """
+    made, left = 0, Columns()
+    for blocks in _pools(stream, pool_blocks):
+        pool = join([left, *blocks]) if left else join(blocks)
+        order = rng.permutation(num_rows(pool))
+        cut = len(order) - len(order) % batch_size
+        for start in range(0, cut, batch_size):
+            if made < steps:
+                made += 1
+                yield to_batch(take(pool, order[start : start + batch_size]), schema, batch_size)
+        left = take(pool, order[cut:])
+    while made < steps:
+        made += 1
+        rest = rng.choice(num_rows(pool), batch_size - num_rows(left), replace=num_rows(pool) < batch_size)
+        yield to_batch(join([left, take(pool, rest)]), schema, batch_size)
+        left = take(left, np.zeros(0, int))
+
+
+def _pools(stream: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Columns]]:
+    blocks: list[Columns] = []
+    for block in stream:
+        blocks.append({name: np.asarray(column) for name, column in block.items()})
+        if len(blocks) == size:
+            yield blocks
+            blocks = []
+    if blocks:
+        yield blocks
+
+
+def share_of_blocks(stream: Any, rank: int, world_size: int) -> Iterator[Columns]:
+    """Every world_size-th block by index: each row exactly once over all ranks, where iteration would repeat some."""
+    for index in range(rank, stream.num_samples, world_size):
+        yield {name: np.asarray(column) for name, column in stream[index].items()}

@@ -1,0 +1,124 @@
+"""Write, verify and restore a checkpoint: safetensors of each rank's own shards, and one JSON that says they are complete."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.distributed._shard.sharded_tensor import ShardedTensor
+
+from workers.results import write_json
+
+INDEX = "checkpoint.json"
+BEST = "best.json"
+
+
+def _shards(state: dict[str, Any], rank: int) -> Iterator[tuple[str, list[int], list[int], Tensor]]:
+    """This rank's part of a state dict: name, size of the whole, offsets, tensor. Rank 0 speaks for what all ranks hold."""
+    for name, value in state.items():
+        if isinstance(value, ShardedTensor):
+            for shard in value.local_shards():
+                yield name, list(value.size()), list(shard.metadata.shard_offsets), shard.tensor
+        elif rank == 0:
+            yield name, list(value.shape), [0] * value.dim(), value
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _key(name: str, offsets: list[int]) -> str:
+    return f"{name}@{','.join(map(str, offsets))}"
+
+
+def save(root: Path, state: dict[str, Any], epoch: int, facts: dict[str, Any]) -> None:
+    """Collective: write `root/epoch-NNN/`, then point `root/best.json` at it and drop the older ones.
+
+    Args:
+        root: the run's checkpoint folder, shared by the ranks.
+        state: `DistributedModelParallel.state_dict()`.
+        epoch: from 1.
+        facts: JSON values kept beside the weights (spec, schema, metrics).
+    """
+    rank = dist.get_rank()
+    partial, final = root / f".epoch-{epoch:03d}.partial", root / f"epoch-{epoch:03d}"
+    partial.mkdir(parents=True, exist_ok=True)
+    own = {_key(n, o): (t.detach().cpu().contiguous(), n, s, o) for n, s, o, t in _shards(state, rank)}
+    path = partial / f"rank{rank}.safetensors"
+    save_file({key: tensor for key, (tensor, *_) in own.items()}, path)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    entry = {
+        "bytes": path.stat().st_size,
+        "sha256": _digest(path),
+        "shards": {key: {"name": n, "size": s, "offsets": o} for key, (_, n, s, o) in own.items()},
+    }
+    entries: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(entries, entry)
+    if rank == 0:
+        files = {f"rank{r}.safetensors": entry for r, entry in enumerate(entries)}
+        write_json(partial / INDEX, {"format": 1, "epoch": epoch, "files": files, **facts})
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(partial, final)
+        write_json(root / BEST, {"folder": final.name})
+        for old in root.glob("epoch-*"):
+            if old != final:
+                shutil.rmtree(old)
+    dist.barrier()
+
+
+def best(root: Path) -> Path:
+    """The folder of the best epoch; raises ValueError, naming the file, when it is missing or differs from its digest."""
+    try:
+        folder = root / Path(json.loads((root / BEST).read_text())["folder"]).name
+        index = json.loads((folder / INDEX).read_text())
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"No complete checkpoint in {root}: {error}. Train the model again.") from error
+    for name, entry in index["files"].items():
+        path = folder / Path(name).name
+        if not path.is_file() or path.stat().st_size != entry["bytes"] or _digest(path) != entry["sha256"]:
+            raise ValueError(f"Checkpoint file {path} is missing or differs from its digest. Train the model again.")
+    return folder
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """What was kept beside the weights."""
+    return json.loads((folder / INDEX).read_text())
+
+
+def restore_own(root: Path, state: dict[str, Any]) -> None:
+    """Collective: copy the best epoch back into the live tensors of a state dict, under the same plan."""
+    rank, folder = dist.get_rank(), best(root)
+    with safe_open(folder / f"rank{rank}.safetensors", "pt") as file, torch.no_grad():
+        for name, _, offsets, tensor in _shards(state, rank):
+            tensor.copy_(file.get_tensor(_key(name, offsets)))
+    for name, value in state.items():
+        if not isinstance(value, ShardedTensor):
+            dist.broadcast(value, src=0)
+    dist.barrier()
+
+
+def load_whole(folder: Path, module: nn.Module, prefix: str = "model.") -> None:
+    """Put the shards of every rank together in an undistributed module; raises ValueError when one does not fit."""
+    state, filled = module.state_dict(), dict.fromkeys(module.state_dict(), 0)
+    for file_name, entry in facts(folder)["files"].items():
+        with safe_open(folder / Path(file_name).name, "pt") as file, torch.no_grad():
+            for key, shard in entry["shards"].items():
+                name, part = shard["name"].removeprefix(prefix), file.get_tensor(key)
+                if name not in state or list(state[name].shape) != shard["size"]:
+                    raise ValueError(f"Checkpoint {folder} holds {name} {shard['size']}, which this model does not have.")
+                place = tuple(slice(o, o + n) for o, n in zip(shard["offsets"], part.shape, strict=True))
+                state[name][place].copy_(part) if place else state[name].copy_(part)
+                filled[name] += part.numel()
+    missing = [name for name, count in filled.items() if count != state[name].numel()]
+    if missing:
+        raise ValueError(f"Checkpoint {folder} lacks weights of {', '.join(missing)}.")

@@ -1,0 +1,15 @@
+"""The function that TorchDistributor pickles by name. Free of torch, so that the driver need not import it."""
+
+import os
+import sys
+
+
+def train_rank(run_dir: str, dataset_dir: str, attempt: int) -> None:
+    """One rank of a training run; see `workers.train.train_rank`."""
+    for stream in (sys.stdout, sys.stderr):
+        # TorchDistributor dies of one byte that is not UTF-8
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from workers.train import train_rank as work
+
+    work(run_dir, dataset_dir, attempt)

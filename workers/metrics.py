@@ -1,0 +1,110 @@
+"""The protocol's formulas, in numpy: pure functions of scores and truth. Letters: U users, N items, K list length.
+
+Ranking metrics use binary relevance: Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques", TOIS
+2002, for NDCG; Voorhees, "The TREC-8 question answering track report", 1999, for MRR.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def tie_order(num_items: int, seed: int) -> Ints:
+    """A fixed random priority for each of N items, int64 [N]: equal scores must not reward item order."""
+    return np.random.default_rng(seed).permutation(num_items).astype(np.int64)
+
+
+def sort_keys(scores: NDArray[np.float32], ties: Ints) -> Ints:
+    """Integers that order like the scores, equal scores by `ties`: int64 [U, N], all different within a row.
+
+    Args:
+        scores: [U, N] float32; -inf excludes an item.
+        ties: [N] distinct priorities in [0, 2**32), higher first.
+
+    Raises:
+        ValueError: a score is NaN.
+    """
+    if np.isnan(scores).any():
+        raise ValueError("A score is NaN: the model has diverged; lower the learning rate.")
+    bits = np.ascontiguousarray(scores, np.float32).view(np.int32).astype(np.int64)
+    # IEEE 754 floats order like sign-magnitude integers
+    return (np.where(bits >= 0, bits, -(bits & 0x7FFFFFFF)) << 32) + ties
+
+
+def top_items(keys: Ints, k: int) -> Ints:
+    """Columns of the k greatest keys of each row, best first: int64 [U, min(k, N)]."""
+    k = min(k, keys.shape[1])
+    best = np.argpartition(keys, -k, axis=1)[:, -k:]
+    order = np.argsort(-np.take_along_axis(keys, best, axis=1), axis=1)
+    return np.take_along_axis(best, order, axis=1)
+
+
+def first_hit_rank(keys: Ints, relevant: NDArray[np.bool_]) -> Ints:
+    """Rank (from 1) of the best relevant item in the full ranking of each row, int64 [U]; 0 where none is relevant."""
+    lowest = np.iinfo(np.int64).min
+    best = np.where(relevant, keys, lowest).max(axis=1)
+    return np.where(best > lowest, (keys > best[:, None]).sum(axis=1) + 1, 0)
+
+
+def recall_at_k(hits: NDArray[np.bool_], num_relevant: Ints, k: int) -> Floats:
+    """Share of a user's relevant items among the first k: [U]; nan where nothing is relevant.
+
+    Args:
+        hits: [U, K] bool, whether the item at each position is relevant; lists shorter than k count as missed.
+        num_relevant: [U] relevant items of each user.
+        k: cutoff, 1 <= k.
+    """
+    return _ratio(hits[:, :k].sum(axis=1).astype(float), num_relevant.astype(float))
+
+
+def ndcg_at_k(hits: NDArray[np.bool_], num_relevant: Ints, k: int) -> Floats:
+    """NDCG@k with gains 1 and discounts 1 / log2(rank + 1): [U]; nan where nothing is relevant. Arguments as in recall."""
+    discounts = 1.0 / np.log2(np.arange(2, k + 2))
+    gained = hits[:, :k] @ discounts[: hits[:, :k].shape[1]]
+    ideal = np.concatenate([[0.0], np.cumsum(discounts)])[np.minimum(num_relevant, k)]
+    return _ratio(gained, ideal)
+
+
+def reciprocal_rank(first_rank: Ints) -> Floats:
+    """1 / rank of the first relevant item, [U]; nan where nothing is relevant (rank 0)."""
+    return _ratio(np.ones(len(first_rank)), first_rank.astype(float))
+
+
+def coverage(top: Ints, num_items: int) -> float:
+    """Share of the catalogue that stands in at least one list: `top` holds the items of all lists, in any shape."""
+    return len(np.unique(top)) / num_items
+
+
+def auc(logits: Floats, labels: Floats) -> tuple[float, float]:
+    """Area under the ROC curve and its standard error, ties counted half; nan with one class only.
+
+    Args:
+        logits: [B] scores. labels: [B] 0 or 1.
+
+    The error is DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated ROC curves", 1988,
+    through midranks: Sun and Xu, IEEE Signal Processing Letters 21(11), 2014.
+    """
+    positive = labels > 0.5
+    m, n = int(positive.sum()), int((~positive).sum())
+    if m == 0 or n == 0:
+        return float("nan"), float("nan")
+    ranks = rankdata(logits)
+    above = (ranks[positive] - rankdata(logits[positive])) / n  # share of negatives below each positive
+    below = 1.0 - (ranks[~positive] - rankdata(logits[~positive])) / m
+    variance = (above.var(ddof=1) / m if m > 1 else np.nan) + (below.var(ddof=1) / n if n > 1 else np.nan)
+    return float(above.mean()), float(np.sqrt(variance))
+
+
+def log_loss(logits: Floats, labels: Floats) -> tuple[float, float]:
+    """Mean binary cross entropy in nats and its standard error, from logits: log(1 + e^z) - y z; nan without rows."""
+    if len(logits) == 0:
+        return float("nan"), float("nan")
+    losses = np.logaddexp(0.0, logits) - labels * logits
+    return float(losses.mean()), float(losses.std() / np.sqrt(len(losses)))
+
+
+def _ratio(over: Floats, under: Floats) -> Floats:
+    return np.divide(over, under, out=np.full(len(over), np.nan), where=under > 0)

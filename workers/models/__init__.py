@@ -1,0 +1,19 @@
+"""The model registry: a file in this folder that defines a ModelSpec with a `kind` is registered by being there."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from workers.specs import ModelSpec
+
+
+def discover() -> dict[str, type[ModelSpec]]:
+    """Every ModelSpec declared in this package, by kind."""
+    found: dict[str, type[ModelSpec]] = {}
+    for module in iter_modules(__path__):
+        for value in vars(import_module(f"{__name__}.{module.name}")).values():
+            if isinstance(value, type) and issubclass(value, ModelSpec) and value is not ModelSpec:
+                found[value.model_fields["kind"].default] = value
+    return found
+
+
+MODELS = discover()

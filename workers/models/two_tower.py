@@ -1,0 +1,69 @@
+"""Two-tower retrieval: Covington et al., "Deep neural networks for YouTube recommendations", RecSys 2016; Yi et al., RecSys 2019."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from workers.specs import MORE, FeatureSchema, ModelSpec
+
+if TYPE_CHECKING:
+    from workers.modules.ranker import Ranker
+
+
+class TwoTowerSpec(ModelSpec):
+    """A user tower and an item tower whose dot product is the score: cheap retrieval through a vector index."""
+
+    label: ClassVar[str] = "Two-tower"
+    stage: ClassVar[Literal["retrieval", "ranking"]] = "retrieval"
+
+    kind: Literal["two_tower"] = "two_tower"
+    objective: Literal["softmax", "bce"] = Field(
+        "softmax",
+        description="softmax: in-batch sampled softmax with logQ correction, learns what people choose; "
+        "bce: pointwise on ratings, the reference method, learns what people rate well",
+    )
+    embedding_dim: int = Field(128, ge=4, le=1024, multiple_of=4, description="Width of the embeddings and of both towers' output")
+    history: bool = Field(True, description="The user tower reads the bag of the user's liked items (when the dataset has one)")
+    user_id: bool = Field(False, description="The user tower has an embedding of the user's id; of no use for new users")
+    side_features: bool = Field(True, description="Towers read features such as genres or occupation, not ids alone")
+    user_layers: tuple[int, ...] = Field(
+        (), description="Hidden layers of the user tower; empty: features are summed", json_schema_extra=MORE
+    )
+    item_layers: tuple[int, ...] = Field(
+        (), description="Hidden layers of the item tower; empty: features are summed", json_schema_extra=MORE
+    )
+    similarity: Literal["dot", "cosine"] = Field("dot", description="How towers are compared", json_schema_extra=MORE)
+    temperature: float = Field(
+        1.0, gt=0, le=10, description="Similarities are divided by it; about 0.05 to 0.2 with cosine", json_schema_extra=MORE
+    )
+    history_dropout: float = Field(
+        0.5, ge=0, lt=1, description="Share of the history forgotten at each training step", json_schema_extra=MORE
+    )
+    init_std: float = Field(0.1, gt=0, le=1, description="Standard deviation of fresh embeddings", json_schema_extra=MORE)
+
+    @property
+    def selection_metric(self) -> str:
+        return "ndcg_at_10" if self.objective == "softmax" else "auc"
+
+    @property
+    def title(self) -> str:
+        reads = [word for word, on in (("history", self.history), ("user id", self.user_id)) if on]
+        return " · ".join([self.label, self.objective, *reads, f"dim {self.embedding_dim}"])
+
+    def build(self, schema: FeatureSchema) -> "Ranker":
+        from workers.modules.two_tower import TwoTower
+
+        return TwoTower(
+            schema,
+            dim=self.embedding_dim,
+            user_layers=self.user_layers,
+            item_layers=self.item_layers,
+            cosine=self.similarity == "cosine",
+            temperature=self.temperature,
+            softmax=self.objective == "softmax",
+            user_id=self.user_id,
+            history=self.history and schema.has_history,
+            history_dropout=self.history_dropout,
+            side_features=self.side_features,
+            init_std=self.init_std,
+        )

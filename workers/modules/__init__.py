@@ -1,0 +1,1 @@
+"""nn.Modules that torchrec does not ship."""

@@ -1,0 +1,135 @@
+"""What every trained model is: one table lookup, a state for each side, and a logit for a user and an item.
+
+Letters: B batch, U users, N items, D embedding dim, S width of a state.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torchrec.modules.embedding_configs import EmbeddingBagConfig, PoolingType
+from torchrec.modules.embedding_modules import EmbeddingBagCollection
+from torchrec.sparse.jagged_tensor import KeyedJaggedTensor, KeyedTensor
+
+from workers.specs import HISTORY, ITEM_ID, Categorical, FeatureSchema
+
+
+class Batch(NamedTuple):
+    """One step's input. Features of a side that is not asked for are empty bags and zeros."""
+
+    dense: Tensor  # [B, dense features] float32, schema order
+    sparse: KeyedJaggedTensor  # every categorical feature, schema order
+    label: Tensor  # [B] float32
+
+    def to(self, device: torch.device) -> "Batch":
+        return Batch(self.dense.to(device), self.sparse.to(device), self.label.to(device))
+
+
+class Ranker(nn.Module):
+    """Base of the networks. Subclasses define `user_state`, `item_state`, `score`, and may sharpen `loss` and `score_grid`.
+
+    Both sides come out of one EmbeddingBagCollection, so that a step has one lookup and one exchange between ranks.
+    """
+
+    ebc: EmbeddingBagCollection
+
+    def user_state(self, pooled: KeyedTensor, batch: Batch) -> Tensor:
+        """What the score needs of the user and the context: [B, S]."""
+        raise NotImplementedError
+
+    def item_state(self, pooled: KeyedTensor, batch: Batch) -> Tensor:
+        """What the score needs of the item: [B, S']."""
+        raise NotImplementedError
+
+    def score(self, users: Tensor, items: Tensor) -> Tensor:
+        """Logits of pairs: states [B, S] and [B, S'] to [B]."""
+        raise NotImplementedError
+
+    def score_grid(self, users: Tensor, items: Tensor) -> Tensor:
+        """Logits of every user with every item: [U, S], [N, S'] to [U, N]."""
+        rows = [
+            torch.cat([self.score(user.expand(len(part), -1), part) for part in items.split(8192)]) if len(items) else items.new_zeros(0)
+            for user in users
+        ]
+        return torch.stack(rows) if rows else items.new_zeros(0, len(items))
+
+    def embed(self, batch: Batch) -> KeyedTensor:
+        return self.ebc(batch.sparse)
+
+    def encode_users(self, batch: Batch) -> Tensor:
+        return self.user_state(self.embed(batch), batch)
+
+    def encode_items(self, batch: Batch) -> Tensor:
+        return self.item_state(self.embed(batch), batch)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits [B, 1]."""
+        pooled = self.embed(batch)
+        return self.score(self.user_state(pooled, batch), self.item_state(pooled, batch))[:, None]
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean loss of the batch, and the number of rows that it is the mean of (both scalars)."""
+        logits = self.forward(batch)[:, 0]
+        return nn.functional.binary_cross_entropy_with_logits(logits, batch.label), torch.tensor(float(len(logits)))
+
+    def learn_frequencies(self, positives: Tensor) -> None:
+        """Told before training how often each item row is liked in train ([rows of item_id], float); may ignore it."""
+
+
+def table(feature: Categorical, dim: int, std: float, name: str | None = None) -> EmbeddingBagConfig:
+    """The embedding table of one feature. A history is summed (its bag is normalised by `scale_history`), other bags averaged."""
+    pooling = PoolingType.MEAN if feature.multi_valued and feature.name != HISTORY else PoolingType.SUM
+    return EmbeddingBagConfig(
+        name=name or feature.name,
+        num_embeddings=feature.num_rows,
+        embedding_dim=dim,
+        feature_names=[feature.name],
+        pooling=pooling,
+        init_fn=lambda weight: nn.init.normal_(weight, std=std),
+    )
+
+
+def scale_history(pooled: Tensor, sparse: KeyedJaggedTensor) -> Tensor:
+    """A summed history bag over the square root of its length: [B, D]; an empty bag stays 0."""
+    return pooled / sparse[HISTORY].lengths().clamp(min=1).sqrt()[:, None]
+
+
+def drop_history(sparse: KeyedJaggedTensor, share: float) -> KeyedJaggedTensor:
+    """Forget a random share of the history's items: a retriever must not lean on one of them."""
+    keys = sparse.keys()
+    place, stride = keys.index(HISTORY), sparse.stride()
+    offsets = sparse.offset_per_key()
+    start, end = offsets[place], offsets[place + 1]
+    keep = torch.rand(end - start, device=sparse.values().device) >= share
+    lengths = sparse.lengths().clone()
+    bag = lengths[place * stride : (place + 1) * stride]
+    owner = torch.repeat_interleave(torch.arange(stride, device=bag.device), bag)
+    kept = torch.zeros_like(bag).index_add_(0, owner, keep.to(bag.dtype))
+    lengths[place * stride : (place + 1) * stride] = kept
+    values = sparse.values()
+    return KeyedJaggedTensor(keys, torch.cat([values[:start], values[start:end][keep], values[end:]]), lengths=lengths)
+
+
+def mlp(sizes: list[int], last_linear: bool = True) -> nn.Sequential:
+    """Linear layers with ReLU between. A ReLU at the end of a tower would make every logit >= 0, so it ends linear."""
+    layers: list[nn.Module] = []
+    for k, (wide, narrow) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        layers.append(nn.Linear(wide, narrow))
+        if not last_linear or k < len(sizes) - 2:
+            layers.append(nn.ReLU())
+    return nn.Sequential(*layers)
+
+
+def item_rows(sparse: KeyedJaggedTensor) -> Tensor:
+    """The item row of each example, int64 [B]."""
+    return sparse[ITEM_ID].values()
+
+
+def used(schema: FeatureSchema, *, user_id: bool, history: bool, side_features: bool) -> tuple[Categorical, ...]:
+    """The categorical features that a model is told to read."""
+    chosen = []
+    for feature in schema.categorical:
+        wanted = {"user_id": user_id, HISTORY: history, ITEM_ID: True}.get(feature.name, side_features)
+        if wanted:
+            chosen.append(feature)
+    return tuple(chosen)

@@ -1,0 +1,88 @@
+"""What a prepared dataset and a run leave behind, named once for writer and reader. Imports no torch."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+# A prepared dataset
+MANIFEST, ITEMS, USERS, BASELINES = "manifest.json", "items.parquet", "users.parquet", "baselines"
+TRAIN, VALID, TEST = "train", "valid", "test"
+FEATURE = "feature."  # prefix of encoded columns in items.parquet, users.parquet and ranking/*.parquet
+
+# A run folder
+SPEC, JOURNAL, PROGRESS, DONE, LOG, CANCEL = "spec.json", "journal.jsonl", "progress.json", "done.json", "run.log", "cancel"
+CHECKPOINT, RESULTS = "checkpoint", "results"
+PER_USER, TOP_K, ITEM_EMBEDDINGS, PLAN = "per_user.parquet", "top_k.parquet", "item_embeddings.parquet", "plan.json"
+
+
+class Metric(BaseModel):
+    """How a metric is named, read and judged."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    label: str
+    better: Literal["higher", "lower"]
+    family: Literal["ranking", "pointwise"]
+    description: str
+    per_user: bool = True
+
+
+def _cutoff(name: str, key: str, k: int, text: str) -> Metric:
+    return Metric(key=f"{key}_at_{k}", label=f"{name}@{k}", better="higher", family="ranking", description=text)
+
+
+_RECALL = "Share of a user's held-out liked items found in the top {k}, averaged over users."
+_NDCG = "Like recall, but a hit counts more the higher it stands in the top {k}; 1 is a perfect order."
+METRICS: dict[str, Metric] = {
+    m.key: m
+    for m in (
+        _cutoff("NDCG", "ndcg", 10, _NDCG.format(k=10)),
+        _cutoff("NDCG", "ndcg", 20, _NDCG.format(k=20)),
+        *(_cutoff("Recall", "recall", k, _RECALL.format(k=k)) for k in (10, 20, 100)),
+        Metric(
+            key="mrr",
+            label="MRR",
+            better="higher",
+            family="ranking",
+            description="One divided by the rank of the first held-out liked item, averaged over users.",
+        ),
+        Metric(
+            key="coverage_at_10",
+            label="Coverage@10",
+            better="higher",
+            family="ranking",
+            per_user=False,
+            description="Share of the catalogue that stands in at least one user's top 10.",
+        ),
+        Metric(
+            key="auc",
+            label="AUC",
+            better="higher",
+            family="pointwise",
+            per_user=False,
+            description="Chance that a liked test interaction is scored above a disliked one; 0.5 is a coin toss.",
+        ),
+        Metric(
+            key="log_loss",
+            label="Log loss",
+            better="lower",
+            family="pointwise",
+            per_user=False,
+            description="Mean negative log likelihood of the test labels; only for models that predict a probability.",
+        ),
+    )
+}
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write whole or not at all: a side file, flushed to disk, then one rename."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2, default=str, allow_nan=False)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)

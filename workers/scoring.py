@@ -1,0 +1,139 @@
+"""The protocol on a model that is sharded over ranks: all ranks take the same number of lookups, each row counts once."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from workers.batches import Columns, join, num_rows, open_split, share_of_blocks, table_columns, take, to_batch
+from workers.evaluate import catalogue, pointwise, rank_users, summarise, users_to_rank
+from workers.modules.ranker import Batch, Ranker
+from workers.specs import FeatureSchema
+
+ROWS = 4096  # rows encoded or scored at a time
+
+
+class Judged(NamedTuple):
+    """What an evaluation found; on other ranks than 0 only `metrics`."""
+
+    metrics: dict[str, float]
+    ranked: pd.DataFrame
+    item_states: Tensor
+
+
+def _device() -> torch.device:
+    return torch.device("cuda", torch.cuda.current_device()) if "nccl" in dist.get_backend() else torch.device("cpu")
+
+
+def _most(count: int) -> int:
+    """The greatest of a count over all ranks."""
+    value = torch.tensor([count])
+    dist.all_reduce(value, op=dist.ReduceOp.MAX)
+    return int(value)
+
+
+def _gather(part: np.ndarray) -> np.ndarray:
+    """The parts of all ranks, in rank order, on every rank."""
+    parts: list[np.ndarray] = [part] * dist.get_world_size()
+    dist.all_gather_object(parts, part)
+    return np.concatenate(parts)
+
+
+@torch.no_grad()
+def encode(encoder: Callable[[Batch], Tensor], columns: Columns, rows: int, schema: FeatureSchema) -> Tensor:
+    """Collective: states of a table's rows, in order, on every rank; each rank looks up its own stretch.
+
+    Args:
+        encoder: `encode_users` or `encode_items` of a model whose tables may be sharded.
+        columns: the table as block columns, the same on all ranks.
+        rows: its length.
+    """
+    rank, world = dist.get_rank(), dist.get_world_size()
+    own = np.array_split(np.arange(rows), world)[rank]
+    steps, parts = -(-_most(len(own)) // ROWS), []
+    for step in range(max(1, steps)):
+        chunk = own[step * ROWS : (step + 1) * ROWS]
+        # a rank that has run out still takes part in the lookup, with one row that is then dropped
+        padded = chunk if len(chunk) else np.zeros(1, int)
+        parts.append(encoder(to_batch(take(columns, padded), schema, len(padded)).to(_device()))[: len(chunk)].cpu())
+    return torch.from_numpy(_gather(torch.cat(parts).numpy()))
+
+
+@torch.no_grad()
+def score_split(model: Ranker, dataset: Path, split: str, schema: FeatureSchema) -> tuple[np.ndarray, np.ndarray]:
+    """Collective: logits and labels of every row of a split, each exactly once, on every rank."""
+    stream = open_split(dataset, split)
+    batches = _fixed_batches(share_of_blocks(stream, dist.get_rank(), dist.get_world_size()), schema)
+    logits, labels = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
+    idle: Batch | None = None
+    while True:
+        batch = next(batches, None)
+        if not _most(batch is not None):
+            break
+        if batch is None:
+            idle = idle or to_batch({}, schema, 1).to(_device())
+            model(idle)
+            continue
+        logits.append(model(batch.to(_device()))[:, 0].cpu().numpy())
+        labels.append(batch.label.numpy())
+    return _gather(np.concatenate(logits)), _gather(np.concatenate(labels))
+
+
+def _fixed_batches(blocks: Iterator[Columns], schema: FeatureSchema) -> Iterator[Batch]:
+    left: list[Columns] = []
+    for block in blocks:
+        left.append(block)
+        if sum(map(num_rows, left)) >= ROWS:
+            yield _whole(left, schema)
+            left = []
+    if left:
+        yield _whole(left, schema)
+
+
+def _whole(blocks: list[Columns], schema: FeatureSchema) -> Batch:
+    rows = join(blocks)
+    return to_batch(rows, schema, num_rows(rows))
+
+
+@torch.no_grad()
+def judge(
+    model: Ranker,
+    dataset: Path,
+    split: str,
+    schema: FeatureSchema,
+    *,
+    probability: bool,
+    limit: int | None = None,
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> Judged:
+    """Collective: the whole protocol on one split.
+
+    Args:
+        probability: the logits are those of a probability, so a log loss means something.
+        limit: rank for the first so many users of the sample only.
+        told: hears of the users ranked so far, on every rank.
+    """
+    model.eval()
+    logits, labels = score_split(model, dataset, split, schema)
+    items, users = catalogue(dataset), users_to_rank(dataset, split, limit)
+    item_states = encode(model.encode_items, table_columns(items, schema, "item"), len(items), schema)
+    if len(users):
+        user_states = encode(model.encode_users, table_columns(users, schema, "user"), len(users), schema)
+    own, device = np.arange(dist.get_rank(), len(users), dist.get_world_size()), _device()
+    on_device = item_states.to(device)
+
+    def score(places: np.ndarray) -> np.ndarray:
+        told(int(places[0]), len(own))
+        return model.score_grid(user_states[own[places]].to(device), on_device).cpu().numpy()
+
+    mine = rank_users(users.iloc[own], len(items), score)
+    parts: list[pd.DataFrame] = [mine] * dist.get_world_size()
+    dist.all_gather_object(parts, mine)
+    ranked = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+    model.train()
+    return Judged(summarise(ranked, len(items)) | pointwise(logits, labels, probability=probability), ranked, item_states)

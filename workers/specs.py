@@ -1,0 +1,197 @@
+"""The nouns that cross a process boundary: frozen pydantic models that check, explain and serialise themselves.
+
+Field metadata is read by the form, the command line and the checks alike: bounds from `Field`, the help text from
+`description`, and `json_schema_extra={"group": "more"}` marks settings that a form folds away.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
+
+if TYPE_CHECKING:
+    from workers.modules.ranker import Ranker
+
+Side = Literal["user", "item", "context"]
+USER_ID, ITEM_ID, HISTORY = "user_id", "item_id", "history"
+MORE = {"group": "more"}
+
+
+class Spec(BaseModel):
+    """A frozen, closed set of settings: an unknown key, NaN or infinity is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Load a spec from a JSON file; raises ValueError with a field-level message."""
+        try:
+            return cls.model_validate(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path} is not a readable JSON spec: {error}") from error
+        except ValidationError as error:
+            raise ValueError(f"{path}: {explain(error)}") from error
+
+
+def explain(error: ValidationError) -> str:
+    """One plain sentence a field: what is wrong, with which value."""
+    sentences = []
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"]) or "spec"
+        if fault["type"] == "extra_forbidden":
+            sentences.append(f"{where} is not a known setting; remove it or check its spelling.")
+        elif fault["type"] == "missing":
+            sentences.append(f"{where} is missing; give it a value.")
+        elif fault["type"] == "value_error":
+            message = fault["msg"].removeprefix("Value error, ")
+            sentences.append(message if where == "spec" else f"{where}: {message}")
+        else:
+            shown = repr(fault["input"])
+            sentences.append(f"{where} is {shown[:80]}: {fault['msg'][0].lower()}{fault['msg'][1:]}.")
+    return " ".join(sentences)
+
+
+class Categorical(Spec):
+    """A categorical feature: raw values become rows 1..num_rows-1 of a table; row 0 is the unknown row."""
+
+    name: str
+    side: Side
+    num_rows: int = Field(ge=1, description="Rows of the vocabulary, the unknown row 0 included")
+    multi_valued: bool = Field(False, description="A bag of values: MDS columns <name>.values and <name>.lengths")
+    vocabulary: str = Field(description="The vocabulary that the rows belong to; the history shares item_id's")
+
+
+class Dense(Spec):
+    """A dense feature, standardised with the mean and standard deviation of train; a missing value is 0."""
+
+    name: str
+    side: Side
+    mean: float
+    std: float
+
+
+class FeatureSchema(Spec):
+    """What a row of a prepared dataset holds; the order of features here is the order everywhere."""
+
+    categorical: tuple[Categorical, ...]
+    dense: tuple[Dense, ...] = ()
+
+    def on(self, *sides: Side) -> tuple[Categorical, ...]:
+        """The categorical features of some sides, in schema order."""
+        return tuple(f for f in self.categorical if f.side in sides)
+
+    def dense_on(self, *sides: Side) -> tuple[int, ...]:
+        """Positions in `dense` of the features of some sides."""
+        return tuple(k for k, f in enumerate(self.dense) if f.side in sides)
+
+    def feature(self, name: str) -> Categorical:
+        """The categorical feature of a name; LookupError when there is none."""
+        for feature in self.categorical:
+            if feature.name == name:
+                return feature
+        raise LookupError(f"No categorical feature {name!r}; there are {', '.join(f.name for f in self.categorical)}.")
+
+    @property
+    def has_history(self) -> bool:
+        return any(f.name == HISTORY for f in self.categorical)
+
+
+class ModelSpec(Spec):
+    """Base of the model specs in `workers/models/`: architecture and objective, nothing about the run.
+
+    A subclass sets `kind` to a Literal with a default, `label` to the name that people say, and builds its network.
+    """
+
+    label: ClassVar[str]
+    stage: ClassVar[Literal["retrieval", "ranking"]]
+    kind: str
+
+    @property
+    def selection_metric(self) -> str:
+        """The validation metric that picks the best epoch; it fits the objective."""
+        raise NotImplementedError
+
+    @property
+    def title(self) -> str:
+        """A short name that says what sets this model apart."""
+        return self.label
+
+    def build(self, schema: FeatureSchema) -> "Ranker":
+        """The network, on CPU, with fresh weights; imports torch."""
+        raise NotImplementedError
+
+
+class TrainSpec(Spec):
+    """Everything about a run that is not the data or the architecture."""
+
+    epochs: int = Field(10, ge=1, le=1000, description="Passes over the training split at most; early stopping may end sooner")
+    batch_size: int = Field(1024, ge=2, le=1 << 20, description="Rows per process and step")
+    processes: int = Field(1, ge=1, le=1024, description="Training processes (ranks) that TorchDistributor starts")
+    table_learning_rate: float = Field(
+        0.05, gt=0, le=10, description="Learning rate of the embedding tables (row-wise Adagrad, fused in the backward)"
+    )
+    dense_learning_rate: float = Field(0.001, gt=0, le=10, description="Learning rate of all other weights (Adam)")
+    patience: int | None = Field(
+        3, ge=1, description="Stop after this many epochs without a better validation metric; empty: never stop early"
+    )
+    seed: int = Field(1, ge=0, lt=2**31, description="Seed of weights, shuffling and dropout", json_schema_extra=MORE)
+    sharding: Literal["auto", "table_wise", "row_wise", "column_wise"] = Field(
+        "auto", description="How tables are split over processes; auto leaves it to TorchRec's planner", json_schema_extra=MORE
+    )
+    local_mode: bool = Field(
+        True,
+        description="Ranks run beside the driver; off: as barrier tasks on the Spark cluster's executors",
+        json_schema_extra=MORE,
+    )
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu", description="cpu uses gloo, cuda uses NCCL and one GPU per process", json_schema_extra=MORE
+    )
+    timeout_s: int = Field(
+        120, ge=10, le=7200, description="Seconds that a rank waits for another before the run fails", json_schema_extra=MORE
+    )
+
+
+class RunSpec(Spec):
+    """One training run: which prepared dataset, which model, how to train."""
+
+    name: str | None = Field(None, max_length=120, description="Name shown in tables; empty: what sets the model apart")
+    dataset: str = Field(description="Id of a prepared dataset", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,100}$")
+    model: SerializeAsAny[ModelSpec]
+    train: TrainSpec = TrainSpec()
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _by_kind(cls, value: Any) -> Any:
+        from workers.models import MODELS
+
+        return pick(value, MODELS, "model")
+
+    @property
+    def title(self) -> str:
+        return self.name or self.model.title
+
+
+def pick(value: Any, registry: Mapping[str, type[Any]], noun: str) -> Any:
+    """Turn a mapping with a `kind` into the spec class registered under it; ValueError names the known kinds."""
+    if not isinstance(value, dict):
+        return value
+    kind = value.get("kind")
+    if kind not in registry:
+        raise ValueError(f"Unknown {noun} {kind!r}; this checkout has {', '.join(sorted(registry))}.")
+    try:
+        return registry[kind].model_validate(value)
+    except ValidationError as error:
+        raise ValueError(explain(error)) from error
+
+
+def settings(spec: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """The leaves of a spec under dotted names: {'model.kind': 'dlrm', 'train.epochs': 3, ...}."""
+    leaves: dict[str, Any] = {}
+    for name, value in spec:
+        if isinstance(value, BaseModel):
+            leaves |= settings(value, f"{prefix}{name}.")
+        else:
+            leaves[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return leaves

@@ -1,0 +1,265 @@
+"""train_rank(run_dir): what every rank of a training run does, top to bottom. TorchDistributor starts it."""
+
+import ctypes
+import faulthandler
+import json
+import logging
+import os
+import signal
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+STARTED = time.time()  # before torch and torchrec are imported: where the seconds of a start go is recorded
+
+os.environ.setdefault("FBGEMM_TBE_BOUNDS_CHECK_MODE", "0")  # fatal: fbgemm's default trains on row 0 for a bad id
+
+import numpy as np
+import pandas as pd
+import psutil
+import torch
+import torch.distributed as dist
+
+from workers import checkpoint
+from workers.batches import POOL_BLOCKS, epoch_batches, open_split
+from workers.evaluate import catalogue
+from workers.journal import Journal, say_why
+from workers.modules.ranker import Batch, Ranker
+from workers.results import (
+    CHECKPOINT,
+    DONE,
+    ITEM_EMBEDDINGS,
+    LOG,
+    MANIFEST,
+    METRICS,
+    PER_USER,
+    PLAN,
+    RESULTS,
+    SPEC,
+    TEST,
+    TOP_K,
+    TRAIN,
+    VALID,
+    write_json,
+)
+from workers.scoring import Judged, judge
+from workers.sharding import distribute
+from workers.specs import ITEM_ID, FeatureSchema, RunSpec
+
+log = logging.getLogger("workers.train")
+VALID_PAIRS = 2_000_000  # user-item pairs that an epoch's validation may score: bounds its cost on large catalogues
+
+
+def train_rank(run_dir: str, dataset_dir: str, attempt: int) -> None:
+    """Train and judge one model as one of several ranks; rank 0 leaves the results and, last of all, done.json.
+
+    Args:
+        run_dir: the run's folder, shared by all ranks, with spec.json in it.
+        dataset_dir: the prepared dataset.
+        attempt: goes into done.json, so that a late writer of an older attempt is known.
+
+    Raises:
+        Whatever went wrong, after leaving it in `rank<n>.error.json`.
+    """
+    run, rank = Path(run_dir), int(os.environ["RANK"])
+    _outlive_nobody()
+    faulthandler.enable()
+    _log_to(run / LOG, rank)
+    try:
+        spec = RunSpec.read(run / SPEC)
+        with _process_group(spec):
+            _train(run, Path(dataset_dir), spec, attempt)
+    except BaseException as error:
+        say_why(run, f"rank{rank}", error, traceback.format_exc())
+        log.exception("rank %d failed", rank)
+        raise
+
+
+def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
+    rank, world = dist.get_rank(), dist.get_world_size()
+    journal = Journal(run if rank == 0 else None)
+    journal.event("imported")
+    manifest = json.loads((dataset / MANIFEST).read_text())
+    schema = FeatureSchema.model_validate(manifest["schema"])
+    torch.manual_seed(spec.train.seed)  # the same on all ranks: dense weights must start equal
+    model = spec.model.build(schema)
+    model.learn_frequencies(_liked_in_train(dataset, schema))
+    parameters = sum(p.numel() for p in model.parameters())
+    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if spec.train.device == "cuda" else torch.device("cpu")
+    distributed, adam, plan = distribute(model, spec.train, device)
+    torch.manual_seed(spec.train.seed + 1 + rank)  # dropout differs between ranks
+    journal.event("model built")
+
+    stream = open_split(dataset, TRAIN, shuffle=True, seed=spec.train.seed)
+    pool = max(POOL_BLOCKS, 2 * spec.train.batch_size // manifest["block_rows"] + 1)
+    steps = -(-manifest["counts"]["interactions"][TRAIN] // (spec.train.batch_size * world))
+
+    def batches(epoch: int) -> Iterator[Batch]:
+        rng = np.random.default_rng([spec.train.seed, epoch, rank])
+        return epoch_batches(stream, schema, spec.train.batch_size, steps, pool, rng)
+
+    trained = _epochs(run, dataset, spec, schema, distributed, adam, batches, steps, device, journal)
+
+    journal.event("trained")
+    checkpoint.restore_own(run / CHECKPOINT, distributed.state_dict())
+
+    def told(done: int, total: int) -> None:
+        journal.progress("evaluating", done, total)
+
+    judged = judge(_inner(distributed), dataset, TEST, schema, probability=_is_probability(spec), told=told)
+    journal.event("evaluated")
+    memory = [psutil.Process().memory_info().rss] * world
+    dist.all_gather_object(memory, _peak_memory())
+    if rank == 0:
+        _write_results(run, dataset, spec, judged, plan)
+        cost = {"parameters": parameters, "checkpoint_bytes": _size(run / CHECKPOINT), "peak_memory_bytes": max(memory), **trained}
+        done = {"attempt": attempt, "metrics": judged.metrics, "users": len(judged.ranked), "processes": world, **cost}
+        dist.barrier()
+        journal.event("done")
+        write_json(run / DONE, done)
+    else:
+        dist.barrier()
+
+
+def _epochs(
+    run: Path,
+    dataset: Path,
+    spec: RunSpec,
+    schema: FeatureSchema,
+    distributed: Any,
+    adam: torch.optim.Optimizer | None,
+    batches: Callable[[int], Iterator[Batch]],
+    steps: int,
+    device: torch.device,
+    journal: Journal,
+) -> dict[str, Any]:
+    """Train until the epochs are through or patience is; keep a checkpoint of the best. Returns cost and best epoch."""
+    world, metric = dist.get_world_size(), METRICS[spec.model.selection_metric]
+    sign = 1.0 if metric.better == "higher" else -1.0
+    best, best_epoch, seconds, rows, epoch = -float("inf"), 0, 0.0, 0, 0
+    total = spec.train.epochs * steps
+    every = max(1, min(50, steps // 10))
+    limit = max(50, VALID_PAIRS // max(1, schema.feature(ITEM_ID).num_rows))
+    for epoch in range(1, spec.train.epochs + 1):
+        distributed.train()
+        sums, since, rows_since = torch.zeros(2, dtype=torch.float64), time.monotonic(), 0
+        for step, batch in enumerate(batches(epoch), (epoch - 1) * steps + 1):
+            if adam is not None:
+                adam.zero_grad()
+            loss, weight = distributed(batch.to(device))
+            loss.backward()
+            if adam is not None:
+                adam.step()
+            sums += torch.tensor([float(loss.detach()) * float(weight), float(weight)], dtype=torch.float64)
+            rows_since += len(batch.label) * world
+            if step == 1:
+                journal.event("first step")
+            if step % every == 0 or step == epoch * steps:
+                dist.all_reduce(sums)  # a mean over rows of all ranks
+                elapsed, rows = time.monotonic() - since, rows + rows_since
+                seconds += elapsed
+                rate = rows_since / elapsed
+                values = {"train_loss": float(sums[0] / sums[1].clamp(min=1)), "rows_per_s": rate}
+                journal.metrics(values, step=step, epoch=epoch, rows=rows)
+                left = (total - step) * spec.train.batch_size * world / rate
+                journal.progress(
+                    "training", step, total, epoch=epoch, epochs=spec.train.epochs, rows_per_s=rate, eta_s=left if step > 10 else None
+                )
+                if not np.isfinite(values["train_loss"]):
+                    raise FloatingPointError(f"The loss is {values['train_loss']} at step {step}; lower the learning rates.")
+                sums, since, rows_since = torch.zeros(2, dtype=torch.float64), time.monotonic(), 0
+        judged = judge(_inner(distributed), dataset, VALID, schema, probability=_is_probability(spec), limit=limit)
+        found = {f"valid_{name}": value for name, value in judged.metrics.items() if name in METRICS}
+        journal.metrics(found, step=epoch * steps, epoch=epoch, rows=rows)
+        value = sign * judged.metrics.get(metric.key, float("nan"))
+        log.info("epoch %d: %s", epoch, ", ".join(f"{name} {v:.4f}" for name, v in found.items()))
+        if best_epoch == 0 or value > best:
+            best, best_epoch = (value if np.isfinite(value) else best), epoch
+            kept = {"spec": spec.model_dump(mode="json"), "schema": schema.model_dump(mode="json"), "valid": judged.metrics}
+            checkpoint.save(run / CHECKPOINT, distributed.state_dict(), epoch, kept)
+        elif spec.train.patience is not None and epoch - best_epoch >= spec.train.patience:
+            log.info("no better %s for %d epochs: stopping early", metric.label, spec.train.patience)
+            break
+    return {"best_epoch": best_epoch, "epochs": epoch, "training_s": seconds, "rows": rows, "rows_per_s": rows / seconds}
+
+
+def _write_results(run: Path, dataset: Path, spec: RunSpec, judged: Judged, plan: dict[str, Any]) -> None:
+    folder = run / RESULTS
+    folder.mkdir(exist_ok=True)
+    write_json(folder / PLAN, plan)
+    judged.ranked.drop(columns=["items", "scores"], errors="ignore").to_parquet(folder / PER_USER, index=False)
+    if len(judged.ranked):
+        judged.ranked[["user_id", "items", "scores"]].to_parquet(folder / TOP_K, index=False)
+    if spec.model.stage == "retrieval":
+        items = catalogue(dataset)[["row", "item_id"]]
+        items.assign(embedding=list(judged.item_states.numpy())).to_parquet(folder / ITEM_EMBEDDINGS, index=False)
+
+
+def _liked_in_train(dataset: Path, schema: FeatureSchema) -> torch.Tensor:
+    items: pd.DataFrame = catalogue(dataset)
+    counts = torch.zeros(schema.feature(ITEM_ID).num_rows)
+    counts[torch.from_numpy(items["row"].to_numpy(np.int64))] = torch.from_numpy(items["train_positives"].to_numpy(np.float32))
+    return counts
+
+
+def _inner(distributed: Any) -> Ranker:
+    """The model inside the wrappers: its tables stay sharded, its calls stay collective."""
+    return distributed.module.model
+
+
+def _is_probability(spec: RunSpec) -> bool:
+    return getattr(spec.model, "objective", "bce") == "bce"
+
+
+@contextmanager
+def _process_group(spec: RunSpec) -> Iterator[None]:
+    cuda = spec.train.device == "cuda"
+    if cuda and not torch.cuda.is_available():
+        raise ValueError("train.device is cuda, but no GPU is visible here; choose cpu.")
+    if cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=timedelta(seconds=spec.train.timeout_s))
+    try:
+        _place_on_hosts()
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def _place_on_hosts() -> None:
+    """As barrier tasks every rank believes that it is alone on its host; StreamingDataset must know its neighbours."""
+    hosts: list[str] = [""] * dist.get_world_size()
+    dist.all_gather_object(hosts, os.uname().nodename)
+    same = [rank for rank, host in enumerate(hosts) if host == hosts[dist.get_rank()]]
+    os.environ["LOCAL_RANK"], os.environ["LOCAL_WORLD_SIZE"] = str(same.index(dist.get_rank())), str(len(same))
+
+
+def _outlive_nobody() -> None:
+    """Linux: die with the process that started this rank. PR_SET_PDEATHSIG is 1 in <sys/prctl.h>."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def _log_to(path: Path, rank: int) -> None:
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter(f"%(asctime)s [rank {rank}] %(levelname)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO if rank == 0 else logging.WARNING, force=True)
+    for talkative in ("streaming", "torchrec"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", category=FutureWarning)  # torch and torchrec warn of their own calls, not of ours
+
+
+def _peak_memory() -> int:
+    """Peak resident bytes of this process: VmHWM of proc(5)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    return int(psutil.Process().memory_info().rss)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
