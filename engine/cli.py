@@ -141,7 +141,7 @@ def _wait(run_ids: list[str]) -> list["Run"]:
     ended = []
     for run_id in run_ids:
         run = engine.get_run(run_id)
-        with tqdm(total=1000, desc=run.title[:32], bar_format="{desc:32} {percentage:3.0f}% |{bar}| {postfix}", file=sys.stderr) as bar:
+        with _bar(run.title) as bar:
             while run.live:
                 if run.progress:
                     bar.n = int(run.progress.share * 1000)
@@ -154,6 +154,14 @@ def _wait(run_ids: list[str]) -> list["Run"]:
             print(f"recbench: {run.title} {run.state.value}: {run.message}", file=sys.stderr)
         ended.append(run)
     return ended
+
+
+def _bar(title: str) -> Any:
+    from tqdm import tqdm
+
+    # where nobody looks, such as a log file, the bar is left out
+    layout = "{desc:32} {percentage:3.0f}% |{bar}| {elapsed} {postfix}"
+    return tqdm(total=1000, desc=title[:32], bar_format=layout, file=sys.stderr, disable=not sys.stderr.isatty())
 
 
 def _told(progress: Any) -> str:

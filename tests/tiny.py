@@ -63,7 +63,10 @@ def write(frame: pd.DataFrame, folder: Path, history: int = 50) -> FeatureSchema
     (folder / "ranking").mkdir()
     for split in ("valid", "test"):
         _write_ranking(frame, split, liked, folder, history)
-    counts = {"interactions": {s: int((frame["split"] == s).sum()) for s in ("train", "valid", "test")}}
+    counts = {
+        "interactions": {s: int((frame["split"] == s).sum()) for s in ("train", "valid", "test")},
+        "positives": {s: int(((frame["split"] == s) & (frame["label"] > 0)).sum()) for s in ("train", "valid", "test")},
+    }
     manifest = {"schema": schema.model_dump(), "counts": counts, "block_rows": BLOCK}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     write_baselines(folder)

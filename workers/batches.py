@@ -97,17 +97,27 @@ def open_split(dataset: Path, split: str, *, shuffle: bool = False, seed: int = 
 
 
 def epoch_batches(
-    stream: Iterable[Mapping[str, Any]], schema: FeatureSchema, batch_size: int, steps: int, pool_blocks: int, rng: np.random.Generator
+    stream: Iterable[Mapping[str, Any]],
+    schema: FeatureSchema,
+    batch_size: int,
+    steps: int,
+    pool_blocks: int,
+    rng: np.random.Generator,
+    liked_only: bool = False,
 ) -> Iterator[Batch]:
     """One epoch of this rank: exactly `steps` full batches, whatever the sizes of its blocks.
 
     Blocks are pooled, shuffled and cut; what is left over opens the next pool. Ranks must take the same number of steps, or
     they wait for each other forever: one whose blocks run short draws again from its last pool, one with rows to spare
-    leaves them, other rows each epoch. The stream is always read to its end, since its next epoch begins for all ranks at once.
+    leaves them, other rows each epoch. `liked_only` leaves out rows with label 0. The
+    stream is always read to its end, since its next epoch begins for all ranks at once.
     """
     made, left = 0, Columns()
     for blocks in _pools(stream, pool_blocks):
-        pool = join([left, *blocks]) if left else join(blocks)
+        fresh = join(blocks)
+        if liked_only:
+            fresh = take(fresh, np.flatnonzero(fresh["label"] > 0))
+        pool = join([left, fresh]) if left else fresh
         order = rng.permutation(num_rows(pool))
         cut = len(order) - len(order) % batch_size
         for start in range(0, cut, batch_size):

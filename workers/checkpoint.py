@@ -101,7 +101,7 @@ def restore_own(root: Path, state: dict[str, Any]) -> None:
     with safe_open(folder / f"rank{rank}.safetensors", "pt") as file, torch.no_grad():
         for name, _, offsets, tensor in _shards(state, rank):
             tensor.copy_(file.get_tensor(_key(name, offsets)))
-    for name, value in state.items():
+    for value in state.values():
         if not isinstance(value, ShardedTensor):
             dist.broadcast(value, src=0)
     dist.barrier()

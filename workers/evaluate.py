@@ -13,6 +13,7 @@ import pandas as pd
 
 from workers import metrics
 from workers.results import BASELINES, ITEMS, METRICS, TEST, write_json
+from workers.specs import ITEM_ID, USER_ID
 
 LIST_LENGTH = 100
 TIE_SEED = 20_240_229
@@ -84,12 +85,18 @@ def summarise(ranked: pd.DataFrame, num_items: int) -> dict[str, float]:
     return found | {"coverage_at_10": metrics.coverage(top, num_items)}
 
 
-def pointwise(logits: np.ndarray, labels: np.ndarray, *, probability: bool) -> dict[str, float]:
-    """AUC and, where the scores are logits of a probability, the log loss; each with its standard error as `<key>_se`."""
+def pointwise(logits: np.ndarray, labels: np.ndarray, known: np.ndarray, *, probability: bool) -> dict[str, float]:
+    """AUC over the interactions whose user and item train met, and over all of them; where the scores are logits of a
+    probability, the log loss too. Each with its standard error as `<key>_se`; what one class or no row leaves undefined is absent.
+
+    Args:
+        logits, labels: [B]. known: [B] bool, train met both the user and the item.
+    """
     logits, labels = logits.astype(np.float64), labels.astype(np.float64)
-    found = dict(zip(("auc", "auc_se"), metrics.auc(logits, labels), strict=True))
+    found = dict(zip(("auc", "auc_se"), metrics.auc(logits[known], labels[known]), strict=True))
+    found |= dict(zip(("auc_all", "auc_all_se"), metrics.auc(logits, labels), strict=True))
     if probability:
-        found |= dict(zip(("log_loss", "log_loss_se"), metrics.log_loss(logits, labels), strict=True))
+        found |= dict(zip(("log_loss", "log_loss_se"), metrics.log_loss(logits[known], labels[known]), strict=True))
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
@@ -108,21 +115,22 @@ def write_baselines(dataset: Path) -> None:
         "random": lambda places: rng.random((len(places), len(liked)), np.float32),
     }
     by_row = np.concatenate([[0.0], liked])
-    rows, labels = _test_rows(dataset)
+    rows, labels, known = _test_rows(dataset)
     for name, score in scorers.items():
         ranked = rank_users(users, len(items), score)
         scored = by_row[rows] if name == "popularity" else rng.random(len(rows))
-        found = summarise(ranked, len(items)) | pointwise(scored, labels, probability=False)
+        found = summarise(ranked, len(items)) | pointwise(scored, labels, known, probability=False)
         write_json(folder / f"{name}.json", found)
         ranked.drop(columns=["items", "scores"]).to_parquet(folder / f"{name}_per_user.parquet", index=False)
 
 
-def _test_rows(dataset: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Item row and label of each test interaction, from the MDS blocks one at a time."""
+def _test_rows(dataset: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Item row, label, and whether train met user and item, of each test interaction; from the MDS blocks one at a time."""
     from streaming.base.local import LocalDataset
 
     blocks = LocalDataset(str(dataset / TEST))
-    parts = [(block["item_id"], block["label"]) for block in (blocks[k] for k in range(len(blocks)))]
+    parts = [(block[ITEM_ID], block["label"], block[USER_ID] > 0) for block in (blocks[k] for k in range(len(blocks)))]
     if not parts:
-        return np.zeros(0, int), np.zeros(0)
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+        return np.zeros(0, int), np.zeros(0), np.zeros(0, bool)
+    items, labels, users = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return items, labels, users & (items > 0)

@@ -64,7 +64,16 @@ METRICS: dict[str, Metric] = {
             better="higher",
             family="pointwise",
             per_user=False,
-            description="Chance that a liked test interaction is scored above a disliked one; 0.5 is a coin toss.",
+            description="Chance that a liked test interaction is scored above a disliked one; 0.5 is a coin toss. "
+            "Over the interactions whose user and item stand in train.",
+        ),
+        Metric(
+            key="auc_all",
+            label="AUC, cold too",
+            better="higher",
+            family="pointwise",
+            per_user=False,
+            description="AUC over every test interaction, those of users and items that train never met included.",
         ),
         Metric(
             key="log_loss",
@@ -72,7 +81,8 @@ METRICS: dict[str, Metric] = {
             better="lower",
             family="pointwise",
             per_user=False,
-            description="Mean negative log likelihood of the test labels; only for models that predict a probability.",
+            description="Mean negative log likelihood of the test labels, over the interactions whose user and item stand in train; "
+            "only for models that predict a probability.",
         ),
     )
 }

@@ -13,9 +13,17 @@ from torch import Tensor
 from workers.batches import Columns, join, num_rows, open_split, share_of_blocks, table_columns, take, to_batch
 from workers.evaluate import catalogue, pointwise, rank_users, summarise, users_to_rank
 from workers.modules.ranker import Batch, Ranker
-from workers.specs import FeatureSchema
+from workers.specs import ITEM_ID, USER_ID, FeatureSchema
 
 ROWS = 4096  # rows encoded or scored at a time
+
+
+class Scored(NamedTuple):
+    """Rows of a split: logits and labels [B] float32, and whether train met both the user and the item [B] bool."""
+
+    logits: np.ndarray
+    labels: np.ndarray
+    known: np.ndarray
 
 
 class Judged(NamedTuple):
@@ -65,39 +73,35 @@ def encode(encoder: Callable[[Batch], Tensor], columns: Columns, rows: int, sche
 
 
 @torch.no_grad()
-def score_split(model: Ranker, dataset: Path, split: str, schema: FeatureSchema) -> tuple[np.ndarray, np.ndarray]:
-    """Collective: logits and labels of every row of a split, each exactly once, on every rank."""
+def score_split(model: Ranker, dataset: Path, split: str, schema: FeatureSchema) -> Scored:
+    """Collective: every row of a split, each exactly once, on every rank."""
     stream = open_split(dataset, split)
-    batches = _fixed_batches(share_of_blocks(stream, dist.get_rank(), dist.get_world_size()), schema)
-    logits, labels = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
+    batches = _fixed_batches(share_of_blocks(stream, dist.get_rank(), dist.get_world_size()))
+    parts = [Scored(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, bool))]
     idle: Batch | None = None
     while True:
-        batch = next(batches, None)
-        if not _most(batch is not None):
+        rows = next(batches, None)
+        if not _most(rows is not None):
             break
-        if batch is None:
+        if rows is None:
             idle = idle or to_batch({}, schema, 1).to(_device())
             model(idle)
             continue
-        logits.append(model(batch.to(_device()))[:, 0].cpu().numpy())
-        labels.append(batch.label.numpy())
-    return _gather(np.concatenate(logits)), _gather(np.concatenate(labels))
+        batch = to_batch(rows, schema, num_rows(rows))
+        known = (rows[USER_ID] > 0) & (rows[ITEM_ID] > 0)
+        parts.append(Scored(model(batch.to(_device()))[:, 0].cpu().numpy(), batch.label.numpy(), known))
+    return Scored(*(_gather(np.concatenate(column)) for column in zip(*parts, strict=True)))
 
 
-def _fixed_batches(blocks: Iterator[Columns], schema: FeatureSchema) -> Iterator[Batch]:
+def _fixed_batches(blocks: Iterator[Columns]) -> Iterator[Columns]:
     left: list[Columns] = []
     for block in blocks:
         left.append(block)
         if sum(map(num_rows, left)) >= ROWS:
-            yield _whole(left, schema)
+            yield join(left)
             left = []
     if left:
-        yield _whole(left, schema)
-
-
-def _whole(blocks: list[Columns], schema: FeatureSchema) -> Batch:
-    rows = join(blocks)
-    return to_batch(rows, schema, num_rows(rows))
+        yield join(left)
 
 
 @torch.no_grad()
@@ -119,7 +123,7 @@ def judge(
         told: hears of the users ranked so far, on every rank.
     """
     model.eval()
-    logits, labels = score_split(model, dataset, split, schema)
+    scored = score_split(model, dataset, split, schema)
     items, users = catalogue(dataset), users_to_rank(dataset, split, limit)
     item_states = encode(model.encode_items, table_columns(items, schema, "item"), len(items), schema)
     if len(users):
@@ -136,4 +140,4 @@ def judge(
     dist.all_gather_object(parts, mine)
     ranked = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
     model.train()
-    return Judged(summarise(ranked, len(items)) | pointwise(logits, labels, probability=probability), ranked, item_states)
+    return Judged(summarise(ranked, len(items)) | pointwise(*scored, probability=probability), ranked, item_states)

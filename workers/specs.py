@@ -114,6 +114,16 @@ class ModelSpec(Spec):
         raise NotImplementedError
 
     @property
+    def liked_only(self) -> bool:
+        """Whether the objective learns from liked interactions alone, so that others need not be read."""
+        return False
+
+    @property
+    def is_probability(self) -> bool:
+        """Whether the logits are those of a probability, so that a log loss means something."""
+        return not self.liked_only
+
+    @property
     def title(self) -> str:
         """A short name that says what sets this model apart."""
         return self.label

@@ -97,11 +97,12 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
 
     stream = open_split(dataset, TRAIN, shuffle=True, seed=spec.train.seed)
     pool = max(POOL_BLOCKS, 2 * spec.train.batch_size // manifest["block_rows"] + 1)
-    steps = -(-manifest["counts"]["interactions"][TRAIN] // (spec.train.batch_size * world))
+    rows = manifest["counts"]["positives" if spec.model.liked_only else "interactions"][TRAIN]
+    steps = -(-rows // (spec.train.batch_size * world))
 
     def batches(epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([spec.train.seed, epoch, rank])
-        return epoch_batches(stream, schema, spec.train.batch_size, steps, pool, rng)
+        return epoch_batches(stream, schema, spec.train.batch_size, steps, pool, rng, spec.model.liked_only)
 
     trained = _epochs(run, dataset, spec, schema, distributed, adam, batches, steps, device, journal)
 
@@ -111,7 +112,7 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     def told(done: int, total: int) -> None:
         journal.progress("evaluating", done, total)
 
-    judged = judge(_inner(distributed), dataset, TEST, schema, probability=_is_probability(spec), told=told)
+    judged = judge(_inner(distributed), dataset, TEST, schema, probability=spec.model.is_probability, told=told)
     journal.event("evaluated")
     memory = [psutil.Process().memory_info().rss] * world
     dist.all_gather_object(memory, _peak_memory())
@@ -173,7 +174,7 @@ def _epochs(
                 if not np.isfinite(values["train_loss"]):
                     raise FloatingPointError(f"The loss is {values['train_loss']} at step {step}; lower the learning rates.")
                 sums, since, rows_since = torch.zeros(2, dtype=torch.float64), time.monotonic(), 0
-        judged = judge(_inner(distributed), dataset, VALID, schema, probability=_is_probability(spec), limit=limit)
+        judged = judge(_inner(distributed), dataset, VALID, schema, probability=spec.model.is_probability, limit=limit)
         found = {f"valid_{name}": value for name, value in judged.metrics.items() if name in METRICS}
         journal.metrics(found, step=epoch * steps, epoch=epoch, rows=rows)
         value = sign * judged.metrics.get(metric.key, float("nan"))
@@ -210,10 +211,6 @@ def _liked_in_train(dataset: Path, schema: FeatureSchema) -> torch.Tensor:
 def _inner(distributed: Any) -> Ranker:
     """The model inside the wrappers: its tables stay sharded, its calls stay collective."""
     return distributed.module.model
-
-
-def _is_probability(spec: RunSpec) -> bool:
-    return getattr(spec.model, "objective", "bce") == "bce"
 
 
 @contextmanager

@@ -60,6 +60,7 @@ def says() -> Callable[[AppTest], str]:
 
     def told(at: AppTest) -> str:
         kinds = (at.markdown, at.caption, at.title, at.subheader, at.error, at.warning, at.info, at.success, at.html, at.text)
-        return "\n".join(str(getattr(element, "value", "")) for kind in kinds for element in kind)
+        labels = [element.label for element in at.get("page_link")]
+        return "\n".join([str(getattr(element, "value", "")) for kind in kinds for element in kind] + labels)
 
     return told

@@ -1,4 +1,4 @@
-"""An engine of remembered records, so that pages are tested without Spark, MLflow or PyTorch. Specs and registries are the real ones."""
+"""An engine of remembered records: pages are tested without Spark, MLflow or PyTorch. Specs and registries are the real ones."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -100,14 +100,14 @@ def test_a_source_that_cannot_be_read_is_a_sentence(fake: FakeEngine, visit: Vis
 def test_both_models_launch_with_one_click_and_a_double_click_launches_them_once(trained: FakeEngine, visit: Visit) -> None:
     at = visit("train")
     at.number_input("train.all.new.epochs").set_value(2).run()
-    launch = button(at, "Launch all 2")
+    launch = button(at, "Launch 2 runs")
     launch.click().run()
     assert [(spec.model.kind, spec.train.epochs) for spec, _ in trained.submitted] == [("two_tower", 2), ("dlrm", 2)]
-    assert button(at, "Launch all 2").disabled
+    assert button(at, "Launch 2 runs").disabled
     launch.click().run()  # the second click of a double click: it left the browser before the button was drawn disabled
     assert len(trained.submitted) == 2
     button(at, "Launch the same again").click().run()
-    button(at, "Launch all 2").click().run()
+    button(at, "Launch 2 runs").click().run()
     assert len(trained.submitted) == 4
     assert len({key for _, key in trained.submitted}) == 4
 
@@ -127,7 +127,7 @@ def test_an_impossible_setting_is_named_and_cannot_be_launched(trained: FakeEngi
 def test_a_refused_launch_says_why(trained: FakeEngine, visit: Visit, says: Says) -> None:
     trained.refuses = LookupError("There is no prepared dataset films-0123456789ab.")
     at = visit("train")
-    button(at, "Launch all 2").click().run()
+    button(at, "Launch 2 runs").click().run()
     assert "There is no prepared dataset" in says(at)
 
 

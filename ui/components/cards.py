@@ -48,7 +48,7 @@ def interactions(frame: pd.DataFrame, label: str) -> None:
 
 
 def recommendations(
-    frame: pd.DataFrame, label: str, ranks: dict[str, int] | None = None, first: str = "A", depth: int = 0
+    frame: pd.DataFrame, label: str, ranks: dict[str, int] | None = None, first: str = "A", depth: int = 0, counts: bool = False
 ) -> None:
     """A top-k list.
 
@@ -57,6 +57,7 @@ def recommendations(
         ranks: item -> rank in the first contender's list; None for the first itself, which shows no moves.
         first: its letter.
         depth: how far down its list was read.
+        counts: the score is a number of likes.
     """
     cards = []
     for row in frame.to_dict("records"):
@@ -65,7 +66,7 @@ def recommendations(
             _card(
                 str(row["rank"]),
                 row["title"],
-                words.number(float(row["score"])),
+                words.count(row["score"]) if counts else words.number(float(row["score"])),
                 (_genres(row["genres"]), move),
                 hit=bool(row["liked"]),
                 tooltip=f"item {row['item_id']}" + (", held out and liked" if row["liked"] else ""),

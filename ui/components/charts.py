@@ -52,7 +52,7 @@ def _figure(x: str, y: str, height: int = 300, legend: bool = False) -> go.Figur
     figure = go.Figure()
     figure.update_layout(
         height=height,
-        margin={"l": 10, "r": 10, "t": 28 if legend else 10, "b": 10},
+        margin={"l": 64, "r": 12, "t": 28 if legend else 10, "b": 48},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         hovermode="x unified",
@@ -61,8 +61,8 @@ def _figure(x: str, y: str, height: int = 300, legend: bool = False) -> go.Figur
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
         font={"size": 13},
     )
-    figure.update_xaxes(title={"text": x, "standoff": 6}, gridcolor=_GRID, zeroline=False, automargin=True)
-    figure.update_yaxes(title={"text": y, "standoff": 6}, gridcolor=_GRID, zeroline=False, automargin=True)
+    figure.update_xaxes(title={"text": x, "standoff": 10}, gridcolor=_GRID, zeroline=False, automargin=False)
+    figure.update_yaxes(title={"text": y, "standoff": 10}, gridcolor=_GRID, zeroline=False, automargin=False)
     return figure
 
 

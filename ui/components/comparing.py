@@ -21,7 +21,7 @@ def baseline(run_ids: list[str]) -> str:
     names = BASELINES | {
         run_id: f"{chr(65 + at)} · {words.plain(engine.get_run(run_id).title, 60)}" for at, run_id in enumerate(run_ids)
     }
-    chosen = st.selectbox("Differences against", options, format_func=lambda name: names[name], key="compare.baseline", width=340)
+    chosen = st.selectbox("Differences against", options, format_func=lambda name: names[name], key="compare.baseline")
     address.remember("compare.baseline", "baseline", None if chosen == "popularity" else chosen)
     return chosen or "popularity"
 
@@ -81,7 +81,7 @@ def curves(comparison: Any) -> None:
             or axes[0]
         )
     looks = {
-        c.letter: (f"{c.letter} {c.name}", charts.look(c.color_index)) for c in comparison.contenders if c.run_id is not None
+        c.letter: (f"{c.letter} {_model(c)}", charts.look(c.color_index)) for c in comparison.contenders if c.run_id is not None
     }
     shown = {letter: look for letter, look in looks.items() if letter in set(rows["contender"])}
     label = "training loss" if metric == "train_loss" else engine.METRICS[metric].label
@@ -92,6 +92,11 @@ def curves(comparison: Any) -> None:
     )
     if metric == "train_loss":
         st.caption("Losses of different objectives have different units; compare a loss with itself only.")
+
+
+def _model(contender: Any) -> str:
+    found = engine.MODELS.get(contender.model)
+    return found.label if found else str(contender.name)
 
 
 def quality_cost(comparison: Any) -> None:

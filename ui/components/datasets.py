@@ -31,7 +31,7 @@ def listed(found: list[Any]) -> None:
             }
         )
     number = st.column_config.NumberColumn(format="localized")
-    columns = {name: number for name in ("Interactions", "Users", "Items", "Users to rank for")}
+    columns = dict.fromkeys(("Interactions", "Users", "Items", "Users to rank for"), number)
     chosen = picker.pick_row(pd.DataFrame(rows), [d.id for d in found], "data.table", "dataset", columns, "Prepared datasets")
     by_id = {dataset.id: dataset for dataset in found}
     if chosen:
@@ -61,7 +61,7 @@ def full(dataset: Any) -> None:
         tables.show(tables.small_table(split_counts(counts), "split"))
         cold = [words.count(counts.get(f"cold_{kind}_rows_test")) for kind in ("user", "item")]
         notes = [
-            f"{words.count(counts.get('train_users'))} users and {words.count(counts.get('train_items'))} items are known from train",
+            f"train knows {words.count(counts.get('train_users'))} users and {words.count(counts.get('train_items'))} items",
             f"{cold[0]} test rows of users and {cold[1]} of items never seen in train",
             f"{words.count(counts.get('items_without_title'))} items without a title",
         ]
@@ -130,7 +130,7 @@ def baselines(dataset_id: str) -> None:
 def rule(dataset: Any) -> str:
     """The label rule with its number."""
     label = dataset.manifest.get("label", {})
-    at = words.number(label.get("threshold"))
+    at = f"{label['threshold']:.3g}" if "threshold" in label else words.DASH
     return f"≥ {at} (mean)" if label.get("kind") == "mean" else f"≥ {at}"
 
 
@@ -245,12 +245,11 @@ def _shown(spec: Any) -> None:
         f"Histogram of ratings; liked from {words.number(split.threshold)}: {words.percent(share['train'])} of train",
         key="data.ratings",
     )
-    st.markdown(
-        f"**The split**: {words.percent(share['train'])} of train is liked; {words.count(split.users_to_rank['test'])} users to rank for on test"
-    )
+    to_rank = words.count(split.users_to_rank["test"])
+    st.markdown(f"**The split**: {words.percent(share['train'])} of train is liked; {to_rank} users to rank for on test")
     tables.show(tables.small_table(_split_frame(split), "split"))
     st.caption(
-        f"Test has rows of {words.count(split.cold_users_test)} users and {words.count(split.cold_items_test)} items that train never saw. "
+        f"Test has {words.count(split.cold_users_test)} users and {words.count(split.cold_items_test)} items unknown to train. "
         "Ranking metrics are means over the users to rank for: a few dozen leave wide intervals."
     )
     charts.show(charts.timeline(split.timeline), "Interactions over time, by split", key="data.timeline")

@@ -86,7 +86,10 @@ def field_input(name: str, field: FieldInfo, key: str, given: Any = None) -> Any
 
 def _number_input(label: str, kind: type, field: FieldInfo, key: str, start: Any, optional: bool) -> Any:
     low, high, step = _bounds(field)
-    as_kind = lambda value: None if value is None else kind(value)
+
+    def as_kind(value: Any) -> Any:
+        return None if value is None else kind(value)
+
     return st.number_input(
         label,
         min_value=as_kind(low),

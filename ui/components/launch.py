@@ -11,8 +11,8 @@ import engine
 from ui.components import address, charts, forms, layout, words
 
 OBJECTIVE = (
-    "Softmax with logQ, the default for retrieval, learns what people choose out of everything; pointwise BCE (the reference method) "
-    "learns how they rate what they were shown, and over the full MovieLens catalogue that ranks worse than popularity."
+    "Softmax with logQ, the default for retrieval, learns what people choose out of everything; pointwise BCE (the reference "
+    "method) learns how they rate what they met, and over the full MovieLens catalogue that ranks worse than popularity."
 )
 
 
@@ -47,7 +47,7 @@ def contenders(given: dict[str, Any]) -> list[BaseModel | None]:
         with grid.cell():
             found.append(_contender(at, uid, kind, given.get("model", {}) if kind == start else {}, len(chosen) > 1))
     with st.container(horizontal=True, vertical_alignment="center"):
-        for kind, model in engine.MODELS.items():
+        for kind, model in sorted(engine.MODELS.items(), key=lambda entry: entry[1].stage != "retrieval"):
             st.button(
                 f"Add {model.label}",
                 icon=":material/add:",
@@ -71,18 +71,16 @@ def _remove(uid: str) -> None:
 def _contender(at: int, uid: str, kind: str, given: dict[str, Any], removable: bool) -> BaseModel | None:
     model, drawn = engine.MODELS[kind], charts.look(at)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.html(
-            f'<div class="rb"><b><span style="color:{drawn.color}">{drawn.glyph}</span> {chr(65 + at)} · {words.html(model.label)}</b></div>',
-            width="content",
-        )
+        glyph = f'<span style="color:{drawn.color}">{drawn.glyph}</span>'
+        st.html(f'<div class="rb"><b>{glyph} {chr(65 + at)} · {words.html(model.label)}</b></div>', width="content")
         if removable:
             st.button(
                 "Remove", icon=":material/close:", type="tertiary", key=f"train.remove.{uid}", on_click=_remove, args=(uid,)
             )
     st.caption((model.__doc__ or "").split("\n")[0])
-    raw = forms.inputs(model, f"train.{uid}", given)
     if "objective" in model.model_fields:
         st.caption(OBJECTIVE)
+    raw = forms.inputs(model, f"train.{uid}", given)
     return forms.built(model, raw | {"kind": kind})
 
 
@@ -119,7 +117,7 @@ def button(wanted: list[Any], complete: bool, key: str = "train", label: str | N
     nonce = st.session_state.setdefault(f"{key}.nonce", uuid.uuid4().hex)
     digest = hashlib.sha256("".join(spec.model_dump_json() for spec in wanted).encode()).hexdigest()[:16]
     done = st.session_state.setdefault(f"{key}.launched", {})
-    text = label or ("Launch" if len(wanted) < 2 else f"Launch all {len(wanted)}")
+    text = label or ("Launch" if len(wanted) < 2 else f"Launch {len(wanted)} runs")
     with st.container(horizontal=True, vertical_alignment="center"):
         ready = complete and bool(wanted)
         clicked = st.button(

@@ -19,7 +19,8 @@ def finished(dataset: str | None = None) -> list[Any]:
 
 def run_label(run: Any) -> str:
     """What people call a run: its title, its dataset and when it ended."""
-    return f"{words.plain(run.title, 60)} · {words.plain(run.dataset_name or words.DASH, 30)} · {words.ago(run.ended_at or run.submitted_at)}"
+    when = words.ago(run.ended_at or run.submitted_at)
+    return f"{words.plain(run.title, 60)} · {words.plain(run.dataset_name or words.DASH, 30)} · {when}"
 
 
 def labels(runs: list[Any]) -> dict[str, str]:
@@ -41,7 +42,7 @@ def pick_runs(key: str, runs: list[Any], default: list[str], label: str = "Runs"
     known = [run_id for run_id in asked if run_id in shown]
     address.seed(key, "runs", known if asked else [run_id for run_id in default if run_id in shown])
     st.session_state[key] = [run_id for run_id in st.session_state[key] if run_id in shown]
-    chosen = st.multiselect(label, list(shown), format_func=lambda run_id: shown[run_id], key=key, max_selections=6)
+    chosen = st.multiselect(label, list(shown), format_func=lambda run_id: shown[run_id], key=key, max_selections=6, wrap=True)
     if chosen or not unknown:
         address.remember(key, "runs", chosen)
     return chosen, unknown

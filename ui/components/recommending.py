@@ -35,11 +35,11 @@ def same_dataset(runs: list[Any]) -> list[Any]:
 
 
 def pick_user(dataset: str) -> tuple[str | None, int, bool]:
-    """Find a user by id or words, or draw one; bound to ?user= and ?k=. Returns the user, k, and whether popularity is shown."""
-    find, pick, more = st.columns([2, 3, 3], vertical_alignment="bottom")
+    """Find a user by id, or draw one; bound to ?user= and ?k=. Returns the user, k, and whether popularity is shown."""
+    find, pick, more = st.columns([2, 5, 4], vertical_alignment="bottom")
     with find:
         text = (
-            st.text_input("Find a user", key="recommend.find", placeholder="id or words", on_change=_searched, max_chars=100)
+            st.text_input("Find a user", key="recommend.find", placeholder="part of an id", on_change=_searched, max_chars=100)
             or ""
         )
     with more, st.container(horizontal=True, vertical_alignment="bottom"):
@@ -146,7 +146,7 @@ def side_by_side(seen: pd.DataFrame, found: list[List], k: int) -> None:
     before, after = liked[liked["split"] == "train"], liked[liked["split"] != "train"]
     told = [one for one in found if one.frame is not None]
     _overlaps(told, k, len(after))
-    grid = st.grid(min_column_width=270, gap="medium")
+    grid = st.grid(min_column_width=215, gap="medium")
     with grid.cell():
         st.markdown(f"**Went on to like** ({len(after)})")
         _some(after, "what the user went on to like", "Nothing that was held out.")
@@ -163,7 +163,9 @@ def side_by_side(seen: pd.DataFrame, found: list[List], k: int) -> None:
                 f'<div class="rb"><b><span style="color:{one.look.color}">{one.look.glyph}</span> {words.html(name, 60)}</b>'
                 f' <span class="dim">{hits} {"hit" if hits == 1 else "hits"}</span></div>'
             )
-            cards.recommendations(top, f"Top {k} of {name}", None if one is told[0] else ranks, told[0].letter, len(ranks))
+            cards.recommendations(
+                top, f"Top {k} of {name}", None if one is told[0] else ranks, told[0].letter, len(ranks), one.letter == "pop"
+            )
 
 
 def _some(frame: pd.DataFrame, label: str, none: str) -> None:

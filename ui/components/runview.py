@@ -9,14 +9,12 @@ import engine
 from ui.components import charts, layout, states, words
 
 
-def line(run: Any, link: bool = True) -> None:
-    """One run as a line: badge, title, progress."""
+def line(run: Any) -> None:
+    """One run as a line: badge, title (a link to it), progress."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        states.badge(run)
-        st.markdown(f"**{words.md(run.title, 70)}**", width="content")
+        states.badge(run, width=118)
+        st.page_link("pages/runs.py", label=f"**{words.md(run.title, 70)}**", query_params={"run": run.run_id})
         st.caption(f"{words.md(run.dataset_name or '')} · {words.ago(run.submitted_at)}", width="content")
-        if link:
-            st.page_link("pages/runs.py", label="Open", icon=":material/open_in_new:", query_params={"run": run.run_id})
     if run.live and run.progress is not None:
         st.progress(min(1.0, max(0.0, run.progress.share)), text=words.md(states.sentence(run)))
     elif states.is_in(run, "FAILED", "INTERRUPTED") and run.message:

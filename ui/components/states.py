@@ -38,10 +38,12 @@ def is_in(run: Any, *names: str) -> bool:
     return str(getattr(run.state, "name", run.state)).upper() in names
 
 
-def badge(run: Any) -> None:
+def badge(run: Any, width: Literal["content"] | int = "content") -> None:
     """The state of a run; the cause of a failure is in the tooltip."""
     shown = look(run.state)
-    st.badge(shown.label, icon=shown.icon, color=shown.color, help=words.md(run.message, 400) if run.message else None)
+    st.badge(
+        shown.label, icon=shown.icon, color=shown.color, help=words.md(run.message, 400) if run.message else None, width=width
+    )
 
 
 def sentence(run: Any) -> str:

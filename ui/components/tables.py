@@ -34,15 +34,15 @@ def metric_table(comparison: Any, baseline: str) -> str:
     table = comparison.table.set_index(["metric", "contender"])
     rows, family = [], None
     for key, metric in engine.METRICS.items():
-        if key not in table.index.get_level_values("metric"):
+        if key not in table.index.get_level_values("metric") or table.loc[key, "value"].isna().all():
             continue
         if metric.family != family:
             family = metric.family
-            rows.append(
-                f'<tr class="group"><td class="text" colspan="{len(comparison.contenders) + 1}">{FAMILIES.get(family, family)}</td></tr>'
-            )
-        arrow, better = ("↑", "higher is better") if metric.better == "higher" else ("↓", "lower is better")
-        name = f'<abbr title="{words.html(metric.description, 300)} {better.capitalize()}.">{words.html(metric.label)}</abbr> {arrow}'
+            span = len(comparison.contenders) + 1
+            rows.append(f'<tr class="group"><td class="text" colspan="{span}">{FAMILIES.get(family, family)}</td></tr>')
+        arrow, better = ("↑", "Higher is better.") if metric.better == "higher" else ("↓", "Lower is better.")
+        told = words.html(f"{metric.description} {better}", 300)
+        name = f'<abbr title="{told}">{words.html(metric.label)}</abbr> {arrow}'
         values = table.loc[key, "value"]
         places = words.decimals(float(values.abs().max())) if values.notna().any() else 3
         cells = [_metric_cell(table, key, one.letter, places, baseline) for one in comparison.contenders]
@@ -105,10 +105,9 @@ def small_table(frame: pd.DataFrame, head: str = "", left: bool = False) -> str:
     return _table(top, rows, head or "Facts", "facts left" if left else "facts")
 
 
-def _table(head: str, rows: list[str], caption: str) -> str:
-    return (
-        f'<div class="rb rb-scroll"><table aria-label="{words.html(caption)}">{head}<tbody>{"".join(rows)}</tbody></table></div>'
-    )
+def _table(head: str, rows: list[str], caption: str, look: str = "wide") -> str:
+    body = f"{head}<tbody>{''.join(rows)}</tbody>"
+    return f'<div class="rb rb-scroll"><table class="{look}" aria-label="{words.html(caption)}">{body}</table></div>'
 
 
 def show(html: str) -> None:

@@ -31,7 +31,9 @@ def _stage_sentence(comparison: Any, metric: str, stage: str) -> str:
     value = f"{label} {words.number(first['value'])}"
     if len(runs) > 1 and _overlap(first, runs.iloc[1]):
         inside = [row["contender"] for _, row in runs.iloc[1:].iterrows() if _overlap(first, row)]
-        told = f"{stage}, {first['contender']} is ahead with {value}, but inside the noise of {_listed(inside)}: their intervals overlap."
+        told = (
+            f"{stage}, {first['contender']} is ahead with {value}, but inside the noise of {_listed(inside)}: intervals overlap."
+        )
     else:
         told = f"{stage} take **{first['contender']} {words.md(names[first['contender']], 60)}**: {value}"
         rest = rivals[~rivals["contender"].isin(BASELINE_LETTERS)]
@@ -47,8 +49,10 @@ def _against_popularity(first: pd.Series, rivals: pd.DataFrame, users: int) -> s
     if found.empty or found.iloc[0]["value"] == 0:
         return ""
     popularity = found.iloc[0]
-    share = first["value"] / popularity["value"] - 1
-    against = f"{abs(share):.0%} {'above' if share >= 0 else 'below'} popularity ({words.number(popularity['value'])})"
+    gap = first["value"] - popularity["value"]
+    relative = engine.METRICS[str(first["metric"])].family == "ranking"  # a share of an AUC says nothing: it starts at 0.5
+    apart = words.percent(abs(gap) / popularity["value"]) if relative else words.number(abs(gap))
+    against = f"{apart} {'above' if gap >= 0 else 'below'} popularity ({words.number(popularity['value'])})"
     if not (_known(first) and _known(popularity)):
         return f"That is {against}."
     if _overlap(first, popularity):

@@ -1,4 +1,4 @@
-"""Numbers, times and foreign text as people read them. Text from data goes through `md` or `html` before it is shown as either."""
+"""Numbers, times and foreign text as people read them. Text from data passes `md` or `html` before it is shown as either."""
 
 import html as _html
 import math
@@ -66,13 +66,11 @@ def signed(value: float | None, places: int | None = None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """48 s, 3 min 5 s, 2 h 10 min."""
+    """4.8 s, 3 min 5 s, 2 h 10 min."""
     if missing(seconds) or seconds is None:
         return DASH
-    if seconds < 10:
-        return f"{seconds:.1f} s"
     if seconds < 60:
-        return f"{seconds:.0f} s"
+        return f"{number(seconds, 1)} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"

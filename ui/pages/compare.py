@@ -20,14 +20,17 @@ if not finished:
     )
     st.stop()
 
-chosen, unknown = picker.pick_runs("compare.runs", finished, picker.last_comparison(finished) or [finished[0].run_id])
+left, right = st.columns([4, 1])
+with left:
+    chosen, unknown = picker.pick_runs("compare.runs", finished, picker.last_comparison(finished) or [finished[0].run_id])
 if unknown:
     layout.unknown("finished run", unknown)
 if not chosen:
     st.info("Choose one or more finished runs above.")
     st.stop()
 
-baseline = comparing.baseline(chosen)
+with right:
+    baseline = comparing.baseline(chosen)
 with st.spinner("Reading results and resampling users for the intervals …"):
     comparison = comparing.compared(tuple(chosen), baseline)
 comparing.apart(comparison)
@@ -39,18 +42,16 @@ if said:
             f"{words.md(comparing.dataset_name(comparison))} · {words.count(comparison.users)} test users · intervals are 95 %"
         )
 
-left, right = st.columns([3, 2], gap="medium")
-with left:
+grid = st.grid(2, min_column_width=500, gap="medium")
+with grid.cell():
     st.subheader("Metrics on test", anchor=False)
     tables.show(tables.metric_table(comparison, comparing.letter_of(comparison, baseline)))
-with right:
+with grid.cell():
     comparing.curves(comparison)
-
-left, right = st.columns([3, 2], gap="medium")
-with left:
+with grid.cell():
     st.subheader("Cost", anchor=False)
     tables.show(tables.fact_table(comparison.costs, comparison.contenders, "fact", "unit"))
-with right:
+with grid.cell():
     comparing.quality_cost(comparison)
 
 comparing.settings(comparison)

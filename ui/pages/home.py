@@ -42,8 +42,8 @@ elif not runs:
         st.subheader("Start here", anchor=False)
         st.markdown(
             "Prepare generated sample ratings with Spark, train a **two-tower** (retrieval) and a **DLRM** (ranking) on them, "
-            "and see the two side by side: metrics, curves, cost, and what each would recommend to one user. Under three minutes on two cores; "
-            "nothing is downloaded."
+            "and see the two side by side: metrics, curves, cost, and what each would recommend to one user. "
+            "Under three minutes on two cores; nothing is downloaded."
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Load sample ratings and compare", type="primary", icon=":material/play_arrow:", on_click=start_tour)
@@ -56,7 +56,7 @@ last = picker.last_comparison(runs)
 if runs or datasets:
     grid = st.grid(min_column_width=170, border=True)
     grid.metric("Prepared datasets", words.count(len(datasets)))
-    grid.metric("Runs now", words.count(len([run for run in live if not states.is_in(run, "QUEUED")])))
+    grid.metric("Running now", words.count(len([run for run in live if not states.is_in(run, "QUEUED")])))
     grid.metric("Waiting in the queue", words.count(len([run for run in live if states.is_in(run, "QUEUED")])))
     grid.metric(
         "Finished trainings", words.count(len([run for run in runs if run.kind == "train" and states.is_in(run, "FINISHED")]))

@@ -46,6 +46,10 @@ class TwoTowerSpec(ModelSpec):
         return "ndcg_at_10" if self.objective == "softmax" else "auc"
 
     @property
+    def liked_only(self) -> bool:
+        return self.objective == "softmax"
+
+    @property
     def title(self) -> str:
         reads = [word for word, on in (("history", self.history), ("user id", self.user_id)) if on]
         return " · ".join([self.label, self.objective, *reads, f"dim {self.embedding_dim}"])

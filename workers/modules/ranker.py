@@ -3,6 +3,7 @@
 Letters: B batch, U users, N items, D embedding dim, S width of a state.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -113,7 +114,7 @@ def drop_history(sparse: KeyedJaggedTensor, share: float) -> KeyedJaggedTensor:
 def mlp(sizes: list[int], last_linear: bool = True) -> nn.Sequential:
     """Linear layers with ReLU between. A ReLU at the end of a tower would make every logit >= 0, so it ends linear."""
     layers: list[nn.Module] = []
-    for k, (wide, narrow) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for k, (wide, narrow) in enumerate(pairwise(sizes)):
         layers.append(nn.Linear(wide, narrow))
         if not last_linear or k < len(sizes) - 2:
             layers.append(nn.ReLU())

@@ -69,7 +69,7 @@ class TwoTower(Ranker):
     def embed(self, batch: Batch) -> KeyedTensor:
         found = self.ebc(batch.sparse)
         # a feature with two tables comes back as "<feature>@<table>"; tables are named as their features, the bias apart
-        return KeyedTensor([key.split("@")[-1] for key in found.keys()], found.length_per_key(), found.values())
+        return KeyedTensor([key.split("@")[-1] for key in list(found.keys())], found.length_per_key(), found.values())
 
     def user_state(self, pooled: KeyedTensor, batch: Batch) -> Tensor:
         vector = self._scaled(self.user(pooled, batch)) / self.temperature
