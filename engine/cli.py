@@ -134,7 +134,6 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
 
 def _wait(run_ids: list[str]) -> list["Run"]:
     """Show progress until every run has ended."""
-    from tqdm import tqdm
 
     import engine
 

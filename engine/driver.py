@@ -144,8 +144,10 @@ def _distribute(run_id: str, run_dir: Path, dataset: Path, spec: RunSpec, journa
         spark.sparkContext.cancelJobGroup(run_id)
         raise
     except Exception as error:
-        # ranks say the real cause in files of their own; this one names none
         log.warning("TorchDistributor: %s", error)
+        if not any(run_dir.glob("rank*.error.json")) and not (run_dir / DONE).exists():
+            # no rank said why: this error, which names no cause when a rank died, is all there is
+            say_why(run_dir, "TorchDistributor", error, traceback.format_exc())
 
 
 def _verdict(run_dir: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SPLITS = (TRAIN, VALID, TEST)
 ROWS_PER_PARTITION = 500_000
 MIN_BLOCK, MAX_BLOCK, BLOCKS_WANTED = 256, 4096, 128
-CODEGEN_FROM_ROWS = 2_000_000  # below this, compiling a query takes longer than running it uncompiled
+LARGE_ROWS = 2_000_000  # below this, compiling and re-planning a query takes longer than running it as it stands
 COMPRESSION = {"compression": "zstd", "parquet.block.size": str(8 << 20)}  # small row groups: one user is read without the rest
 log = logging.getLogger(__name__)
 
@@ -44,8 +44,8 @@ class Build:
 
         from engine.spark import session
 
-        self.spark = session(f"recbench prepare {self.spec.name}")
-        self.spark.conf.set("spark.sql.codegen.wholeStage", "false")
+        self.spark = session(f"recbench prepare {self.spec.name}", large=self.spec.source.size_hint() >= LARGE_ROWS)
+        self._plan_for(large=False)
         self.source = self.spec.source.load(self.spark)
         self.rows = self.source.interactions.persist()
         time = F.col("timestamp")
@@ -53,9 +53,14 @@ class Build:
         if not count:
             raise ValueError(f"{self.spec.source.label} holds no interaction at all; choose another source.")
         self.counts["rows_read"], self.first, self.last = count, low, high
-        self.partitions = max(2, math.ceil(count / ROWS_PER_PARTITION))
+        self.writers = math.ceil(count / ROWS_PER_PARTITION)
+        self.partitions = max(2, self.writers)
         self.spark.conf.set("spark.sql.shuffle.partitions", self.partitions)
-        self.spark.conf.set("spark.sql.codegen.wholeStage", str(count >= CODEGEN_FROM_ROWS).lower())
+        self._plan_for(large=count >= LARGE_ROWS)
+
+    def _plan_for(self, large: bool) -> None:
+        for option in ("spark.sql.codegen.wholeStage", "spark.sql.adaptive.enabled"):
+            self.spark.conf.set(option, str(large).lower())
 
     def split_and_label(self) -> None:
         """Give every row its split, and from train alone the rule of what is liked."""
@@ -93,9 +98,12 @@ class Build:
 
         self.people = tables.everyone(self.labelled, USER_ID, self.source.users).persist()
         self.things = tables.everyone(self.labelled, ITEM_ID, self.source.items).persist()
-        vocabulary = tables.vocabularies(self.people, self.things, self.source.features, self.scratch)
+        self.melted = {
+            "user": tables.melt(self.people, USER_ID, self.features("user")),
+            "item": tables.melt(self.things, ITEM_ID, self.features("item")),
+        }
+        vocabulary, self.sizes = tables.vocabularies(list(self.melted.values()), self.scratch)
         self.vocabulary = vocabulary.persist()
-        self.sizes = {name: n for name, n in self.vocabulary.groupBy("name").count().collect()}
         by_name = self.vocabulary.repartitionByRange(1 if self._fits_one_file() else self.partitions, "name", "row")
         ordered = by_name.sortWithinPartitions("name", "row").select(F.col("name").alias("_name"), "row", "value", "count")
         self._write_parts(ordered, "_name", self.staging / "vocabulary")
@@ -109,7 +117,7 @@ class Build:
 
         rows = self.labelled
         for key, target in ((USER_ID, "user"), (ITEM_ID, "item")):
-            rows = tables._look_up(rows, key, self.vocabulary, key, target)
+            rows = tables.look_up(rows, self.vocabulary, name=key, column=key, target=target)
         rows = rows.select(
             "user_id", "item_id", "user", "item", F.col("rating").cast("float").alias("rating"), "label", "timestamp", SPLIT
         )
@@ -142,10 +150,10 @@ class Build:
         """users.parquet and items.parquet: what people are shown, and every encoded feature."""
         from pyspark.sql import functions as F
 
-        features = {side: [f for f in self.source.features if f.side == side] for side in ("user", "item")}
-        dense = {side: [f for f in found if f.kind == "dense"] for side, found in features.items()}
+        dense = {side: [f for f in self.features(side) if f.kind == "dense"] for side in ("user", "item")}
         self.scales = tables.moments(self.people, dense["user"]) | tables.moments(self.things, dense["item"])
-        users = tables.encode(self.people, USER_ID, self.vocabulary, features["user"], self.scales)
+        rows = {side: tables.look_up(melted, self.vocabulary) for side, melted in self.melted.items()}
+        users = tables.encode(self.people, USER_ID, rows["user"], self.features("user"), self.scales)
         self.liked: DataFrame | None = None
         if self.spec.history:
             liked = tables.liked_in_train(self.rows, self.spec.history + 1)
@@ -155,13 +163,16 @@ class Build:
             users = users.withColumn(FEATURE + HISTORY, tables.newest(F.col("liked"), self.spec.history)).drop("liked")
         shown = [f"`{n}`" for n in users.columns if n not in (USER_ID, "row", "train_count")]
         self.users = self._write_table(users.select(USER_ID, "row", *shown), USER_ID, USERS)
-        items = tables.encode(self._titled(self.things), ITEM_ID, self.vocabulary, features["item"], self.scales)
+        items = tables.encode(self._titled(self.things), ITEM_ID, rows["item"], self.features("item"), self.scales)
         first = [ITEM_ID, "row", "title", "genres"]
         rest = [f"`{n}`" for n in items.columns if n not in (*first, "interactions", "test_positives", "untitled")]
         self.counts["items_without_title"] = items.where("untitled").count()
         self.items = self._write_table(items.select(*first, *rest), ITEM_ID, ITEMS)
-        self.counts |= {"users": self.users.count(), "items": self.items.count()}
+        self.counts |= {"users": self.people.count(), "items": self.things.count()}
         self.counts |= {"train_users": self.sizes[USER_ID], "train_items": self.sizes[ITEM_ID]}
+
+    def features(self, side: str) -> list[SourceFeature]:
+        return [f for f in self.source.features if f.side == side]
 
     def _titled(self, things: "DataFrame") -> "DataFrame":
         from pyspark.sql import functions as F
@@ -188,7 +199,7 @@ class Build:
         rows = tables.block_rows(self.rows, self.users, self.items, self.liked, self.spec.history)
         order = F.xxhash64("user_id", "item_id", "timestamp", F.lit(self.spec.seed))
         # rows meet in a partition by one hash and stand in it by another: a global shuffle without a sort over everything
-        shuffled = rows.withColumn("_order", order).repartition(self.partitions, "_order")
+        shuffled = rows.withColumn("_order", order).repartition(self.writers, "_order")
         shuffled = shuffled.sortWithinPartitions("_order", "user_id", "item_id", "timestamp", "rating")
         columns = [F.col(name) for name in (*writer.single[1:], *writer.multi, *writer.dense) if name != ITEM_ID]
         encoded = shuffled.select(

@@ -4,8 +4,8 @@ Nothing here collects interactions: what comes back to the driver is counts, his
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from functools import reduce
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,33 +18,36 @@ from workers.specs import HISTORY, ITEM_ID, USER_ID
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-HISTOGRAM_BINS = 4096
+HISTOGRAM_BINS = 16_384
 SINGLE_FILE_ROWS = 5_000_000  # a table up to this size is one file, a larger one a folder of files
 
 
 def order_statistics(times: "DataFrame", shares: Sequence[float], rows: int, low: int, high: int) -> list[int]:
-    """Exact quantiles (the higher of two neighbours) of the only column, a long, by histograms that narrow down.
+    """Exact quantiles (the higher of two neighbours) of the only column, a long within [low, high].
 
-    Each round costs one pass and HISTOGRAM_BINS rows on the driver, whatever the number of rows; timestamps take three.
+    Histograms narrow down: a round costs one pass and HISTOGRAM_BINS rows on the driver, whatever the number of rows.
     """
-    return [_nth(times, quantile_place(share, rows), low, high) for share in shares]
+
+    @cache
+    def histogram(low: int, high: int, width: int) -> list[tuple[int, int]]:
+        from pyspark.sql import functions as F
+
+        column = F.col(times.columns[0])
+        bins = F.floor((column - low) / width).alias("bin")
+        return sorted((int(b), n) for b, n in times.where(column.between(low, high)).groupBy(bins).count().collect())
+
+    return [_nth(histogram, quantile_place(share, rows), low, high) for share in shares]
 
 
-def _nth(times: "DataFrame", place: int, low: int, high: int) -> int:
-    """The value at `place` (0-based) of the sorted column, known to lie in [low, high]."""
-    from pyspark.sql import functions as F
-
-    column = F.col(times.columns[0])
-    below = 0  # rows under `low`
+def _nth(histogram: Callable[[int, int, int], list[tuple[int, int]]], place: int, low: int, high: int) -> int:
+    """The value at `place` (0-based) in order, known to lie in [low, high]."""
     while low < high:
         width = math.ceil((high - low + 1) / HISTOGRAM_BINS)
-        bins = ((column - low) / width).cast("long") if width > 1 else column - low
-        found = times.where(column.between(low, high)).groupBy(bins.alias("bin")).count().collect()
-        for bin_, count in sorted(map(tuple, found)):
-            if below + count > place:
+        for bin_, count in histogram(low, high, width):
+            if place < count:
                 low, high = low + bin_ * width, min(high, low + (bin_ + 1) * width - 1)
                 break
-            below += count
+            place -= count
     return low
 
 
@@ -87,41 +90,50 @@ def everyone(rows: "DataFrame", key: str, known: "DataFrame | None") -> "DataFra
     return met.join(known.where(F.col(key).isNotNull()).dropDuplicates([key]), key, "full_outer").fillna(0, counts)
 
 
-def vocabularies(people: "DataFrame", things: "DataFrame", features: Sequence[SourceFeature], scratch: Path) -> "DataFrame":
-    """name, value, count, row: for each categorical feature the values of train, 1.. by descending count, then value.
+def melt(table: "DataFrame", key: str, features: Sequence[SourceFeature]) -> "DataFrame":
+    """key, train_count, name, at, value: every categorical value of every user (or item), the id itself included.
 
-    All features are numbered together in one distributed sort; a feature's rows are what is left after taking off where it begins.
-    Written to `scratch` once, so that a number can never change.
+    `at` is the place in a bag; a bag names a value once; what is unknown is left out.
     """
     from pyspark.sql import functions as F
 
-    melted = []
-    for side, table, key in (("user", people, USER_ID), ("item", things, ITEM_ID)):
-        entries = [F.struct(F.lit(key).alias("name"), F.array(F.col(key)).alias("values"))]
-        for f in features:
-            if f.side == side and f.kind != "dense":
-                values = F.array_distinct(F.split(f.name, r"\|")) if f.kind == "multi" else F.array(F.col(f.name).cast("string"))
-                entries.append(F.struct(F.lit(f.name).alias("name"), values.alias("values")))
-        long = table.where("train_count > 0").select("train_count", F.explode(F.array(*entries)).alias("entry"))
-        melted.append(long.select("entry.name", F.explode("entry.values").alias("value"), "train_count"))
-    counted = melted[0].unionByName(melted[1]).where("value IS NOT NULL").groupBy("name", "value")
-    ordered = counted.agg(F.sum("train_count").alias("count")).orderBy("name", F.desc("count"), "value")
-    ordered.withColumn("_place", F.monotonically_increasing_id()).write.parquet(str(scratch / "ordered"))
-    return _numbered(people.sparkSession.read.parquet(str(scratch / "ordered")))
+    entries = [F.struct(F.lit(key).alias("name"), F.array(F.col(key)).alias("values"))]
+    for f in features:
+        if f.kind != "dense":
+            values = F.array_distinct(F.split(f.name, r"\|")) if f.kind == "multi" else F.array(F.col(f.name).cast("string"))
+            entries.append(F.struct(F.lit(f.name).alias("name"), values.alias("values")))
+    long = table.select(F.col(key).alias("key"), "train_count", F.explode(F.array(*entries)).alias("entry"))
+    return long.select("key", "train_count", "entry.name", F.posexplode("entry.values").alias("at", "value")).where("value IS NOT NULL")
 
 
-def _numbered(ordered: "DataFrame") -> "DataFrame":
-    """Turn places (partition << 33 | position in it) into rows from 1 within each name."""
+def vocabularies(melted: Sequence["DataFrame"], scratch: Path) -> tuple["DataFrame", dict[str, int]]:
+    """name, value, count, row: for each feature the values of train, rows from 1 by descending count, then value; and their number.
+
+    All features are numbered together in one distributed sort; where each begins is then taken off its rows. Written to `scratch`
+    once, so that a number can never change.
+    """
     from pyspark.sql import functions as F
 
-    partition = F.shiftrightunsigned("_place", 33)
-    sizes = sorted((int(p), n) for p, n in ordered.groupBy(partition).count().collect())
-    starts = {p: sum(n for q, n in sizes if q < p) for p, _ in sizes}
-    start = F.element_at(F.create_map(*(F.lit(x) for pair in starts.items() for x in pair)), partition)
-    numbered = ordered.withColumn("_row", start + F.col("_place").bitwiseAND((1 << 33) - 1))
-    first = {name: low for name, low in numbered.groupBy("name").agg(F.min("_row")).collect()}
-    begin = F.element_at(F.create_map(*(F.lit(x) for pair in first.items() for x in pair)), F.col("name"))
-    return numbered.select("name", "value", "count", (F.col("_row") - begin + 1).cast("int").alias("row"))
+    met = reduce(lambda a, b: a.unionByName(b), melted).where("train_count > 0").groupBy("name", "value")
+    ordered = met.agg(F.sum("train_count").alias("count")).orderBy("name", F.desc("count"), "value")
+    ordered.withColumn("_place", F.monotonically_increasing_id()).write.parquet(str(scratch / "ordered"))
+    return _numbered(melted[0].sparkSession.read.parquet(str(scratch / "ordered")))
+
+
+def _numbered(ordered: "DataFrame") -> tuple["DataFrame", dict[str, int]]:
+    """Turn places (partition << 33 | position in it) into rows from 1 within each name; also the number of rows of each name."""
+    from pyspark.sql import functions as F
+
+    partition = F.shiftrightunsigned("_place", 33).cast("int")
+    position = F.col("_place").bitwiseAND((1 << 33) - 1)
+    # a name may span partitions and a partition may hold several names: both are few
+    pieces = ordered.groupBy("name", partition.alias("p")).agg(F.count("*").alias("n"), F.min(position).alias("first")).collect()
+    shifts, sizes = {}, dict.fromkeys(sorted({piece["name"] for piece in pieces}), 0)
+    for piece in sorted(pieces, key=lambda row: row["p"]):
+        shifts[f"{piece['p']} {piece['name']}"] = sizes[piece["name"]] - piece["first"] + 1
+        sizes[piece["name"]] += piece["n"]
+    shift = F.element_at(F.create_map(*(F.lit(x) for pair in shifts.items() for x in pair)), F.concat_ws(" ", partition, "name"))
+    return ordered.select("name", "value", "count", (position + shift).cast("int").alias("row")), sizes
 
 
 def moments(table: "DataFrame", features: Sequence[SourceFeature]) -> dict[str, tuple[float, float]]:
@@ -147,44 +159,43 @@ def moments(table: "DataFrame", features: Sequence[SourceFeature]) -> dict[str, 
 def encode(
     table: "DataFrame",
     key: str,
-    vocabulary: "DataFrame",
+    rows: "DataFrame",
     features: Sequence[SourceFeature],
     scales: Mapping[str, tuple[float, float]],
 ) -> "DataFrame":
-    """Add `row` and the `feature.` columns: rows of vocabularies (0: not in train), bags of them, standardised numbers."""
+    """Add `row` and the `feature.` columns: rows of vocabularies (0: not in train), bags of them, standardised numbers.
+
+    Args:
+        rows: the melted table with `row`, as `look_up` gives it.
+    """
     from pyspark.sql import functions as F
 
-    encoded = _look_up(table, key, vocabulary, key, "row").withColumn(FEATURE + key, F.col("row"))
+    own = [F.max(F.when(F.col("name") == key, F.col("row"))).alias("row")]
     for f in features:
-        name = FEATURE + f.name
+        here = F.col("name") == f.name
         if f.kind == "single":
-            encoded = _look_up(encoded.withColumn("_value", F.col(f.name).cast("string")), "_value", vocabulary, f.name, name)
-            encoded = encoded.drop("_value")
+            own.append(F.max(F.when(here, F.col("row"))).alias(FEATURE + f.name))
         elif f.kind == "multi":
-            encoded = encoded.join(_bags(table, key, vocabulary, f.name, name), key, "left")
-            encoded = encoded.withColumn(name, _or_empty(F.col(f"`{name}`")))
+            own.append(F.sort_array(F.collect_list(F.when(here, F.struct("at", "row"))))["row"].alias(FEATURE + f.name))
+    encoded = table.join(rows.groupBy(F.col("key").alias(key)).agg(*own), key, "left").withColumn(FEATURE + key, F.col("row"))
+    for f in features:
+        column = F.col(f"`{FEATURE + f.name}`")
+        if f.kind == "dense":
+            column = F.coalesce((F.col(f.name).cast("double") - scales[f.name][0]) / scales[f.name][1], F.lit(0.0)).cast("float")
         else:
-            mean, std = scales[f.name]
-            scaled = (F.col(f.name).cast("double") - mean) / std
-            encoded = encoded.withColumn(name, F.coalesce(scaled, F.lit(0.0)).cast("float"))
+            column = _or_empty(column) if f.kind == "multi" else F.coalesce(column, F.lit(0))
+        encoded = encoded.withColumn(FEATURE + f.name, column)
     return encoded
 
 
-def _look_up(table: "DataFrame", column: str, vocabulary: "DataFrame", name: str, target: str) -> "DataFrame":
+def look_up(table: "DataFrame", vocabulary: "DataFrame", *, name: str | None = None, column: str = "value", target: str = "row") -> "DataFrame":
+    """Add `target`, the row of `column` in a vocabulary; 0 where train does not have it. `name`: else the table's own column."""
     from pyspark.sql import functions as F
 
-    known = vocabulary.where(F.col("name") == name).select(F.col("value").alias("_known"), F.col("row").alias("_found"))
-    joined = table.join(known, table[column] == known["_known"], "left")
-    return joined.withColumn(target, F.coalesce("_found", F.lit(0))).drop("_known", "_found")
-
-
-def _bags(table: "DataFrame", key: str, vocabulary: "DataFrame", feature: str, target: str) -> "DataFrame":
-    from pyspark.sql import functions as F
-
-    values = table.select(key, F.posexplode(F.array_distinct(F.split(feature, r"\|"))).alias("_at", "_value"))
-    found = _look_up(values, "_value", vocabulary, feature, "_row").groupBy(key)
-    pairs = found.agg(F.sort_array(F.collect_list(F.struct("_at", "_row"))).alias("_pairs"))
-    return pairs.select(key, F.col("_pairs._row").alias(target))
+    known = vocabulary.select(F.col("name").alias("_name"), F.col("value").alias("_value"), F.col("row").alias("_row"))
+    same_name = F.col("_name") == (F.col("name") if name is None else F.lit(name))
+    joined = table.join(known, same_name & (F.col(column) == F.col("_value")), "left")
+    return joined.withColumn(target, F.coalesce("_row", F.lit(0))).drop("_name", "_value", "_row")
 
 
 def _or_empty(column: "Column") -> "Column":

@@ -32,10 +32,15 @@ class Recommender:
             self._states = torch.cat(states)
 
     @torch.no_grad()
-    def scores(self, user: pd.DataFrame) -> np.ndarray:
-        """Logits of the whole catalogue, float32 [N], for one row of users.parquet."""
-        state = self._model.encode_users(to_batch(table_columns(user, self._schema, "user"), self._schema, 1))
-        return self._model.score_grid(state, self._states)[0].numpy()
+    def user_state(self, user_id: str) -> np.ndarray:
+        """What the model makes of a user, float32 [S]; for a retriever its dot product with an item's state is the logit."""
+        user = datasets.user_row(self.dataset, user_id)
+        return self._model.encode_users(to_batch(table_columns(user, self._schema, "user"), self._schema, 1))[0].numpy()
+
+    @torch.no_grad()
+    def scores(self, user_id: str) -> np.ndarray:
+        """Logits of the whole catalogue, float32 [N]."""
+        return self._model.score_grid(torch.from_numpy(self.user_state(user_id))[None], self._states)[0].numpy()
 
     def recommend(self, user_id: str, k: int = 10, exclude_seen: bool = True) -> pd.DataFrame:
         """The user's k best items, under the protocol's rules.
@@ -47,7 +52,7 @@ class Recommender:
             LookupError: no such user in the dataset.
         """
         met = datasets.user_interactions(self.dataset, user_id)
-        scores = self.scores(datasets.user_row(self.dataset, user_id))
+        scores = self.scores(user_id)
         if exclude_seen:
             seen = self.items["item_id"].isin(met.loc[met["split"] == "train", "item_id"])
             scores[seen.to_numpy()] = -np.inf

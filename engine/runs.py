@@ -1,7 +1,6 @@
 """Runs, read side: state, progress, histories, results, log. MLflow is the record; the run folder says what is happening now."""
 
 import json
-import os
 import time
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -230,7 +229,7 @@ def log_tail(run_id: str, lines: int = 200) -> str:
     path = settings().runs / get_run(run_id).run_id / LOG
     try:
         with path.open("rb") as file:
-            file.seek(max(0, os.path.getsize(path) - 400 * lines))
+            file.seek(max(0, path.stat().st_size - 400 * lines))
             text = file.read().decode("utf-8", errors="backslashreplace")
     except FileNotFoundError:
         return ""

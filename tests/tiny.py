@@ -74,7 +74,7 @@ def write(frame: pd.DataFrame, folder: Path, history: int = 50) -> FeatureSchema
 
 
 def _write_split(rows: pd.DataFrame, liked: dict[int, list[int]], folder: Path, history: int) -> None:
-    columns = {n: "ndarray:int32" for n in ("user_id", "item_id", "history.values", "history.lengths")} | {"label": "ndarray:float32"}
+    columns = dict.fromkeys(("user_id", "item_id", "history.values", "history.lengths"), "ndarray:int32") | {"label": "ndarray:float32"}
     with MDSWriter(out=str(folder), columns=columns) as writer:
         for start in range(0, len(rows), BLOCK):
             part = rows.iloc[start : start + BLOCK]

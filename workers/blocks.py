@@ -3,7 +3,6 @@
 Runs inside mapInArrow, partition by partition; imports no Spark and nothing of the driver's side.
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+EMPTY = bytes([1 << 2, 0])  # an ndarray of one axis of length 0: how MDS writes a shape, then no values
 PARTITION, SPLIT, WRITTEN = "_partition", "split", "split string, folder string, rows long, blocks long"
 
 
@@ -106,12 +106,9 @@ class _SplitWriter:
     blocks: int = 0
 
     def __post_init__(self) -> None:
-        import_streaming()
-        from streaming.base.format.mds import MDSWriter
-
         self.folder = _new_folder(Path(self.task.out) / self.split, f"part-{self.partition:05d}")
         columns = mds_columns(self.task.single, self.task.multi, self.task.dense)
-        self.writer = MDSWriter(columns=columns, out=str(self.folder), max_workers=1)
+        self.writer = _mds_writer()(columns=columns, out=str(self.folder), max_workers=1)
 
     def add(self, batch: pa.RecordBatch) -> None:
         self.waiting.append(batch)
@@ -137,12 +134,30 @@ class _SplitWriter:
         return pa.RecordBatch.from_pydict({"split": [self.split], "folder": [folder], "rows": [self.rows], "blocks": [self.blocks]})
 
 
+def _mds_writer() -> Any:
+    """MDSWriter that also takes arrays without elements, as a block has whose bags are all empty.
+
+    The stock writer refuses them ("0 elements"); the stock reader reads them.
+    """
+    import_streaming()
+    from streaming.base.format.mds import MDSWriter
+    from streaming.base.format.mds.encodings import mds_encode
+
+    class Writer(MDSWriter):
+        def encode_sample(self, sample: dict[str, np.ndarray]) -> bytes:
+            columns = zip(self.column_names, self.column_encodings, strict=True)
+            parts = [mds_encode(kind, sample[name]) if sample[name].size else EMPTY for name, kind in columns]
+            return np.array([len(part) for part in parts], np.uint32).tobytes() + b"".join(parts)
+
+    return Writer
+
+
 def _new_folder(parent: Path, name: str) -> Path:
     """A folder of this attempt's own: Spark may try a task twice, and only the folder of the one that succeeded is used."""
     for attempt in range(1000):
         folder = parent / (f"{name}-{attempt}" if attempt else name)
         try:
-            os.makedirs(folder)
+            folder.mkdir(parents=True)
         except FileExistsError:
             continue
         return folder

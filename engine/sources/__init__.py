@@ -51,6 +51,10 @@ class SourceSpec(Spec):
         """SHA-256, in hex, of the content: the same ratings give the same digits, wherever they stand."""
         raise NotImplementedError
 
+    def size_hint(self) -> int:
+        """About how many interactions there are, without reading them."""
+        raise NotImplementedError
+
     def load(self, spark: "SparkSession") -> Tables:
         """The whole source as Spark tables; ValueError with file and line for a row that cannot be read."""
         raise NotImplementedError

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 LOW, HIGH = 0.5, 5.0  # stars
+BYTES_A_RATING = 22
 CHECK_ROWS, CHUNK_ROWS = 120_000, 1_000_000
 INTERACTION = ["user_id", "item_id", "rating", "timestamp"]
 GENRES_100K = ("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
@@ -72,6 +73,10 @@ class MovieLensSource(SourceSpec):
                 with (folder / name).open("rb") as file:
                     total.update(f"{name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
         return total.hexdigest()
+
+    def size_hint(self) -> int:
+        folder, release = self._find()
+        return (folder / release.ratings).stat().st_size // BYTES_A_RATING
 
     def frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
         import pandas as pd

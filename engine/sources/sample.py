@@ -77,6 +77,9 @@ class SampleSource(SourceSpec):
     def fingerprint(self) -> str:
         return hashlib.sha256(f"sample {VERSION} {self.model_dump_json()}".encode()).hexdigest()
 
+    def size_hint(self) -> int:
+        return self.interactions
+
     def frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
         import pandas as pd
 

@@ -100,9 +100,7 @@ def loss_curve(history: pd.DataFrame, metric: str, x: str, y: str) -> go.Figure:
         smooth = line[["value"]].ewm(span=max(10, len(line) // 25)).mean().assign(x=line[x].to_numpy())
         smooth = thinned(smooth)
         figure.update_traces(opacity=0.35, line={"width": 1})
-        figure.add_scatter(
-            x=smooth["x"], y=smooth["value"], mode="lines", line={"color": COLORS[0], "width": 2}, name="running mean"
-        )
+        figure.add_scatter(x=smooth["x"], y=smooth["value"], mode="lines", line={"color": COLORS[0], "width": 2}, name="running mean")
         figure.data[-1].hovertemplate = "%{y:.4g}"
     return figure
 
@@ -157,31 +155,25 @@ def quality_cost(frame: pd.DataFrame, x: str, y: str, popularity: float | None =
         popularity: what the baseline reaches at no cost, drawn as a line.
     """
     figure = _figure(x, y, 300)
-    for row in frame.itertuples():
+    for row in frame.to_dict("records"):
         error = None
-        if pd.notna(row.low) and pd.notna(row.high):
-            error = {
-                "type": "data",
-                "symmetric": False,
-                "array": [row.high - row.y],
-                "arrayminus": [row.y - row.low],
-                "thickness": 1,
-            }
+        if pd.notna(row["low"]) and pd.notna(row["high"]):
+            up, down = row["high"] - row["y"], row["y"] - row["low"]
+            error = {"type": "data", "symmetric": False, "array": [up], "arrayminus": [down], "thickness": 1}
+        name = words.html(row["name"], 40)
         figure.add_scatter(
-            x=[row.x],
-            y=[row.y],
+            x=[row["x"]],
+            y=[row["y"]],
             error_y=error,
             mode="markers+text",
-            text=[words.html(row.name, 40)],
-            textposition="top center",
+            text=[f"  {name}"],
+            textposition="middle right",
             cliponaxis=False,
-            marker={"size": 12, "symbol": row.marker, "color": row.color},
-            hovertemplate=f"{words.html(row.name, 60)}<br>%{{x:.4g}} · %{{y:.4g}}<extra></extra>",
+            marker={"size": 12, "symbol": row["marker"], "color": row["color"]},
+            hovertemplate=f"{name}<br>%{{x:.4g}} · %{{y:.4g}}<extra></extra>",
         )
     if popularity is not None and not words.missing(popularity):
-        figure.add_hline(
-            y=popularity, line={"color": GRAY, "dash": "dot"}, annotation_text="popularity", annotation_position="top right"
-        )
+        figure.add_hline(y=popularity, line={"color": GRAY, "dash": "dot"}, annotation_text="popularity", annotation_position="top right")
     figure.update_layout(hovermode="closest")
     figure.update_xaxes(rangemode="tozero")
     return figure

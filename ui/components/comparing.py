@@ -18,9 +18,7 @@ def baseline(run_ids: list[str]) -> str:
     address.seed("compare.baseline", "baseline", asked if asked in options else "popularity")
     if st.session_state["compare.baseline"] not in options:
         st.session_state["compare.baseline"] = "popularity"
-    names = BASELINES | {
-        run_id: f"{chr(65 + at)} · {words.plain(engine.get_run(run_id).title, 60)}" for at, run_id in enumerate(run_ids)
-    }
+    names = BASELINES | {run_id: f"{chr(65 + at)} · {words.plain(engine.get_run(run_id).title, 60)}" for at, run_id in enumerate(run_ids)}
     chosen = st.selectbox("Differences against", options, format_func=lambda name: names[name], key="compare.baseline")
     address.remember("compare.baseline", "baseline", None if chosen == "popularity" else chosen)
     return chosen or "popularity"
@@ -68,21 +66,14 @@ def curves(comparison: Any) -> None:
         st.session_state["compare.metric"] = next(iter(options))
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
-        metric = st.selectbox("Metric", list(options), format_func=lambda key: options[key], key="compare.metric") or next(
-            iter(options)
-        )
+        metric = st.selectbox("Metric", list(options), format_func=lambda key: options[key], key="compare.metric") or next(iter(options))
     address.remember("compare.metric", "metric", metric)
     rows = frame[frame["metric"] == (metric if metric == "train_loss" else f"valid_{metric}")]
     axes = [x for x in ("epoch", "step", "time_s") if rows[x].notna().any() and not (x == "epoch" and metric == "train_loss")]
     names = {"epoch": "Epochs", "step": "Steps", "time_s": "Seconds"}
     with right:
-        x = (
-            st.selectbox("Over", axes, format_func=lambda axis: names[axis], key=f"compare.over.{metric == 'train_loss'}")
-            or axes[0]
-        )
-    looks = {
-        c.letter: (f"{c.letter} {_model(c)}", charts.look(c.color_index)) for c in comparison.contenders if c.run_id is not None
-    }
+        x = st.selectbox("Over", axes, format_func=lambda axis: names[axis], key=f"compare.over.{metric == 'train_loss'}") or axes[0]
+    looks = {c.letter: (f"{c.letter} {_model(c)}", charts.look(c.color_index)) for c in comparison.contenders if c.run_id is not None}
     shown = {letter: look for letter, look in looks.items() if letter in set(rows["contender"])}
     label = "training loss" if metric == "train_loss" else engine.METRICS[metric].label
     charts.show(

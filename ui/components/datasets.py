@@ -51,9 +51,7 @@ def full(dataset: Any) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Train on it", type="primary", icon=":material/model_training:"):
             st.switch_page("pages/train.py", query_params={"dataset": dataset.id})
-        if st.button(
-            "Check its files", icon=":material/verified:", help="Compare every file with the size and digest in the manifest"
-        ):
+        if st.button("Check its files", icon=":material/verified:", help="Compare every file with the size and digest in the manifest"):
             _verify(dataset.id)
     left, right = st.columns(2, gap="large")
     with left:
@@ -105,8 +103,7 @@ def split_counts(counts: dict[str, Any]) -> pd.DataFrame:
 def features(schema: Any) -> pd.DataFrame:
     """The schema as ready text: name, side, kind, rows."""
     rows = [
-        (f.name, f.side, "bag of categories" if f.multi_valued else "category", words.count(f.num_rows))
-        for f in schema.categorical
+        (f.name, f.side, "bag of categories" if f.multi_valued else "category", words.count(f.num_rows)) for f in schema.categorical
     ] + [(f.name, f.side, "number", words.DASH) for f in schema.dense]
     return pd.DataFrame([row[1:] for row in rows], index=[row[0] for row in rows], columns=["side", "kind", "rows"])
 
@@ -167,9 +164,7 @@ def new() -> None:
         st.subheader("Preparation", anchor=False)
         if runview.watch(launched):
             run = engine.get_run(launched[0])
-            st.page_link(
-                "pages/data.py", label="See the dataset", icon=":material/table:", query_params={"view": "list"} | _of(run)
-            )
+            st.page_link("pages/data.py", label="See the dataset", icon=":material/table:", query_params={"view": "list"} | _of(run))
             st.page_link("pages/train.py", label="Train on it", icon=":material/model_training:", query_params=_of(run))
 
 
@@ -197,9 +192,7 @@ def choose_source() -> dict[str, Any]:
                 on_change=_keep_upload,
                 args=(f"data.{kind}.source.path",),
             )
-    return {"kind": source.model_fields["kind"].default} | forms.inputs(
-        source, f"data.{kind}.source", columns=1 if takes_file else 2
-    )
+    return {"kind": source.model_fields["kind"].default} | forms.inputs(source, f"data.{kind}.source", columns=1 if takes_file else 2)
 
 
 def _keep_upload(path_key: str) -> None:

@@ -75,9 +75,7 @@ def field_input(name: str, field: FieldInfo, key: str, given: Any = None) -> Any
         return _number_input(label, annotation, field, key, start, optional)
     if get_origin(annotation) is tuple:
         listed = ", ".join(map(str, start or ()))
-        text = st.text_input(
-            label, listed, key=key, help=field.description, placeholder="none", max_chars=200, persist_state=KEPT
-        )
+        text = st.text_input(label, listed, key=key, help=field.description, placeholder="none", max_chars=200, persist_state=KEPT)
         return [part.strip() for part in (text or "").split(",") if part.strip()]
     written = "" if start is None else str(start)
     text = st.text_input(label, written, key=key, help=field.description, max_chars=_longest(field), persist_state=KEPT) or ""

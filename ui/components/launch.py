@@ -32,9 +32,7 @@ def contenders(given: dict[str, Any]) -> list[BaseModel | None]:
     start = given.get("model", {}).get("kind")
     asked = [kind for kind in address.values("models") if kind in engine.MODELS]
     wanted = (
-        [start]
-        if start in engine.MODELS
-        else asked or sorted(engine.MODELS, key=lambda kind: engine.MODELS[kind].stage != "retrieval")
+        [start] if start in engine.MODELS else asked or sorted(engine.MODELS, key=lambda kind: engine.MODELS[kind].stage != "retrieval")
     )
     origin = address.value("from") or "new"
     if st.session_state.get("train.origin") != origin or "train.contenders" not in st.session_state:
@@ -74,9 +72,7 @@ def _contender(at: int, uid: str, kind: str, given: dict[str, Any], removable: b
         glyph = f'<span style="color:{drawn.color}">{drawn.glyph}</span>'
         st.html(f'<div class="rb"><b>{glyph} {chr(65 + at)} · {words.html(model.label)}</b></div>', width="content")
         if removable:
-            st.button(
-                "Remove", icon=":material/close:", type="tertiary", key=f"train.remove.{uid}", on_click=_remove, args=(uid,)
-            )
+            st.button("Remove", icon=":material/close:", type="tertiary", key=f"train.remove.{uid}", on_click=_remove, args=(uid,))
     st.caption((model.__doc__ or "").split("\n")[0])
     if "objective" in model.model_fields:
         st.caption(OBJECTIVE)
@@ -88,9 +84,7 @@ def training(given: dict[str, Any]) -> BaseModel | None:
     """The settings that all contenders share."""
     origin = st.session_state.get("train.origin", "new")
     with st.container(border=True):
-        return forms.built(
-            engine.TrainSpec, forms.inputs(engine.TrainSpec, f"train.all.{origin}", given.get("train", {}), columns=3)
-        )
+        return forms.built(engine.TrainSpec, forms.inputs(engine.TrainSpec, f"train.all.{origin}", given.get("train", {}), columns=3))
 
 
 def specs(dataset: str, models: list[BaseModel | None], training_spec: BaseModel | None) -> list[Any]:
@@ -120,9 +114,7 @@ def button(wanted: list[Any], complete: bool, key: str = "train", label: str | N
     text = label or ("Launch" if len(wanted) < 2 else f"Launch {len(wanted)} runs")
     with st.container(horizontal=True, vertical_alignment="center"):
         ready = complete and bool(wanted)
-        clicked = st.button(
-            text, type="primary", icon=":material/play_arrow:", disabled=not ready or digest in done, key=f"{key}.launch"
-        )
+        clicked = st.button(text, type="primary", icon=":material/play_arrow:", disabled=not ready or digest in done, key=f"{key}.launch")
         if digest in done and st.button("Launch the same again", key=f"{key}.again", type="tertiary", icon=":material/replay:"):
             st.session_state[f"{key}.nonce"] = uuid.uuid4().hex
             del done[digest]

@@ -17,9 +17,7 @@ def header(title: str, says: str) -> None:
     st.caption(says)
 
 
-def empty(
-    message: str, page: str, label: str, icon: str = ":material/arrow_forward:", query: Mapping[str, str] | None = None
-) -> None:
+def empty(message: str, page: str, label: str, icon: str = ":material/arrow_forward:", query: Mapping[str, str] | None = None) -> None:
     """Say why there is nothing to see and offer the next step as a button."""
     with st.container(border=True):
         st.markdown(message)

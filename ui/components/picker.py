@@ -2,7 +2,6 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -67,7 +66,7 @@ def dataset_label(dataset: Any) -> str:
     return f"{words.plain(dataset.title, 100)} · {dataset.id.rsplit('-', 1)[-1][:6]}"
 
 
-def pick_row(frame: pd.DataFrame, ids: list[str], key: str, param: str, columns: Mapping[str, Any], alt: str) -> str | None:
+def pick_row(frame: pd.DataFrame, ids: list[str], key: str, param: str, columns: Any, alt: str) -> str | None:
     """A table whose one selected row stands in the address.
 
     Args:
@@ -80,9 +79,9 @@ def pick_row(frame: pd.DataFrame, ids: list[str], key: str, param: str, columns:
     asked, written = address.value(param), st.session_state.get(f"address.{key}", "")
     turn = st.session_state.get(f"turn.{key}", 0) + (written != (asked or ""))  # a link or Back outranks the widget
     st.session_state[f"turn.{key}"] = turn
-    start = {"selection": {"rows": [ids.index(asked)]}} if asked in ids else None
+    start: Any = {"selection": {"rows": [ids.index(asked)]}} if asked in ids else None
     digest = hashlib.md5(",".join(ids).encode(), usedforsecurity=False).hexdigest()[:8]
-    event = st.dataframe(
+    event: Any = st.dataframe(
         frame,
         key=f"{key}.{turn}.{digest}",
         hide_index=True,

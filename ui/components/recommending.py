@@ -20,7 +20,7 @@ class List(NamedTuple):
     letter: str
     name: str
     look: charts.Look
-    frame: pd.DataFrame | None  # rank, item_id, title, genres, score, liked; None when the model could not be opened
+    frame: pd.DataFrame  # rank, item_id, title, genres, score, liked
 
 
 def same_dataset(runs: list[Any]) -> list[Any]:
@@ -28,9 +28,7 @@ def same_dataset(runs: list[Any]) -> list[Any]:
     together = [run for run in runs if run.dataset == runs[0].dataset]
     for run in runs:
         if run not in together:
-            st.warning(
-                f"**{words.md(run.title)}** knows other users: it was trained on {words.md(run.dataset_name or run.dataset)}."
-            )
+            st.warning(f"**{words.md(run.title)}** knows other users: it was trained on {words.md(run.dataset_name or run.dataset)}.")
     return together
 
 
@@ -38,14 +36,9 @@ def pick_user(dataset: str) -> tuple[str | None, int, bool]:
     """Find a user by id, or draw one; bound to ?user= and ?k=. Returns the user, k, and whether popularity is shown."""
     find, pick, more = st.columns([2, 5, 4], vertical_alignment="bottom")
     with find:
-        text = (
-            st.text_input("Find a user", key="recommend.find", placeholder="part of an id", on_change=_searched, max_chars=100)
-            or ""
-        )
+        text = st.text_input("Find a user", key="recommend.find", placeholder="part of an id", on_change=_searched, max_chars=100) or ""
     with more, st.container(horizontal=True, vertical_alignment="bottom"):
-        held_out = st.toggle(
-            "With held-out likes", value=True, key="recommend.held", help="Only users who went on to like something"
-        )
+        held_out = st.toggle("With held-out likes", value=True, key="recommend.held", help="Only users who went on to like something")
         popularity = st.toggle(
             "Popularity", value=True, key="recommend.popularity", help="A column of what is liked most, the same for all"
         )
@@ -93,7 +86,7 @@ def _draw(dataset: str, held_out: bool) -> None:
         st.query_params["user"] = str(random.choice(found["user_id"].tolist()))
 
 
-def _user_label(row: dict[str, Any]) -> str:
+def _user_label(row: Any) -> str:
     known = {"user_id", "row", "interactions", "train_positives", "test_positives"}
     shown = [
         str(v)
@@ -104,9 +97,7 @@ def _user_label(row: dict[str, Any]) -> str:
     return " · ".join(part for part in (words.plain(row["user_id"], 40), counts, words.plain(", ".join(shown), 60)) if part)
 
 
-@st.cache_resource(
-    max_entries=4, show_spinner="Opening the model: importing PyTorch, reading its checkpoint, encoding the catalogue …"
-)
+@st.cache_resource(max_entries=4, show_spinner="Opening the model: importing PyTorch, reading its checkpoint, encoding the catalogue …")
 def _open(run_id: str) -> Any:
     import engine.recommender
 
@@ -114,14 +105,17 @@ def _open(run_id: str) -> Any:
 
 
 def lists(runs: list[Any], user: str, k: int, with_popularity: bool) -> list[List]:
-    """What each contender would show this user; the first is read deeper, so that rank moves can be told."""
-    found = []
+    """What each contender would show this user; the first is read deeper, so that rank moves can be told.
+
+    A model that cannot be opened is named with the reason and has no list.
+    """
+    found: list[List] = []
     for at, run in enumerate(runs):
-        frame = None
         try:
-            frame = _open(run.run_id).recommend(user, k=max(k, DEPTH) if at == 0 else k)
+            frame = _open(run.run_id).recommend(user, k=k if found else max(k, DEPTH))
         except (LookupError, ValueError, OSError) as error:
             st.error(f"{words.md(run.title, 60)}: {words.md(error, 400)}", icon=":material/error:")
+            continue
         found.append(List(chr(65 + at), run.title, charts.look(at), frame))
     if with_popularity:
         frame = _popular(runs[0].dataset, user, k)
@@ -144,17 +138,15 @@ def side_by_side(seen: pd.DataFrame, found: list[List], k: int) -> None:
     """History and held-out likes first, then a column a contender, and how far the lists agree."""
     liked = seen[seen["label"] > 0]
     before, after = liked[liked["split"] == "train"], liked[liked["split"] != "train"]
-    told = [one for one in found if one.frame is not None]
-    _overlaps(told, k, len(after))
+    _overlaps(found, k, len(after))
     grid = st.grid(min_column_width=215, gap="medium")
     with grid.cell():
         st.markdown(f"**Went on to like** ({len(after)})")
         _some(after, "what the user went on to like", "Nothing that was held out.")
         st.markdown(f"**Liked before** ({len(before)})")
         _some(before, "what the user liked before", "Nothing in train: to the models this is a new user.")
-    deep = told[0].frame if told else None
-    ranks = {} if deep is None else dict(zip(deep["item_id"], deep["rank"].astype(int), strict=True))
-    for one in told:
+    ranks = dict(zip(found[0].frame["item_id"], found[0].frame["rank"].astype(int), strict=True)) if found else {}
+    for one in found:
         with grid.cell():
             top = one.frame.head(k)
             hits = int(top["liked"].sum())
@@ -163,9 +155,8 @@ def side_by_side(seen: pd.DataFrame, found: list[List], k: int) -> None:
                 f'<div class="rb"><b><span style="color:{one.look.color}">{one.look.glyph}</span> {words.html(name, 60)}</b>'
                 f' <span class="dim">{hits} {"hit" if hits == 1 else "hits"}</span></div>'
             )
-            cards.recommendations(
-                top, f"Top {k} of {name}", None if one is told[0] else ranks, told[0].letter, len(ranks), one.letter == "pop"
-            )
+            moves = None if one is found[0] else ranks
+            cards.recommendations(top, f"Top {k} of {name}", moves, found[0].letter, len(ranks), counts=one.letter == "pop")
 
 
 def _some(frame: pd.DataFrame, label: str, none: str) -> None:
@@ -178,9 +169,9 @@ def _some(frame: pd.DataFrame, label: str, none: str) -> None:
             cards.interactions(frame.iloc[HISTORY : HISTORY + 300], f"more of {label}")
 
 
-def _overlaps(told: list[List], k: int, held_out: int) -> None:
+def _overlaps(found: list[List], k: int, held_out: int) -> None:
     import engine.recommender
 
-    tops = {one.letter: one.frame["item_id"].head(k).tolist() for one in told}
+    tops = {one.letter: one.frame["item_id"].head(k).tolist() for one in found}
     shared = [f"{a} ∩ {b}: {engine.recommender.overlap(tops[a], tops[b])} of {k}" for a, b in combinations(tops, 2)]
     st.caption(" · ".join([f"✓ marks what the user went on to like ({held_out} held out)", *shared]))

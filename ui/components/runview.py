@@ -15,10 +15,24 @@ def line(run: Any) -> None:
         states.badge(run, width=118)
         st.page_link("pages/runs.py", label=f"**{words.md(run.title, 70)}**", query_params={"run": run.run_id})
         st.caption(f"{words.md(run.dataset_name or '')} · {words.ago(run.submitted_at)}", width="content")
-    if run.live and run.progress is not None:
+    if run.live and run.progress is not None and not states.is_in(run, "QUEUED"):
         st.progress(min(1.0, max(0.0, run.progress.share)), text=words.md(states.sentence(run)))
     elif states.is_in(run, "FAILED", "INTERRUPTED") and run.message:
         st.error(words.md(run.message, 600), icon=":material/error:")
+
+
+def counters() -> bool:
+    """How much there is and how much is going on; returns whether a run is live."""
+    runs = engine.list_runs()
+    waiting = [run for run in runs if states.is_in(run, "QUEUED")]
+    live = [run for run in runs if run.live]
+    done = [run for run in runs if run.kind == "train" and states.is_in(run, "FINISHED")]
+    grid = st.grid(min_column_width=170, border=True)
+    grid.metric("Prepared datasets", words.count(len(engine.list_datasets())))
+    grid.metric("Running now", words.count(len(live) - len(waiting)))
+    grid.metric("Waiting in the queue", words.count(len(waiting)))
+    grid.metric("Finished trainings", words.count(len(done)))
+    return bool(live)
 
 
 def watch(run_ids: list[str]) -> bool:

@@ -17,7 +17,7 @@ class Look(NamedTuple):
 
 LOOKS = {
     "QUEUED": Look("Queued", ":material/schedule:", "gray"),
-    "PREPARING": Look("Starting", ":material/hourglass_top:", "blue"),
+    "PREPARING": Look("Preparing", ":material/hourglass_top:", "blue"),
     "RUNNING": Look("Running", ":material/play_circle:", "blue"),
     "CANCELLING": Look("Cancelling", ":material/hourglass_bottom:", "orange"),
     "CANCELLED": Look("Cancelled", ":material/cancel:", "gray"),
@@ -41,9 +41,7 @@ def is_in(run: Any, *names: str) -> bool:
 def badge(run: Any, width: Literal["content"] | int = "content") -> None:
     """The state of a run; the cause of a failure is in the tooltip."""
     shown = look(run.state)
-    st.badge(
-        shown.label, icon=shown.icon, color=shown.color, help=words.md(run.message, 400) if run.message else None, width=width
-    )
+    st.badge(shown.label, icon=shown.icon, color=shown.color, help=words.md(run.message, 400) if run.message else None, width=width)
 
 
 def sentence(run: Any) -> str:
@@ -52,7 +50,7 @@ def sentence(run: Any) -> str:
     progress = run.progress
     if not run.live or progress is None:
         return shown
-    parts = [f"{shown} {words.percent(progress.share)}", words.plain(progress.phase)]
+    parts = [f"{shown} {100 * progress.share:.0f} %", words.plain(progress.phase)]
     if progress.epoch is not None and progress.epochs:
         parts.append(f"epoch {progress.epoch} of {progress.epochs}")
     if progress.rows_per_s:

@@ -30,11 +30,16 @@ def _head(contenders: list[Any], first: str) -> str:
 
 
 def metric_table(comparison: Any, baseline: str) -> str:
-    """HTML of the metric table: a column a contender, best in bold with a star, the difference to the baseline below."""
-    table = comparison.table.set_index(["metric", "contender"])
+    """HTML of the metric table: a column a contender, best in bold with a star, the difference to the baseline below.
+
+    Args:
+        baseline: letter of the contender that differences are against; its own column shows none.
+    """
+    cells = {(row["metric"], row["contender"]): row for row in comparison.table.to_dict("records") if not pd.isna(row["value"])}
     rows, family = [], None
     for key, metric in engine.METRICS.items():
-        if key not in table.index.get_level_values("metric") or table.loc[key, "value"].isna().all():
+        values = [abs(row["value"]) for (name, _), row in cells.items() if name == key]
+        if not values:
             continue
         if metric.family != family:
             family = metric.family
@@ -42,27 +47,24 @@ def metric_table(comparison: Any, baseline: str) -> str:
             rows.append(f'<tr class="group"><td class="text" colspan="{span}">{FAMILIES.get(family, family)}</td></tr>')
         arrow, better = ("↑", "Higher is better.") if metric.better == "higher" else ("↓", "Lower is better.")
         told = words.html(f"{metric.description} {better}", 300)
-        name = f'<abbr title="{told}">{words.html(metric.label)}</abbr> {arrow}'
-        values = table.loc[key, "value"]
-        places = words.decimals(float(values.abs().max())) if values.notna().any() else 3
-        cells = [_metric_cell(table, key, one.letter, places, baseline) for one in comparison.contenders]
-        rows.append(f'<tr><th scope="row" class="text">{name}</th>{"".join(cells)}</tr>')
+        label = f'<abbr title="{told}">{words.html(metric.label)}</abbr> {arrow}'
+        places = words.decimals(max(values))
+        shown = "".join(_metric_cell(cells.get((key, c.letter)), places, c.letter == baseline) for c in comparison.contenders)
+        rows.append(f'<tr><th scope="row" class="text">{label}</th>{shown}</tr>')
     return _table(_head(comparison.contenders, "metric"), rows, "Metrics of the compared runs")
 
 
-def _metric_cell(table: pd.DataFrame, key: str, who: str, places: int, baseline: str) -> str:
-    if (key, who) not in table.index or pd.isna(table.loc[(key, who), "value"]):
+def _metric_cell(row: dict[str, Any] | None, places: int, is_baseline: bool) -> str:
+    if row is None:
         return f'<td class="dim">{words.DASH}</td>'
-    row = table.loc[(key, who)]
     shown = words.number(row["value"], places)
-    if bool(row["best"]):
+    if row["best"]:
         shown = f'<span class="best"><span title="best">★</span> {shown}</span>'
     if pd.notna(row["low"]) and pd.notna(row["high"]):
         interval = f"{words.number(row['low'], places)} to {words.number(row['high'], places)}"
-        shown += (
-            f' <span class="dim" title="95 % interval: {interval}">±{words.number((row["high"] - row["low"]) / 2, places)}</span>'
-        )
-    if who != baseline and pd.notna(row["delta"]):
+        half = words.number((row["high"] - row["low"]) / 2, places)
+        shown += f' <span class="dim" title="95 % interval: {interval}">±{half}</span>'
+    if not is_baseline and pd.notna(row["delta"]):
         shown += f'<br><span class="dim">{words.signed(row["delta"], places)}</span>'
     return f"<td>{shown}</td>"
 

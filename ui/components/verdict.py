@@ -31,9 +31,7 @@ def _stage_sentence(comparison: Any, metric: str, stage: str) -> str:
     value = f"{label} {words.number(first['value'])}"
     if len(runs) > 1 and _overlap(first, runs.iloc[1]):
         inside = [row["contender"] for _, row in runs.iloc[1:].iterrows() if _overlap(first, row)]
-        told = (
-            f"{stage}, {first['contender']} is ahead with {value}, but inside the noise of {_listed(inside)}: intervals overlap."
-        )
+        told = f"{stage}, {first['contender']} is ahead with {value}, but inside the noise of {_listed(inside)}: intervals overlap."
     else:
         told = f"{stage} take **{first['contender']} {words.md(names[first['contender']], 60)}**: {value}"
         rest = rivals[~rivals["contender"].isin(BASELINE_LETTERS)]
@@ -41,10 +39,10 @@ def _stage_sentence(comparison: Any, metric: str, stage: str) -> str:
             told += f", {words.signed(first['value'] - rest.iloc[0]['value'])} over {rest.iloc[0]['contender']}"
             told += "" if _known(first) and _known(rest.iloc[0]) else " (no interval to judge this by)"
         told += "."
-    return f"{told} {_against_popularity(first, rivals, comparison.users)}".strip()
+    return f"{told} {_against_popularity(first, rivals)}".strip()
 
 
-def _against_popularity(first: pd.Series, rivals: pd.DataFrame, users: int) -> str:
+def _against_popularity(first: pd.Series, rivals: pd.DataFrame) -> str:
     found = rivals[rivals["contender"] == "pop"]
     if found.empty or found.iloc[0]["value"] == 0:
         return ""
@@ -56,8 +54,8 @@ def _against_popularity(first: pd.Series, rivals: pd.DataFrame, users: int) -> s
     if not (_known(first) and _known(popularity)):
         return f"That is {against}."
     if _overlap(first, popularity):
-        return f"That is {against}, and with {words.count(users)} users inside the noise."
-    return f"That is {against}, beyond what {words.count(users)} users leave to chance."
+        return f"That is {against}, inside the noise: the intervals overlap."
+    return f"That is {against}, and the intervals are apart."
 
 
 def _measured(comparison: Any, metric: str) -> pd.DataFrame:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 DASH = "–"
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=\"'@/])")
-_JOINER = "\u2060"  # invisible; stops what Streamlit replaces after the markdown is parsed (:name:, -->, www.)
+_JOINER = "\u2060"  # invisible; stops what is replaced after the markdown is parsed: :name:, -->, http://, www., a@b
+_REPLACED_LATE = re.compile(r"(?<=:)(?=[\w/])|(?<=[-=<>])(?=[-=<>])|(?<=www)(?=\.)|(?<=@)(?=\w)", re.IGNORECASE)
 
 
 def plain(text: object, limit: int = 160) -> str:
@@ -18,7 +19,7 @@ def plain(text: object, limit: int = 160) -> str:
 
 def md(text: object, limit: int = 160) -> str:
     """Text that Streamlit's markdown shows as it is: no formatting, link, formula, icon or colour comes of it."""
-    line = re.sub(r"(?<=[:\-.<=@/])(?=[\w>\-:=/])", _JOINER, plain(text, limit))
+    line = _REPLACED_LATE.sub(_JOINER, plain(text, limit))
     return _PUNCTUATION.sub(r"\\\1", line)
 
 
@@ -55,7 +56,7 @@ def percent(share: float | None) -> str:
     """A share as a percentage; small ones keep a digit."""
     if missing(share) or share is None:
         return DASH
-    return f"{100 * share:.1f} %" if abs(share) < 0.1 else f"{100 * share:.0f} %"
+    return f"{100 * share:.1f} %" if 0 < abs(share) < 0.1 else f"{100 * share:.0f} %"
 
 
 def signed(value: float | None, places: int | None = None) -> str:

@@ -4,9 +4,7 @@ import streamlit as st
 
 from ui.components import address, comparing, layout, picker, tables, verdict, words
 
-layout.header(
-    "Compare", "Runs on the same prepared dataset, measured under one protocol, with popularity and random beside them."
-)
+layout.header("Compare", "Runs on the same prepared dataset, measured under one protocol, with popularity and random beside them.")
 
 finished = picker.finished()
 if not finished:
@@ -38,9 +36,7 @@ said = verdict.sentences(comparison)
 if said:
     with st.container(border=True):
         st.markdown("\n\n".join(said))
-        st.caption(
-            f"{words.md(comparing.dataset_name(comparison))} · {words.count(comparison.users)} test users · intervals are 95 %"
-        )
+        st.caption(f"{words.md(comparing.dataset_name(comparison))} · {words.count(comparison.users)} test users · intervals are 95 %")
 
 grid = st.grid(2, min_column_width=500, gap="medium")
 with grid.cell():

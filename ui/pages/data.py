@@ -5,9 +5,7 @@ import streamlit as st
 import engine
 from ui.components import address, datasets, layout
 
-layout.header(
-    "Data", "Ratings become a prepared dataset once; every run on it sees the same rows, the same split and the same users."
-)
+layout.header("Data", "Ratings become a prepared dataset once; every run on it sees the same rows, the same split and the same users.")
 
 found = engine.list_datasets()
 asked = address.value("dataset")

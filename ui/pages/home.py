@@ -3,14 +3,18 @@
 import streamlit as st
 
 import engine
-from ui.components import address, layout, picker, runview, states, words
+from ui.components import address, layout, picker, runview, words
 
 
 def start_tour() -> None:
-    """Once a session: a second click of a double click finds the runs of the first."""
-    if not st.session_state.get("tour"):
+    """Launch the three runs once: the second click of a double click finds the runs of the first."""
+    if st.session_state.get("tour"):
+        return
+    try:
         st.session_state["tour"] = engine.submit_tour()
         st.session_state["tour.follow"] = True
+    except (LookupError, ValueError, OSError) as error:
+        st.session_state["tour.refused"] = str(error)
 
 
 def open_comparison(run_ids: list[str]) -> None:
@@ -22,7 +26,12 @@ layout.header("Recommender workbench", "Same data, same split, same metrics: cho
 runs = engine.list_runs()
 known = {run.run_id for run in runs}
 datasets = engine.list_datasets()
-tour = st.session_state.get("tour") or [run_id for run_id in address.values("tour") if run_id in known]
+live = [run for run in runs if run.live]
+last = picker.last_comparison(runs)
+asked = address.values("tour")
+tour = st.session_state.get("tour") or (asked if len(asked) == 3 and known.issuperset(asked) else [])
+if refused := st.session_state.pop("tour.refused", None):
+    st.error(words.md(refused, 600), icon=":material/error:", title="Not launched")
 
 if tour:
     address.remember(None, "tour", tour)
@@ -30,6 +39,7 @@ if tour:
         st.subheader("Sample ratings: prepare, train both, compare", anchor=False)
         st.caption("This goes on when you leave or close the page. The comparison opens here when all three are finished.")
         if runview.watch(tour):
+            st.session_state.pop("tour", None)
             if st.session_state.pop("tour.follow", False):
                 open_comparison(tour[1:])
             if st.button("Open the comparison", type="primary", icon=":material/balance:"):
@@ -47,20 +57,10 @@ elif not runs:
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Load sample ratings and compare", type="primary", icon=":material/play_arrow:", on_click=start_tour)
-            st.page_link(
-                "pages/data.py", label="or bring your own MovieLens", icon=":material/upload_file:", query_params={"view": "new"}
-            )
+            st.page_link("pages/data.py", label="or bring your own MovieLens", icon=":material/upload_file:", query_params={"view": "new"})
 
-live = [run for run in runs if run.live]
-last = picker.last_comparison(runs)
 if runs or datasets:
-    grid = st.grid(min_column_width=170, border=True)
-    grid.metric("Prepared datasets", words.count(len(datasets)))
-    grid.metric("Running now", words.count(len([run for run in live if not states.is_in(run, "QUEUED")])))
-    grid.metric("Waiting in the queue", words.count(len([run for run in live if states.is_in(run, "QUEUED")])))
-    grid.metric(
-        "Finished trainings", words.count(len([run for run in runs if run.kind == "train" and states.is_in(run, "FINISHED")]))
-    )
+    layout.live(runview.counters, bool(live), seconds=3.0)
 
 others = [run.run_id for run in live if run.run_id not in tour]
 if others:

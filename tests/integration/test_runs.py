@@ -1,0 +1,185 @@
+"""The whole way as its user goes it: real drivers, Spark, TorchDistributor and MLflow, from the command line and the engine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+import engine
+from engine import jobs, tracking
+
+pytestmark = pytest.mark.slow
+SAMPLE = {"name": "small", "source": {"kind": "sample", "users": 300, "items": 120, "interactions": 9000}, "history": 50}
+
+
+def recbench(*words: str, fails: bool = False) -> dict:
+    ended = subprocess.run(
+        [sys.executable, "-c", "from engine.cli import main; main()", *words, "--json"], capture_output=True, text=True, timeout=400
+    )
+    assert (ended.returncode != 0) == fails, ended.stderr + ended.stdout
+    assert "Traceback" not in ended.stderr
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory):
+    """One workspace with a prepared dataset, shared by the tests of this file."""
+    folder = tmp_path_factory.mktemp("space")
+    before = os.environ.get("RECBENCH_WORKSPACE")
+    os.environ["RECBENCH_WORKSPACE"] = str(folder)
+    (folder / "dataset.json").write_text(json.dumps(SAMPLE))
+    prepared = recbench("prepare", str(folder / "dataset.json"))
+    yield folder, prepared["dataset"]
+    for run in engine.list_runs():
+        if run.live:
+            engine.cancel(run.run_id)
+    if before is None:
+        del os.environ["RECBENCH_WORKSPACE"]
+    else:
+        os.environ["RECBENCH_WORKSPACE"] = before
+
+
+def spec(dataset: str, kind: str = "two_tower", **train) -> engine.RunSpec:
+    settings = {"epochs": 3, "batch_size": 256, "table_learning_rate": 0.1, **train}
+    return engine.RunSpec.model_validate({"dataset": dataset, "model": {"kind": kind}, "train": settings})
+
+
+def until(condition, timeout: float = 120):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "timed out"
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def trained(space):
+    """A two-tower on two ranks and a DLRM on one, trained from the command line."""
+    folder, dataset = space
+    paths = []
+    for kind, processes in (("two_tower", 2), ("dlrm", 1)):
+        paths.append(str(folder / f"{kind}.json"))
+        Path(paths[-1]).write_text(spec(dataset, kind, processes=processes).model_dump_json())
+    return [run["run_id"] for run in recbench("train", *paths, "--wait")["runs"]]
+
+
+def test_a_trained_run_is_whole_in_mlflow(space, trained):
+    folder, dataset = space
+    stored = tracking.get(trained[0])
+    assert stored.info.status == "FINISHED"
+    assert stored.data.params["model.kind"] == "two_tower"
+    assert stored.data.metrics["test_ndcg_at_10"] > 0
+    assert stored.inputs.dataset_inputs[0].dataset.digest == engine.get_dataset(dataset).manifest["fingerprint"][:36]
+    points = tracking.points(trained[0], "valid_ndcg_at_10")
+    assert len(points) == engine.get_run(trained[0]).resources["epochs"]
+    assert len({step for step, _, _ in points}) == len(points)  # one value a step
+    under = {file.path for name in ("results", "checkpoint") for file in tracking.client().list_artifacts(trained[0], name)}
+    assert {"results/plan.json", "results/item_embeddings.parquet", "results/per_user.parquet", "checkpoint/best.json"} <= under
+    import sqlite3
+
+    with sqlite3.connect(folder / "mlflow.db") as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_the_comparison_holds_all_contenders_under_one_protocol(trained):
+    found = recbench("compare", *trained)
+    assert [c["name"] for c in found["contenders"]][2:] == ["Popularity", "Random"]
+    value = {(row["metric"], row["contender"]): row["value"] for row in found["table"]}
+    assert value["ndcg_at_10", "A"] > value["ndcg_at_10", "pop"] > value["ndcg_at_10", "rnd"]
+    assert value["auc", "B"] > 0.6
+    assert value["log_loss", "A"] is None  # a softmax score is no probability
+    assert found["apart"] == []
+
+
+def test_live_recommendations_are_the_lists_that_were_measured(space, trained):
+    """A model put together from two ranks' shards ranks as it did in training; so does a plain dot product of its embeddings."""
+    folder, dataset = space
+    top = pd.read_parquet(folder / "runs" / trained[0] / "results" / "top_k.parquet")
+    items = engine.items(dataset).set_index("row")["item_id"]
+    user = top.iloc[0]
+    found = recbench("recommend", trained[0], "--user", user["user_id"], "--k", "10")
+    shown = [item["item_id"] for item in found["lists"][0]["items"]]
+    assert shown == [items[row] for row in user["items"][:10]]
+
+    from engine.recommender import open_model
+
+    opened = open_model(trained[0])
+    state = opened.user_state(user["user_id"])
+    embeddings = pd.read_parquet(folder / "runs" / trained[0] / "results" / "item_embeddings.parquet")
+    scores = np.stack(embeddings["embedding"]) @ state
+    best = embeddings.assign(score=scores)[lambda f: f["row"].isin(user["items"][:10])].sort_values("score", ascending=False)
+    assert list(best["row"]) == list(user["items"][:10])
+
+
+def test_one_key_is_one_run_and_a_waiting_run_can_be_cancelled(space):
+    _, dataset = space
+    long = spec(dataset, "dlrm", epochs=1000, patience=None)
+    first = engine.submit(long, key="form-1")
+    assert engine.submit(long, key="form-1") == first
+    second = engine.submit(spec(dataset))
+    until(lambda: (engine.get_run(first).progress or engine.Progress(phase="")).phase == "training")
+    assert engine.get_run(second).state == engine.RunState.QUEUED
+    engine.cancel(second)
+    assert engine.get_run(second).state == engine.RunState.CANCELLED
+    assert jobs.processes(first)
+    recbench("cancel", first)
+    assert engine.get_run(first).state == engine.RunState.CANCELLED
+    assert jobs.processes(first) == []
+
+
+def test_a_killed_driver_is_told_and_leaves_nothing_behind(space):
+    _, dataset = space
+    run_id = engine.submit(spec(dataset, "dlrm", epochs=1000, patience=None, processes=2))
+    until(lambda: (engine.get_run(run_id).progress or engine.Progress(phase="")).phase == "training")
+    driver = next(p for p in jobs.processes(run_id) if "engine.driver" in " ".join(p.cmdline()))
+    os.kill(driver.pid, signal.SIGKILL)
+    until(lambda: engine.get_run(run_id).state == engine.RunState.INTERRUPTED, 30)
+    assert jobs.processes(run_id) == []
+    assert "launch the run again" in (engine.get_run(run_id).message or "")
+
+
+def test_a_killed_rank_fails_the_run(space):
+    """TorchDistributor returns as if all were well: the verdict must not come from it."""
+    _, dataset = space
+    run_id = engine.submit(spec(dataset, "dlrm", epochs=1000, patience=None, processes=2))
+    until(lambda: (engine.get_run(run_id).progress or engine.Progress(phase="")).phase == "training")
+    ranks = [p for p in jobs.processes(run_id) if p.environ().get("RANK") == "1"]
+    max(ranks, key=lambda p: p.create_time()).send_signal(signal.SIGKILL)
+    until(lambda: not engine.get_run(run_id).live, 60)
+    assert engine.get_run(run_id).state == engine.RunState.FAILED
+    assert engine.get_run(run_id).message
+    assert not [p for p in psutil.process_iter() if p in ranks and p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_bad_input_is_one_sentence_and_starts_nothing(space):
+    folder, _ = space
+    before = len(engine.list_runs())
+    (folder / "bad.json").write_text(json.dumps({"dataset": "gone-0123456789ab", "model": {"kind": "dlrm"}}))
+    assert "gone-0123456789ab" in recbench("train", str(folder / "bad.json"), fails=True)["error"]
+    (folder / "bad.json").write_text(json.dumps({"dataset": "small-0", "model": {"kind": "dlrm"}, "train": {"epochs": 0}}))
+    assert "train.epochs is 0" in recbench("train", str(folder / "bad.json"), fails=True)["error"]
+    assert "There is no run" in recbench("cancel", "0" * 32, fails=True)["error"]
+    assert "There is no run" in recbench("compare", "0" * 32, fails=True)["error"]
+    assert len(engine.list_runs()) == before
+
+
+def test_a_dataset_that_was_tampered_with_is_refused_by_name(space):
+    folder, dataset = space
+    shard = next((folder / "datasets" / dataset / "train").glob("*.mds"))
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    try:
+        run_id = engine.submit(spec(dataset))
+        until(lambda: not engine.get_run(run_id).live)
+        run = engine.get_run(run_id)
+        assert run.state == engine.RunState.FAILED
+        assert shard.name in (run.message or "")
+    finally:
+        shard.write_bytes(whole)

@@ -1,0 +1,103 @@
+"""Every formula against an independent implementation, on random inputs with ties, empty relevance and short lists."""
+
+import numpy as np
+import pytest
+from ranx import Qrels, Run, evaluate
+from sklearn.metrics import log_loss as sk_log_loss
+from sklearn.metrics import roc_auc_score
+
+from workers import metrics
+from workers.evaluate import rank_users, summarise
+
+SEEDS = range(5)
+
+
+def sample(seed: int, users: int = 30, items: int = 50) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(-5, 5, (users, items)).astype(np.float32)  # many ties, negatives and zeros
+    scores[rng.random(scores.shape) < 0.1] = -0.0
+    return scores, rng.random(scores.shape) < 0.08, metrics.tie_order(items, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_order_is_by_score_and_then_by_the_tie_order(seed):
+    scores, _, ties = sample(seed)
+    keys = metrics.sort_keys(scores, ties)
+    for row, key in zip(scores, keys, strict=True):
+        assert list(np.argsort(-key)) == list(np.lexsort((-ties, -(row + 0.0))))
+    assert (metrics.top_items(keys, 7) == np.argsort(-keys, axis=1)[:, :7]).all()
+
+
+def test_equal_scores_do_not_reward_item_order():
+    """A constant model is no better on the first items than on the last."""
+    ties = metrics.tie_order(1000, 3)
+    top = metrics.top_items(metrics.sort_keys(np.zeros((1, 1000), np.float32), ties), 100)
+    assert 350 < top.mean() < 650
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_ranking_metrics_match_ranx(seed):
+    scores, relevant, ties = sample(seed)
+    relevant[0] = False  # a user with nothing relevant
+    keys = metrics.sort_keys(scores, ties)
+    top, counts = metrics.top_items(keys, 20), relevant.sum(axis=1)
+    hits = np.take_along_axis(relevant, top, axis=1)
+    have = np.flatnonzero(counts)
+    # ranx is given our order as strictly falling scores: it must judge the same lists
+    run = Run({f"u{u}": {f"i{i}": float(-place) for place, i in enumerate(np.argsort(-keys[u]))} for u in have})
+    qrels = Qrels({f"u{u}": {f"i{i}": 1 for i in np.flatnonzero(relevant[u])} for u in have})
+    theirs = evaluate(qrels, run, ["recall@10", "recall@20", "ndcg@10", "ndcg@20", "mrr"], return_mean=False)
+    ours = {
+        **{f"recall@{k}": metrics.recall_at_k(hits, counts, k) for k in (10, 20)},
+        **{f"ndcg@{k}": metrics.ndcg_at_k(hits, counts, k) for k in (10, 20)},
+        "mrr": metrics.reciprocal_rank(metrics.first_hit_rank(keys, relevant)),
+    }
+    for name, values in ours.items():
+        assert np.isnan(values[counts == 0]).all()
+        np.testing.assert_allclose(sorted(values[have]), sorted(theirs[name]), atol=1e-9, err_msg=name)
+
+
+def test_a_list_shorter_than_k_counts_as_missed():
+    hits, counts = np.array([[True, False]]), np.array([3])
+    assert metrics.recall_at_k(hits, counts, 10) == pytest.approx(1 / 3)
+    ideal = 1 + 1 / np.log2(3) + 1 / 2
+    assert metrics.ndcg_at_k(hits, counts, 10) == pytest.approx(1 / ideal)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_auc_and_log_loss_match_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    labels, logits = (rng.random(300) < 0.3).astype(float), rng.integers(-6, 6, 300).astype(float)
+    assert metrics.auc(logits, labels)[0] == pytest.approx(roc_auc_score(labels, logits), abs=1e-12)
+    assert metrics.log_loss(logits, labels)[0] == pytest.approx(sk_log_loss(labels, 1 / (1 + np.exp(-logits))), abs=1e-9)
+
+
+def test_standard_error_of_auc_is_that_of_repeated_samples():
+    rng = np.random.default_rng(1)
+    drawn = [metrics.auc(np.r_[rng.normal(0.7, 1, 150), rng.normal(0, 1, 250)], np.r_[np.ones(150), np.zeros(250)]) for _ in range(400)]
+    values, errors = np.array(drawn).T
+    assert errors.mean() == pytest.approx(values.std(), rel=0.1)
+
+
+def test_one_class_and_no_rows_are_undefined_not_wrong():
+    assert np.isnan(metrics.auc(np.array([1.0, 2.0]), np.ones(2))).all()
+    assert np.isnan(metrics.auc(np.zeros(0), np.zeros(0))).all()
+    assert np.isnan(metrics.log_loss(np.zeros(0), np.zeros(0))).all()
+    assert metrics.log_loss(np.array([1000.0, -1000.0]), np.array([1.0, 0.0]))[0] == 0  # no overflow
+
+
+def test_a_diverged_model_is_an_error():
+    with pytest.raises(ValueError, match="diverged"):
+        metrics.sort_keys(np.array([[0.0, np.nan]], np.float32), np.arange(2))
+
+
+def test_seen_items_are_never_listed_and_coverage_counts_distinct_items():
+    import pandas as pd
+
+    users = pd.DataFrame({"user_id": ["a", "b"], "seen": [[1, 2], []], "relevant": [[3], [1, 4]]})
+    scores = np.array([[9, 8, 1, 0], [4, 3, 2, 1]], np.float32)
+    ranked = rank_users(users, 4, lambda places: scores[places])
+    assert [list(items) for items in ranked["items"]] == [[3, 4], [1, 2, 3, 4]]
+    assert list(ranked["recall_at_10"]) == [1, 1]
+    assert list(ranked["mrr"]) == [1, 1]
+    assert summarise(ranked, 8)["coverage_at_10"] == 0.5

@@ -1,0 +1,120 @@
+"""Contract of every model: the known mistakes stay out. Ranges over the registry and names no member."""
+
+import numpy as np
+import pytest
+import torch
+
+from workers.batches import to_batch
+from workers.models import MODELS
+from workers.modules.ranker import Batch, drop_history
+from workers.specs import Categorical, Dense, FeatureSchema
+
+SCHEMA = FeatureSchema(
+    categorical=(
+        Categorical(name="user_id", side="user", num_rows=6, vocabulary="user_id"),
+        Categorical(name="job", side="user", num_rows=4, vocabulary="job"),
+        Categorical(name="history", side="user", num_rows=8, multi_valued=True, vocabulary="item_id"),
+        Categorical(name="item_id", side="item", num_rows=8, vocabulary="item_id"),
+        Categorical(name="genres", side="item", num_rows=5, multi_valued=True, vocabulary="genres"),
+    ),
+    dense=(Dense(name="age", side="user", mean=0, std=1), Dense(name="year", side="item", mean=0, std=1)),
+)
+every_model = pytest.mark.parametrize("model", MODELS.values(), ids=lambda m: m.__name__)
+USERS = {
+    "user_id": np.array([1, 2, 3]), "job": np.array([1, 0, 3]),
+    "history.values": np.array([1, 2, 5]), "history.lengths": np.array([2, 0, 1]),
+}  # fmt: skip
+ITEMS = {"item_id": np.array([4, 5, 6]), "genres.values": np.array([1, 2, 4, 4]), "genres.lengths": np.array([2, 1, 1])}
+DENSE = np.array([[0.5, -1], [0, 2], [-1, 0.25]], np.float32)
+
+
+def batch(columns: dict[str, np.ndarray], dense: np.ndarray = DENSE) -> Batch:
+    return to_batch({**columns, "dense": dense, "label": np.array([1, 0, 1])}, SCHEMA, 3)
+
+
+def network(model):
+    torch.manual_seed(0)
+    net = model().build(SCHEMA)
+    with torch.no_grad():  # wide weights, so that signs and orders are not those of a fresh model
+        for weight in net.parameters():
+            weight.add_(torch.randn_like(weight) * 0.3)
+    return net.eval()
+
+
+@every_model
+def test_logits_have_the_agreed_shape_and_some_are_negative(model):
+    logits = network(model)(batch(USERS | ITEMS))
+    assert logits.shape == (3, 1)
+    many = torch.cat([network(model).score_grid(torch.randn(20, s.shape[1]), torch.randn(20, t.shape[1])) for s, t in [states(model)]])
+    assert (many < 0).any()
+    assert (many > 0).any()
+
+
+def states(model):
+    net = network(model)
+    with torch.no_grad():
+        only_user, only_item = DENSE * [1, 0], DENSE * [0, 1]
+        return net.encode_users(batch(USERS, only_user)), net.encode_items(batch(ITEMS, only_item))
+
+
+@every_model
+def test_ranking_a_catalogue_gives_the_logits_that_training_sees(model):
+    """Sides encoded apart, then every pair: the diagonal is the forward pass."""
+    net = network(model)
+    with torch.no_grad():
+        grid = net.score_grid(*states(model))
+        assert grid.shape == (3, 3)
+        torch.testing.assert_close(grid.diagonal(), net(batch(USERS | ITEMS))[:, 0])
+
+
+@every_model
+def test_every_feature_that_is_read_changes_the_logit(model):
+    net = network(model)
+    with torch.no_grad():
+        before = net(batch(USERS | ITEMS))
+        for name, other in {"item_id": [1, 2, 3], "genres.values": [3, 3, 1, 1], "history.values": [7, 7, 7], "job": [2, 2, 2]}.items():
+            after = net(batch(USERS | ITEMS | {name: np.array(other)}))
+            assert not torch.allclose(before, after), name
+        assert not torch.allclose(before, net(batch(USERS | ITEMS, DENSE + 1)))
+
+
+@every_model
+def test_the_loss_is_a_mean_and_reaches_every_weight(model):
+    net = network(model).train()
+    loss, rows = net.loss(batch(USERS | ITEMS))
+    assert loss.shape == ()
+    assert rows > 0
+    loss.backward()
+    nothing_liked = batch(USERS | ITEMS)._replace(label=torch.zeros(3))
+    assert torch.isfinite(net.loss(nothing_liked)[0])
+
+
+def test_forgetting_history_keeps_every_other_bag():
+    torch.manual_seed(0)
+    full = batch(USERS | ITEMS).sparse
+    kept = drop_history(full, 0.5)
+    for key in full.keys():  # noqa: SIM118 - a KeyedJaggedTensor is no dict
+        if key != "history":
+            assert torch.equal(full[key].values(), kept[key].values())
+            assert torch.equal(full[key].lengths(), kept[key].lengths())
+    assert len(drop_history(full, 0.0)["history"].values()) == 3
+    share = np.mean([len(drop_history(full, 0.4)["history"].values()) / 3 for _ in range(500)])
+    assert share == pytest.approx(0.6, abs=0.05)
+
+
+def test_logq_correction_is_that_of_the_paper():
+    """Sampled softmax over the batch with log frequencies subtracted, copies of the target masked."""
+    net = MODELS["two_tower"](embedding_dim=8, history_dropout=0, side_features=False).build(SCHEMA)
+    counts = torch.tensor([0.0, 5, 1, 1, 8, 2, 0, 1])
+    net.learn_frequencies(counts)
+    torch.manual_seed(3)
+    users, items, rows = torch.randn(4, 9), torch.randn(4, 9), torch.tensor([4, 1, 4, 6])
+    loss, count = net._sampled_softmax(users, items, rows)
+    frequency = torch.where(counts > 0, counts, 0.5) / counts.sum()
+    expected = []
+    for b in range(4):
+        negatives = [j for j in range(4) if j == b or rows[j] != rows[b]]
+        logits = torch.stack([users[b] @ items[j] - frequency[rows[j]].log() for j in negatives])
+        expected.append(-torch.log_softmax(logits, 0)[negatives.index(b)])
+    assert count == 4
+    torch.testing.assert_close(loss, torch.stack(expected).mean())
