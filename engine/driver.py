@@ -43,7 +43,8 @@ def main(run_id: str) -> None:
     ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans of this run come here, not to init
     signal.signal(signal.SIGTERM, _on_sigterm)
     threading.Thread(target=_watch_for_cancel, args=(run_dir,), daemon=True).start()
-    status, message = "FAILED", "The driver ended without a verdict."
+    status: tracking.Status = "FAILED"
+    message: str | None = "The driver ended without a verdict."
     flusher = Flusher(run_id, run_dir)
     try:
         _drive(run_id, run_dir, flusher)

@@ -49,10 +49,10 @@ def submit_tour() -> list[str]:
     from engine.sources import SOURCES
     from workers.models import MODELS
 
-    spec = DatasetSpec(name="sample", source=SOURCES["sample"]())
+    spec = DatasetSpec(name="sample", source=SOURCES["sample"].model_validate({}))
     dataset = datasets.dataset_id(spec)
     first = submit(spec)
-    runs = [submit(RunSpec(dataset=dataset, model=MODELS[kind]()), after=first) for kind in ("two_tower", "dlrm")]
+    runs = [submit(RunSpec(dataset=dataset, model=MODELS[kind].model_validate({})), after=first) for kind in ("two_tower", "dlrm")]
     return [first, *runs]
 
 

@@ -5,6 +5,7 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine import prepare_tables as tables
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 SPLITS = (TRAIN, VALID, TEST)
 ROWS_PER_PARTITION = 500_000
 MIN_BLOCK, MAX_BLOCK, BLOCKS_WANTED = 256, 4096, 128
-LARGE_ROWS = 2_000_000  # below this, compiling and re-planning a query takes longer than running it as it stands
+LARGE_ROWS = 2_000_000  # below this, compiling, re-planning and broadcasting take longer than what they save
 COMPRESSION = {"compression": "zstd", "parquet.block.size": str(8 << 20)}  # small row groups: one user is read without the rest
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ class Build:
 
         from engine.spark import session
 
+        self.importing = Thread(target=import_streaming, daemon=True)  # takes seconds of one core, needed at the end
+        self.importing.start()
         self.spark = session(f"recbench prepare {self.spec.name}", large=self.spec.source.size_hint() >= LARGE_ROWS)
         self._plan_for(large=False)
         self.source = self.spec.source.load(self.spark)
@@ -61,6 +64,7 @@ class Build:
     def _plan_for(self, large: bool) -> None:
         for option in ("spark.sql.codegen.wholeStage", "spark.sql.adaptive.enabled"):
             self.spark.conf.set(option, str(large).lower())
+        self.spark.conf.set("spark.sql.autoBroadcastJoinThreshold", 10 << 20 if large else -1)
 
     def split_and_label(self) -> None:
         """Give every row its split, and from train alone the rule of what is liked."""
@@ -211,7 +215,7 @@ class Build:
 
     def _merge(self, written: list[tuple[str, str, int, int]]) -> None:
         """One index over the folders of a split; what a failed attempt left is removed."""
-        import_streaming()
+        self.importing.join()
         from streaming.base.util import merge_index
 
         for split in SPLITS:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
+from pydantic.config import JsonDict
 
 if TYPE_CHECKING:
     from workers.modules.ranker import Ranker
 
 Side = Literal["user", "item", "context"]
 USER_ID, ITEM_ID, HISTORY = "user_id", "item_id", "history"
-MORE = {"group": "more"}
+MORE: JsonDict = {"group": "more"}
 
 
 class Spec(BaseModel):
@@ -188,7 +189,7 @@ def pick(value: Any, registry: Mapping[str, type[Any]], noun: str) -> Any:
     if not isinstance(value, dict):
         return value
     kind = value.get("kind")
-    if kind not in registry:
+    if not isinstance(kind, str) or kind not in registry:
         raise ValueError(f"Unknown {noun} {kind!r}; this checkout has {', '.join(sorted(registry))}.")
     try:
         return registry[kind].model_validate(value)

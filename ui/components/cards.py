@@ -11,7 +11,8 @@ from ui.components import words
 def _card(rank: str, title: Any, side: str, below: tuple[str, str], hit: bool = False, tooltip: str = "") -> str:
     mark = '<span role="img" aria-label="went on to like">✓</span> ' if hit else ""
     return (
-        f'<li class="{"hit" if hit else ""}" title="{words.html(tooltip)}"><span class="rank">{words.html(rank)}</span>'
+        f'<li class="{"hit" if hit else ""}{"" if rank else " bare"}" title="{words.html(tooltip)}">'
+        f'<span class="rank">{words.html(rank)}</span>'
         f'<span class="title">{mark}{words.html(title)}</span><span class="side">{words.html(side)}</span>'
         f'<span class="sub"><span>{words.html(below[0])}</span><span>{words.html(below[1])}</span></span></li>'
     )
@@ -39,7 +40,7 @@ def interactions(frame: pd.DataFrame, label: str) -> None:
             _card(
                 "",
                 row["title"],
-                f"{words.number(row['rating'], 1)} ★",
+                f"{row['rating']:g} ★",
                 (_genres(row["genres"]), when),
                 tooltip=f"item {row['item_id']}",
             )

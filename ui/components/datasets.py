@@ -94,7 +94,7 @@ def split_counts(counts: dict[str, Any]) -> pd.DataFrame:
             "rows": [words.count(rows.get(split)) for split in SPLITS],
             "liked": [words.percent(positives[split] / rows[split]) if rows.get(split) else words.DASH for split in SPLITS],
             "users to rank for": [words.count(to_rank.get(split)) for split in SPLITS],
-            "of them measured": [words.count(sampled.get(split)) for split in SPLITS],
+            "measured": [words.count(sampled.get(split)) for split in SPLITS],
         },
         index=list(SPLITS),
     )

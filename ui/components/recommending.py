@@ -88,11 +88,8 @@ def _draw(dataset: str, held_out: bool) -> None:
 
 def _user_label(row: Any) -> str:
     known = {"user_id", "row", "interactions", "train_positives", "test_positives"}
-    shown = [
-        str(v)
-        for name, v in row.items()
-        if name not in known and not name.startswith("feature.") and not words.missing(v) and v is not pd.NA
-    ]
+    facts = [value for name, value in row.items() if name not in known and not pd.isna(value)]
+    shown = [f"{value:g}" if isinstance(value, float) else str(value) for value in facts]
     counts = f"{words.count(row['train_positives'])} liked, {words.count(row['test_positives'])} held out"
     return " · ".join(part for part in (words.plain(row["user_id"], 40), counts, words.plain(", ".join(shown), 60)) if part)
 
@@ -139,7 +136,7 @@ def side_by_side(seen: pd.DataFrame, found: list[List], k: int) -> None:
     liked = seen[seen["label"] > 0]
     before, after = liked[liked["split"] == "train"], liked[liked["split"] != "train"]
     _overlaps(found, k, len(after))
-    grid = st.grid(min_column_width=215, gap="medium")
+    grid = st.grid(1 + len(found), min_column_width=215, gap="medium")
     with grid.cell():
         st.markdown(f"**Went on to like** ({len(after)})")
         _some(after, "what the user went on to like", "Nothing that was held out.")

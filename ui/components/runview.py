@@ -94,14 +94,13 @@ def training_curves(run_id: str, history: pd.DataFrame) -> None:
             st.markdown("**Validation**")
             st.caption("The first validation comes at the end of the first epoch.")
             return
-        chosen = st.segmented_control(
-            "Validation",
+        chosen = st.selectbox(
+            "Validation metric",
             list(valid),
-            default=next(iter(valid)),
-            required=True,
             format_func=lambda key: engine.METRICS[key].label,
             key=f"valid.{run_id}",
             label_visibility="collapsed",
+            width=220,
         )
         key = chosen or next(iter(valid))
         label = engine.METRICS[key].label

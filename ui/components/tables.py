@@ -93,7 +93,7 @@ def _fact(value: Any, unit: str | None) -> str:
         return words.html(text) if self_told else f'{words.html(text)} <span class="dim">{words.html(unit)}</span>'
     if isinstance(value, list | tuple):
         return words.html(", ".join(map(str, value)) or "none")
-    return words.html({True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value)
+    return words.html({"True": "yes", "False": "no"}.get(str(value), value))
 
 
 def small_table(frame: pd.DataFrame, head: str = "", left: bool = False) -> str:

@@ -46,7 +46,7 @@ with grid.cell():
     comparing.curves(comparison)
 with grid.cell():
     st.subheader("Cost", anchor=False)
-    tables.show(tables.fact_table(comparison.costs, comparison.contenders, "fact", "unit"))
+    tables.show(tables.fact_table(comparison.costs.rename(columns={"fact": "cost"}), comparison.contenders, "cost", "unit"))
 with grid.cell():
     comparing.quality_cost(comparison)
 

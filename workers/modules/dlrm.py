@@ -36,7 +36,7 @@ class DLRMRanker(Ranker):
         self.ebc = EmbeddingBagCollection([table(f, dim, init_std) for f in features], device=device)
         num_dense = len(schema.dense)
         # without dense features a learned vector takes their place in the interaction
-        self.bottom = mlp([num_dense, *dense_layers, dim], last_linear=False) if num_dense else None
+        self.bottom = mlp([num_dense, *dense_layers, dim], last_linear=False) if num_dense else nn.Identity()
         self.stand_in = None if num_dense else nn.Parameter(torch.zeros(1, dim))
         self.interaction = InteractionArch(num_sparse_features=len(features))
         pairs = (len(features) + 1) * len(features) // 2
@@ -55,7 +55,7 @@ class DLRMRanker(Ranker):
     def score(self, users: Tensor, items: Tensor) -> Tensor:
         cut_u, cut_i = self.dim * len(self.names["user"]), self.dim * len(self.names["item"])
         sparse = torch.cat([users[:, :cut_u], items[:, :cut_i]], dim=1).view(len(users), -1, self.dim)
-        if self.bottom is None:
+        if self.stand_in is not None:
             dense = self.stand_in.expand(len(users), -1)
         else:
             # the schema's order is user, item, context; states keep it within a side
