@@ -122,9 +122,7 @@ class Build:
         rows = self.labelled
         for key, target in ((USER_ID, "user"), (ITEM_ID, "item")):
             rows = tables.look_up(rows, self.vocabulary, name=key, column=key, target=target)
-        rows = rows.select(
-            "user_id", "item_id", "user", "item", F.col("rating").cast("float").alias("rating"), "label", "timestamp", SPLIT
-        )
+        rows = rows.select("user_id", "item_id", "user", "item", F.col("rating").cast("float").alias("rating"), "label", "timestamp", SPLIT)
         ordered = rows.repartitionByRange(self.partitions, "user_id").sortWithinPartitions("user_id", "timestamp", "item_id")
         folder = self.staging / INTERACTIONS
         ordered.write.options(**COMPRESSION).parquet(str(folder))

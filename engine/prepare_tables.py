@@ -188,7 +188,9 @@ def encode(
     return encoded
 
 
-def look_up(table: "DataFrame", vocabulary: "DataFrame", *, name: str | None = None, column: str = "value", target: str = "row") -> "DataFrame":
+def look_up(
+    table: "DataFrame", vocabulary: "DataFrame", *, name: str | None = None, column: str = "value", target: str = "row"
+) -> "DataFrame":
     """Add `target`, the row of `column` in a vocabulary; 0 where train does not have it. `name`: else the table's own column."""
     from pyspark.sql import functions as F
 

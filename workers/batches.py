@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
+from workers.blocks import import_streaming
 from workers.modules.ranker import Batch
 from workers.results import FEATURE
 from workers.specs import FeatureSchema
@@ -91,7 +92,8 @@ def take(columns: Columns, rows: np.ndarray) -> Columns:
 
 def open_split(dataset: Path, split: str, *, shuffle: bool = False, seed: int = 0) -> Any:
     """A stock StreamingDataset over one split; a collective call where ranks run side by side."""
-    from streaming import StreamingDataset  # brings torchvision and transformers: 3 s
+    import_streaming()
+    from streaming import StreamingDataset
 
     return StreamingDataset(local=str(Path(dataset) / split), shuffle=shuffle, shuffle_seed=seed, batch_size=1, num_canonical_nodes=1)
 

@@ -6,6 +6,7 @@ Runs inside mapInArrow, partition by partition; imports no Spark and nothing of 
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,23 +20,32 @@ PARTITION, SPLIT, WRITTEN = "_partition", "split", "split string, folder string,
 
 
 def import_streaming() -> ModuleType:
-    """The streaming package without its text, vision and multimodal readers.
+    """The streaming package without what brings transformers and torchvision: half of its import time, and nothing of it is used.
 
-    Those bring transformers and torchvision, which take twice as long to import as everything else together. They are only kept
-    out of this one import: whoever asks for them later gets the real ones.
+    Its readers of text, vision and multimodal sets and its DataLoader stay out of this one import; whoever asks for them later
+    gets the real ones.
     """
     if "streaming" in sys.modules:
         return sys.modules["streaming"]
-    names = [f"streaming.{part}" for part in ("text", "vision", "multimodal")]
-    sys.modules.update({name: ModuleType(name) for name in names})
+    left_out = {f"streaming.{name}": ModuleType(name) for name in ("text", "vision", "multimodal", "base.dataloader")}
+    vars(left_out["streaming.base.dataloader"])["StreamingDataLoader"] = None
+    sys.modules.update(left_out)
     try:
         import streaming
     finally:
-        for name in names:
+        for name in left_out:
             sys.modules.pop(name, None)
-    for part in ("text", "vision", "multimodal"):
-        vars(streaming).pop(part, None)
+    for package in (streaming, streaming.base):
+        for name in ("text", "vision", "multimodal", "StreamingDataLoader"):
+            vars(package).pop(name, None)
+        vars(package)["__getattr__"] = _left_out
     return streaming
+
+
+def _left_out(name: str) -> Any:
+    if name != "StreamingDataLoader":
+        raise AttributeError(name)
+    return import_module("streaming.base.dataloader").StreamingDataLoader
 
 
 def mds_columns(single: tuple[str, ...], multi: tuple[str, ...], dense: tuple[str, ...]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from workers import metrics
+from workers.blocks import import_streaming
 from workers.results import BASELINES, ITEMS, METRICS, TEST, write_json
 from workers.specs import ITEM_ID, USER_ID
 
@@ -126,6 +127,7 @@ def write_baselines(dataset: Path) -> None:
 
 def _test_rows(dataset: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Item row, label, and whether train met user and item, of each test interaction; from the MDS blocks one at a time."""
+    import_streaming()
     from streaming.base.local import LocalDataset
 
     blocks = LocalDataset(str(dataset / TEST))

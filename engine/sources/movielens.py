@@ -60,7 +60,9 @@ class MovieLensSource(SourceSpec):
     def check(self) -> None:
         """Find the files and read their first rows: quick, whatever their size. The rest is checked when it is loaded."""
         folder, release = self._find()
-        self.items_frame()
+        _items(folder / release.items, release)
+        if release.users and (folder / release.users).is_file():
+            _users(folder / release.users, release)
         for _ in _chunks(folder / release.ratings, release, CHECK_ROWS):
             pass
         _whole(folder, release)
@@ -287,7 +289,11 @@ def _users(path: Path, release: Release) -> "pd.DataFrame":
     """user_id, age (float), gender, occupation, region (the first character of the zip code), zip."""
     import pandas as pd
 
-    order = ["user_id", "age", "gender", "occupation", "zip"] if release.users == "u.user" else ["user_id", "gender", "age", "occupation", "zip"]
+    order = (
+        ["user_id", "age", "gender", "occupation", "zip"]
+        if release.users == "u.user"
+        else ["user_id", "gender", "age", "occupation", "zip"]
+    )
     text = pd.concat(_read(path, release, order, csv.QUOTE_NONE))
     _no_gaps(path, text, ["user_id", "zip"])
     if release.users == "users.dat":

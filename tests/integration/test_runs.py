@@ -172,7 +172,7 @@ def test_bad_input_is_one_sentence_and_starts_nothing(space):
 
 def test_a_dataset_that_was_tampered_with_is_refused_by_name(space):
     folder, dataset = space
-    shard = next((folder / "datasets" / dataset / "train").glob("*.mds"))
+    shard = next((folder / "datasets" / dataset / "train").rglob("*.mds"))
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     try:

@@ -44,7 +44,7 @@ def visit(fake: FakeEngine) -> Callable[..., AppTest]:
         at = AppTest.from_file(APP, default_timeout=20)
         if page != "home":
             at.run()  # registers the pages
-            at.switch_page(f"pages/{page}.py")
+            at.switch_page(f"views/{page}.py")
         for name, value in query.items():
             at.query_params[name] = value
         at.run()

@@ -38,7 +38,7 @@ def listed(found: list[Any]) -> None:
         full(by_id[chosen])
     else:
         st.caption("Select a dataset to see what is in it.")
-        st.page_link("pages/train.py", label="Train on a dataset", icon=":material/model_training:")
+        st.page_link("views/train.py", label="Train on a dataset", icon=":material/model_training:")
 
 
 def full(dataset: Any) -> None:
@@ -50,7 +50,7 @@ def full(dataset: Any) -> None:
         st.caption(words.md(dataset.id), width="content")
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Train on it", type="primary", icon=":material/model_training:"):
-            st.switch_page("pages/train.py", query_params={"dataset": dataset.id})
+            st.switch_page("views/train.py", query_params={"dataset": dataset.id})
         if st.button("Check its files", icon=":material/verified:", help="Compare every file with the size and digest in the manifest"):
             _verify(dataset.id)
     left, right = st.columns(2, gap="large")
@@ -147,25 +147,25 @@ def moment(text: str | None) -> Any:
 
 def new() -> None:
     """Source, label, split and name on the left; what they give on the right; then prepare."""
-    left, right = st.columns([2, 3], gap="large")
-    with left:
+    grid = st.grid(2, min_column_width=420, gap="medium")
+    with grid.cell():
         source = choose_source()
         raw = forms.inputs(
             engine.DatasetSpec, f"data.{source['kind']}", {"name": source["kind"].replace("_", "-")}, columns=1, omit=("source",)
         )
         spec = forms.built(engine.DatasetSpec, raw | {"source": source}) if source.get("path", True) else None
         launched = launch.button([spec] if spec else [], complete=spec is not None, key="prepare", label="Prepare")
-    with right:
+    with grid.cell():
         if spec is None:
-            st.info("The ratings are shown here as soon as a source is named on the left.", icon=":material/preview:")
+            st.info("The ratings are shown here as soon as a source is named.", icon=":material/preview:")
         else:
             _shown(spec)
     if launched:
         st.subheader("Preparation", anchor=False)
         if runview.watch(launched):
             run = engine.get_run(launched[0])
-            st.page_link("pages/data.py", label="See the dataset", icon=":material/table:", query_params={"view": "list"} | _of(run))
-            st.page_link("pages/train.py", label="Train on it", icon=":material/model_training:", query_params=_of(run))
+            st.page_link("views/data.py", label="See the dataset", icon=":material/table:", query_params={"view": "list"} | _of(run))
+            st.page_link("views/train.py", label="Train on it", icon=":material/model_training:", query_params=_of(run))
 
 
 def _of(run: Any) -> dict[str, str]:

@@ -29,7 +29,7 @@ def unknown(noun: str, given: list[str]) -> None:
     """An address names something that is not here: say so and lead home."""
     shown = ", ".join(words.md(text, 40) for text in given[:3]) + (" …" if len(given) > 3 else "")
     st.warning(f"There is no {noun} {shown} here. It may belong to another workspace, or the address was cut short.")
-    st.page_link("pages/home.py", label="Go to the home page", icon=":material/home:")
+    st.page_link("views/home.py", label="Go to the home page", icon=":material/home:")
 
 
 def live(draw: Callable[[], bool], active: bool, seconds: float = 2.0) -> None:

@@ -34,31 +34,36 @@ def same_dataset(runs: list[Any]) -> list[Any]:
 
 def pick_user(dataset: str) -> tuple[str | None, int, bool]:
     """Find a user by id, or draw one; bound to ?user= and ?k=. Returns the user, k, and whether popularity is shown."""
-    find, pick, more = st.columns([2, 5, 4], vertical_alignment="bottom")
+    find, pick = st.columns([1, 3], vertical_alignment="bottom")
+    options_row = st.container(horizontal=True)
+    held_out = options_row.toggle("With held-out likes", value=True, key="recommend.held", help="Only users who went on to like something")
+    popularity = options_row.toggle(
+        "Popularity", value=True, key="recommend.popularity", help="A column of what is liked most, the same for all"
+    )
     with find:
         text = st.text_input("Find a user", key="recommend.find", placeholder="part of an id", on_change=_searched, max_chars=100) or ""
-    with more, st.container(horizontal=True, vertical_alignment="bottom"):
-        held_out = st.toggle("With held-out likes", value=True, key="recommend.held", help="Only users who went on to like something")
-        popularity = st.toggle(
-            "Popularity", value=True, key="recommend.popularity", help="A column of what is liked most, the same for all"
-        )
     found = engine.search_users(dataset, text.strip(), limit=50, held_out_only=held_out)
     asked = _fresh(found)
-    options = found["user_id"].astype(str).tolist()
-    options = options if asked is None or asked in options else [asked, *options]
-    if not options:
+    told = {str(row["user_id"]): _user_label(row) for row in found.to_dict("records")}
+    if asked and asked not in told:
+        told = {asked: asked} | {row["user_id"]: _user_label(row) for row in _exactly(dataset, asked)} | told
+    if not told:
         st.info(f"No user matches {words.md(text, 40)}.")
         return None, 10, popularity
-    address.seed("recommend.user", "user", asked or options[0])
-    if st.session_state["recommend.user"] not in options:
-        st.session_state["recommend.user"] = options[0]
-    told = {str(row["user_id"]): _user_label(row) for row in found.to_dict("records")}
+    address.seed("recommend.user", "user", asked or next(iter(told)))
+    if st.session_state["recommend.user"] not in told:
+        st.session_state["recommend.user"] = next(iter(told))
     with pick, st.container(horizontal=True, vertical_alignment="bottom"):
-        user = st.selectbox("User", options, format_func=lambda one: told.get(one, one), key="recommend.user", width="stretch")
+        user = st.selectbox("User", list(told), format_func=lambda one: told.get(one, one), key="recommend.user", width="stretch")
         st.button("Random", icon=":material/shuffle:", on_click=_draw, args=(dataset, held_out))
         k = _pick_k()
     address.remember("recommend.user", "user", user)
     return user, k, popularity
+
+
+def _exactly(dataset: str, user: str) -> list[Any]:
+    """The user of this very id, as a list of none or one row."""
+    return [row for row in engine.search_users(dataset, user, limit=1).to_dict("records") if row["user_id"] == user]
 
 
 def _pick_k() -> int:

@@ -65,15 +65,15 @@ def actions(run: Any) -> None:
             _cancel(run)
         if states.is_in(run, "FINISHED") and run.kind == "train":
             beside = _beside(run)
-            st.page_link("pages/compare.py", label="Compare", icon=":material/balance:", query_params={"runs": ",".join(beside)})
-            st.page_link("pages/recommend.py", label="Recommend", icon=":material/recommend:", query_params={"runs": ",".join(beside)})
+            st.page_link("views/compare.py", label="Compare", icon=":material/balance:", query_params={"runs": ",".join(beside)})
+            st.page_link("views/recommend.py", label="Recommend", icon=":material/recommend:", query_params={"runs": ",".join(beside)})
         if run.kind == "train" and not run.live:
-            st.page_link("pages/train.py", label="Train again", icon=":material/replay:", query_params=_repeat(run))
+            st.page_link("views/train.py", label="Train again", icon=":material/replay:", query_params=_repeat(run))
         if states.is_in(run, "FINISHED") and run.kind == "prepare" and run.dataset:
-            st.page_link("pages/data.py", label="See the dataset", icon=":material/table:", query_params={"dataset": run.dataset})
-            st.page_link("pages/train.py", label="Train on it", icon=":material/model_training:", query_params={"dataset": run.dataset})
+            st.page_link("views/data.py", label="See the dataset", icon=":material/table:", query_params={"dataset": run.dataset})
+            st.page_link("views/train.py", label="Train on it", icon=":material/model_training:", query_params={"dataset": run.dataset})
         if run.kind == "prepare" and states.is_in(run, "FAILED", "CANCELLED", "INTERRUPTED"):
-            st.page_link("pages/data.py", label="Prepare again", icon=":material/replay:", query_params={"view": "new"})
+            st.page_link("views/data.py", label="Prepare again", icon=":material/replay:", query_params={"view": "new"})
 
 
 def _cancel(run: Any) -> None:

@@ -13,7 +13,7 @@ def line(run: Any) -> None:
     """One run as a line: badge, title (a link to it), progress."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         states.badge(run, width=118)
-        st.page_link("pages/runs.py", label=f"**{words.md(run.title, 70)}**", query_params={"run": run.run_id})
+        st.page_link("views/runs.py", label=f"**{words.md(run.title, 70)}**", query_params={"run": run.run_id})
         st.caption(f"{words.md(run.dataset_name or '')} · {words.ago(run.submitted_at)}", width="content")
     if run.live and run.progress is not None and not states.is_in(run, "QUEUED"):
         st.progress(min(1.0, max(0.0, run.progress.share)), text=words.md(states.sentence(run)))

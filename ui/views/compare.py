@@ -12,7 +12,7 @@ if not finished:
         layout.unknown("finished run", address.values("runs"))
     layout.empty(
         "No training has finished yet. Train two models to compare them.",
-        "pages/train.py",
+        "views/train.py",
         "Train models",
         ":material/model_training:",
     )
@@ -52,7 +52,7 @@ with grid.cell():
 
 comparing.settings(comparison)
 st.page_link(
-    "pages/recommend.py",
+    "views/recommend.py",
     label="What would they recommend to one user?",
     icon=":material/recommend:",
     query_params={"runs": ",".join(chosen)},

@@ -18,7 +18,7 @@ def start_tour() -> None:
 
 
 def open_comparison(run_ids: list[str]) -> None:
-    st.switch_page("pages/compare.py", query_params={"runs": ",".join(run_ids)})
+    st.switch_page("views/compare.py", query_params={"runs": ",".join(run_ids)})
 
 
 layout.header("Recommender workbench", "Same data, same split, same metrics: choose a recommender by comparing trained ones.")
@@ -57,7 +57,7 @@ elif not runs:
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Load sample ratings and compare", type="primary", icon=":material/play_arrow:", on_click=start_tour)
-            st.page_link("pages/data.py", label="or bring your own MovieLens", icon=":material/upload_file:", query_params={"view": "new"})
+            st.page_link("views/data.py", label="or bring your own MovieLens", icon=":material/upload_file:", query_params={"view": "new"})
 
 if runs or datasets:
     layout.live(runview.counters, bool(live), seconds=3.0)
@@ -67,7 +67,7 @@ if others:
     st.subheader("Queue", anchor=False)
     runview.watch(others[:8])
     if len(others) > 8:
-        st.page_link("pages/runs.py", label=f"{len(others) - 8} more", icon=":material/list_alt:")
+        st.page_link("views/runs.py", label=f"{len(others) - 8} more", icon=":material/list_alt:")
 
 if last and not tour:
     st.subheader("Last comparison", anchor=False)
@@ -81,7 +81,7 @@ if last and not tour:
             if st.button("Open the comparison", type="primary", icon=":material/balance:", key="last"):
                 open_comparison(last)
             st.page_link(
-                "pages/recommend.py",
+                "views/recommend.py",
                 label="What would they recommend?",
                 icon=":material/recommend:",
                 query_params={"runs": ",".join(last)},
@@ -93,6 +93,6 @@ if recent:
     for run in recent:
         runview.line(run)
     if len(runs) > 5:
-        st.page_link("pages/runs.py", label="All runs", icon=":material/list_alt:")
+        st.page_link("views/runs.py", label="All runs", icon=":material/list_alt:")
 if runs and not live and not last:
-    st.page_link("pages/train.py", label="Train two models to compare them", icon=":material/model_training:")
+    st.page_link("views/train.py", label="Train two models to compare them", icon=":material/model_training:")

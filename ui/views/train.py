@@ -11,7 +11,7 @@ datasets = engine.list_datasets()
 if not datasets:
     layout.empty(
         "Training needs a prepared dataset, and there is none yet. Generate sample ratings or bring MovieLens.",
-        "pages/data.py",
+        "views/data.py",
         "Prepare a dataset",
         query={"view": "new"},
     )
@@ -38,6 +38,6 @@ launched = launch.button(specs, complete=len(specs) == len(models))
 if launched:
     st.subheader("Launched", anchor=False)
     if runview.watch(launched) and len(launched) > 1:
-        st.page_link("pages/compare.py", label="Compare them", icon=":material/balance:", query_params={"runs": ",".join(launched)})
+        st.page_link("views/compare.py", label="Compare them", icon=":material/balance:", query_params={"runs": ",".join(launched)})
     elif len(launched) > 1:
         st.caption(f"{words.count(len(launched))} runs. They go on when this page is closed; the queue is on the Runs page.")

@@ -11,7 +11,7 @@ runs = engine.list_runs()
 if not runs:
     layout.empty(
         "Nothing has been launched yet. One click on the home page trains two models on sample ratings.",
-        "pages/home.py",
+        "views/home.py",
         "Go to the home page",
     )
     st.stop()

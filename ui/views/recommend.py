@@ -13,7 +13,7 @@ if not finished:
         layout.unknown("finished run", address.values("runs"))
     layout.empty(
         "No training has finished yet. Train a model to see what it recommends.",
-        "pages/train.py",
+        "views/train.py",
         "Train models",
         ":material/model_training:",
     )

@@ -27,7 +27,7 @@ elif found:
 else:
     layout.empty(
         "No dataset is prepared yet. Generate sample ratings or point to a MovieLens folder.",
-        "pages/data.py",
+        "views/data.py",
         "Prepare a dataset",
         query={"view": "new"},
     )
