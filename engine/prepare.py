@@ -82,7 +82,7 @@ def _manifest(build: Build, id: str, fingerprint: str) -> dict[str, Any]:
 
 def _publish(staging: Path, target: Path) -> Path:
     try:
-        os.rename(staging, target)
+        staging.rename(target)
     except OSError as error:
         if not (target / MANIFEST).is_file():  # otherwise somebody else prepared the same at the same time
             raise ValueError(f"{target} is in the way and is not a prepared dataset ({error}); move it away.") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from engine import prepare_files as files
 from engine import prepare_tables as tables
 from engine.datasets import INTERACTIONS
 from engine.prepare_columns import COLUMNS
@@ -24,7 +25,6 @@ SPLITS = (TRAIN, VALID, TEST)
 ROWS_PER_PARTITION = 500_000
 MIN_BLOCK, MAX_BLOCK, BLOCKS_WANTED = 256, 4096, 128
 LARGE_ROWS = 2_000_000  # below this, compiling, re-planning and broadcasting take longer than what they save
-COMPRESSION = {"compression": "zstd", "parquet.block.size": str(8 << 20)}  # small row groups: one user is read without the rest
 log = logging.getLogger(__name__)
 
 
@@ -110,7 +110,7 @@ class Build:
         self.vocabulary = vocabulary.persist()
         by_name = self.vocabulary.repartitionByRange(1 if self._fits_one_file() else self.partitions, "name", "row")
         ordered = by_name.sortWithinPartitions("name", "row").select(F.col("name").alias("_name"), "row", "value", "count")
-        self._write_parts(ordered, "_name", self.staging / "vocabulary")
+        files.write_parts(ordered, "_name", self.staging / "vocabulary", self.scratch)
 
     def _fits_one_file(self) -> bool:
         return sum(self.sizes.values()) <= tables.SINGLE_FILE_ROWS
@@ -125,8 +125,7 @@ class Build:
         rows = rows.select("user_id", "item_id", "user", "item", F.col("rating").cast("float").alias("rating"), "label", "timestamp", SPLIT)
         ordered = rows.repartitionByRange(self.partitions, "user_id").sortWithinPartitions("user_id", "timestamp", "item_id")
         folder = self.staging / INTERACTIONS
-        ordered.write.options(**COMPRESSION).parquet(str(folder))
-        _tidy(folder)
+        files.write_folder(ordered, folder)
         self.rows.unpersist()
         self.rows = self.spark.read.parquet(str(folder))
         self._count()
@@ -172,6 +171,15 @@ class Build:
         self.items = self._write_table(items.select(*first, *rest), ITEM_ID, ITEMS)
         self.counts |= {"users": self.people.count(), "items": self.things.count()}
         self.counts |= {"train_users": self.sizes[USER_ID], "train_items": self.sizes[ITEM_ID]}
+
+    def _write_table(self, table: "DataFrame", key: str, name: str) -> "DataFrame":
+        """A table by row, what train does not know last; read back, so that nothing is computed twice."""
+        from pyspark.sql import functions as F
+
+        order = [F.col("row") == 0, F.col("row"), F.col(key)]
+        parted = table.repartition(1) if self._fits_one_file() else table.repartitionByRange(self.partitions, *order)
+        files.write_one(parted.sortWithinPartitions(*order), self.staging / name, self.scratch)
+        return self.spark.read.parquet(str(self.staging / name))
 
     def features(self, side: str) -> list[SourceFeature]:
         return [f for f in self.source.features if f.side == side]
@@ -229,7 +237,7 @@ class Build:
     def write_ranking(self) -> None:
         """The fixed sample of users to rank for, with what they met and what they went on to like."""
         eligible = tables.ranking_users(self.rows).persist()
-        found = {name: n for name, n in eligible.groupBy(SPLIT).count().collect()}
+        found = {row[0]: row[1] for row in eligible.groupBy(SPLIT).count().collect()}
         self.counts["users_to_rank"] = {name: found.get(name, 0) for name in (VALID, TEST)}
         self.counts["sampled_users"] = {name: min(found.get(name, 0), self.spec.eval_users) for name in (VALID, TEST)}
         sample = tables.sample_users(eligible, self.spec.eval_users, self.spec.seed).persist()
@@ -237,11 +245,11 @@ class Build:
         ranking = sample.join(tables.seen_in_train(self.rows, sample), USER_ID).join(self.users.select(USER_ID, *features), USER_ID)
         columns = [SPLIT, "user", USER_ID, "seen", "relevant", *features]
         ordered = ranking.repartition(1).sortWithinPartitions(SPLIT, "_order", USER_ID).select(*columns)
-        self._write_parts(ordered, SPLIT, self.staging / "ranking")
+        files.write_parts(ordered, SPLIT, self.staging / "ranking", self.scratch)
         empty = ranking.select(*columns[1:]).limit(0)
         for name in (VALID, TEST):
             if not found.get(name):
-                self._write_one(empty, self.staging / "ranking" / f"{name}.parquet")
+                files.write_one(empty, self.staging / "ranking" / f"{name}.parquet", self.scratch)
 
     def write_baselines(self) -> None:
         """Popularity and random under the protocol."""
@@ -275,31 +283,6 @@ class Build:
             "schema": schema, "counts": self.counts, "label": label, "split": self.split, "block_rows": self.block_rows, "columns": COLUMNS
         }  # fmt: skip
 
-    def _write_table(self, table: "DataFrame", key: str, name: str) -> "DataFrame":
-        """A table by row, what train does not know last; read back, so that nothing is computed twice."""
-        from pyspark.sql import functions as F
-
-        order = [F.col("row") == 0, F.col("row"), F.col(key)]
-        if self._fits_one_file():
-            ordered = table.repartition(1).sortWithinPartitions(*order)
-        else:
-            ordered = table.repartitionByRange(self.partitions, *order).sortWithinPartitions(*order)
-        self._write_one(ordered, self.staging / name)
-        return self.spark.read.parquet(str(self.staging / name))
-
-    def _write_one(self, table: "DataFrame", target: Path) -> None:
-        folder = self.scratch / target.name
-        table.write.options(**COMPRESSION).parquet(str(folder))
-        _place(folder, target)
-
-    def _write_parts(self, table: "DataFrame", column: str, target: Path) -> None:
-        """One file <value>.parquet for each value of a column, in the table's order."""
-        folder = self.scratch / target.name
-        table.write.options(**COMPRESSION).partitionBy(column).parquet(str(folder))
-        target.mkdir(exist_ok=True)
-        for part in folder.glob(f"{column}=*"):
-            _place(part, target / f"{part.name.removeprefix(column + '=')}.parquet")
-
 
 Build.STEPS = {
     "starting Spark and reading": Build.load,
@@ -311,18 +294,3 @@ Build.STEPS = {
     "choosing users to rank for": Build.write_ranking,
     "measuring popularity and random": Build.write_baselines,
 }
-
-
-def _place(folder: Path, target: Path) -> None:
-    """What Spark wrote, under the name it is read by: the file itself when there is one, else the folder."""
-    _tidy(folder)
-    files = sorted(folder.glob("*.parquet"))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    (files[0] if len(files) == 1 else folder).rename(target)
-
-
-def _tidy(folder: Path) -> None:
-    """Remove Spark's own marks, which are no data."""
-    for path in folder.rglob("*"):
-        if path.is_file() and (path.name == "_SUCCESS" or path.suffix == ".crc"):
-            path.unlink()

@@ -137,11 +137,11 @@ class ModelSpec(Spec):
 class TrainSpec(Spec):
     """Everything about a run that is not the data or the architecture."""
 
-    epochs: int = Field(10, ge=1, le=1000, description="Passes over the training split at most; early stopping may end sooner")
+    epochs: int = Field(15, ge=1, le=1000, description="Passes over the training split at most; early stopping may end sooner")
     batch_size: int = Field(1024, ge=2, le=1 << 20, description="Rows per process and step")
     processes: int = Field(1, ge=1, le=1024, description="Training processes (ranks) that TorchDistributor starts")
     table_learning_rate: float = Field(
-        0.05, gt=0, le=10, description="Learning rate of the embedding tables (row-wise Adagrad, fused in the backward)"
+        0.02, gt=0, le=10, description="Learning rate of the embedding tables (row-wise Adagrad, fused in the backward)"
     )
     dense_learning_rate: float = Field(0.001, gt=0, le=10, description="Learning rate of all other weights (Adam)")
     patience: int | None = Field(

@@ -34,7 +34,7 @@ def extracted(archive: Path, wanted: Iterable[str]) -> Path:
                 with opened.open(member) as source, (partial / PurePosixPath(member.filename).name).open("xb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
         if not folder.exists():
-            os.rename(partial, folder)
+            partial.rename(folder)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"{archive.name} is not a zip file that can be read ({error}); download it again.") from error
     finally:

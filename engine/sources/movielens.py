@@ -159,10 +159,11 @@ def _read(path: Path, release: Release, columns: list[str], quoting: int, rows: 
     # "::" would need pandas' slow parser; with ":" every second field is empty
     names = [n for name in columns for n in (name, f"_{name}")][:-1] if release.separator == "::" else list(columns)
     separator = "|" if path.name in ("u.item", "u.user") else release.separator[0]
+    encoding = "utf-8-sig" if path.name == release.ratings else release.encoding  # as Spark reads the ratings
     try:
         reader = pd.read_csv(
             path, sep=separator, names=[*names, "_extra"], header=None, skiprows=int(release.header), dtype=str, nrows=rows,
-            keep_default_na=False, na_values=[], quoting=quoting, encoding=release.encoding, skip_blank_lines=False,
+            keep_default_na=False, na_values=[], quoting=quoting, encoding=encoding, skip_blank_lines=False,
             chunksize=CHUNK_ROWS, index_col=False,
         )  # fmt: skip
         for chunk in reader:
@@ -178,7 +179,7 @@ def _read(path: Path, release: Release, columns: list[str], quoting: int, rows: 
     except pd.errors.ParserError as error:
         raise ValueError(f"{path.name} cannot be read: {str(error).removeprefix('Error tokenizing data. C error: ').strip()}.") from error
     except UnicodeError as error:
-        raise ValueError(f"{path.name} is not {release.encoding.removesuffix('-sig').upper()} text: {error}.") from error
+        raise ValueError(f"{path.name} is not {encoding.removesuffix('-sig').upper()} text: {error}.") from error
 
 
 def _chunks(path: Path, release: Release, limit: int | None = None) -> "Iterator[pd.DataFrame]":

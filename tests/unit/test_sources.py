@@ -130,7 +130,7 @@ def test_an_empty_file_is_named(tmp_path: Path, workspace: Path, name: str) -> N
 def test_a_truncated_release_is_noticed(tmp_path: Path, workspace: Path) -> None:
     folder = release_100k(tmp_path / "ml")
     (folder / "u.info").write_text("2 users\n2 items\n100000 ratings\n")
-    with pytest.raises(ValueError, match="truncated: it has 2 ratings where u.info says 100,000"):
+    with pytest.raises(ValueError, match=r"truncated: it has 2 ratings where u\.info says 100,000"):
         source(folder).check()
     (folder / "u.info").unlink()
     (folder / "u.item").write_text((folder / "u.item").read_text("latin-1")[:-12], encoding="latin-1")

@@ -176,7 +176,8 @@ def choose_source() -> dict[str, Any]:
     """The source's raw fields with its kind; an uploaded archive becomes a path."""
     kinds = list(engine.SOURCES)
     asked = address.value("source")
-    address.seed("data.source", "source", asked if asked in kinds else kinds[0])
+    ready = [name for name, spec in engine.SOURCES.items() if not any(field.is_required() for field in spec.model_fields.values())]
+    address.seed("data.source", "source", asked if asked in kinds else (ready or kinds)[0])
     kind = st.segmented_control("Source", kinds, format_func=source_name, key="data.source", required=True)
     address.remember("data.source", "source", kind)
     source = engine.SOURCES[kind or kinds[0]]

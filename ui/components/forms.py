@@ -53,14 +53,14 @@ def _grid(fields: Mapping[str, FieldInfo], key: str, given: Mapping[str, Any], c
     for at in range(0, len(names), columns):
         for name, column in zip(names[at : at + columns], st.columns(columns, vertical_alignment="bottom"), strict=False):
             with column:
-                found[name] = field_input(name, fields[name], f"{key}.{name}", given.get(name))
+                field = fields[name]
+                found[name] = field_input(name, field, f"{key}.{name}", given[name] if name in given else _default(field))
     return found
 
 
-def field_input(name: str, field: FieldInfo, key: str, given: Any = None) -> Any:
-    """One field as a widget; returns its raw value."""
+def field_input(name: str, field: FieldInfo, key: str, start: Any) -> Any:
+    """One field as a widget that starts from a value; returns its raw value."""
     label = field.title or words.field_label(name)
-    start = given if given is not None else _default(field)
     kinds = _spec_kinds(field.annotation)
     if kinds:
         return _kind_input(label, kinds, key, start)
@@ -88,11 +88,13 @@ def _number_input(label: str, kind: type, field: FieldInfo, key: str, start: Any
     def as_kind(value: Any) -> Any:
         return None if value is None else kind(value)
 
+    if optional and key not in st.session_state:  # a widget with a default would spring back to it when emptied
+        st.session_state[key] = as_kind(start)
     return st.number_input(
         label,
         min_value=as_kind(low),
         max_value=as_kind(high),
-        value=as_kind(start),
+        value=None if optional else as_kind(start),
         step=as_kind(step) or (1 if kind is int else _float_step(start)),
         format="%d" if kind is int else "%g",
         key=key,

@@ -49,6 +49,18 @@ def watch(run_ids: list[str]) -> bool:
     return all(states.is_in(engine.get_run(run_id), "FINISHED") for run_id in run_ids)
 
 
+def heading(run_id: str) -> bool:
+    """Title, state and, when it ended badly, why; returns whether the run is live."""
+    run = engine.get_run(run_id)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(words.md(run.title, 80), anchor=False, width="content")
+        states.badge(run)
+        st.caption(f"{words.md(run.dataset_name or '')} · run {run.run_id}", width="content")
+    if states.is_in(run, "FAILED", "INTERRUPTED") and run.message:
+        st.error(words.md(run.message, 2000), icon=":material/error:", title=states.look(run.state).label)
+    return bool(run.live)
+
+
 def details(run_id: str) -> bool:
     """The live part of one run's page; returns whether it is still live."""
     run = engine.get_run(run_id)
@@ -114,6 +126,6 @@ def log(run_id: str, open_: bool) -> None:
     with st.expander("Log", expanded=open_, icon=":material/notes:", key=f"log.{run_id}"):
         tail = engine.log_tail(run_id)
         if tail.strip():
-            st.code(tail, language=None, height=300, wrap_lines=True)
+            st.code(tail, language=None, height=300 if tail.count("\n") > 11 else "content", wrap_lines=True)
         else:
             st.caption("Nothing is written yet.")

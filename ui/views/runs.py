@@ -3,7 +3,7 @@
 import streamlit as st
 
 import engine
-from ui.components import address, layout, runlist, runview, states, words
+from ui.components import address, layout, runlist, runview
 
 layout.header("Runs", "Every preparation and training, live and past. Closing this page changes nothing for a run.")
 
@@ -27,12 +27,7 @@ if asked is None:
     st.stop()
 
 run = engine.get_run(asked)
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.subheader(words.md(run.title, 80), anchor=False, width="content")
-    states.badge(run)
-    st.caption(f"{words.md(run.dataset_name or '')} · run {run.run_id}", width="content")
-if states.is_in(run, "FAILED", "INTERRUPTED", "CANCELLED") and run.message:
-    st.error(words.md(run.message, 2000), icon=":material/error:", title=states.look(run.state).label)
+layout.live(lambda: runview.heading(run.run_id), run.live)
 runlist.actions(run)
 layout.live(lambda: runview.details(run.run_id), run.live)
 runlist.settings(run)

@@ -22,7 +22,7 @@ class TwoTowerSpec(ModelSpec):
         description="softmax: in-batch sampled softmax with logQ correction, learns what people choose; "
         "bce: pointwise on ratings, the reference method, learns what people rate well",
     )
-    embedding_dim: int = Field(128, ge=4, le=1024, multiple_of=4, description="Width of the embeddings and of both towers' output")
+    embedding_dim: int = Field(64, ge=4, le=1024, multiple_of=4, description="Width of the embeddings and of both towers' output")
     history: bool = Field(True, description="The user tower reads the bag of the user's liked items (when the dataset has one)")
     user_id: bool = Field(False, description="The user tower has an embedding of the user's id; of no use for new users")
     side_features: bool = Field(True, description="Towers read features such as genres or occupation, not ids alone")

@@ -1,0 +1,134 @@
+"""A user's first hour, by mouse in a real browser against a real server: Data, Train, Compare, Recommend on generated ratings."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome found: install Debian's chromium, or set CHROMIUM to one"),
+]
+MINUTES = 60_000
+expect.set_options(timeout=MINUTES)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[str]:
+    """The workbench as `recbench` starts it, from a folder that is not the project's, on an empty workspace."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "RECBENCH_WORKSPACE": str(folder / "workspace")}
+    words = [sys.executable, "-c", "from engine.cli import main; main()", "ui", "--port", str(port)]
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(words, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(url)
+        yield url
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5):
+                return
+        except OSError:
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.3)
+
+
+@pytest.fixture
+def page(server: str) -> Iterator[Page]:
+    with sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+        )
+        page = browser.new_page(viewport={"width": 1440, "height": 1000}, base_url=server)
+        page.set_default_timeout(30_000)
+        yield page
+        browser.close()
+
+
+def fill(page: Page, label: str, value: str) -> None:
+    box = page.get_by_label(label, exact=True).first
+    box.fill(value)
+    box.press("Enter")
+
+
+def sound(page: Page) -> None:
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_data_train_compare_recommend(page: Page, server: str) -> None:
+    page.goto("/")
+    expect(page.get_by_role("button", name="Load sample ratings and compare")).to_be_visible()
+    page.get_by_role("link", name="Data", exact=True).first.click()
+    page.get_by_role("button", name="Prepare a dataset").or_(page.get_by_text("New dataset")).first.click()
+    expect(page.get_by_text("Users to rank for").first).to_be_visible()
+    page.get_by_role("button", name="Prepare", exact=True).click()
+    # the page may be left and come back to: no page owns the run
+    page.wait_for_timeout(3000)
+    page.goto("/runs")
+    expect(page.get_by_text(re.compile("preparing|queued", re.I)).first).to_be_visible()
+    page.goto("/data")
+    expect(page.get_by_role("button", name="Train on it")).to_be_visible(timeout=3 * MINUTES)
+    sound(page)
+
+    page.get_by_role("button", name="Train on it").click()
+    expect(page.get_by_role("button", name="Launch 2 runs")).to_be_enabled()
+    fill(page, "Epochs", "3")
+    page.get_by_role("button", name="Launch 2 runs").click()
+    page.get_by_role("link", name="Compare them").click(timeout=5 * MINUTES)
+    sound(page)
+
+    expect(page.get_by_text("Metrics on test")).to_be_visible()
+    assert "runs=" in page.url
+    for name in ("NDCG@10", "AUC", "Popularity"):
+        expect(page.get_by_text(name).first).to_be_visible()
+    shared = page.url
+    page.get_by_role("link", name=re.compile("What would they recommend")).click()
+    expect(page.get_by_text("Two-tower").first).to_be_visible()
+    expect(page.get_by_text(re.compile("held.out|went on to like", re.I)).first).to_be_visible(timeout=MINUTES)
+    expect(page.get_by_text(re.compile(r"User u?\d+")).first).to_be_visible()
+    sound(page)
+
+    page.goto(shared)  # an address shows the same comparison in another tab
+    expect(page.get_by_text("Metrics on test")).to_be_visible()
+    page.goto("/compare?runs=" + "x" * 10_000)
+    expect(page.get_by_text(re.compile("There is no|unknown|not here", re.I)).first).to_be_visible()
+    sound(page)
+
+
+def test_the_server_listens_on_loopback_and_refuses_foreign_hosts(server: str) -> None:
+    request = urllib.request.Request(f"{server}/_stcore/host-config", headers={"Host": "evil.example"})
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(request, timeout=10)
+
+
+def test_no_file_of_the_project_is_served(server: str) -> None:
+    for path in ("/../pyproject.toml", "/app/static/../../app.py", "/%2e%2e/pyproject.toml"):
+        try:
+            with urllib.request.urlopen(server + path, timeout=10) as answer:
+                assert b"recommender-workbench" not in answer.read()
+        except urllib.error.HTTPError as error:
+            assert error.code >= 400
+    assert Path(__file__).is_file()
