@@ -167,7 +167,7 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def _judge(table: "pd.DataFrame", against: str) -> "pd.DataFrame":
-    """Add delta to the baseline, and who is best; a tie has no winner, nor has a lone value."""
+    """Add delta to the baseline, and who is best; a tie has no winner, nor has a lone value or a metric that crowns nobody."""
     table["delta"], table["best"] = math.nan, False
     for key, rows in table.groupby("metric"):
         base = rows.loc[rows["contender"] == against, "value"]
@@ -175,7 +175,7 @@ def _judge(table: "pd.DataFrame", against: str) -> "pd.DataFrame":
             others = rows.index[rows["contender"] != against]
             table.loc[others, "delta"] = table.loc[others, "value"] - base.iloc[0]
         known = rows["value"].dropna()
-        if len(known) > 1:
+        if len(known) > 1 and METRICS[str(key)].crowned:
             top = known.max() if METRICS[str(key)].better == "higher" else known.min()
             winners = known.index[known == top]
             if len(winners) == 1:
@@ -220,5 +220,5 @@ def _scaled(value: float | None, unit: str) -> float:
 
 
 def command_line(spec: DatasetSpec | RunSpec) -> str:
-    """The command that repeats what a page is about to do; the spec is what the page shows, saved as a file."""
-    return "recbench train run.json --wait" if isinstance(spec, RunSpec) else "recbench prepare dataset.json"
+    """The command that repeats what a page is about to do, with the spec that the page shows saved under the name in it."""
+    return f"recbench train {spec.model.kind}.json --wait" if isinstance(spec, RunSpec) else f"recbench prepare {spec.name}.json"

@@ -49,7 +49,11 @@ class DatasetSpec(Spec):
     label: Label = ThresholdLabel()
     split: Split = TimeSplit()
     history: int = Field(
-        200, ge=0, le=1000, description="Liked items of train that models may read of a user, the row's own left out; 0: none", json_schema_extra=MORE
+        200,
+        ge=0,
+        le=1000,
+        description="Liked items of train that models may read of a user, the row's own left out; 0: none",
+        json_schema_extra=MORE,
     )
     eval_users: int = Field(
         5000, ge=10, le=1_000_000, description="Users to rank for at most; a fixed random sample", json_schema_extra=MORE

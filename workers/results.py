@@ -29,6 +29,7 @@ class Metric(BaseModel):
     family: Literal["ranking", "pointwise"]
     description: str
     per_user: bool = True
+    crowned: bool = True  # whether the best value makes a winner: random lists cover a catalogue best
 
 
 def _cutoff(name: str, key: str, k: int, text: str) -> Metric:
@@ -56,6 +57,7 @@ METRICS: dict[str, Metric] = {
             better="higher",
             family="ranking",
             per_user=False,
+            crowned=False,
             description="Share of the catalogue that stands in at least one user's top 10.",
         ),
         Metric(

@@ -4,12 +4,13 @@ import csv
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from engine.sources import FRAME_LIMIT, SourceFeature, SourceSpec, Tables
 from engine.sources._archive import extracted
+from engine.sources._releases import FILES, GENRES_100K, OCCUPATIONS_1M, RELEASES, Release
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,33 +20,6 @@ LOW, HIGH = 0.5, 5.0  # stars
 BYTES_A_RATING = 22
 CHECK_ROWS, CHUNK_ROWS = 120_000, 1_000_000
 INTERACTION = ["user_id", "item_id", "rating", "timestamp"]
-GENRES_100K = ("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
-               "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western")  # fmt: skip
-OCCUPATIONS_1M = ("other", "academic/educator", "artist", "clerical/admin", "college/grad student", "customer service",
-                  "doctor/health care", "executive/managerial", "farmer", "homemaker", "K-12 student", "lawyer", "programmer", "retired",
-                  "sales/marketing", "scientist", "self-employed", "technician/engineer", "tradesman/craftsman", "unemployed",
-                  "writer")  # fmt: skip
-
-
-class Release(NamedTuple):
-    """How one kind of release is laid out; `users` may be absent where `needed` does not name it."""
-
-    name: str
-    ratings: str
-    items: str
-    users: str | None
-    needed: tuple[str, ...]
-    separator: str
-    header: bool
-    encoding: str
-
-
-RELEASES = (
-    Release("100K", "u.data", "u.item", "u.user", ("u.data", "u.item", "u.user"), "\t", False, "latin-1"),
-    Release("1M or 10M", "ratings.dat", "movies.dat", "users.dat", ("ratings.dat", "movies.dat"), "::", False, "latin-1"),
-    Release("CSV", "ratings.csv", "movies.csv", None, ("ratings.csv", "movies.csv"), ",", True, "utf-8-sig"),
-)
-FILES = {name for r in RELEASES for name in (r.ratings, r.items, r.users) if name} | {"u.info"}
 
 
 class MovieLensSource(SourceSpec):

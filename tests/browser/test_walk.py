@@ -57,7 +57,7 @@ def _wait_for(url: str) -> None:
 
 
 @pytest.fixture
-def page(server: str) -> Iterator[Page]:
+def page(server: str, tmp_path: Path) -> Iterator[Page]:
     with sync_playwright() as play:
         browser = play.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
@@ -65,6 +65,7 @@ def page(server: str) -> Iterator[Page]:
         page = browser.new_page(viewport={"width": 1440, "height": 1000}, base_url=server)
         page.set_default_timeout(30_000)
         yield page
+        page.screenshot(path=str(tmp_path / "last.png"), full_page=True)
         browser.close()
 
 
@@ -86,14 +87,12 @@ def test_data_train_compare_recommend(page: Page, server: str) -> None:
     expect(page.get_by_text("Users to rank for").first).to_be_visible()
     page.get_by_role("button", name="Prepare", exact=True).click()
     # the page may be left and come back to: no page owns the run
-    page.wait_for_timeout(3000)
-    page.goto("/runs")
-    expect(page.get_by_text(re.compile("preparing|queued", re.I)).first).to_be_visible()
+    expect(page.get_by_text(re.compile("starting Spark|numbering|writing", re.I)).first).to_be_visible()
+    page.goto("/")
+    expect(page.get_by_text(re.compile("preparing", re.I)).first).to_be_visible()
     page.goto("/data")
-    expect(page.get_by_role("button", name="Train on it")).to_be_visible(timeout=3 * MINUTES)
+    page.get_by_role("link", name="Train on a dataset").click(timeout=3 * MINUTES)
     sound(page)
-
-    page.get_by_role("button", name="Train on it").click()
     expect(page.get_by_role("button", name="Launch 2 runs")).to_be_enabled()
     fill(page, "Epochs", "3")
     page.get_by_role("button", name="Launch 2 runs").click()

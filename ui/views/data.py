@@ -3,18 +3,19 @@
 import streamlit as st
 
 import engine
-from ui.components import address, datasets, layout
+from ui.components import address, datasets, layout, runview
 
 layout.header("Data", "Ratings become a prepared dataset once; every run on it sees the same rows, the same split and the same users.")
 
 found = engine.list_datasets()
+underway = [run.run_id for run in engine.list_runs("prepare", limit=50) if run.live]
 asked = address.value("dataset")
 if asked and asked not in {dataset.id for dataset in found}:
     layout.unknown("dataset", [asked])
 
 VIEWS = {"list": f"Prepared ({len(found)})", "new": "New dataset"}
 start = address.value("view")
-address.seed("data.view", "view", start if start in VIEWS else "list" if found else "new")
+address.seed("data.view", "view", start if start in VIEWS else "list" if found or underway else "new")
 view = st.segmented_control(
     "View", list(VIEWS), format_func=lambda name: VIEWS[name], key="data.view", required=True, label_visibility="collapsed"
 )
@@ -22,8 +23,11 @@ address.remember("data.view", "view", view)
 
 if view == "new":
     datasets.new()
-elif found:
-    datasets.listed(found)
+elif found or underway:
+    if underway:
+        runview.watch(underway)
+    if found:
+        datasets.listed(found)
 else:
     layout.empty(
         "No dataset is prepared yet. Generate sample ratings or point to a MovieLens folder.",
