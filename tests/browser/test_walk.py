@@ -1,5 +1,6 @@
 """A user's first hour, by mouse in a real browser against a real server: Data, Train, Compare, Recommend on generated ratings."""
 
+import http.client
 import os
 import re
 import shutil
@@ -8,10 +9,12 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
@@ -117,10 +120,28 @@ def test_data_train_compare_recommend(page: Page, server: str) -> None:
     sound(page)
 
 
-def test_the_server_listens_on_loopback_and_refuses_foreign_hosts(server: str) -> None:
-    request = urllib.request.Request(f"{server}/_stcore/host-config", headers={"Host": "evil.example"})
-    with pytest.raises(urllib.error.HTTPError):
-        urllib.request.urlopen(request, timeout=10)
+def handshake(server: str, **headers: str) -> int:
+    """The status of a websocket handshake: all that a page shows and does goes through that socket."""
+    upgrade = {
+        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }  # fmt: skip
+    connection = http.client.HTTPConnection(server.removeprefix("http://"), timeout=10)
+    connection.request("GET", "/_stcore/stream", headers=upgrade | headers)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_foreign_hosts_and_other_sites_are_refused(server: str) -> None:
+    assert handshake(server, Origin=server) == 101
+    assert handshake(server, Host="evil.example") == 403
+    assert handshake(server, Origin="http://evil.example") == 403
+
+
+def test_the_server_listens_on_loopback_alone(server: str) -> None:
+    port = int(server.rsplit(":", 1)[1])
+    bound = {c.laddr.ip for c in psutil.net_connections("tcp") if c.laddr.port == port and c.status == psutil.CONN_LISTEN}
+    assert bound == {"127.0.0.1"}
 
 
 def test_no_file_of_the_project_is_served(server: str) -> None:

@@ -33,8 +33,10 @@ def batch(columns: dict[str, np.ndarray], dense: np.ndarray = DENSE) -> Batch:
 
 
 def network(model):
+    """A model that reads all it can."""
     torch.manual_seed(0)
-    net = model().build(SCHEMA)
+    every = {name: True for name in ("user_id", "user_features") if name in model.model_fields}
+    net = model(**every).build(SCHEMA)
     with torch.no_grad():  # wide weights, so that signs and orders are not those of a fresh model
         for weight in net.parameters():
             weight.add_(torch.randn_like(weight) * 0.3)
@@ -104,7 +106,7 @@ def test_forgetting_history_keeps_every_other_bag():
 
 def test_logq_correction_is_that_of_the_paper():
     """Sampled softmax over the batch with log frequencies subtracted, copies of the target masked."""
-    net = MODELS["two_tower"](embedding_dim=8, history_dropout=0, side_features=False).build(SCHEMA)
+    net = MODELS["two_tower"](embedding_dim=8, history_dropout=0).build(SCHEMA)
     counts = torch.tensor([0.0, 5, 1, 1, 8, 2, 0, 1])
     net.learn_frequencies(counts)
     torch.manual_seed(3)

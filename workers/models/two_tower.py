@@ -25,7 +25,10 @@ class TwoTowerSpec(ModelSpec):
     embedding_dim: int = Field(64, ge=4, le=1024, multiple_of=4, description="Width of the embeddings and of both towers' output")
     history: bool = Field(True, description="The user tower reads the bag of the user's liked items (when the dataset has one)")
     user_id: bool = Field(False, description="The user tower has an embedding of the user's id; of no use for new users")
-    side_features: bool = Field(True, description="Towers read features such as genres or occupation, not ids alone")
+    item_features: bool = Field(True, description="The item tower reads features such as genres and year beside the id")
+    user_features: bool = Field(
+        False, description="The user tower reads features such as age and occupation; beside a history they mostly add noise"
+    )
     user_layers: tuple[int, ...] = Field(
         (), description="Hidden layers of the user tower; empty: features are summed", json_schema_extra=MORE
     )
@@ -68,6 +71,7 @@ class TwoTowerSpec(ModelSpec):
             user_id=self.user_id,
             history=self.history and schema.has_history,
             history_dropout=self.history_dropout,
-            side_features=self.side_features,
+            user_features=self.user_features,
+            item_features=self.item_features,
             init_std=self.init_std,
         )

@@ -26,7 +26,7 @@ class DLRMRanker(Ranker):
         device: torch.device | None = None,
     ) -> None:
         super().__init__()
-        features = used(schema, user_id=True, history=history, side_features=True)
+        features = used(schema, history=history)
         self.dim, self.dropout = dim, nn.Dropout(dropout)
         self.names = {
             "user": [f.name for f in features if f.side != "item"],

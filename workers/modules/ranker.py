@@ -12,7 +12,7 @@ from torchrec.modules.embedding_configs import EmbeddingBagConfig, PoolingType
 from torchrec.modules.embedding_modules import EmbeddingBagCollection
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor, KeyedTensor
 
-from workers.specs import HISTORY, ITEM_ID, Categorical, FeatureSchema
+from workers.specs import HISTORY, ITEM_ID, USER_ID, Categorical, FeatureSchema
 
 
 class Batch(NamedTuple):
@@ -126,11 +126,9 @@ def item_rows(sparse: KeyedJaggedTensor) -> Tensor:
     return sparse[ITEM_ID].values()
 
 
-def used(schema: FeatureSchema, *, user_id: bool, history: bool, side_features: bool) -> tuple[Categorical, ...]:
-    """The categorical features that a model is told to read."""
-    chosen = []
-    for feature in schema.categorical:
-        wanted = {"user_id": user_id, HISTORY: history, ITEM_ID: True}.get(feature.name, side_features)
-        if wanted:
-            chosen.append(feature)
-    return tuple(chosen)
+def used(
+    schema: FeatureSchema, *, user_id: bool = True, history: bool = True, user_features: bool = True, item_features: bool = True
+) -> tuple[Categorical, ...]:
+    """The categorical features that a model is told to read, in schema order; the item's id always."""
+    by_name = {USER_ID: user_id, HISTORY: history, ITEM_ID: True}
+    return tuple(f for f in schema.categorical if by_name.get(f.name, item_features if f.side == "item" else user_features))

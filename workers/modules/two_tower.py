@@ -50,18 +50,20 @@ class TwoTower(Ranker):
         user_id: bool,
         history: bool,
         history_dropout: float,
-        side_features: bool,
+        user_features: bool,
+        item_features: bool,
         init_std: float,
         device: torch.device | None = None,
     ) -> None:
         super().__init__()
-        features = used(schema, user_id=user_id, history=history, side_features=side_features)
+        features = used(schema, user_id=user_id, history=history, user_features=user_features, item_features=item_features)
         tables = [table(f, dim, init_std) for f in features]
         bias = table(schema.feature(ITEM_ID), BIAS_DIM, 0.0, BIAS)
         self.ebc = EmbeddingBagCollection([*tables, bias], device=device)
-        dense = (lambda side: schema.dense_on(side)) if side_features else (lambda side: ())
-        self.user = Tower(tuple(f for f in features if f.side != "item"), dense("user"), dim, user_layers)
-        self.item = Tower(tuple(f for f in features if f.side == "item"), dense("item"), dim, item_layers)
+        user_dense = schema.dense_on("user", "context") if user_features else ()
+        item_dense = schema.dense_on("item") if item_features else ()
+        self.user = Tower(tuple(f for f in features if f.side != "item"), user_dense, dim, user_layers)
+        self.item = Tower(tuple(f for f in features if f.side == "item"), item_dense, dim, item_layers)
         self.cosine, self.temperature, self.softmax = cosine, temperature, softmax
         self.history_dropout = history_dropout if history and schema.has_history else 0.0
         self.register_buffer("log_frequency", torch.zeros(schema.feature(ITEM_ID).num_rows), persistent=False)
