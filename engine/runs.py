@@ -1,6 +1,7 @@
 """Runs, read side: state, progress, histories, results, log. MLflow is the record; the run folder says what is happening now."""
 
 import json
+import re
 import time
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -103,7 +104,6 @@ def _run(stored: Any) -> Run:
     state, message = _state(stored, tags, folder)
     live = state in LIVE
     metrics = stored.data.metrics
-    events = _events(folder) if live or state != RunState.QUEUED else {}
     dataset = tags.get("dataset")
     return Run(
         run_id=run_id,
@@ -115,7 +115,7 @@ def _run(stored: Any) -> Run:
         model=tags.get("model"),
         spec=json.loads(tags.get("spec", "{}")),
         submitted_at=_moment(stored.info.start_time),
-        started_at=datetime.fromtimestamp(events["turn came"], UTC) if "turn came" in events else None,
+        started_at=_started(folder),
         ended_at=_moment(stored.info.end_time) if stored.info.end_time and not live else None,
         message=message,
         progress=_progress(folder) if live else None,
@@ -177,6 +177,17 @@ def _progress(folder: Path) -> Progress | None:
     except (OSError, ValueError):
         return None
     return Progress.model_validate({name: told.get(name) for name in Progress.model_fields if told.get(name) is not None})
+
+
+def _started(folder: Path) -> datetime | None:
+    """When the run's turn came: among the first lines of a journal that may be long."""
+    try:
+        with (folder / JOURNAL).open("rb") as file:
+            head = file.read(2000)
+    except FileNotFoundError:
+        return None
+    found = re.search(rb'"time": ([0-9.]+), "event": "turn came"', head)
+    return datetime.fromtimestamp(float(found[1]), UTC) if found else None
 
 
 def _events(folder: Path) -> dict[str, float]:

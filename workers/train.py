@@ -6,18 +6,13 @@ import json
 import logging
 import os
 import signal
-import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-
-STARTED = time.time()  # before torch and torchrec are imported: where the seconds of a start go is recorded
-
-os.environ.setdefault("FBGEMM_TBE_BOUNDS_CHECK_MODE", "0")  # fatal: fbgemm's default trains on row 0 for a bad id
 
 import numpy as np
 import pandas as pd
@@ -29,14 +24,14 @@ from workers import checkpoint
 from workers.batches import POOL_BLOCKS, epoch_batches, open_split
 from workers.evaluate import catalogue
 from workers.journal import Journal, say_why
-from workers.modules.ranker import Batch, Ranker
+from workers.loop import Loop
+from workers.modules.ranker import Batch
 from workers.results import (
     CHECKPOINT,
     DONE,
     ITEM_EMBEDDINGS,
     LOG,
     MANIFEST,
-    METRICS,
     PER_USER,
     PLAN,
     RESULTS,
@@ -44,7 +39,6 @@ from workers.results import (
     TEST,
     TOP_K,
     TRAIN,
-    VALID,
     write_json,
 )
 from workers.scoring import Judged, judge
@@ -52,7 +46,6 @@ from workers.sharding import distribute
 from workers.specs import ITEM_ID, FeatureSchema, RunSpec
 
 log = logging.getLogger("workers.train")
-VALID_PAIRS = 2_000_000  # user-item pairs that an epoch's validation may score: bounds its cost on large catalogues
 
 
 def train_rank(run_dir: str, dataset_dir: str, attempt: int) -> None:
@@ -104,15 +97,14 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
         rng = np.random.default_rng([spec.train.seed, epoch, rank])
         return epoch_batches(stream, schema, spec.train.batch_size, steps, pool, rng, spec.model.liked_only)
 
-    trained = _epochs(run, dataset, spec, schema, distributed, adam, batches, steps, device, journal)
-
+    trained = Loop(run, dataset, spec, schema, distributed, adam, batches, steps, device, journal).fit()
     journal.event("trained")
     checkpoint.restore_own(run / CHECKPOINT, distributed.state_dict())
 
     def told(done: int, total: int) -> None:
         journal.progress("evaluating", done, total)
 
-    judged = judge(_inner(distributed), dataset, TEST, schema, probability=spec.model.is_probability, told=told)
+    judged = judge(distributed.module.model, dataset, TEST, schema, probability=spec.model.is_probability, told=told)
     journal.event("evaluated")
     memory = [psutil.Process().memory_info().rss] * world
     dist.all_gather_object(memory, _peak_memory())
@@ -125,68 +117,6 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
         write_json(run / DONE, done)
     else:
         dist.barrier()
-
-
-def _epochs(
-    run: Path,
-    dataset: Path,
-    spec: RunSpec,
-    schema: FeatureSchema,
-    distributed: Any,
-    adam: torch.optim.Optimizer | None,
-    batches: Callable[[int], Iterator[Batch]],
-    steps: int,
-    device: torch.device,
-    journal: Journal,
-) -> dict[str, Any]:
-    """Train until the epochs are through or patience is; keep a checkpoint of the best. Returns cost and best epoch."""
-    world, metric = dist.get_world_size(), METRICS[spec.model.selection_metric]
-    sign = 1.0 if metric.better == "higher" else -1.0
-    best, best_epoch, seconds, rows, epoch = -float("inf"), 0, 0.0, 0, 0
-    total = spec.train.epochs * steps
-    every = max(1, min(50, steps // 10))
-    limit = max(50, VALID_PAIRS // max(1, schema.feature(ITEM_ID).num_rows))
-    for epoch in range(1, spec.train.epochs + 1):
-        distributed.train()
-        sums, since, rows_since = torch.zeros(2, dtype=torch.float64), time.monotonic(), 0
-        for step, batch in enumerate(batches(epoch), (epoch - 1) * steps + 1):
-            if adam is not None:
-                adam.zero_grad()
-            loss, weight = distributed(batch.to(device))
-            loss.backward()
-            if adam is not None:
-                adam.step()
-            sums += torch.tensor([float(loss.detach()) * float(weight), float(weight)], dtype=torch.float64)
-            rows_since += len(batch.label) * world
-            if step == 1:
-                journal.event("first step")
-            if step % every == 0 or step == epoch * steps:
-                dist.all_reduce(sums)  # a mean over rows of all ranks
-                elapsed, rows = time.monotonic() - since, rows + rows_since
-                seconds += elapsed
-                rate = rows_since / elapsed
-                values = {"train_loss": float(sums[0] / sums[1].clamp(min=1)), "rows_per_s": rate}
-                journal.metrics(values, step=step, epoch=epoch, rows=rows)
-                left = (total - step) * spec.train.batch_size * world / rate
-                journal.progress(
-                    "training", step, total, epoch=epoch, epochs=spec.train.epochs, rows_per_s=rate, eta_s=left if step > 10 else None
-                )
-                if not np.isfinite(values["train_loss"]):
-                    raise FloatingPointError(f"The loss is {values['train_loss']} at step {step}; lower the learning rates.")
-                sums, since, rows_since = torch.zeros(2, dtype=torch.float64), time.monotonic(), 0
-        judged = judge(_inner(distributed), dataset, VALID, schema, probability=spec.model.is_probability, limit=limit)
-        found = {f"valid_{name}": value for name, value in judged.metrics.items() if name in METRICS}
-        journal.metrics(found, step=epoch * steps, epoch=epoch, rows=rows)
-        value = sign * judged.metrics.get(metric.key, float("nan"))
-        log.info("epoch %d: %s", epoch, ", ".join(f"{name} {v:.4f}" for name, v in found.items()))
-        if best_epoch == 0 or value > best:
-            best, best_epoch = (value if np.isfinite(value) else best), epoch
-            kept = {"spec": spec.model_dump(mode="json"), "schema": schema.model_dump(mode="json"), "valid": judged.metrics}
-            checkpoint.save(run / CHECKPOINT, distributed.state_dict(), epoch, kept)
-        elif spec.train.patience is not None and epoch - best_epoch >= spec.train.patience:
-            log.info("no better %s for %d epochs: stopping early", metric.label, spec.train.patience)
-            break
-    return {"best_epoch": best_epoch, "epochs": epoch, "training_s": seconds, "rows": rows, "rows_per_s": rows / seconds}
 
 
 def _write_results(run: Path, dataset: Path, spec: RunSpec, judged: Judged, plan: dict[str, Any]) -> None:
@@ -208,11 +138,6 @@ def _liked_in_train(dataset: Path, schema: FeatureSchema) -> torch.Tensor:
     return counts
 
 
-def _inner(distributed: Any) -> Ranker:
-    """The model inside the wrappers: its tables stay sharded, its calls stay collective."""
-    return distributed.module.model
-
-
 @contextmanager
 def _process_group(spec: RunSpec) -> Iterator[None]:
     cuda = spec.train.device == "cuda"
@@ -229,10 +154,15 @@ def _process_group(spec: RunSpec) -> Iterator[None]:
 
 
 def _place_on_hosts() -> None:
-    """As barrier tasks every rank believes that it is alone on its host; StreamingDataset must know its neighbours."""
+    """As barrier tasks every rank believes that it is alone on its host; StreamingDataset must know its neighbours.
+
+    It reads these variables, and takes ranks of one host to follow each other.
+    """
     hosts: list[str] = [""] * dist.get_world_size()
     dist.all_gather_object(hosts, os.uname().nodename)
-    same = [rank for rank, host in enumerate(hosts) if host == hosts[dist.get_rank()]]
+    by_host = sorted(range(len(hosts)), key=lambda rank: (hosts[rank], rank))
+    same = [rank for rank in by_host if hosts[rank] == hosts[dist.get_rank()]]
+    os.environ["RANK"] = str(by_host.index(dist.get_rank()))
     os.environ["LOCAL_RANK"], os.environ["LOCAL_WORLD_SIZE"] = str(same.index(dist.get_rank())), str(len(same))
 
 
