@@ -241,8 +241,9 @@ def _log_to(path: Path) -> None:
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s [driver] %(levelname)s %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    for noisy in ("py4j", "alembic", "mlflow", "streaming"):
+    for noisy in ("alembic", "mlflow", "streaming"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it complains, with a traceback, when the JVM ends before it
 
 
 if __name__ == "__main__":
