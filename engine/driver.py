@@ -41,12 +41,12 @@ def main(run_id: str) -> None:
     _log_to(run_dir / LOG)
     faulthandler.enable()
     ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans of this run come here, not to init
-    signal.signal(signal.SIGTERM, _on_sigterm)
-    threading.Thread(target=_watch_for_cancel, args=(run_dir,), daemon=True).start()
     status: tracking.Status = "FAILED"
     message: str | None = "The driver ended without a verdict."
     flusher = Flusher(run_id, run_dir)
     try:
+        signal.signal(signal.SIGTERM, _on_sigterm)
+        threading.Thread(target=_watch_for_cancel, args=(run_dir,), daemon=True).start()
         _drive(run_id, run_dir, flusher)
         status, message = "FINISHED", None
     except Cancelled:
@@ -223,7 +223,9 @@ class Flusher:
 def _watch_for_cancel(run_dir: Path) -> None:
     while not (run_dir / CANCEL).exists():
         time.sleep(0.25)
-    os.kill(os.getpid(), signal.SIGTERM)
+    while True:  # once may be lost: an exception raised inside an import or a finaliser can be swallowed there
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1.0)
 
 
 def _on_sigterm(signum: int, frame: Any) -> None:

@@ -134,9 +134,11 @@ def _state(stored: Any, tags: dict[str, str], folder: Path) -> tuple[RunState, s
         return (RunState.FINISHED if status == "FINISHED" else RunState.CANCELLED), message
     if status == "FAILED":
         return (RunState.INTERRUPTED if "interrupted" in tags else RunState.FAILED), message
-    if _is_ours(tags) and not jobs.is_alive(stored.info.run_id) and time.time() - stored.info.start_time / 1000 > 5:
+    asked_to_stop = (folder / CANCEL).exists()
+    young = time.time() - stored.info.start_time / 1000 < 5  # its folder and lock may be in the making
+    if _is_ours(tags) and (asked_to_stop or not young) and not jobs.is_alive(stored.info.run_id):
         return _settle(stored.info.run_id, folder)
-    if (folder / CANCEL).exists():
+    if asked_to_stop:
         return RunState.CANCELLING, message
     if status == "SCHEDULED":
         return RunState.QUEUED, message

@@ -44,7 +44,9 @@ Split = Annotated[TimeSplit | PerUserSplit, Field(discriminator="kind")]
 class DatasetSpec(Spec):
     """One prepared dataset: where interactions come from, what counts as liked, and what is held out."""
 
-    name: str = Field("sample", pattern=r"^[a-z0-9][a-z0-9-]{0,40}$", description="Short name: lower-case letters, digits, dashes")
+    name: str = Field(
+        "sample", pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=41, description="Short name: lower-case letters, digits, dashes"
+    )
     source: SerializeAsAny[SourceSpec]
     label: Label = ThresholdLabel()
     split: Split = TimeSplit()

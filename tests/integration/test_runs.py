@@ -128,6 +128,9 @@ def test_one_key_is_one_run_and_a_waiting_run_can_be_cancelled(space):
     assert engine.get_run(second).state == engine.RunState.QUEUED
     engine.cancel(second)
     assert engine.get_run(second).state == engine.RunState.CANCELLED
+    third = engine.submit(spec(dataset))
+    engine.cancel(third)  # before its driver has drawn breath
+    assert engine.get_run(third).state == engine.RunState.CANCELLED
     assert jobs.processes(first)
     recbench("cancel", first)
     assert engine.get_run(first).state == engine.RunState.CANCELLED

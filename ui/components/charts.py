@@ -89,6 +89,8 @@ def curves(frame: pd.DataFrame, looks: Mapping[str, tuple[str, Look]], x: str, y
             marker={"symbol": drawn.marker, "size": 7},
             hovertemplate="%{y:.4g}",
         )
+    if x == "epoch" and len(frame) and frame["epoch"].max() <= 12:  # there is no epoch 1.5
+        figure.update_xaxes(tick0=1, dtick=1)
     return figure
 
 

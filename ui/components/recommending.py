@@ -93,8 +93,9 @@ def _draw(dataset: str, held_out: bool) -> None:
 
 def _user_label(row: Any) -> str:
     known = {"user_id", "row", "interactions", "train_positives", "test_positives"}
-    facts = [value for name, value in row.items() if name not in known and not pd.isna(value)]
-    shown = [f"{value:g}" if isinstance(value, float) else str(value) for value in facts]
+    facts = {name: value for name, value in row.items() if name not in known and not pd.isna(value)}
+    # a bare number says nothing without its name; 50 is an age
+    shown = [f"{name} {value:g}" if isinstance(value, (int, float)) else str(value) for name, value in facts.items()]
     counts = f"{words.count(row['train_positives'])} liked, {words.count(row['test_positives'])} held out"
     return " · ".join(part for part in (words.plain(row["user_id"], 40), counts, words.plain(", ".join(shown), 60)) if part)
 
