@@ -45,6 +45,7 @@ def main(run_id: str) -> None:
     message: str | None = "The driver ended without a verdict."
     flusher = Flusher(run_id, run_dir)
     try:
+        tracking.client()  # before a cancel may interrupt: a half-imported mlflow could not record the verdict
         signal.signal(signal.SIGTERM, _on_sigterm)
         threading.Thread(target=_watch_for_cancel, args=(run_dir,), daemon=True).start()
         _drive(run_id, run_dir, flusher)
