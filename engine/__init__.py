@@ -3,32 +3,43 @@
 `engine.recommender` brings torch and `engine.driver` is a process: neither is imported here.
 """
 
+from engine.audit import Audit, FeatureFacts, Finding, SplitFacts
 from engine.comparison import Comparison, Contender, command_line, compare
 from engine.datasets import (
     Dataset,
+    audit,
     baseline_results,
     get_dataset,
     items,
     list_datasets,
     search_users,
+    set_aside,
     user_interactions,
     verify,
+    why_no_ranking,
 )
+from engine.downloads import DOWNLOADS, Download, DownloadSpec, downloaded
+from engine.exports import csv_safe
 from engine.jobs import cancel, cancel_request, submit, submit_tour
-from engine.preview import Preview, SplitPreview, preview, preview_split
+from engine.preview import Preview, preview, preview_rows
+from engine.rules import LABELS_OF, MeanLabel, PerUserSplit, ThresholdLabel, TimeSplit
 from engine.runs import Progress, Run, RunState, events, get_run, history, list_runs, log_tail
 from engine.settings import Settings, settings
 from engine.sources import SOURCES, SourceSpec
-from engine.specs import DatasetSpec, MeanLabel, PerUserSplit, ThresholdLabel, TimeSplit
+from engine.sources.table import ColumnRole, TableFile, TableGuess, TableSource, is_remote, keep_upload
+from engine.sources.table import inspect as guess_roles
+from engine.specs import DatasetSpec
 from workers.models import MODELS
 from workers.results import METRICS, Metric
 from workers.specs import ModelSpec, RunSpec, Spec, TrainSpec, explain
 from workers.specs import settings as settings_of
 
 __all__ = [
-    "METRICS", "MODELS", "SOURCES", "Comparison", "Contender", "Dataset", "DatasetSpec", "MeanLabel", "Metric", "ModelSpec",
-    "PerUserSplit", "Preview", "Progress", "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitPreview",
-    "ThresholdLabel", "TimeSplit", "TrainSpec", "baseline_results", "cancel", "cancel_request", "command_line", "compare",
-    "events", "explain", "get_dataset", "get_run", "history", "items", "list_datasets", "list_runs", "log_tail", "preview",
-    "preview_split", "search_users", "settings", "settings_of", "submit", "submit_tour", "user_interactions", "verify",
+    "DOWNLOADS", "LABELS_OF", "METRICS", "MODELS", "SOURCES", "Audit", "ColumnRole", "Comparison", "Contender", "Dataset", "DatasetSpec",
+    "Download", "DownloadSpec", "FeatureFacts", "Finding", "MeanLabel", "Metric", "ModelSpec", "PerUserSplit", "Preview", "Progress",
+    "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile", "TableGuess", "TableSource",
+    "ThresholdLabel", "TimeSplit", "TrainSpec", "audit", "baseline_results", "cancel", "cancel_request", "command_line", "compare",
+    "csv_safe", "downloaded", "events", "explain", "get_dataset", "get_run", "guess_roles", "history", "is_remote", "items",
+    "keep_upload", "list_datasets", "list_runs", "log_tail", "preview", "preview_rows", "search_users", "set_aside", "settings",
+    "settings_of", "submit", "submit_tour", "user_interactions", "verify", "why_no_ranking",
 ]  # fmt: skip

@@ -54,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
 
     ui = add("ui", _ui, "Open the workbench in a browser (the default).")
     ui.add_argument("--port", type=int, help=f"port on 127.0.0.1; default: {PORT} or the next free one")
+    download = add("download", _download, "Bring a public data set to this workspace; without a name: list them.")
+    download.add_argument("key", metavar="NAME", nargs="?", help="which one, such as ml-1m")
     prepare = add("prepare", _prepare, "Prepare a dataset from a JSON spec and wait for it.")
     prepare.add_argument("spec", type=Path, metavar="SPEC", help="dataset spec, as `recbench spec dataset` prints it")
     train = add("train", _train, "Launch training runs from JSON specs.")
@@ -103,6 +105,21 @@ def _free_port() -> int:
             except OSError:
                 continue
     raise RuntimeError("No free port on 127.0.0.1; name one with --port.")
+
+
+def _download(args: argparse.Namespace) -> dict[str, Any]:
+    import engine
+    from engine.downloads import DOWNLOADS, DownloadSpec, downloaded
+
+    if args.key is None:
+        for found in DOWNLOADS.values():
+            print(f"{found.key:<24} {found.bytes / 1e6:>6.1f} MB  {downloaded(found.key) or found.title}")
+        return {"downloads": [{"key": key, "path": downloaded(key)} for key in DOWNLOADS]}
+    run = _wait([engine.submit(DownloadSpec(key=args.key))])[0]
+    path = downloaded(args.key)
+    if path:
+        print(f"{path}\n{DOWNLOADS[args.key].license}")
+    return _row(run) | {"path": path, "failed": run.state != engine.RunState.FINISHED}
 
 
 def _prepare(args: argparse.Namespace) -> dict[str, Any]:
@@ -238,14 +255,21 @@ def _recommend(args: argparse.Namespace) -> dict[str, Any]:
     return {"user": args.user, "lists": lists}
 
 
+def _placeholders(source: str) -> dict[str, str]:
+    """Something to replace for the texts that a source must be given, such as its path."""
+    import engine
+
+    fields = engine.SOURCES[source].model_fields if source in engine.SOURCES else {}
+    return {name: f"path/to/{source}" if name == "path" else name for name, field in fields.items() if field.is_required()}
+
+
 def _spec(args: argparse.Namespace) -> dict[str, Any]:
     import engine
     from workers.specs import pick
 
     spec: Any
     if args.what == "dataset":
-        fields = {"path": "path/to/movielens"} if args.source == "movielens" else {}
-        source = pick({"kind": args.source, **fields}, engine.SOURCES, "source")
+        source = pick({"kind": args.source, **_placeholders(args.source)}, engine.SOURCES, "source")
         spec = engine.DatasetSpec(name=args.source, source=source)
         parts = [spec, source]
     else:

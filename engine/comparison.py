@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RESAMPLES, SEED, LEVEL = 2000, 7, 0.95
-BASELINE_LETTERS = {"popularity": "pop", "random": "rnd"}
+BASELINE_LETTERS = {"popularity": "pop", "random": "rnd", "user_mean": "mean", "oracle": "best"}
+BASELINE_NAMES = {"user_mean": "User mean", "oracle": "Best possible"}
+UNBEATABLE = "oracle"  # knows the law that made the data: deltas against it are worth reading, a crown for it is not
 COSTS = {
     "training_s": ("Training time", "s"),
     "rows_per_s": ("Throughput", "rows/s"),
@@ -44,7 +46,8 @@ class Contender(BaseModel):
 
 
 class Comparison(BaseModel):
-    """Contenders side by side; frames are long or have one column a letter. See `compare`."""
+    """Contenders side by side; frames are long or have one column a letter. `against`: the letter that deltas are taken from. See
+    `compare`."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -56,14 +59,16 @@ class Comparison(BaseModel):
     differences: Any
     costs: Any
     users: int
+    against: str = "pop"
 
 
 def compare(run_ids: Sequence[str], baseline: str = "popularity") -> Comparison:
-    """Set finished runs of one dataset side by side, popularity and random with them.
+    """Set finished runs of one dataset side by side, and with them what needs no training on it.
 
     Args:
         run_ids: in the order of their letters A, B, …; the first finished one says which dataset is compared.
-        baseline: the contender that deltas are against: a run id, "popularity" or "random".
+        baseline: the contender that deltas are against: a run id, or "popularity", "random", "user_mean" or "oracle"; where the
+            dataset does not have that one, the first that it has.
 
     Returns:
         `table`: metric, contender, value, low, high (95 % intervals), delta, best. `curves`: contender, metric, step, epoch,
@@ -83,10 +88,11 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity") -> Comparison:
     ]
     named = {c.run_id: c for c in contenders}
     cells = [cell for run in together for cell in _run_cells(run, named[run.run_id].letter)]
-    for place, (name, letter) in enumerate(BASELINE_LETTERS.items(), len(contenders)):
-        contenders.append(Contender(letter=letter, run_id=None, name=name.capitalize(), model=name, color_index=place))
-        cells += _baseline_cells(dataset, name, letter)
-    against = named[baseline].letter if baseline in named else BASELINE_LETTERS.get(baseline, "pop")
+    for place, (name, values) in enumerate(_baselines(dataset).items(), len(contenders)):
+        shown, letter = BASELINE_NAMES.get(name, name.capitalize()), BASELINE_LETTERS.get(name, name)
+        contenders.append(Contender(letter=letter, run_id=None, name=shown, model=name, color_index=place))
+        cells += _cells(letter, values, datasets.baseline_per_user(dataset, name), values)
+    against = _against(baseline, contenders)
     curves = [runs.history(run.run_id).assign(contender=named[run.run_id].letter) for run in together]
     return Comparison(
         contenders=contenders,
@@ -97,7 +103,14 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity") -> Comparison:
         differences=_differences(together, named),
         costs=_costs(together, named),
         users=int(max(run.resources.get("users", 0) for run in together)),
+        against=against,
     )
+
+
+def _against(baseline: str, contenders: list[Contender]) -> str:
+    """The letter of what deltas are taken from."""
+    asked = [c.letter for c in contenders if baseline in (c.run_id, None if c.run_id else c.model)]
+    return (asked or [c.letter for c in contenders if c.run_id is None] or [contenders[0].letter])[0]
 
 
 def _letter(place: int) -> str:
@@ -130,12 +143,11 @@ def _run_cells(run: Run, letter: str) -> list[tuple[str, str, float, float, floa
     return _cells(letter, run.metrics, per_user, runs.done(run.run_id).get("metrics", {}))
 
 
-def _baseline_cells(dataset: str, name: str, letter: str) -> list[tuple[str, str, float, float, float]]:
+def _baselines(dataset: str) -> dict[str, dict[str, float]]:
     try:
-        values = datasets.baseline_results(dataset)[name]
-        return _cells(letter, values, datasets.baseline_per_user(dataset, name), values)
+        return datasets.baseline_results(dataset)
     except LookupError:
-        return []
+        return {}
 
 
 def _cells(
@@ -174,7 +186,7 @@ def _judge(table: "pd.DataFrame", against: str) -> "pd.DataFrame":
         if len(base):
             others = rows.index[rows["contender"] != against]
             table.loc[others, "delta"] = table.loc[others, "value"] - base.iloc[0]
-        known = rows["value"].dropna()
+        known = rows.loc[rows["contender"] != BASELINE_LETTERS[UNBEATABLE], "value"].dropna()
         if len(known) > 1 and METRICS[str(key)].crowned:
             top = known.max() if METRICS[str(key)].better == "higher" else known.min()
             winners = known.index[known == top]

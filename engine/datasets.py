@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.audit import Audit
 from engine.settings import settings
 from engine.specs import DatasetSpec
 from workers.results import BASELINES, FEATURE, ITEMS, MANIFEST, USERS
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT = 1
-INTERACTIONS = "interactions"
+INTERACTIONS, AUDIT, QUARANTINE = "interactions", "audit.json", "quarantine.parquet"
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
 log = logging.getLogger(__name__)
 
@@ -47,10 +48,23 @@ class Dataset:
 
     @property
     def title(self) -> str:
-        """The name and what sets it apart, for people."""
-        label, split = self.manifest["label"], self.manifest["split"]
-        liked = f"liked from {label['threshold']:.3g}" + (" (the mean)" if label["kind"] == "mean" else "")
-        return f"{self.name} · {liked} · split {'by time' if split['kind'] == 'time' else 'per user'} · {self.rows:,} ratings"
+        """The name and what sets it apart, for people. Older manifests know of the label only kind, threshold and mean."""
+        label, kind = self.manifest["label"], self.manifest["split"]["kind"]
+        at = "" if label.get("threshold") is None else f"liked from {label['threshold']:.3g}"
+        names = [str(name) for name in label.get("liked") or ()]
+        names = [] if label["kind"] == "actions" and names == label.get("classes") else names  # all of them: any
+        chosen = " or ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part) if len(names) <= 4 else f"one of {len(names)}"
+        liked = {
+            "mean": f"{at} (the mean)",
+            "user_mean": "liked from the user's mean",
+            "given": "liked is label 1",
+            "implicit": "every row is liked",
+            "regression": f"predicts the value, {at}" if at else "predicts the value",
+            "multi_class": f"liked is {'class ' + chosen if chosen else 'the last class'}",
+            "actions": f"liked is {chosen or 'any action'}",
+        }.get(label["kind"], at or str(label["kind"]))
+        splits = {"time": "split by time", "per_user": "split per user", "random": "split at random", "column": "split as given"}
+        return f"{self.name} · {liked} · {splits.get(kind, f'split {kind}')} · {self.rows:,} rows"
 
 
 def fingerprint(spec: DatasetSpec) -> str:
@@ -179,17 +193,48 @@ def user_row(id: str, user_id: str) -> "pd.DataFrame":
     return found
 
 
+def audit(id: str) -> Audit | None:
+    """What was found in all of the source when the dataset was prepared; None for one that was prepared without."""
+    path = get_dataset(id).path / AUDIT
+    return Audit.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def set_aside(id: str, limit: int = 200_000) -> "pd.DataFrame":
+    """The first rows of the source that were set aside: row (from 1), reason, raw (the row as text)."""
+    import pandas as pd
+    import pyarrow.dataset as ds
+
+    path = get_dataset(id).path / QUARANTINE
+    if not path.exists():
+        return pd.DataFrame({"row": [], "reason": [], "raw": []})
+    return ds.dataset(path, format="parquet").head(limit).to_pandas()
+
+
+def why_no_ranking(dataset: Dataset) -> str | None:
+    """Why nobody's recommendations can be shown; None when they can."""
+    missing = [side for side, there in (("user", dataset.schema.has_users), ("item", dataset.schema.has_items)) if not there]
+    if not missing:
+        return None
+    return (
+        f"Its rows name no {' and no '.join(missing)}, so there is nobody to recommend to and no catalogue to rank: models are compared by "
+        "how well they judge each row, and recommendations cannot be browsed."
+    )
+
+
 def baseline_results(id: str) -> dict[str, dict[str, Any]]:
-    """Popularity and random under the protocol: {"popularity": {metric key: value}, "random": {...}}."""
-    folder = get_dataset(id).path / BASELINES
-    return {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("popularity", "random")}
+    """What needs no training, under the protocol: {"popularity": {metric key: value}, "random": …}; by name, popularity first."""
+    known = ["popularity", "random"]
+    found = {path.stem: path for path in (get_dataset(id).path / BASELINES).glob("*.json")}
+    names = [name for name in known if name in found] + sorted(found.keys() - set(known))
+    return {name: json.loads(found[name].read_text(encoding="utf-8")) for name in names}
 
 
-def baseline_per_user(id: str, name: str) -> "pd.DataFrame":
-    """The per-user metrics of "popularity" or "random"."""
+def baseline_per_user(id: str, name: str) -> "pd.DataFrame | None":
+    """The per-user metrics of "popularity" or "random"; None where nobody was ranked for."""
     import pandas as pd
 
-    return pd.read_parquet(get_dataset(id).path / BASELINES / f"{name}_per_user.parquet")
+    path = get_dataset(id).path / BASELINES / f"{name}_per_user.parquet"
+    return pd.read_parquet(path) if path.is_file() else None
 
 
 def _table(path: Path) -> "pd.DataFrame":

@@ -1,4 +1,4 @@
-"""python -m engine.driver RUN_ID: prepares or trains, as the run's only driver. Started by engine.jobs, owned by no page.
+"""python -m engine.driver RUN_ID: prepares, trains or downloads, as the run's only driver. Started by engine.jobs, owned by no page.
 
 It holds the run folder's lock for life, waits its turn, gives the verdict from files, and leaves no process behind.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import datasets, jobs, tracking
+from engine.downloads import DownloadSpec, fetch
 from engine.settings import settings
 from engine.specs import DatasetSpec
 from workers.journal import Journal, read_journal, say_why
@@ -71,14 +72,15 @@ def _drive(run_id: str, run_dir: Path, flusher: "Flusher") -> None:
 
     journal = Journal(run_dir)
     journal.event("driver up")
-    turns.wait(run_id, run_dir)
+    kind = tracking.get(run_id).data.tags[tracking.TAG + "kind"]
+    if kind != "download":  # it hardly computes, so it waits for nobody and nobody for it
+        turns.wait(run_id, run_dir)
     journal.event("turn came")
     tracking.set_status(run_id, "RUNNING")
     flusher.start()
-    kind = tracking.get(run_id).data.tags[tracking.TAG + "kind"]
     os.environ["TMPDIR"] = str(run_dir / "tmp")
     (run_dir / "tmp").mkdir(exist_ok=True)
-    (_prepare if kind == "prepare" else _train)(run_id, run_dir, journal)
+    {"prepare": _prepare, "train": _train, "download": _download}[kind](run_id, run_dir, journal)
 
 
 def _prepare(run_id: str, run_dir: Path, journal: Journal) -> None:
@@ -95,8 +97,9 @@ def _prepare(run_id: str, run_dir: Path, journal: Journal) -> None:
     tracking.set_tag(run_id, "dataset", dataset.id)
     rows = dataset.manifest["counts"]["rows_read"]
     seconds = time.monotonic() - started
-    tracking.log_final(run_id, {"rows": rows, "seconds": seconds})
-    write_json(run_dir / DONE, {"attempt": ATTEMPT, "dataset": dataset.id, "rows": rows, "seconds": seconds})
+    cost = {"rows": rows, "seconds": seconds, "peak_memory_bytes": dataset.manifest.get("cost", {}).get("peak_memory_bytes", 0)}
+    tracking.log_final(run_id, cost)
+    write_json(run_dir / DONE, {"attempt": ATTEMPT, "dataset": dataset.id, **cost})
 
 
 def _train(run_id: str, run_dir: Path, journal: Journal) -> None:
@@ -115,6 +118,19 @@ def _train(run_id: str, run_dir: Path, journal: Journal) -> None:
         tracking.log_folder(run_id, run_dir / folder, folder)
     for name in (SPEC, DONE):
         tracking.log_file(run_id, run_dir / name)
+
+
+def _download(run_id: str, run_dir: Path, journal: Journal) -> None:
+    def told(phase: str, done: int, total: int, rate: float | None) -> None:
+        left = (total - done) / rate if rate and total else None
+        journal.progress(phase, done, max(total, done, 1), bytes_per_s=rate, eta_s=left)
+
+    started = time.monotonic()
+    path = fetch(DownloadSpec.read(run_dir / SPEC).wanted, told)
+    found = {"bytes": path.stat().st_size, "seconds": time.monotonic() - started}
+    log.info("%s: %d bytes", path, found["bytes"])
+    tracking.log_final(run_id, found)
+    write_json(run_dir / DONE, {"attempt": ATTEMPT, "path": str(path), **found})
 
 
 def _distribute(run_id: str, run_dir: Path, dataset: Path, spec: RunSpec, journal: Journal) -> None:

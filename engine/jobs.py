@@ -11,18 +11,22 @@ from pathlib import Path
 import psutil
 
 from engine import datasets, tracking
+from engine.downloads import DownloadSpec
 from engine.settings import settings
 from engine.specs import DatasetSpec
 from workers.results import CANCEL, SPEC, write_json
 from workers.specs import RunSpec
 
+Asked = DatasetSpec | RunSpec | DownloadSpec
 TOKEN = "RECBENCH_RUN"  # in the environment of every process of a run
 LOCK, TICKET, AFTER, OUTPUT = "lock", "ticket.json", "after.json", "output.log"
 GRACE_S = 3.0
 
 
-def submit(spec: DatasetSpec | RunSpec, key: str | None = None, after: str | None = None) -> str:
-    """Ask for a preparation or a training run; returns its id at once, a driver process does the rest.
+def submit(spec: Asked, key: str | None = None, after: str | None = None) -> str:
+    """Ask for a preparation, a training run or a download; returns its id at once, a driver process does the rest.
+
+    A download that is under way is not started a second time: its id is returned.
 
     Args:
         key: idempotency key; a second call with the same key returns the first call's run.
@@ -30,18 +34,33 @@ def submit(spec: DatasetSpec | RunSpec, key: str | None = None, after: str | Non
 
     Raises:
         LookupError: the dataset is not there (and no `after` will make it).
+        ValueError: the model cannot be trained on the dataset; says why and what to do.
     """
     from filelock import FileLock
 
     if isinstance(spec, RunSpec) and after is None:
-        datasets.get_dataset(spec.dataset)
+        dataset = datasets.get_dataset(spec.dataset)
+        if why := spec.model.refusal(dataset.schema, dataset.manifest["label"]):
+            raise ValueError(why)
     if isinstance(spec, DatasetSpec):
         spec.source.check()
+    if isinstance(spec, DownloadSpec):
+        return _download(spec)
     if key is None:
         return _launch(spec, {}, after)
     with FileLock(settings().workspace / ".submit.lock", timeout=60):
         known = tracking.search(("prepare", "train"), 1, f"tags.`{tracking.TAG}key` = '{_safe(key)}'")
         return known[0].info.run_id if known else _launch(spec, {"key": _safe(key)}, after)
+
+
+def _download(spec: DownloadSpec) -> str:
+    from filelock import FileLock
+
+    with FileLock(settings().workspace / ".submit.lock", timeout=60):
+        newest = tracking.search(("download",), 1, f"tags.`{tracking.TAG}download` = '{spec.key}'")
+        if newest and is_alive(newest[0].info.run_id):
+            return newest[0].info.run_id
+        return _launch(spec, {}, None)
 
 
 def submit_tour() -> list[str]:
@@ -68,25 +87,33 @@ def _safe(key: str) -> str:
     return "".join(c for c in key if c.isalnum() or c in "-_.")[:200]
 
 
-def _launch(spec: DatasetSpec | RunSpec, tags: dict[str, str], after: str | None) -> str:
-    train = isinstance(spec, RunSpec)
-    title = spec.title if isinstance(spec, RunSpec) else f"Prepare {spec.name}"
-    known = {"dataset": spec.dataset, "model": spec.model.kind} if isinstance(spec, RunSpec) else {"dataset_name": spec.name}
-    run_id = tracking.create("train" if train else "prepare", title, spec, known | tags)
+def _described(spec: Asked) -> tuple[tracking.Kind, str, dict[str, str]]:
+    """Kind, title and tags of a run."""
+    if isinstance(spec, RunSpec):
+        return "train", spec.title, {"dataset": spec.dataset, "model": spec.model.kind}
+    if isinstance(spec, DownloadSpec):
+        return "download", f"Download {spec.wanted.title}", {"download": spec.key}
+    return "prepare", f"Prepare {spec.name}", {"dataset_name": spec.name}
+
+
+def _launch(spec: Asked, tags: dict[str, str], after: str | None) -> str:
+    kind, title, known = _described(spec)
+    run_id = tracking.create(kind, title, spec, known | tags)
     folder = settings().runs / run_id
     folder.mkdir(parents=True)
     (folder / SPEC).write_text(spec.model_dump_json(indent=2))
     if after:
         write_json(folder / AFTER, {"run": after})
-    _start_driver(run_id, folder)
+    _start_driver(run_id, folder, queues=kind != "download")
     return run_id
 
 
-def _start_driver(run_id: str, folder: Path) -> None:
+def _start_driver(run_id: str, folder: Path, queues: bool) -> None:
     lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        write_json(folder / TICKET, {"submitted": time.time_ns()})
+        if queues:
+            write_json(folder / TICKET, {"submitted": time.time_ns()})
         environment = {**os.environ, TOKEN: run_id, "RECBENCH_WORKSPACE": str(settings().workspace), "RECBENCH_LOCK_FD": str(lock)}
         with (folder / OUTPUT).open("ab") as output:
             subprocess.Popen(

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -51,19 +52,44 @@ def prepare(spec: DatasetSpec, progress: Progress = _silent) -> Path:
     staging = settings().datasets / f".staging-{id}-{os.getpid()}"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
+    started, memory = time.monotonic(), _Memory()
     try:
-        started = time.monotonic()
         build = Build(spec, staging)
         for step, (phase, work) in enumerate(Build.STEPS.items(), 1):
             progress(phase, step, len(Build.STEPS))
             begun = time.monotonic()
             work(build)
             log.info("%s: %.1f s", phase, time.monotonic() - begun)
-        write_json(staging / MANIFEST, _manifest(build, id, fingerprint))
+        cost = {"seconds": round(time.monotonic() - started, 1), "peak_memory_bytes": memory.stop()}
+        write_json(staging / MANIFEST, _manifest(build, id, fingerprint) | {"cost": cost})
         log.info("prepared %s in %.1f s", id, time.monotonic() - started)
         return _publish(staging, target)
     finally:
+        memory.stop()
         shutil.rmtree(staging, ignore_errors=True)
+
+
+class _Memory:
+    """Samples, from a thread, the resident memory of this process and all below it: the JVM and Spark's Python workers."""
+
+    def __init__(self) -> None:
+        self.peak, self._ended = 0, threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> int:
+        """The peak in bytes; pages that processes share count in each."""
+        self._ended.set()
+        self._thread.join(timeout=5)
+        return self.peak
+
+    def _sample(self) -> None:
+        own = psutil.Process()
+        while not self._ended.wait(1.0):
+            try:
+                self.peak = max(self.peak, sum(p.memory_info().rss for p in [own, *own.children(recursive=True)]))
+            except psutil.NoSuchProcess:
+                continue
 
 
 def _manifest(build: Build, id: str, fingerprint: str) -> dict[str, Any]:

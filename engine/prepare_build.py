@@ -8,23 +8,28 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from engine import prepare_audit, prepare_blocks, prepare_features, prepare_ranking, prepare_rows
 from engine import prepare_files as files
 from engine import prepare_tables as tables
-from engine.datasets import INTERACTIONS
+from engine.clean import Pairs, Rule
+from engine.datasets import INTERACTIONS, QUARANTINE
 from engine.prepare_columns import COLUMNS
+from engine.prepare_features import Scale
+from engine.rules import TimeSplit
 from engine.sources import SourceFeature
-from engine.specs import DatasetSpec, ThresholdLabel, TimeSplit
-from workers.blocks import PARTITION, SPLIT, WRITTEN, BlockWriter, import_streaming
+from engine.specs import DatasetSpec
+from workers.blocks import SPLIT, import_streaming
 from workers.results import FEATURE, ITEMS, TEST, TRAIN, USERS, VALID
-from workers.specs import HISTORY, ITEM_ID, USER_ID, Categorical, Dense, FeatureSchema
+from workers.rows import SHOWN, RowReader, schema
+from workers.specs import HISTORY, ITEM_ID, USER_ID
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 SPLITS = (TRAIN, VALID, TEST)
 ROWS_PER_PARTITION = 500_000
-MIN_BLOCK, MAX_BLOCK, BLOCKS_WANTED = 256, 4096, 128
-LARGE_ROWS = 2_000_000  # below this, compiling, re-planning and broadcasting take longer than what they save
+LARGE_CELLS = 10_000_000  # rows times columns; below this, compiling, re-planning and broadcasting take longer than what they save
+SCRATCH = {"compression": "lz4_raw", "parquet.enable.dictionary": "false"}  # written fast, read a few times, thrown away
 log = logging.getLogger(__name__)
 
 
@@ -36,55 +41,114 @@ class Build:
     def __init__(self, spec: DatasetSpec, staging: Path) -> None:
         self.spec, self.staging = spec, staging
         self.scratch = staging / ".scratch"
+        self.reading, self.own_features = spec.source.reading(), spec.source.features()
         self.counts: dict[str, Any] = {}
         self.split: dict[str, Any] = {"kind": spec.split.kind, "valid_from": None, "test_from": None}
+        self.scales: dict[str, Scale] = {}
+        self.people: DataFrame | None = None
+        self.things: DataFrame | None = None
+        self.users: DataFrame | None = None
+        self.items: DataFrame | None = None
+
+    def features(self, side: str) -> list[SourceFeature]:
+        return [f for f in self.own_features if f.side == side]
+
+    @property
+    def can_rank(self) -> bool:
+        return self.reading.user and self.reading.item
 
     def load(self) -> None:
-        """Start Spark, read the source, measure it."""
+        """Start Spark, read every row of the source, tell the sound from those that are none."""
         from pyspark.sql import functions as F
+        from pyspark.sql.pandas.types import from_arrow_schema
 
         from engine.spark import session
 
         self.importing = Thread(target=import_streaming, daemon=True)  # takes seconds of one core, needed at the end
         self.importing.start()
-        self.spark = session(f"recbench prepare {self.spec.name}", large=self.spec.source.size_hint() >= LARGE_ROWS)
-        self._plan_for(large=False)
+        large = self._is_large(self.spec.source.size_hint())
+        self.spark = session(f"recbench prepare {self.spec.name}", large=large)
+        self._plan_for(large)
         self.source = self.spec.source.load(self.spark)
-        self.rows = self.source.interactions.persist()
-        time = F.col("timestamp")
-        count, low, high = self.rows.agg(F.count(F.lit(1)), F.min(time), F.max(time)).first() or (0, 0, 0)
-        if not count:
+        raw = self.source.interactions.withColumn("row", F.monotonically_increasing_id())
+        wanted = from_arrow_schema(schema(self.reading, self.own_features, raw.columns))
+        self.rows = self.keep(raw.mapInArrow(RowReader(self.reading, self.own_features), wanted), "rows")
+        pieces = self.rows.groupBy(F.shiftrightunsigned("row", 33).alias("piece"), "reason").count().collect()
+        total = sum(piece["count"] for piece in pieces)
+        if not total:
             raise ValueError(f"{self.spec.source.label} holds no interaction at all; choose another source.")
-        self.counts["rows_read"], self.first, self.last = count, low, high
-        self.writers = math.ceil(count / ROWS_PER_PARTITION)
+        self.pieces = [(int(piece["piece"]), int(piece["count"])) for piece in pieces]
+        self.counts["rows_read"] = total
+        self.writers = math.ceil(total / ROWS_PER_PARTITION)
         self.partitions = max(2, self.writers)
         self.spark.conf.set("spark.sql.shuffle.partitions", self.partitions)
-        self._plan_for(large=count >= LARGE_ROWS)
+        self._plan_for(large=self._is_large(total))
+
+    def keep(self, table: "DataFrame", name: str) -> "DataFrame":
+        """A table that later steps read again and again: in memory while it is small, else as a file, column by column."""
+        if not self._is_large(self.spec.source.size_hint()):
+            return table.persist()
+        table.write.options(**SCRATCH).parquet(str(self.scratch / name))
+        return self.spark.read.parquet(str(self.scratch / name))
+
+    def _is_large(self, rows: int) -> bool:
+        return rows * (5 + len(self.own_features)) >= LARGE_CELLS
 
     def _plan_for(self, large: bool) -> None:
         for option in ("spark.sql.codegen.wholeStage", "spark.sql.adaptive.enabled"):
             self.spark.conf.set(option, str(large).lower())
         self.spark.conf.set("spark.sql.autoBroadcastJoinThreshold", 10 << 20 if large else -1)
 
-    def split_and_label(self) -> None:
-        """Give every row its split, and from train alone the rule of what is liked."""
+    def set_aside(self) -> None:
+        """Copies and repeats under the policy, users and items with too little; what is set aside is kept with its reason."""
         from pyspark.sql import functions as F
 
-        spec = self.spec.split
-        if isinstance(spec, TimeSplit):
-            shares = (1 - (spec.valid + spec.test), 1 - spec.test)
-            times, total = self.rows.select("timestamp"), self.counts["rows_read"]
-            valid_from, test_from = tables.order_statistics(times, shares, total, self.first, self.last)
-            self.split |= {"valid_from": valid_from, "test_from": test_from}
-            rows = self.rows.withColumn(SPLIT, tables.split_by_time(valid_from, test_from))
+        self.pairs: Pairs
+        rows, self.pairs = prepare_rows.set_aside_pairs(self.rows, self.spec)
+        rows = prepare_rows.set_aside_small(rows, self.spec)
+        if rows is not self.rows:
+            rows = self.keep(rows, "sorted_out")
+        reasons = {row[0]: row[1] for row in rows.groupBy("reason").count().collect()}
+        self.counts["rows_used"] = reasons.pop(None, 0)
+        self.counts["set_aside"] = dict(sorted(reasons.items(), key=lambda pair: -pair[1]))
+        if not self.counts["rows_used"]:
+            said = "; ".join(f"{n:,} rows: {reason}" for reason, n in self.counts["set_aside"].items())
+            raise ValueError(f"No row is left to use. {said}. Mend the mapping or the data.")
+        if reasons:
+            read = F.to_json(F.struct(*prepare_rows.content(rows)))  # of rows that were read well, as they were read
+            aside = rows.where("reason IS NOT NULL").select("row", "reason", F.coalesce("raw", read).alias("raw"))
+            numbered = aside.withColumn("row", tables.record_number(self.pieces)).repartitionByRange(
+                self._few_files(sum(reasons.values())), "row"
+            )
+            files.write_one(numbered.sortWithinPartitions("row"), self.staging / QUARANTINE, self.scratch)
+        self.used = rows.where(F.col("reason").isNull()).drop("reason", "raw")
+
+    def _few_files(self, rows: int) -> int:
+        return math.ceil(rows / tables.SINGLE_FILE_ROWS)
+
+    def split_and_label(self) -> None:
+        """Give every row its side, and from train alone the rule of what is liked."""
+        from pyspark.sql import functions as F
+
+        if isinstance(self.spec.split, TimeSplit):
+            rows = self._split_by_time(self.spec.split)
         else:
-            rows = tables.split_per_user(self.rows, spec).persist()
-        sizes = {name: (n, mean) for name, n, mean in rows.groupBy(SPLIT).agg(F.count("*"), F.avg("rating")).collect()}
+            rows = self.keep(prepare_rows.split_rows(self.used, self.spec), "split")
+            prepare_rows.refuse_crossing_copies(rows, self.spec, self.pairs)
+        mean = F.avg("rating") if "rating" in rows.columns else F.lit(None).cast("double")
+        sizes = {name: (n, value) for name, n, value in rows.groupBy(SPLIT).agg(F.count("*"), mean).collect()}
         self._refuse_empty({name: sizes.get(name, (0, 0))[0] for name in SPLITS})
-        rule = self.spec.label
-        self.mean = sizes[TRAIN][1]
-        self.threshold = rule.threshold if isinstance(rule, ThresholdLabel) else self.mean
-        self.labelled = rows.withColumn("label", (F.col("rating") >= self.threshold).cast("float"))
+        self.rule: Rule
+        self.labelled, self.rule = prepare_rows.label_rows(rows, self.spec, sizes[TRAIN][1])
+
+    def _split_by_time(self, split: TimeSplit) -> "DataFrame":
+        from pyspark.sql import functions as F
+
+        low, high = self.used.agg(F.min("timestamp"), F.max("timestamp")).first() or (0, 0)
+        shares = (1 - (split.valid + split.test), 1 - split.test)
+        valid_from, test_from = tables.order_statistics(self.used.select("timestamp"), shares, self.counts["rows_used"], low, high)
+        self.split |= {"valid_from": valid_from, "test_from": test_from}
+        return self.used.withColumn(SPLIT, tables.split_by_time(valid_from, test_from))
 
     def _refuse_empty(self, rows: dict[str, int]) -> None:
         self.counts["interactions"] = rows
@@ -100,17 +164,29 @@ class Build:
         """Vocabularies of train: ids and features become rows of tables."""
         from pyspark.sql import functions as F
 
-        self.people = tables.everyone(self.labelled, USER_ID, self.source.users).persist()
-        self.things = tables.everyone(self.labelled, ITEM_ID, self.source.items).persist()
-        self.melted = {
-            "user": tables.melt(self.people, USER_ID, self.features("user")),
-            "item": tables.melt(self.things, ITEM_ID, self.features("item")),
-        }
-        vocabulary, self.sizes = tables.vocabularies(list(self.melted.values()), self.scratch)
-        self.vocabulary = vocabulary.persist()
+        met: list[DataFrame] = []
+        self.melted: dict[str, DataFrame] = {}
+        if self.reading.user:
+            self.people = tables.everyone(self.labelled, USER_ID, self.source.users, self._said_of("user")).persist()
+            self.melted["user"] = tables.melt(self.people, USER_ID, self.features("user"))
+        if self.reading.item:
+            self.things = tables.everyone(self.labelled, ITEM_ID, self.source.items, self._said_of("item")).persist()
+            self.melted["item"] = tables.melt(self.things, ITEM_ID, self.features("item"))
+        met = [*self.melted.values(), *tables.context_values(self.labelled, self.features("context"))]
+        if not met:
+            raise ValueError("The source names no user, no item and no categorical feature, so there is nothing to learn from; map some.")
+        least = {f.name: self.spec.min_count for f in self.own_features if f.kind != "dense" and f.name not in self.spec.hashed}
+        known, every, self.sizes = tables.vocabularies(met, self.scratch, least)
+        self.every_value = every.select("name", "value", "count")
+        self.vocabulary = known.where(~F.col("name").isin(list(self.spec.hashed))).persist()
         by_name = self.vocabulary.repartitionByRange(1 if self._fits_one_file() else self.partitions, "name", "row")
         ordered = by_name.sortWithinPartitions("name", "row").select(F.col("name").alias("_name"), "row", "value", "count")
         files.write_parts(ordered, "_name", self.staging / "vocabulary", self.scratch)
+
+    def _said_of(self, side: str) -> list[str]:
+        """Columns of the interactions that say something of a user (or an item)."""
+        own = [f.name for f in self.features(side) if f.name in self.labelled.columns]
+        return own + [name for name in SHOWN if side == "item" and name in self.labelled.columns and name not in own]
 
     def _fits_one_file(self) -> bool:
         return sum(self.sizes.values()) <= tables.SINGLE_FILE_ROWS
@@ -119,58 +195,76 @@ class Build:
         """Interactions with their rows, ordered by user; all later steps read these files."""
         from pyspark.sql import functions as F
 
-        rows = self.labelled
-        for key, target in ((USER_ID, "user"), (ITEM_ID, "item")):
-            rows = tables.look_up(rows, self.vocabulary, name=key, column=key, target=target)
-        rows = rows.select("user_id", "item_id", "user", "item", F.col("rating").cast("float").alias("rating"), "label", "timestamp", SPLIT)
-        ordered = rows.repartitionByRange(self.partitions, "user_id").sortWithinPartitions("user_id", "timestamp", "item_id")
+        spec, context = self.spec, self.features("context")
+        rating = "rating" if "rating" in self.labelled.columns else "null"
+        keys = {key: side for key, side in ((USER_ID, "user"), (ITEM_ID, "item")) if key in self.labelled.columns}
+        names = [*keys, *(n for n in ("target", "weight") if n in self.labelled.columns)]
+        self.scales |= prepare_features.moments(self.labelled, context, spec, F.when(F.col(SPLIT) == TRAIN, 1))
+        numbers = prepare_features.dense_columns(context, self.scales, spec, "_")
+        categories = [f for f in context if f.kind != "dense"]
+        given = [F.expr(rating).cast("float").alias("rating"), "label", "timestamp", SPLIT, "row", *(f.name for f in categories)]
+        rows = self.labelled.select(*names, *given, *numbers)
+        single = {f.name: "_" + f.name for f in categories if f.kind == "single" and f.name not in spec.hashed}
+        folder = self.staging / "vocabulary"
+        rows = prepare_features.encode_rows(rows, self.vocabulary, self.sizes, single | keys, folder, tuple(keys))
+        for f in categories:
+            if f.kind == "multi":
+                rows = prepare_features.context_bags(rows, self.vocabulary, f, spec, "_" + f.name)
+            elif f.name in spec.hashed:
+                rows = rows.withColumn("_" + f.name, prepare_features.hashed(f, spec.hash_rows)).drop(f.name)
+        encoded = [F.col(name).alias(FEATURE + name[1:]) for name in rows.columns if name.startswith("_")]
+        rows = rows.select(*(name for name in rows.columns if not name.startswith("_") and name != "row"), *encoded)
+        order = [name for name in (USER_ID, "timestamp", ITEM_ID) if name in rows.columns] if self.reading.user else []
+        ordered = rows.repartition(self.partitions, USER_ID).sortWithinPartitions(*order) if order else rows
         folder = self.staging / INTERACTIONS
         files.write_folder(ordered, folder)
-        self.rows.unpersist()
         self.rows = self.spark.read.parquet(str(folder))
         self._count()
 
     def _count(self) -> None:
         from pyspark.sql import functions as F
 
-        cold = [F.count_if(F.col(side) == 0) for side in ("user", "item")]
+        sides = [side for side in ("user", "item") if side in self.rows.columns]
+        cold = [F.count_if(F.col(side) == 0) for side in sides]
         found = {r[0]: r[1:] for r in self.rows.groupBy(SPLIT).agg(F.count("*"), F.count_if(F.col("label") > 0), *cold).collect()}
         rows = {name: found[name][0] for name in SPLITS}
         if rows != self.counts["interactions"]:
             raise RuntimeError(f"Rows were lost on the way: {self.counts['interactions']} became {rows}.")
         self.counts["positives"] = {name: found[name][1] for name in SPLITS}
-        self.counts |= {"cold_user_rows_test": found[TEST][2], "cold_item_rows_test": found[TEST][3]}
+        self.counts |= {f"cold_{side}_rows_test": found[TEST][2 + place] for place, side in enumerate(sides)}
         liked = self.counts["positives"][TRAIN]
-        if liked in (0, rows[TRAIN]):
-            raise ValueError(
-                f"{'Every' if liked else 'No'} train row of {rows[TRAIN]:,} is liked at a threshold of {self.threshold:g}, so there "
-                f"is nothing to learn; ratings have a mean of {self.mean:.3g}, choose a threshold near it."
-            )
+        if liked in (0, rows[TRAIN]) and self.spec.label.kind != "implicit":
+            at = f" at a threshold of {self.rule.threshold:g}" if self.rule.threshold is not None else ""
+            mean = f"; ratings have a mean of {self.rule.mean:.3g}, choose a threshold near it" if self.rule.mean is not None else ""
+            raise ValueError(f"{'Every' if liked else 'No'} train row of {rows[TRAIN]:,} is liked{at}, so there is nothing to learn{mean}.")
 
     def write_people_and_things(self) -> None:
         """users.parquet and items.parquet: what people are shown, and every encoded feature."""
         from pyspark.sql import functions as F
 
-        dense = {side: [f for f in self.features(side) if f.kind == "dense"] for side in ("user", "item")}
-        self.scales = tables.moments(self.people, dense["user"]) | tables.moments(self.things, dense["item"])
-        rows = {side: tables.look_up(melted, self.vocabulary) for side, melted in self.melted.items()}
-        users = tables.encode(self.people, USER_ID, rows["user"], self.features("user"), self.scales)
-        self.liked: DataFrame | None = None
-        if self.spec.history:
-            liked = tables.liked_in_train(self.rows, self.spec.history + 1)
-            liked.write.parquet(str(self.scratch / "liked"))
-            self.liked = self.spark.read.parquet(str(self.scratch / "liked"))
-            users = users.join(self.liked, USER_ID, "left")
-            users = users.withColumn(FEATURE + HISTORY, tables.newest(F.col("liked"), self.spec.history)).drop("liked")
-        shown = [f"`{n}`" for n in users.columns if n not in (USER_ID, "row", "train_count")]
-        self.users = self._write_table(users.select(USER_ID, "row", *shown), USER_ID, USERS)
-        items = tables.encode(self._titled(self.things), ITEM_ID, rows["item"], self.features("item"), self.scales)
-        first = [ITEM_ID, "row", "title", "genres"]
-        rest = [f"`{n}`" for n in items.columns if n not in (*first, "interactions", "test_positives", "untitled")]
-        self.counts["items_without_title"] = items.where("untitled").count()
-        self.items = self._write_table(items.select(*first, *rest), ITEM_ID, ITEMS)
-        self.counts |= {"users": self.people.count(), "items": self.things.count()}
-        self.counts |= {"train_users": self.sizes[USER_ID], "train_items": self.sizes[ITEM_ID]}
+        met = F.col("train_count")
+        internal = ("valid_count", "test_count", "untitled")
+        if self.people is not None:
+            self.scales |= prepare_features.moments(self.people, self.features("user"), self.spec, met)
+            self.user_rows = prepare_features.look_up(self.melted["user"], self.vocabulary).persist()
+            users = prepare_features.encode(self.people, USER_ID, self.user_rows, self.features("user"), self.scales, self.spec)
+            if self.spec.history and self.can_rank:
+                liked = prepare_ranking.liked_in_train(self.rows, self.spec.history)
+                users = users.join(liked.withColumnRenamed("liked", FEATURE + HISTORY), USER_ID, "left")
+                users = users.withColumn(FEATURE + HISTORY, prepare_features.or_empty(F.col(f"`{FEATURE + HISTORY}`")))
+            shown = [f"`{n}`" for n in users.columns if n not in (USER_ID, "row", "train_count", *internal)]
+            self.users = self._write_table(users.select(USER_ID, "row", *shown), USER_ID, USERS)
+            self.counts |= {"users": self.people.where("interactions > 0").count(), "train_users": self.sizes.get(USER_ID, 0)}
+        if self.things is not None:
+            self.scales |= prepare_features.moments(self.things, self.features("item"), self.spec, met)
+            self.item_rows = prepare_features.look_up(self.melted["item"], self.vocabulary).persist()
+            titled = tables.titled(self.things)
+            items = prepare_features.encode(titled, ITEM_ID, self.item_rows, self.features("item"), self.scales, self.spec)
+            first = [ITEM_ID, "row", "title", "genres"]
+            rest = [f"`{n}`" for n in items.columns if n not in (*first, "interactions", "test_positives", *internal)]
+            self.counts["items_without_title"] = items.where("untitled AND interactions > 0").count()
+            self.items = self._write_table(items.select(*first, *rest), ITEM_ID, ITEMS)
+            self.counts |= {"items": self.things.where("interactions > 0").count(), "train_items": self.sizes.get(ITEM_ID, 0)}
 
     def _write_table(self, table: "DataFrame", key: str, name: str) -> "DataFrame":
         """A table by row, what train does not know last; read back, so that nothing is computed twice."""
@@ -181,75 +275,10 @@ class Build:
         files.write_one(parted.sortWithinPartitions(*order), self.staging / name, self.scratch)
         return self.spark.read.parquet(str(self.staging / name))
 
-    def features(self, side: str) -> list[SourceFeature]:
-        return [f for f in self.source.features if f.side == side]
-
-    def _titled(self, things: "DataFrame") -> "DataFrame":
-        from pyspark.sql import functions as F
-
-        for name in ("title", "genres"):
-            if name not in things.columns:
-                things = things.withColumn(name, F.lit(None).cast("string"))
-        untitled = F.coalesce(F.trim("title"), F.lit("")) == ""
-        return things.withColumn("untitled", untitled).withColumn("title", F.when(untitled, F.col(ITEM_ID)).otherwise(F.col("title")))
-
     def write_blocks(self) -> None:
         """The three splits as MDS blocks, rows in one global random order, written where the rows are."""
-        from pyspark.sql import functions as F
-
-        schema = self.schema()
-        self.block_rows = min(max(self.counts["interactions"][TRAIN] // BLOCKS_WANTED, MIN_BLOCK), MAX_BLOCK)
-        writer = BlockWriter(
-            out=str(self.staging),
-            block_rows=self.block_rows,
-            single=tuple(f.name for f in schema.categorical if not f.multi_valued),
-            multi=tuple(f.name for f in schema.categorical if f.multi_valued),
-            dense=tuple(f.name for f in schema.dense),
-        )
-        rows = tables.block_rows(self.rows, self.users, self.items, self.liked, self.spec.history)
-        order = F.xxhash64("user_id", "item_id", "timestamp", F.lit(self.spec.seed))
-        # rows meet in a partition by one hash and stand in it by another: a global shuffle without a sort over everything
-        shuffled = rows.withColumn("_order", order).repartition(self.writers, "_order")
-        shuffled = shuffled.sortWithinPartitions("_order", "user_id", "item_id", "timestamp", "rating")
-        columns = [F.col(name) for name in (*writer.single[1:], *writer.multi, *writer.dense) if name != ITEM_ID]
-        encoded = shuffled.select(
-            F.spark_partition_id().alias(PARTITION), SPLIT, F.col("user").alias(USER_ID), F.col("item").alias(ITEM_ID),
-            *columns, "label", "rating", "timestamp",
-        )  # fmt: skip
-        written = encoded.mapInArrow(writer, WRITTEN).collect()
-        self._merge([tuple(row) for row in written])
-
-    def _merge(self, written: list[tuple[str, str, int, int]]) -> None:
-        """One index over the folders of a split; what a failed attempt left is removed."""
-        self.importing.join()
-        from streaming.base.util import merge_index
-
-        for split in SPLITS:
-            folders = sorted(folder for name, folder, _, _ in written if name == split)
-            rows = sum(n for name, _, n, _ in written if name == split)
-            if rows != self.counts["interactions"][split]:
-                raise RuntimeError(f"{self.counts['interactions'][split]:,} rows of {split} became {rows:,} rows in its blocks.")
-            for folder in (self.staging / split).iterdir():
-                if f"{split}/{folder.name}" not in folders:
-                    shutil.rmtree(folder)
-            merge_index([str(self.staging / folder / "index.json") for folder in folders], str(self.staging / split))
-
-    def write_ranking(self) -> None:
-        """The fixed sample of users to rank for, with what they met and what they went on to like."""
-        eligible = tables.ranking_users(self.rows).persist()
-        found = {row[0]: row[1] for row in eligible.groupBy(SPLIT).count().collect()}
-        self.counts["users_to_rank"] = {name: found.get(name, 0) for name in (VALID, TEST)}
-        self.counts["sampled_users"] = {name: min(found.get(name, 0), self.spec.eval_users) for name in (VALID, TEST)}
-        sample = tables.sample_users(eligible, self.spec.eval_users, self.spec.seed).persist()
-        features = [f"`{n}`" for n in self.users.columns if n.startswith(FEATURE)]
-        ranking = sample.join(tables.seen_in_train(self.rows, sample), USER_ID).join(self.users.select(USER_ID, *features), USER_ID)
-        columns = [SPLIT, "user", USER_ID, "seen", "relevant", *features]
-        ordered = ranking.repartition(1).sortWithinPartitions(SPLIT, "_order", USER_ID).select(*columns)
-        files.write_parts(ordered, SPLIT, self.staging / "ranking", self.scratch)
-        empty = ranking.select(*columns[1:]).limit(0)
-        for name in (VALID, TEST):
-            if not found.get(name):
-                files.write_one(empty, self.staging / "ranking" / f"{name}.parquet", self.scratch)
+        self.schema = prepare_blocks.feature_schema(self)
+        self.block_rows = prepare_blocks.write(self)
 
     def write_baselines(self) -> None:
         """Popularity and random under the protocol."""
@@ -259,38 +288,25 @@ class Build:
         write_baselines(self.staging)
         self.spark.catalog.clearCache()
 
-    def schema(self) -> FeatureSchema:
-        """The features of this dataset, in the order that they have everywhere."""
-        history = [Categorical(name=HISTORY, side="user", num_rows=self.sizes[ITEM_ID] + 1, multi_valued=True, vocabulary=ITEM_ID)]
-        order: list[Categorical] = []
-        for side, key in (("user", USER_ID), ("item", ITEM_ID)):
-            own = [f for f in self.source.features if f.side == side and f.kind != "dense"]
-            order += [self._categorical(f) for f in (SourceFeature(key, side, "single"), *own)]  # type: ignore[arg-type]
-            order += history if side == "user" and self.spec.history else []
-        dense = [f for f in self.source.features if f.kind == "dense"]
-        scaled = tuple(Dense(name=f.name, side=f.side, mean=self.scales[f.name][0], std=self.scales[f.name][1]) for f in dense)
-        return FeatureSchema(categorical=tuple(order), dense=scaled)
-
-    def _categorical(self, f: SourceFeature) -> Categorical:
-        rows = self.sizes.get(f.name, 0) + 1
-        return Categorical(name=f.name, side=f.side, num_rows=rows, multi_valued=f.kind == "multi", vocabulary=f.name)
-
     def facts(self) -> dict[str, Any]:
         """This build's part of the manifest."""
-        label = {"kind": self.spec.label.kind, "threshold": self.threshold, "mean": self.mean}
-        schema = self.schema().model_dump(mode="json")
+        label = {"kind": self.spec.label.kind, **self.rule._asdict()}
+        described = self.schema.model_dump(mode="json")
         return {
-            "schema": schema, "counts": self.counts, "label": label, "split": self.split, "block_rows": self.block_rows, "columns": COLUMNS
+            "schema": described, "counts": self.counts, "label": label, "split": self.split, "block_rows": self.block_rows,
+            "columns": COLUMNS,
         }  # fmt: skip
 
 
 Build.STEPS = {
     "starting Spark and reading": Build.load,
+    "setting rows aside": Build.set_aside,
     "splitting and labelling": Build.split_and_label,
     "numbering users, items and features": Build.number,
     "writing interactions": Build.write_interactions,
     "writing users and items": Build.write_people_and_things,
     "shuffling and writing blocks": Build.write_blocks,
-    "choosing users to rank for": Build.write_ranking,
+    "choosing users to rank for": prepare_ranking.write,
+    "auditing": prepare_audit.write,
     "measuring popularity and random": Build.write_baselines,
 }

@@ -5,11 +5,16 @@ COLUMNS: dict[str, dict[str, str]] = {
         "<single-valued feature>": "row of the feature's vocabulary for each interaction; 0 is unknown to train",
         "<multi-valued feature>.values": "rows of the bags of a block, one bag after another",
         "<multi-valued feature>.lengths": "length of each bag",
-        "history.values": "items (rows) the user liked in train, the interaction's own item left out, most recent last",
-        "dense": "dense features in schema order, standardised with the mean and deviation of train; 0 where unknown",
+        "history.values": "items (rows) the user liked in train (all of them, or those before the row's second, as the spec says), "
+        "the own item of a train row left out, most recent last",
+        "dense": "dense features in schema order, after log1p where the spec says so standardised with the mean and deviation of train, "
+        "0 where unknown; then the flags <feature>_missing, 1 where unknown",
         "label": "1 when liked under the label rule, else 0",
-        "rating": "rating as in the source",
-        "timestamp": "unix seconds",
+        "target": "what regression, multi-class and action models predict: the value, the class's place in label.classes, or 0 and 1 "
+        "for each action of label.classes; only in datasets of these",
+        "weight": "weight of the row in training; only where the source gives weights",
+        "rating": "rating as in the source; nan where it has none",
+        "timestamp": "unix seconds; 0 where the source has no time",
     },
     "items.parquet": {
         "item_id": "id in the source",
@@ -19,6 +24,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "train_count": "train interactions",
         "train_positives": "train interactions that are liked",
         "feature.<name>": "encoded feature",
+        "<other>": "columns of the source, as they are",
     },
     "users.parquet": {
         "user_id": "id in the source",
@@ -27,14 +33,39 @@ COLUMNS: dict[str, dict[str, str]] = {
         "train_positives": "liked interactions in train",
         "test_positives": "liked interactions in test",
         "feature.<name>": "encoded feature; feature.history is the bag at the end of train",
+        "<other>": "columns of the source, as they are",
     },
     "interactions": {
         "user_id, item_id": "ids in the source",
         "user, item": "rows of the vocabularies; 0 is unknown to train",
         "rating": "rating as in the source",
         "label": "1 when liked under the label rule, else 0",
+        "target": "as in train, valid, test",
+        "weight": "as in train, valid, test",
         "timestamp": "unix seconds",
         "split": "train, valid or test",
+        "feature.<name>": "encoded feature of the interaction",
+    },
+    "quarantine.parquet": {
+        "row": "number of the row in the source, from 1, in reading order",
+        "reason": "why the row is not used",
+        "raw": "the row as text: as it stands in the file, or as JSON",
+    },
+    "sets/sets.parquet": {
+        "split": "train, valid or test",
+        "place": "position of the user in sets/users.parquet, from 0",
+        "items": "items (rows) of the set; 0 is unknown to train",
+        "rating": "rating of the set as a whole",
+        "user_mean": "mean rating of the user's sets in train; of all of train's where the user has none",
+    },
+    "sets/users.parquet": {
+        "user, user_id": "row and id of a user who rated sets",
+        "feature.<name>": "encoded feature of the user",
+    },
+    "oracle.parquet": {
+        "logit": "true logit of a test row of made data",
+        "label": "its label",
+        "known": "whether train met its user and its item",
     },
     "ranking": {
         "user, user_id": "row and id of a user to rank for",

@@ -17,8 +17,9 @@ def write_folder(table: "DataFrame", folder: Path) -> None:
 
 def write_one(table: "DataFrame", target: Path, scratch: Path) -> None:
     """One file where the table has one partition, else a folder of that name."""
-    write_folder(table, scratch / target.name)
-    _place(scratch / target.name, target)
+    folder = scratch / f"{target.parent.name}-{target.name}"
+    write_folder(table, folder)
+    _place(folder, target)
 
 
 def write_parts(table: "DataFrame", column: str, target: Path, scratch: Path) -> None:

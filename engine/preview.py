@@ -1,134 +1,157 @@
-"""What a source holds and what a label rule and a split would make of it, before anything is prepared. Without Spark."""
+"""A first look at a source under a dataset spec: the audit of its first rows, before anything is prepared. Without Spark."""
 
-import math
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
+from engine import audit_frame as facts
+from engine.audit import Audit
+from engine.audit_findings import findings
+from engine.clean import label_rows, leak, set_aside_pairs, set_aside_small, split_rows
+from engine.rules import PerUserSplit
 from engine.sources import FRAME_LIMIT, SourceSpec
-from engine.specs import MeanLabel, PerUserSplit, ThresholdLabel, TimeSplit
-from workers.results import TEST, TRAIN, VALID
+from engine.specs import DatasetSpec
+from workers.rows import read_frame
 
-HEAD_ROWS, TIMELINE_BINS = 100, 60
+HEAD_ROWS, ASIDE_ROWS = 100, 10_000
+MOST_CELLS = 12_000_000  # of the rows that a preview holds in memory
 
 
 @dataclass(frozen=True)
 class Preview:
-    """A first look at a source.
+    """`head`: the first used rows with titles. `set_aside`: row (from 1), reason, raw, at most 10,000."""
 
-    `head`: the first rows with titles and genres. `ratings`: value, count. `first`, `last`: unix seconds.
-    `density`: rows / (users x items). `truncated`: the source is longer and only its first rows were read.
-    """
-
-    rows: int
-    users: int
-    items: int
+    audit: Audit
     head: pd.DataFrame
-    ratings: pd.DataFrame
-    first: int
-    last: int
-    density: float
-    truncated: bool
+    set_aside: pd.DataFrame
 
 
-@dataclass(frozen=True)
-class SplitPreview:
-    """What a label rule and a split leave; the dicts are keyed by split.
+def preview_limit(source: SourceSpec) -> int:
+    """Rows that a preview reads at most: fewer of wide tables."""
+    return min(FRAME_LIMIT, MOST_CELLS // (4 + len(source.features())))
 
-    `positive_share` is nan for a split without rows. `users_to_rank`: users known to train who liked an item of train there
-    that they had not met. `timeline`: bin (datetime), split, count.
+
+def preview_rows(source: SourceSpec) -> pd.DataFrame:
+    """The source's first rows, read: see `workers.rows.read`. Raises what the source raises when it cannot be read."""
+    source.check()
+    raw = source.frame(preview_limit(source))
+    if raw.empty:
+        raise ValueError(f"{source.label}: there is not a single interaction to read; choose another source.")
+    return read_frame(raw, source.reading(), source.features())
+
+
+def preview(spec: DatasetSpec, rows: pd.DataFrame | None = None) -> Preview:
+    """Audit the source's first rows as preparing would audit all of them.
+
+    Args:
+        rows: of `preview_rows`, to spare reading them again; left as they are.
     """
-
-    rows: dict[str, int]
-    positive_share: dict[str, float]
-    threshold: float
-    users_to_rank: dict[str, int]
-    cold_users_test: int
-    cold_items_test: int
-    timeline: pd.DataFrame
-
-
-def preview(source: SourceSpec) -> Preview:
-    """Read the source's first FRAME_LIMIT rows; raises what the source raises when it cannot be read."""
-    rows = _frame(source)
-    items = source.items_frame(FRAME_LIMIT)
-    head = rows.head(HEAD_ROWS).merge(items[["item_id", "title", "genres"]], on="item_id", how="left")
-    head["time"] = pd.to_datetime(head.pop("timestamp"), unit="s")
-    ratings = rows["rating"].value_counts().sort_index()
-    users, met = rows["user_id"].nunique(), rows["item_id"].nunique()
-    return Preview(
-        rows=len(rows),
-        users=users,
-        items=met,
-        head=head[["user_id", "item_id", "title", "genres", "rating", "time"]],
-        ratings=pd.DataFrame({"value": ratings.index.to_numpy(), "count": ratings.to_numpy()}),
-        first=int(rows["timestamp"].min()),
-        last=int(rows["timestamp"].max()),
-        density=len(rows) / (users * met),
-        truncated=len(rows) >= FRAME_LIMIT,
+    rows = (preview_rows(spec.source) if rows is None else rows).copy()
+    total = len(rows)
+    rows, pairs = set_aside_pairs(rows, spec)
+    rows = set_aside_small(rows, spec)
+    used = rows[rows["reason"].isna()].drop(columns=["reason", "raw"]).reset_index(drop=True)
+    reasons = {str(k): int(n) for k, n in rows["reason"].value_counts().items()}
+    if used.empty:
+        raise ValueError(f"No row is left to use: {', '.join(f'{n:,} have {reason}' for reason, n in reasons.items())}. Mend the mapping.")
+    used["split"] = split_rows(used, spec)
+    if spec.duplicates == "keep" and isinstance(spec.split, PerUserSplit) and pairs.copies:
+        content = [name for name in used.columns if name not in ("row", "split")]
+        crossing = used.groupby(content, dropna=False)["split"].transform("nunique") > 1
+        if crossing.any():
+            raise leak(int(crossing.sum()), "per_user")
+    used["label"], rule = label_rows(used, spec)
+    items, users = spec.source.items_frame(FRAME_LIMIT), spec.source.users_frame(FRAME_LIMIT)
+    reading = spec.source.reading()
+    ratings, width = facts.rating_counts(used["rating"]) if "rating" in used else ([], None)
+    categories = _categories(used)
+    user_counts = facts.counts_of_counts(used["user_id"]) if reading.user else None
+    item_counts = facts.counts_of_counts(used["item_id"]) if reading.item else None
+    timeline = facts.timeline(used) if reading.time else None
+    people = int(user_counts["many"].sum()) if user_counts is not None else None
+    things = int(item_counts["many"].sum()) if item_counts is not None else None
+    audit = Audit(
+        rows_read=total,
+        rows_used=len(used),
+        set_aside=reasons,
+        truncated=total >= preview_limit(spec.source),
+        users=people,
+        items=things,
+        density=len(used) / (people * things) if people and things else None,
+        output=rule.output,
+        classes=rule.classes,
+        threshold=rule.threshold,
+        rating_bin=width,
+        ratings=ratings,
+        categories=categories,
+        exact_copies=pairs.copies,
+        repeated_pairs=pairs.repeated,
+        conflicting_pairs=pairs.conflicting,
+        items_without_title=_untitled(used, items),
+        splits=facts.split_facts(used),
+        activity=facts.log_bins(user_counts) if user_counts is not None else [],
+        popularity=facts.log_bins(item_counts) if item_counts is not None else [],
+        long_tail=facts.long_tail(item_counts) if item_counts is not None else [],
+        first=int(used["timestamp"].min()) if reading.time else None,
+        last=int(used["timestamp"].max()) if reading.time else None,
+        time=reading.time,
+        timeline=[] if timeline is None else [tuple(row) for row in timeline[["bin", "split", "rows"]].itertuples(index=False)],
+        label_over_time=[] if timeline is None else _over_time(timeline),
+        features=facts.feature_facts(used, spec, {"user": users, "item": items}),
     )
+    audit = audit.model_copy(update={"findings": findings(audit, spec, _odd_ids(used))})
+    return Preview(audit, _head(used, items), _set_aside(rows))
 
 
-def preview_split(source: SourceSpec, label: MeanLabel | ThresholdLabel, split: TimeSplit | PerUserSplit) -> SplitPreview:
-    """Split and label the source's first FRAME_LIMIT rows as preparing would; a split may come out empty."""
-    rows = _frame(source)
-    rows["split"] = _by_time(rows, split) if isinstance(split, TimeSplit) else _per_user(rows, split)
-    train = rows["split"] == TRAIN
-    threshold = label.threshold if isinstance(label, ThresholdLabel) else float(rows.loc[train, "rating"].mean())
-    rows["liked"] = rows["rating"] >= threshold
-    test = rows[rows["split"] == TEST]
-    parts = {name: rows[rows["split"] == name] for name in (TRAIN, VALID, TEST)}
-    return SplitPreview(
-        rows={name: len(part) for name, part in parts.items()},
-        positive_share={name: float(part["liked"].mean()) for name, part in parts.items()},
-        threshold=threshold,
-        users_to_rank={name: _users_to_rank(parts[TRAIN], parts[name]) for name in (VALID, TEST)},
-        cold_users_test=len(set(test["user_id"]) - set(parts[TRAIN]["user_id"])),
-        cold_items_test=len(set(test["item_id"]) - set(parts[TRAIN]["item_id"])),
-        timeline=_timeline(rows),
-    )
+def _set_aside(rows: pd.DataFrame) -> pd.DataFrame:
+    """row, reason and the row as text; of rows that were read well, as they were read."""
+    aside = rows[rows["reason"].notna()].head(ASIDE_ROWS)
+    read = aside["raw"].isna()
+    told = aside.loc[read].drop(columns=["row", "reason", "raw", "oracle"], errors="ignore")
+    lines = [row.dropna().to_json(force_ascii=False) for _, row in told.iterrows()]
+    aside.loc[read, "raw"] = pd.Series(lines, index=told.index, dtype=object)
+    return aside[["row", "reason", "raw"]].reset_index(drop=True)
 
 
-def _frame(source: SourceSpec) -> pd.DataFrame:
-    rows = source.frame(FRAME_LIMIT)
-    if rows.empty:
-        raise ValueError(f"{source.label}: there is not a single rating to read; choose another source.")
-    return rows
+def _categories(used: pd.DataFrame) -> list[tuple[str, int]]:
+    if "category" in used:
+        counts = used["category"].str.split("|").explode().value_counts()
+        return [(str(k), int(n)) for k, n in sorted(counts.items(), key=lambda pair: (-pair[1], str(pair[0])))[: facts.MOST_VALUES]]
+    names = [name for name in used.columns if name.startswith("action.")]
+    return [(name.removeprefix("action."), int(used[name].sum())) for name in names]
 
 
-def quantile_place(share: float, rows: int) -> int:
-    """Position of the quantile `share` among `rows` sorted values, the higher of two neighbours (0-based)."""
-    return min(math.ceil(share * (rows - 1) - 1e-9), rows - 1)  # 0.7 * 10 is 7.000000000000001 to a computer
+def _over_time(timeline: pd.DataFrame) -> list[tuple[int, int, float]]:
+    sums = timeline.groupby("bin")[["rows", "positives"]].sum()
+    return [(int(bin_), int(n), float(liked / n)) for bin_, n, liked in sums.itertuples()]
 
 
-def _by_time(rows: pd.DataFrame, split: TimeSplit) -> np.ndarray:
-    times = rows["timestamp"].to_numpy()
-    ordered = np.sort(times)
-    test_from = ordered[quantile_place(1 - split.test, len(ordered))]
-    valid_from = ordered[quantile_place(1 - (split.valid + split.test), len(ordered))]
-    return np.where(times >= test_from, TEST, np.where(times >= valid_from, VALID, TRAIN))
+def _untitled(used: pd.DataFrame, items: pd.DataFrame) -> int:
+    if "item_id" not in used:
+        return 0
+    titled = items.loc[items["title"].notna() & items["title"].astype(str).str.strip().ne(""), "item_id"]
+    if "title" in used:
+        titled = pd.concat([titled, used.loc[used["title"].notna(), "item_id"]])
+    return len(set(used["item_id"]) - set(titled))
 
 
-def _per_user(rows: pd.DataFrame, split: PerUserSplit) -> np.ndarray:
-    ordered = rows.sort_values(["user_id", "timestamp", "item_id", "rating"])
-    by_user = ordered.groupby("user_id", sort=False)["item_id"]
-    n, place = by_user.transform("size").to_numpy(), by_user.cumcount().to_numpy()
-    from_end = n - 1 - place
-    held_test = np.maximum(1, (n * split.test).astype(int))
-    held_valid = np.maximum(1, (n * split.valid).astype(int))
-    names = np.where(from_end < held_test, TEST, np.where(from_end < held_test + held_valid, VALID, TRAIN))
-    return pd.Series(np.where(n < 3, TRAIN, names), index=ordered.index).reindex(rows.index).to_numpy()
+def _odd_ids(used: pd.DataFrame) -> dict[str, int]:
+    """Kinds of ids that other tools spoil -> how many different ids are of that kind."""
+    found = {}
+    for key in ("user_id", "item_id"):
+        if key in used:
+            ids = pd.Series(used[key].unique(), dtype=object)
+            side = key.removesuffix("_id")
+            found[f"{side} ids begin with zeros"] = int(ids.str.fullmatch(r"0\d+").sum())
+            found[f"{side} ids have 16 digits or more"] = int(ids.str.fullmatch(r"\d{16,}").sum())
+            found[f"{side} ids read like a missing value"] = int(ids.str.lower().isin(["na", "nan", "null", "none", "n/a"]).sum())
+            found[f"{side} ids have spaces around them"] = int(ids.ne(ids.str.strip()).sum())
+    return {what: n for what, n in found.items() if n}
 
 
-def _users_to_rank(train: pd.DataFrame, held_out: pd.DataFrame) -> int:
-    liked = held_out[held_out["liked"] & held_out["user_id"].isin(train["user_id"]) & held_out["item_id"].isin(train["item_id"])]
-    pairs = liked[["user_id", "item_id"]].drop_duplicates().merge(train[["user_id", "item_id"]], how="left", indicator=True)
-    return int(pairs.loc[pairs["_merge"] == "left_only", "user_id"].nunique())
-
-
-def _timeline(rows: pd.DataFrame) -> pd.DataFrame:
-    first, last = int(rows["timestamp"].min()), int(rows["timestamp"].max())
-    width = max(1, math.ceil((last - first + 1) / TIMELINE_BINS))
-    bins = pd.to_datetime(first + (rows["timestamp"] - first) // width * width, unit="s")
-    return rows.assign(bin=bins).groupby(["bin", "split"], as_index=False).size().rename(columns={"size": "count"})
+def _head(used: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
+    head = used.head(HEAD_ROWS)
+    if "item_id" in head and len(items):
+        shown = [name for name in ("title", "genres") if name in items and name not in head]
+        head = head.merge(items[["item_id", *shown]].drop_duplicates("item_id"), on="item_id", how="left")
+    return head.drop(columns=[name for name in ("row", "oracle", "weight") if name in head])

@@ -70,6 +70,8 @@ def open_model(run_id: str) -> Recommender:
     if run.kind != "train" or run.state != runs.RunState.FINISHED or run.dataset is None:
         raise ValueError(f"Run {run.title} is {run.state.value}; only finished training runs recommend.")
     dataset = datasets.get_dataset(run.dataset)
+    if why := datasets.why_no_ranking(dataset):
+        raise ValueError(why)
     folder = checkpoint.best(settings().runs / run_id / CHECKPOINT)
     schema = FeatureSchema.model_validate(checkpoint.facts(folder)["schema"])
     model = RunSpec.model_validate(run.spec).model.build(schema)

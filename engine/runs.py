@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HISTORIES = ("train_loss", "rows_per_s", *(f"valid_{key}" for key in METRICS))
 RESOURCES = (
     "rows_per_s", "training_s", "rows", "epochs", "best_epoch", "parameters", "checkpoint_bytes", "peak_memory_bytes", "processes",
-    "users", "seconds",
+    "users", "seconds", "bytes",
 )  # fmt: skip
 
 
@@ -42,7 +42,7 @@ LIVE = {RunState.QUEUED, RunState.PREPARING, RunState.RUNNING, RunState.CANCELLI
 
 
 class Progress(BaseModel):
-    """How far a live run is: the phase, and steps in it."""
+    """How far a live run is: the phase, and steps in it (of a download: bytes)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,6 +52,7 @@ class Progress(BaseModel):
     epoch: int | None = None
     epochs: int | None = None
     rows_per_s: float | None = None
+    bytes_per_s: float | None = None
     eta_s: float | None = None
 
     @property
@@ -60,7 +61,7 @@ class Progress(BaseModel):
 
 
 class Run(BaseModel):
-    """A preparation or a training run, as it stands now."""
+    """A preparation, a training run or a download, as it stands now."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -87,7 +88,7 @@ class Run(BaseModel):
 
 def list_runs(kind: tracking.Kind | None = None, dataset: str | None = None, limit: int = 500) -> list[Run]:
     """Runs, newest first."""
-    found = [_run(stored) for stored in tracking.search((kind,) if kind else ("prepare", "train"), limit)]
+    found = [_run(stored) for stored in tracking.search((kind,) if kind else tracking.EXPERIMENTS, limit)]
     return [run for run in found if dataset is None or run.dataset == dataset]
 
 

@@ -1,9 +1,11 @@
 """The workspace: folders, store URIs and limits, from the environment; without any, right on a laptop."""
 
 import os
+import tempfile
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from workers.specs import Spec
 
@@ -16,6 +18,21 @@ class Settings(Spec):
     tracking_uri: str | None = Field(None, description="MLflow store; empty: SQLite in the workspace")
     artifact_root: str | None = Field(None, description="MLflow artifacts, e.g. s3://bucket/path; empty: beside the store")
     concurrent_runs: int = Field(1, ge=1, le=64, description="Runs that may compute at once on this machine")
+    data_roots: tuple[Path, ...] = Field(
+        (), description="Folders that files may be read from, separated like PATH; empty: home, current folder, /data, /mnt, /media, /tmp"
+    )
+
+    @field_validator("data_roots", mode="before")
+    @classmethod
+    def _like_path(cls, value: Any) -> Any:
+        return tuple(part for part in value.split(os.pathsep) if part.strip()) if isinstance(value, str) else value
+
+    @property
+    def readable(self) -> tuple[Path, ...]:
+        """The folders that files may be read from, resolved; the workspace is always one."""
+        usual = (Path.home(), Path.cwd(), Path("/data"), Path("/mnt"), Path("/media"), Path("/tmp"), Path(tempfile.gettempdir()))
+        roots = self.data_roots or [root for root in usual if root != Path("/")]  # a service may have / for a home
+        return tuple(dict.fromkeys(root.expanduser().resolve() for root in (*roots, self.workspace)))
 
     @property
     def datasets(self) -> Path:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as StoredRun
 
-Kind = Literal["prepare", "train"]
+Kind = Literal["prepare", "train", "download"]
 Status = Literal["SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED"]
-EXPERIMENTS: dict[Kind, str] = {"prepare": "preparations", "train": "trainings"}
+EXPERIMENTS: dict[Kind, str] = {"prepare": "preparations", "train": "trainings", "download": "downloads"}
 TAG = "recbench."  # prefix of our tags: kind, spec, dataset, model, workspace, message, key, interrupted
 LOOK = {"mlflow.experimentKind": "custom_model_development"}  # a stock `mlflow ui` then opens on parameters and metrics
 BATCH = 900  # the store takes at most 1000 metrics a call

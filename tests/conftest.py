@@ -21,13 +21,36 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def _real(name: str, file: str) -> Path:
+    """A folder of real data: RECBENCH_TEST_DATA/<name>, or ../shared/data/<name> beside the repository; skips where there is none."""
+    folder = Path(os.environ.get("RECBENCH_TEST_DATA", REPOSITORY.parent / "shared" / "data")) / name
+    if not (folder / file).is_file():
+        pytest.skip(f"{name} is not at hand: set RECBENCH_TEST_DATA to the folder that holds it")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def ml100k() -> Path:
-    """The folder of MovieLens 100K: RECBENCH_TEST_DATA/ml-100k, or ../shared/data/ml-100k beside the repository."""
-    folder = Path(os.environ.get("RECBENCH_TEST_DATA", REPOSITORY.parent / "shared" / "data")) / "ml-100k"
-    if not (folder / "u.data").is_file():
-        pytest.skip("MovieLens 100K is not at hand: set RECBENCH_TEST_DATA to the folder that holds ml-100k")
-    return folder
+    """The folder of MovieLens 100K."""
+    return _real("ml-100k", "u.data")
+
+
+@pytest.fixture(scope="session")
+def set_ratings() -> Path:
+    """The folder of Learning from Sets of Items, with the set ratings at least."""
+    return _real("learning-from-sets-2019", "set_ratings.csv")
+
+
+@pytest.fixture(scope="session")
+def movies() -> Path:
+    """A folder with movies.csv of a MovieLens CSV release."""
+    return _real("movielens-movies", "movies.csv")
+
+
+@pytest.fixture(scope="session")
+def criteo() -> Path:
+    """The folder of 200 rows of Criteo's log."""
+    return _real("criteo-sample", "criteo_sample.txt")
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,20 @@
-"""A prepared dataset without Spark, for tests of the ranks: the format of `engine.prepare`, written from a pandas frame."""
+"""Prepared datasets without Spark, for tests of the ranks: the format of `engine.prepare`, written from a pandas frame.
+
+`write`: users and items. `write_sets` beside it: ratings of sets of items. `write_clicks`: neither users nor items.
+"""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from streaming import MDSWriter
+from streaming.base.util import merge_index
 
+from workers.blocks import BlockWriter
 from workers.evaluate import write_baselines
-from workers.specs import Categorical, FeatureSchema
+from workers.specs import Categorical, Dense, FeatureSchema
 
 BLOCK = 256
 
@@ -98,3 +104,75 @@ def _write_ranking(frame: pd.DataFrame, split: str, liked: dict[int, list[int]],
     grouped["feature.user_id"] = grouped["user"].astype(np.int32)
     grouped["feature.history"] = [liked.get(user, [])[-history:] for user in grouped["user"]]
     grouped.to_parquet(folder / "ranking" / f"{split}.parquet", index=False)
+
+
+def write_sets(folder: Path, sets: int = 2000, seed: int = 1) -> None:
+    """Rate sets of five items beside a dataset of `groups`: by the share of items of the user's own group."""
+    rng = np.random.default_rng(seed)
+    items = pd.read_parquet(folder / "items.parquet")
+    row = dict(zip(items["item_id"], items["row"], strict=True))
+    users = pd.read_parquet(folder / "ranking" / "test.parquet").drop(columns=["seen", "relevant"])
+    group = users["user_id"].str[1:].astype(int).to_numpy() % 4
+    place = rng.integers(0, len(users), sets)
+    wanted = rng.integers(0, 6, sets)  # items of the own group
+    rows, stars = [], []
+    for at, own in zip(place, wanted, strict=True):
+        numbers = [4 * rng.integers(0, len(items) // 4) + (group[at] + (0 if k < own else rng.integers(1, 4))) % 4 for k in range(5)]
+        rows.append([row.get(f"i{number}", 0) for number in numbers])
+        stars.append(1 + 0.7 * own + rng.normal(0, 0.2))
+    rows[0] = [0, 0, 0, 0, 0]
+    frame = pd.DataFrame({"split": "train", "place": place, "items": rows, "rating": stars})
+    frame.loc[rng.random(sets) < 0.3, "split"] = "valid"
+    frame.loc[rng.random(sets) < 0.3, "split"] = "test"
+    frame.loc[0, "split"] = "test"
+    train = frame[frame["split"] == "train"]
+    frame["user_mean"] = frame["place"].map(train.groupby("place")["rating"].mean()).fillna(train["rating"].mean())
+    (folder / "sets").mkdir()
+    frame.to_parquet(folder / "sets" / "sets.parquet", index=False)
+    users.to_parquet(folder / "sets" / "users.parquet", index=False)
+    write_baselines(folder)
+
+
+CLICKS = FeatureSchema(
+    categorical=(
+        Categorical(name="colour", side="context", num_rows=20, vocabulary="colour"),
+        Categorical(name="shape", side="context", num_rows=3, vocabulary="shape"),
+        Categorical(name="tags", side="context", num_rows=6, multi_valued=True, vocabulary="tags"),
+    ),
+    dense=(Dense(name="number", side="context", mean=0, std=1),),
+)
+
+
+def clicks(rows: int = 6000, seed: int = 0) -> pd.DataFrame:
+    """Clicks that depend on two categories, a bag and a number of the context, with the true logit.
+
+    With weights, and with a target of two actions that nothing reads.
+    """
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"colour": rng.integers(0, 20, rows), "shape": rng.integers(0, 3, rows), "number": rng.normal(0, 1, rows)})
+    frame["tags"] = [rng.integers(1, 6, size).tolist() for size in rng.integers(0, 3, rows)]
+    said = rng.normal(0, 1.2, 20)[frame["colour"]] + rng.normal(0, 0.5, 3)[frame["shape"]] + 0.8 * frame["number"]
+    frame["logit"] = said + [0.5 * (1 in bag) for bag in frame["tags"]]
+    frame["label"] = (rng.random(rows) < 1 / (1 + np.exp(-frame["logit"]))).astype(float)
+    frame["split"] = np.array(["train", "valid", "test"])[np.searchsorted([0.7, 0.85], np.arange(rows) / rows, side="right")]
+    frame["target"] = np.stack([frame["label"], 1 - frame["label"]], 1).tolist()
+    return frame.assign(weight=rng.choice([0.2, 1.0], rows), rating=np.nan, timestamp=0, _partition=0)
+
+
+def write_clicks(folder: Path, rows: int = 6000) -> FeatureSchema:
+    """Write `clicks` as a prepared dataset without users and items, by the workbench's own BlockWriter."""
+    frame = clicks(rows)
+    types = {"colour": pa.int32(), "shape": pa.int32(), "_partition": pa.int32(), "timestamp": pa.int64(), "split": pa.string()}
+    types |= {"tags": pa.list_(pa.int32()), "target": pa.list_(pa.float32())}
+    wanted = pa.schema([(name, types.get(name, pa.float32())) for name in frame.columns])
+    folder.mkdir(parents=True)
+    writer = BlockWriter(str(folder), BLOCK, ("colour", "shape"), ("tags",), ("number",), ("target", "weight"))
+    for part in writer(iter(pa.Table.from_pandas(frame, wanted).to_batches(max_chunksize=1000))):
+        for written in part.to_pylist():
+            merge_index([str(folder / written["folder"] / "index.json")], str(folder / written["split"]))
+    frame.loc[frame["split"] == "test", ["logit", "label"]].to_parquet(folder / "oracle.parquet", index=False)
+    counts = {"interactions": frame["split"].value_counts().to_dict(), "positives": frame.groupby("split")["label"].sum().to_dict()}
+    manifest = {"schema": CLICKS.model_dump(), "counts": counts, "block_rows": BLOCK, "label": {"kind": "given", "output": "binary"}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    write_baselines(folder)
+    return CLICKS

@@ -43,6 +43,7 @@ def to_batch(columns: Mapping[str, np.ndarray], schema: FeatureSchema, rows: int
         torch.zeros(rows, len(schema.dense)) if dense is None else torch.from_numpy(np.ascontiguousarray(dense, np.float32)),
         sparse,
         torch.from_numpy(np.asarray(columns.get("label", np.zeros(rows)), np.float32)),
+        torch.from_numpy(np.asarray(columns.get("weight", np.ones(rows)), np.float32)),
     )
 
 

@@ -48,13 +48,14 @@ def _left_out(name: str) -> Any:
     return import_module("streaming.base.dataloader").StreamingDataLoader
 
 
-def mds_columns(single: tuple[str, ...], multi: tuple[str, ...], dense: tuple[str, ...]) -> dict[str, str]:
+def mds_columns(single: tuple[str, ...], multi: tuple[str, ...], dense: tuple[str, ...], extra: tuple[str, ...] = ()) -> dict[str, str]:
     """The MDS encoding of each column of a block."""
     columns = dict.fromkeys(single, "ndarray:int32")
     for name in multi:
         columns |= {f"{name}.values": "ndarray:int32", f"{name}.lengths": "ndarray:int32"}
     if dense:
         columns["dense"] = "ndarray:float32"
+    columns |= dict.fromkeys(extra, "ndarray:float32")
     return columns | {"label": "ndarray:float32", "rating": "ndarray:float32", "timestamp": "ndarray:int64"}
 
 
@@ -63,7 +64,8 @@ class BlockWriter:
     """A mapInArrow function: writes the rows of a partition, in their order, as blocks of each split under `out`.
 
     Batches hold `_partition`, `split`, int32 columns `single`, list<int32> columns `multi`, float columns `dense`, and label,
-    rating, timestamp. Gives one row a split: split, folder (relative to `out`), rows, blocks.
+    rating (nan where there is none), timestamp. `extra`: `weight`, and `target`, a number or a list of as many numbers in every
+    row. Gives one row a split: split, folder (relative to `out`), rows, blocks.
     """
 
     out: str
@@ -71,6 +73,7 @@ class BlockWriter:
     single: tuple[str, ...]
     multi: tuple[str, ...]
     dense: tuple[str, ...]
+    extra: tuple[str, ...] = ()
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         open_splits: dict[str, _SplitWriter] = {}
@@ -92,6 +95,7 @@ class BlockWriter:
             block[f"{name}.lengths"] = bags.value_lengths().to_numpy(zero_copy_only=False).astype(np.int32)
         if self.dense:
             block["dense"] = np.stack([_numpy(rows, name, np.float32) for name in self.dense], axis=1)
+        block |= {name: _matrix(rows, name) for name in self.extra}
         return block | {
             "label": _numpy(rows, "label", np.float32),
             "rating": _numpy(rows, "rating", np.float32),
@@ -101,6 +105,14 @@ class BlockWriter:
 
 def _numpy(rows: pa.Table, name: str, dtype: Any) -> np.ndarray:
     return np.ascontiguousarray(rows.column(name).to_numpy(), dtype)
+
+
+def _matrix(rows: pa.Table, name: str) -> np.ndarray:
+    """float32 [n], or [n, A] of lists of A numbers."""
+    column = rows.column(name).combine_chunks()
+    if not pa.types.is_list(column.type):
+        return _numpy(rows, name, np.float32)
+    return column.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(len(rows), -1)
 
 
 @dataclass
@@ -117,7 +129,7 @@ class _SplitWriter:
 
     def __post_init__(self) -> None:
         self.folder = _new_folder(Path(self.task.out) / self.split, f"part-{self.partition:05d}")
-        columns = mds_columns(self.task.single, self.task.multi, self.task.dense)
+        columns = mds_columns(self.task.single, self.task.multi, self.task.dense, self.task.extra)
         self.writer = _mds_writer()(columns=columns, out=str(self.folder), max_workers=1)
 
     def add(self, batch: pa.RecordBatch) -> None:

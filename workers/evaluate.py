@@ -1,10 +1,11 @@
 """The one protocol, the same for every contender.
 
-Pointwise: every interaction of a split once. Ranking: the full catalogue (items of train), for one fixed sample of users,
+Pointwise: every interaction of a split once. Sets: ratings of several items at once, foretold by the mean of the items' scores.
+Ranking: the full catalogue (items of train), for one fixed sample of users,
 without the items that the user met in train, equal scores in one fixed random order. Letters: U users, N items.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from workers import metrics
 from workers.blocks import import_streaming
-from workers.results import BASELINES, ITEMS, METRICS, TEST, write_json
+from workers.results import BASELINES, ITEMS, METRICS, ORACLE, RANKING, SETS, TEST, write_json
 from workers.specs import ITEM_ID, USER_ID
 
 LIST_LENGTH = 100
@@ -31,7 +32,7 @@ def catalogue(dataset: Path) -> pd.DataFrame:
 
 def users_to_rank(dataset: Path, split: str, limit: int | None = None) -> pd.DataFrame:
     """The fixed sample of users of a split, the first `limit` of it."""
-    users = pd.read_parquet(dataset / "ranking" / f"{split}.parquet")
+    users = pd.read_parquet(dataset / RANKING / f"{split}.parquet")
     return users.head(limit) if limit else users
 
 
@@ -102,12 +103,32 @@ def pointwise(logits: np.ndarray, labels: np.ndarray, known: np.ndarray, *, prob
 
 
 def write_baselines(dataset: Path) -> None:
-    """Popularity and random under the protocol, on test, into the dataset's `baselines/` folder.
+    """What needs no training, under the protocol, on test, into the dataset's `baselines/` folder.
 
-    Popularity scores an item by how often it was liked in train; both give nothing for log loss, being no probabilities.
+    Popularity scores an item by how often it was liked in train; it and random give nothing for log loss, being no probabilities.
+    Where nothing can be ranked there is random alone, for its AUC. `oracle`: the true logit of made data, the best that any model
+    could know; its rows are those of `oracle.parquet` (logit, label and, when it is there, `known`). `user_mean`: where sets of
+    items were rated, the mean rating of the user's sets in train.
     """
     folder = dataset / BASELINES
     folder.mkdir(exist_ok=True)
+    if (dataset / ORACLE).exists():
+        made = pd.read_parquet(dataset / ORACLE)
+        known = made["known"].to_numpy(bool) if "known" in made else np.ones(len(made), bool)
+        write_json(folder / "oracle.json", pointwise(made["logit"].to_numpy(), made["label"].to_numpy(), known, probability=True))
+    if has_sets(dataset):
+        sets, left_out = rated_sets(dataset, TEST)
+        means = sets["user_mean"].to_numpy(np.float64)
+        write_json(folder / "user_mean.json", judge_sets(means, sets["rating"].to_numpy(np.float64), means, left_out))
+    if (dataset / ITEMS).exists() and (dataset / RANKING).exists():
+        _write_ranking_baselines(dataset, folder)
+    else:
+        _, labels, known = _test_rows(dataset)
+        chance = np.random.default_rng(TIE_SEED).random(len(labels))
+        write_json(folder / "random.json", pointwise(chance, labels, known, probability=False))
+
+
+def _write_ranking_baselines(dataset: Path, folder: Path) -> None:
     items, users = catalogue(dataset), users_to_rank(dataset, TEST)
     liked = items["train_positives"].to_numpy(np.float32)
     rng = np.random.default_rng(TIE_SEED)
@@ -125,14 +146,77 @@ def write_baselines(dataset: Path) -> None:
         ranked.drop(columns=["items", "scores"]).to_parquet(folder / f"{name}_per_user.parquet", index=False)
 
 
+def has_sets(dataset: Path) -> bool:
+    """Whether ratings of sets of items stand beside the interactions."""
+    return (dataset / SETS / "sets.parquet").exists()
+
+
+def rated_sets(dataset: Path, *splits: str) -> tuple[pd.DataFrame, int]:
+    """The ratings of sets in some splits, and how many more there are whose items are all unknown to train.
+
+    Columns: split, place (of the user in `set_raters`), items (rows, 0 unknown), rating, user_mean.
+    """
+    sets = pd.read_parquet(dataset / SETS / "sets.parquet")
+    sets = sets[sets["split"].isin(splits)]
+    told = sets[np.array([bool(np.any(np.asarray(bag) > 0)) for bag in sets["items"]], bool)]
+    return told.reset_index(drop=True), len(sets) - len(told)
+
+
+def set_raters(dataset: Path) -> pd.DataFrame:
+    """The users who rated sets, at their places: user_id, user and the encoded features, as in the ranking tables."""
+    return pd.read_parquet(dataset / SETS / "users.parquet")
+
+
+def judge_sets(scores: np.ndarray, ratings: np.ndarray, predicted: np.ndarray | None, left_out: int) -> dict[str, float]:
+    """How well scores of sets foretell their ratings [S]; what is undefined is absent.
+
+    Args:
+        scores: in any unit; their order is judged. predicted: on the rating scale, whose distance is judged, if there are any.
+        left_out: sets that could not be scored; told beside the number of those that were.
+
+    Task and RMSE: Sharma, Harper, Karypis, "Learning from Sets of Items in Recommender Systems", ACM TiiS 9(4), 2019.
+    """
+    from scipy.stats import spearmanr
+
+    found = {"sets": float(len(ratings)), "sets_left_out": float(left_out)}
+    if predicted is not None and len(ratings):
+        errors = (predicted - ratings) ** 2
+        found["set_rmse"] = float(np.sqrt(errors.mean()))
+        if found["set_rmse"] > 0:  # the deviation of a root is that of its square over twice the root
+            found["set_rmse_se"] = float(errors.std() / np.sqrt(len(errors)) / (2 * found["set_rmse"]))
+    if len(ratings) > 1 and np.ptp(scores) > 0 and np.ptp(ratings) > 0:
+        found["set_spearman"] = float(spearmanr(scores, ratings).statistic)
+    return found
+
+
+def calibrated(scores: np.ndarray, ratings: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
+    """Ratings predicted for the scores `wanted` by the least-squares line through known (scores, ratings); None without any."""
+    if len(scores) == 0:
+        return None
+    if np.ptp(scores) == 0:
+        return np.full(len(wanted), ratings.mean())
+    slope, start = np.polyfit(scores.astype(np.float64), ratings.astype(np.float64), 1)
+    return start + slope * wanted
+
+
+def known_to_train(columns: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
+    """Whether train met the user and the item of each row of a block, as far as there are any: bool [B]."""
+    known = np.ones(rows, bool)
+    for key in (USER_ID, ITEM_ID):
+        if key in columns:
+            known &= np.asarray(columns[key]) > 0
+    return known
+
+
 def _test_rows(dataset: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Item row, label, and whether train met user and item, of each test interaction; from the MDS blocks one at a time."""
+    """Item row (0 without items), label, and whether train met user and item, of each test row; from the blocks one at a time."""
     import_streaming()
     from streaming.base.local import LocalDataset
 
     blocks = LocalDataset(str(dataset / TEST))
-    parts = [(block[ITEM_ID], block["label"], block[USER_ID] > 0) for block in (blocks[k] for k in range(len(blocks)))]
-    if not parts:
-        return np.zeros(0, int), np.zeros(0), np.zeros(0, bool)
-    items, labels, users = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return items, labels, users & (items > 0)
+    parts = [(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, bool))]
+    for block in (blocks[k] for k in range(len(blocks))):
+        rows = len(block["label"])
+        parts.append((block.get(ITEM_ID, np.zeros(rows, np.int32)), block["label"], known_to_train(block, rows)))
+    items, labels, known = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return items, labels, known

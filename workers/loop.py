@@ -84,7 +84,7 @@ class Loop:
 
     def tell(self, step: int, epoch: int, sums: torch.Tensor, elapsed: float) -> None:
         """Journal the mean loss and the rate since the last time; FloatingPointError when the loss is not finite."""
-        loss, rows = float(sums[0] / sums[1].clamp(min=1)), int(sums[2])
+        loss, rows = float(sums[0] / sums[1].clamp(min=1e-12)), int(sums[2])
         self.seconds, self.rows = self.seconds + elapsed, self.rows + rows
         rate, epochs = rows / elapsed, self.spec.train.epochs
         self.journal.metrics({"train_loss": loss, "rows_per_s": rate}, step=step, epoch=epoch, rows=self.rows)
@@ -95,7 +95,7 @@ class Loop:
 
     def validate(self, epoch: int) -> dict[str, float]:
         """The protocol on the validation split, for a bounded number of users."""
-        limit = max(50, VALID_PAIRS // max(1, self.schema.feature(ITEM_ID).num_rows))
+        limit = max(50, VALID_PAIRS // self.schema.feature(ITEM_ID).num_rows) if self.schema.can_rank else None
         model = self.distributed.module.model
         judged = judge(model, self.dataset, VALID, self.schema, probability=self.spec.model.is_probability, limit=limit)
         found = {name: value for name, value in judged.metrics.items() if name in METRICS}

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 # A prepared dataset
 MANIFEST, ITEMS, USERS, BASELINES = "manifest.json", "items.parquet", "users.parquet", "baselines"
 TRAIN, VALID, TEST = "train", "valid", "test"
+ORACLE, SETS, RANKING = "oracle.parquet", "sets", "ranking"  # true logits of made data; rated sets of items; users to rank for
 FEATURE = "feature."  # prefix of encoded columns in items.parquet, users.parquet and ranking/*.parquet
 
 # A run folder
@@ -26,7 +27,7 @@ class Metric(BaseModel):
     key: str
     label: str
     better: Literal["higher", "lower"]
-    family: Literal["ranking", "pointwise"]
+    family: Literal["ranking", "pointwise", "sets"]
     description: str
     per_user: bool = True
     crowned: bool = True  # whether the best value makes a winner: random lists cover a catalogue best
@@ -85,6 +86,23 @@ METRICS: dict[str, Metric] = {
             per_user=False,
             description="Mean negative log likelihood of the test labels, over the interactions whose user and item stand in train; "
             "only for models that predict a probability.",
+        ),
+        Metric(
+            key="set_rmse",
+            label="Set RMSE",
+            better="lower",
+            family="sets",
+            per_user=False,
+            description="How far, in stars, the mean of the items' scores is from the rating of a held-out set of items; scores are first "
+            "put on the rating scale by a line fitted to the sets of train and valid.",
+        ),
+        Metric(
+            key="set_spearman",
+            label="Set Spearman",
+            better="higher",
+            family="sets",
+            per_user=False,
+            description="Rank correlation between the mean of the items' scores and the ratings of held-out sets of items; 0 is chance.",
         ),
     )
 }

@@ -11,15 +11,28 @@ import torch.distributed as dist
 from torch import Tensor
 
 from workers.batches import Columns, join, num_rows, open_split, share_of_blocks, table_columns, take, to_batch
-from workers.evaluate import catalogue, pointwise, rank_users, summarise, users_to_rank
+from workers.evaluate import (
+    calibrated,
+    catalogue,
+    has_sets,
+    judge_sets,
+    known_to_train,
+    pointwise,
+    rank_users,
+    rated_sets,
+    set_raters,
+    summarise,
+    users_to_rank,
+)
 from workers.modules.ranker import Batch, Ranker
-from workers.specs import ITEM_ID, USER_ID, FeatureSchema
+from workers.results import TEST, TRAIN, VALID
+from workers.specs import FeatureSchema
 
 ROWS = 4096  # rows encoded or scored at a time
 
 
 class Scored(NamedTuple):
-    """Rows of a split: logits and labels [B] float32, and whether train met both the user and the item [B] bool."""
+    """Rows of a split: logits and labels [B] float32, and whether train met the user and the item, as far as there are any [B] bool."""
 
     logits: np.ndarray
     labels: np.ndarray
@@ -27,7 +40,7 @@ class Scored(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What an evaluation found; on other ranks than 0 only `metrics`."""
+    """What an evaluation found. Where nothing can be ranked, `ranked` and `item_states` are empty."""
 
     metrics: dict[str, float]
     ranked: pd.DataFrame
@@ -88,7 +101,7 @@ def score_split(model: Ranker, dataset: Path, split: str, schema: FeatureSchema)
             model(idle)
             continue
         batch = to_batch(rows, schema, num_rows(rows))
-        known = (rows[USER_ID] > 0) & (rows[ITEM_ID] > 0)
+        known = known_to_train(rows, num_rows(rows))
         parts.append(Scored(model(batch.to(_device()))[:, 0].cpu().numpy(), batch.label.numpy(), known))
     return Scored(*(_gather(np.concatenate(column)) for column in zip(*parts, strict=True)))
 
@@ -123,9 +136,21 @@ def judge(
         told: hears of the users ranked so far, on every rank.
     """
     model.eval()
-    scored = score_split(model, dataset, split, schema)
-    items, users = catalogue(dataset), users_to_rank(dataset, split, limit)
-    item_states = encode(model.encode_items, table_columns(items, schema, "item"), len(items), schema)
+    found = pointwise(*score_split(model, dataset, split, schema), probability=probability)
+    ranked, item_states = pd.DataFrame(), torch.zeros(0)
+    if schema.can_rank:
+        items = catalogue(dataset)
+        item_states = encode(model.encode_items, table_columns(items, schema, "item"), len(items), schema)
+        ranked = _rank(model, users_to_rank(dataset, split, limit), item_states, schema, told)
+        found = summarise(ranked, len(items)) | found
+        if split == TEST and has_sets(dataset):
+            found |= _judge_sets(model, dataset, schema, item_states)
+    model.train()
+    return Judged(found, ranked, item_states)
+
+
+def _rank(model: Ranker, users: pd.DataFrame, item_states: Tensor, schema: FeatureSchema, told: Callable[[int, int], None]) -> pd.DataFrame:
+    """Collective: rank the catalogue for each user, some on each rank; all of them on every rank."""
     if len(users):
         user_states = encode(model.encode_users, table_columns(users, schema, "user"), len(users), schema)
     own, device = np.arange(dist.get_rank(), len(users), dist.get_world_size()), _device()
@@ -135,9 +160,42 @@ def judge(
         told(int(places[0]), len(own))
         return model.score_grid(user_states[own[places]].to(device), on_device).cpu().numpy()
 
-    mine = rank_users(users.iloc[own], len(items), score)
+    mine = rank_users(users.iloc[own], len(item_states), score)
     parts: list[pd.DataFrame] = [mine] * dist.get_world_size()
     dist.all_gather_object(parts, mine)
-    ranked = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
-    model.train()
-    return Judged(summarise(ranked, len(items)) | pointwise(*scored, probability=probability), ranked, item_states)
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+
+
+def _judge_sets(model: Ranker, dataset: Path, schema: FeatureSchema, item_states: Tensor) -> dict[str, float]:
+    """Collective: how well the mean of the scores of a set's items foretells its rating, on test.
+
+    Scores come onto the rating scale by the least-squares line through the sets of train and valid.
+    """
+    (held_out, left_out), (known, _) = rated_sets(dataset, TEST), rated_sets(dataset, TRAIN, VALID)
+    raters = set_raters(dataset)
+    if held_out.empty:
+        return judge_sets(np.zeros(0), np.zeros(0), None, left_out)
+    users = encode(model.encode_users, table_columns(raters, schema, "user"), len(raters), schema)
+    scores, known_scores = (set_scores(model, users, item_states, sets) for sets in (held_out, known))
+    ratings, known_ratings = (sets["rating"].to_numpy(np.float64) for sets in (held_out, known))
+    return judge_sets(scores, ratings, calibrated(known_scores, known_ratings, scores), left_out)
+
+
+@torch.no_grad()
+def set_scores(model: Ranker, users: Tensor, items: Tensor, sets: pd.DataFrame) -> np.ndarray:
+    """Mean logit of the items of each set that train knows, float64 [S].
+
+    Args:
+        users, items: states, of the users at the sets' places and of item rows 1, 2, ….
+    """
+    if sets.empty:
+        return np.zeros(0)
+    bags = [np.asarray(bag)[np.asarray(bag) > 0] - 1 for bag in sets["items"]]
+    sizes = np.array([len(bag) for bag in bags])
+    owner, row = np.repeat(sets["place"].to_numpy(np.int64), sizes), np.concatenate(bags).astype(np.int64)
+    device = _device()
+    parts = [
+        model.score(users[owner[at : at + ROWS]].to(device), items[row[at : at + ROWS]].to(device)).cpu().numpy()
+        for at in range(0, len(row), ROWS)
+    ]
+    return np.add.reduceat(np.concatenate(parts).astype(np.float64), np.cumsum(sizes) - sizes) / sizes

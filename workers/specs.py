@@ -94,9 +94,26 @@ class FeatureSchema(Spec):
                 return feature
         raise LookupError(f"No categorical feature {name!r}; there are {', '.join(f.name for f in self.categorical)}.")
 
+    def has(self, name: str) -> bool:
+        """Whether there is a categorical feature of a name."""
+        return any(f.name == name for f in self.categorical)
+
     @property
     def has_history(self) -> bool:
-        return any(f.name == HISTORY for f in self.categorical)
+        return self.has(HISTORY)
+
+    @property
+    def has_users(self) -> bool:
+        return self.has(USER_ID)
+
+    @property
+    def has_items(self) -> bool:
+        return self.has(ITEM_ID)
+
+    @property
+    def can_rank(self) -> bool:
+        """Whether there is somebody to rank for and something to rank."""
+        return self.has_users and self.has_items
 
 
 class ModelSpec(Spec):
@@ -113,6 +130,21 @@ class ModelSpec(Spec):
     def selection_metric(self) -> str:
         """The validation metric that picks the best epoch; it fits the objective."""
         raise NotImplementedError
+
+    def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
+        """Why this model cannot be trained on a dataset, and what to do instead; None when it can.
+
+        Args:
+            label: of the dataset's manifest: kind, output, classes, liked, threshold.
+        """
+        if not schema.categorical:
+            return f"{self.label} reads embeddings of ids and categories, and this dataset has none; map a category, a user or an item."
+        if not self.liked_only and label.get("kind") == "implicit":
+            return (
+                f"{self.label} learns to tell liked rows from others, and here every row is liked: there is nothing to tell apart. "
+                "Choose a two-tower with the softmax objective, which learns what people choose out of everything."
+            )
+        return None
 
     @property
     def liked_only(self) -> bool:

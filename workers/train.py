@@ -79,9 +79,12 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     journal.event("imported")
     manifest = json.loads((dataset / MANIFEST).read_text())
     schema = FeatureSchema.model_validate(manifest["schema"])
+    if why := spec.model.refusal(schema, manifest.get("label", {})):
+        raise ValueError(why)
     torch.manual_seed(spec.train.seed)  # the same on all ranks: dense weights must start equal
     model = spec.model.build(schema)
-    model.learn_frequencies(_liked_in_train(dataset, schema))
+    if schema.has_items:
+        model.learn_frequencies(_liked_in_train(dataset, schema))
     parameters = sum(p.numel() for p in model.parameters())
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if spec.train.device == "cuda" else torch.device("cpu")
     distributed, adam, plan = distribute(model, spec.train, device)

@@ -20,8 +20,8 @@ def extracted(archive: Path, wanted: Iterable[str]) -> Path:
     Raises:
         ValueError: not a zip file, damaged, encrypted, or shaped to do harm (paths that climb out, links, absurd ratios).
     """
-    facts = archive.stat()
-    key = hashlib.sha256(f"{archive.resolve()} {facts.st_size} {facts.st_mtime_ns}".encode()).hexdigest()[:16]
+    facts, wanted = archive.stat(), set(wanted)
+    key = hashlib.sha256(f"{archive.resolve()} {facts.st_size} {facts.st_mtime_ns} {sorted(wanted)}".encode()).hexdigest()[:16]
     folder = settings().workspace / "cache" / f"zip-{key}"
     if folder.is_dir():
         return folder
@@ -30,7 +30,7 @@ def extracted(archive: Path, wanted: Iterable[str]) -> Path:
     partial.mkdir(parents=True)
     try:
         with zipfile.ZipFile(archive) as opened:
-            for member in _chosen(archive, opened.infolist(), set(wanted)):
+            for member in _chosen(archive, opened.infolist(), wanted):
                 with opened.open(member) as source, (partial / PurePosixPath(member.filename).name).open("xb") as target:
                     shutil.copyfileobj(source, target, 1 << 20)
         if not folder.exists():
@@ -42,9 +42,18 @@ def extracted(archive: Path, wanted: Iterable[str]) -> Path:
     return folder
 
 
+def names_in(archive: Path) -> set[str]:
+    """The base names of a zip file's members; ValueError when it cannot be read. Extracts nothing."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return {PurePosixPath(member.filename).name for member in opened.infolist()[: MAX_MEMBERS + 1]}
+    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise ValueError(f"{archive.name} is not a zip file that can be read ({error}); download it again.") from error
+
+
 def _chosen(archive: Path, members: list[zipfile.ZipInfo], wanted: set[str]) -> list[zipfile.ZipInfo]:
     if len(members) > MAX_MEMBERS:
-        raise ValueError(f"{archive.name} holds {len(members):,} files; a MovieLens release has a dozen. Nothing was extracted.")
+        raise ValueError(f"{archive.name} holds {len(members):,} files; a release of ratings has a dozen. Nothing was extracted.")
     for member in members:
         if ".." in re.split(r"[/\\]", member.filename) or member.filename.startswith(("/", "\\")) or ":" in member.filename:
             raise ValueError(f"{archive.name} holds the path {member.filename[:80]!r}, which leads outside. Nothing was extracted.")
@@ -58,7 +67,7 @@ def _chosen(archive: Path, members: list[zipfile.ZipInfo], wanted: set[str]) -> 
                 "which no table of ratings does. Nothing was extracted."
             )
     if len({PurePosixPath(m.filename).name for m in chosen}) < len(chosen):
-        raise ValueError(f"{archive.name} holds a file of the same name twice; pack one MovieLens folder. Nothing was extracted.")
+        raise ValueError(f"{archive.name} holds a file of the same name twice; pack one release. Nothing was extracted.")
     if (total := sum(m.file_size for m in chosen)) > MAX_BYTES:
         raise ValueError(f"{archive.name} would need {total >> 30:,} GiB; extract it yourself and give the folder.")
     return chosen

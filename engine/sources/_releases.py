@@ -23,9 +23,10 @@ class Release(NamedTuple):
     encoding: str
 
 
+CSV = Release("CSV", "ratings.csv", "movies.csv", None, ("ratings.csv", "movies.csv"), ",", True, "utf-8-sig")
 RELEASES = (
     Release("100K", "u.data", "u.item", "u.user", ("u.data", "u.item", "u.user"), "\t", False, "latin-1"),
     Release("1M or 10M", "ratings.dat", "movies.dat", "users.dat", ("ratings.dat", "movies.dat"), "::", False, "latin-1"),
-    Release("CSV", "ratings.csv", "movies.csv", None, ("ratings.csv", "movies.csv"), ",", True, "utf-8-sig"),
+    CSV,
 )
 FILES = {name for r in RELEASES for name in (r.ratings, r.items, r.users) if name} | {"u.info"}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field, model_validator
 
-from engine.sources import FRAME_LIMIT, SourceFeature, SourceSpec, Tables
+from engine.sources import FRAME_LIMIT, Reading, SourceFeature, SourceSpec, Tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +51,14 @@ SECOND = {
     "Western": ("Canyon", "Sheriff", "Frontier", "Stagecoach", "Mesa", "Outlaw"),
 }  # fmt: skip
 
+FEATURES = (
+    SourceFeature("gender", "user", "single"),
+    SourceFeature("occupation", "user", "single"),
+    SourceFeature("age", "user", "dense"),
+    SourceFeature("genres", "item", "multi"),
+    SourceFeature("year", "item", "dense"),
+)
+
 
 class SampleSource(SourceSpec):
     """Ratings of made-up people for made-up films, the same for the same seed."""
@@ -80,6 +88,15 @@ class SampleSource(SourceSpec):
     def size_hint(self) -> int:
         return self.interactions
 
+    def reading(self) -> Reading:
+        return Reading(low=1, high=5)
+
+    def features(self) -> tuple[SourceFeature, ...]:
+        return FEATURES
+
+    def notes(self) -> tuple[str, ...]:
+        return ("Made-up people and films: good to learn the workbench and to test models on, not to draw conclusions from.",)
+
     def frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
         import pandas as pd
 
@@ -96,6 +113,11 @@ class SampleSource(SourceSpec):
 
         return pd.DataFrame(_items_table(self)).head(limit)
 
+    def users_frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
+        import pandas as pd
+
+        return pd.DataFrame(_users_table(self)).head(limit)
+
     def load(self, spark: "SparkSession") -> Tables:
         import pyarrow as pa
 
@@ -103,15 +125,8 @@ class SampleSource(SourceSpec):
         rows = spark.range(0, chunks, 1, min(chunks, 4096)).mapInArrow(
             _Rater(self.model_dump()), "user_id string, item_id string, rating double, timestamp long"
         )
-        features = (
-            SourceFeature("gender", "user", "single"),
-            SourceFeature("occupation", "user", "single"),
-            SourceFeature("age", "user", "dense"),
-            SourceFeature("genres", "item", "multi"),
-            SourceFeature("year", "item", "dense"),
-        )
         users, items = (spark.createDataFrame(pa.table(t)) for t in (_users_table(self), _items_table(self)))
-        return Tables(rows, users, items, features)
+        return Tables(rows, users, items)
 
 
 class _Rater:

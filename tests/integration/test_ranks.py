@@ -9,6 +9,7 @@ from streaming import MDSWriter, StreamingDataset
 
 from tests import ranks, tiny
 from workers.models import MODELS
+from workers.specs import FeatureSchema
 
 EPOCHS = {"epochs": 8, "batch_size": 256, "table_learning_rate": 0.1}
 pytestmark = pytest.mark.slow
@@ -68,3 +69,67 @@ def test_an_id_beyond_the_table_stops_the_run(dataset, tmp_path):
     found = ranks.train(tmp_path / "run", broken, {"model": {"kind": "dlrm"}, "train": {"epochs": 1, "batch_size": 64}})
     assert "traceback" in found
     assert not (tmp_path / "run" / "done.json").exists()
+
+
+@pytest.fixture(scope="module")
+def with_sets(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sets") / "dataset"
+    tiny.write(tiny.groups(users=200, items=80), folder)
+    tiny.write_sets(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_scores_of_items_foretell_ratings_of_sets_alike_on_two_ranks_and_on_one(kind, with_sets, tmp_path):
+    done = ranks.train(tmp_path / "run", with_sets, {"model": {"kind": kind}, "train": EPOCHS}, processes=2)
+    assert "metrics" in done, done
+    found, user_mean = done["metrics"], json.loads((with_sets / "baselines" / "user_mean.json").read_text())
+    assert found["set_spearman"] > 0.8 > 0.2 > user_mean["set_spearman"]
+    assert found["set_rmse"] < 0.7 < 1 < user_mean["set_rmse"]
+    assert found["sets_left_out"] == user_mean["sets_left_out"] == 1
+    alone = _judged_alone(tmp_path / "run", with_sets, {"kind": kind})
+    for name in ("set_rmse", "set_spearman", "auc", "ndcg_at_10"):
+        assert found[name] == pytest.approx(alone[name], abs=1e-4), name
+
+
+def _judged_alone(run, dataset, model):
+    """The protocol on the whole checkpoint in this process, as the only rank."""
+    import torch.distributed as dist
+
+    from workers import checkpoint
+    from workers.models import MODELS
+    from workers.scoring import judge
+
+    folder = checkpoint.best(run / "checkpoint")
+    schema = FeatureSchema.model_validate(checkpoint.facts(folder)["schema"])
+    net = MODELS[model["kind"]].model_validate(model).build(schema)
+    checkpoint.load_whole(folder, net)
+    dist.init_process_group("gloo", store=dist.FileStore(str(run / "store"), 1), rank=0, world_size=1)
+    try:
+        return judge(net, dataset, "test", schema, probability=True).metrics
+    finally:
+        dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_without_users_and_items_a_ranker_learns_and_stays_below_the_oracle(processes, tmp_path):
+    dataset = tmp_path / "dataset"
+    schema = tiny.write_clicks(dataset)
+    assert not schema.can_rank
+    baselines = {path.stem: json.loads(path.read_text()) for path in (dataset / "baselines").glob("*.json")}
+    assert set(baselines) == {"oracle", "random"}
+    done = ranks.train(tmp_path / "run", dataset, {"model": {"kind": "dlrm"}, "train": EPOCHS | {"epochs": 12}}, processes=processes)
+    assert "metrics" in done, done
+    found = done["metrics"]
+    assert 0.65 < found["auc"] < baselines["oracle"]["auc"] + 0.02
+    assert found["auc"] == found["auc_all"]
+    assert found["log_loss"] > baselines["oracle"]["log_loss"] - 0.02
+    assert baselines["random"]["auc"] == pytest.approx(0.5, abs=0.06)
+    assert "ndcg_at_10" not in found
+    assert done["users"] == 0
+
+
+def test_a_model_that_cannot_learn_from_a_dataset_says_so(tmp_path):
+    tiny.write_clicks(tmp_path / "dataset", rows=1200)
+    found = ranks.train(tmp_path / "run", tmp_path / "dataset", {"model": {"kind": "two_tower"}, "train": EPOCHS})
+    assert "no user and no item" in found["message"]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 import engine
-from engine import Comparison, Contender, Dataset, Progress, Run, RunState
+from engine import Audit, Comparison, Contender, Dataset, FeatureFacts, Finding, Progress, Run, RunState, SplitFacts
 from workers.specs import Categorical, Dense, FeatureSchema
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -48,10 +48,68 @@ MANIFEST = {
 }
 
 
-def dataset(id: str = DATASET) -> Dataset:
+ROWS_ONLY = FeatureSchema(
+    categorical=(Categorical(name="C1", side="context", num_rows=9, vocabulary="C1"),),
+    dense=(Dense(name="I1", side="context", mean=3.0, std=1.0),),
+)
+AUDIT = Audit(
+    rows_read=1010,
+    rows_used=1000,
+    set_aside={"no user id": 6, "an exact copy of another row": 4},
+    truncated=False,
+    users=40,
+    items=30,
+    density=0.8,
+    output="binary",
+    threshold=4.0,
+    ratings=[(1.0, 50), (2.0, 100), (3.0, 250), (4.0, 400), (5.0, 200)],
+    exact_copies=4,
+    repeated_pairs=2,
+    conflicting_pairs=1,
+    splits={
+        "train": SplitFacts(rows=800, positives=480, users=39, items=30, cold_users=0, cold_items=0),
+        "valid": SplitFacts(rows=100, positives=55, users=31, items=29, cold_users=0, cold_items=0, users_to_rank=31),
+        "test": SplitFacts(
+            rows=100, positives=60, users=32, items=28, cold_users=1, cold_items=1, cold_user_rows=3, cold_item_rows=1, users_to_rank=28
+        ),
+    },
+    activity=[(8, 10), (16, 30)],
+    popularity=[(1, 5), (16, 20), (32, 5)],
+    long_tail=[(0.0, 0.0), (0.1, 0.4), (1.0, 1.0)],
+    first=1_600_000_000,
+    last=1_620_000_000,
+    time="s",
+    timeline=[(1_600_000_000, "train", 800), (1_610_000_000, "valid", 100), (1_620_000_000, "test", 100)],
+    label_over_time=[(1_600_000_000, 800, 0.6), (1_610_000_000, 100, 0.55), (1_620_000_000, 100, 0.6)],
+    features=[
+        FeatureFacts(name="genres", side="item", kind="multi", rows=30, missing=0.1, distinct=4, top=[("Drama", 9)], unknown={"test": 0.2}),
+        FeatureFacts(name="age", side="user", kind="dense", rows=40, missing=0.0, mean=33, std=10, low=18, high=70, histogram=[(18, 40)]),
+    ],
+    findings=[
+        Finding(level="info", text=f"Titles such as {HOSTILE} are shown as they are."),
+        Finding(level="warn", text="2 pairs of user and item occur more than once."),
+    ],
+)
+
+ASIDE = pd.DataFrame({"row": [3, 9], "reason": ["no user id", "an exact copy of another row"], "raw": ["=cmd()," + HOSTILE, None]})
+LETTERS = {"popularity": "pop", "random": "rnd", "user_mean": "mean", "oracle": "best"}
+
+
+def dataset(id: str = DATASET, schema: FeatureSchema = SCHEMA, **changes: Any) -> Dataset:
     """A prepared dataset that is only a manifest."""
     name = id.rsplit("-", 1)[0]
-    return Dataset(id, name, Path("/nowhere") / id, MANIFEST | {"id": id, "name": name}, SCHEMA)
+    return Dataset(id, name, Path("/nowhere") / id, MANIFEST | {"id": id, "name": name} | changes, schema)
+
+
+def advertising() -> Dataset:
+    """A dataset whose rows name no user and no item."""
+    counts = {
+        "rows_read": 1000,
+        "interactions": {"train": 800, "valid": 100, "test": 100},
+        "positives": {"train": 200, "valid": 25, "test": 25},
+    }
+    label = {"kind": "given", "output": "binary", "threshold": 1.0}
+    return dataset("clicks-0123456789ab", ROWS_ONLY, counts=counts, label=label, split={"kind": "random"})
 
 
 def run(run_id: str, model: str | None = "two_tower", state: RunState = RunState.FINISHED, **changes: Any) -> Run:
@@ -99,6 +157,9 @@ class FakeEngine:
         self.title = "Alien (1979)"
         self.refuses: Exception | None = None
         self.opened: list[str] = []
+        self.aside = ASIDE
+        self.baselines = {"popularity": {"ndcg_at_10": 0.197, "auc": 0.665}, "random": {"ndcg_at_10": 0.01, "auc": 0.5}}
+        self.audits: dict[str, Audit] = {}
 
     def install(self, setattr_: Callable[[Any, str, Any], None]) -> None:
         """Put the fakes in place through something like monkeypatch.setattr."""
@@ -133,7 +194,8 @@ class FakeEngine:
                 return f"new{run_id}"
         self.submitted.append((spec, key))
         run_id = f"new{len(self.submitted) - 1}"
-        self.runs.insert(0, run(run_id, getattr(getattr(spec, "model", None), "kind", None), RunState.QUEUED))
+        changes = {"kind": "download", "spec": spec.model_dump(mode="json")} if isinstance(spec, engine.DownloadSpec) else {}
+        self.runs.insert(0, run(run_id, getattr(getattr(spec, "model", None), "kind", None), RunState.QUEUED, **changes))
         return run_id
 
     def submit_tour(self) -> list[str]:
@@ -162,7 +224,15 @@ class FakeEngine:
 
     def baseline_results(self, id: str) -> dict[str, dict[str, float]]:
         self.get_dataset(id)
-        return {"popularity": {"ndcg_at_10": 0.197, "auc": 0.665}, "random": {"ndcg_at_10": 0.01, "auc": 0.5}}
+        return self.baselines
+
+    def audit(self, id: str) -> Audit | None:
+        self.get_dataset(id)
+        return self.audits.get(id)
+
+    def set_aside(self, id: str, limit: int = 200_000) -> pd.DataFrame:
+        self.get_dataset(id)
+        return self.aside.head(limit)
 
     def verify(self, id: str) -> None:
         if self.refuses:
@@ -176,15 +246,16 @@ class FakeEngine:
             for at, r in enumerate(together)
         ]
         contenders += [
-            Contender(letter="pop", run_id=None, name="Popularity", model="popularity", color_index=len(together)),
-            Contender(letter="rnd", run_id=None, name="Random", model="random", color_index=len(together) + 1),
+            Contender(letter=LETTERS[name], run_id=None, name=name.capitalize(), model=name, color_index=len(together) + at)
+            for at, name in enumerate(self.baselines)
         ]
+        against = next((c.letter for c in contenders if baseline in (c.run_id, None if c.run_id else c.model)), "pop")
         letters = [c.letter for c in contenders if c.run_id]
         return Comparison(
             contenders=contenders,
             dataset=together[0].dataset or "",
             apart=[(r.title, f"was trained on {r.dataset}") for r in runs if r not in together],
-            table=self._table(contenders, together),
+            table=self._table(contenders, together, against),
             curves=pd.concat([self.history(c.run_id).assign(contender=c.letter) for c in contenders if c.run_id]),
             differences=pd.DataFrame([{"setting": "model.kind"} | dict(zip(letters, (r.model for r in together), strict=True))]),
             costs=pd.DataFrame(
@@ -194,22 +265,23 @@ class FakeEngine:
                 ]
             ),
             users=28,
+            against=against,
         )
 
-    def _table(self, contenders: list[Contender], runs: list[Run]) -> pd.DataFrame:
+    def _table(self, contenders: list[Contender], runs: list[Run], against: str) -> pd.DataFrame:
         wide = 0.3 if self.overlapping else 0.01
         rows = []
         for metric in engine.METRICS:
             values = [r.metrics.get(metric, np.nan) for r in runs]
-            values += [
-                {"ndcg_at_10": 0.197, "auc": 0.665}.get(metric, np.nan),
-                {"ndcg_at_10": 0.01, "auc": 0.5}.get(metric, np.nan),
-            ]
+            values += [known.get(metric, np.nan) for known in self.baselines.values()]
+            base = next((value for one, value in zip(contenders, values, strict=True) if one.letter == against), np.nan)
+            top = max if engine.METRICS[metric].better == "higher" else min
+            crown = top((v for c, v in zip(contenders, values, strict=True) if c.letter != "best" and not np.isnan(v)), default=np.nan)
             for one, value in zip(contenders, values, strict=True):
                 known = not np.isnan(value)
-                best = known and value == np.nanmax(values)
+                best = known and one.letter != "best" and value == crown
                 low, high = (value - wide, value + wide) if metric == "ndcg_at_10" else (np.nan, np.nan)
-                delta = value - values[-2] if one.letter != "pop" else np.nan
+                delta = value - base if one.letter != against else np.nan
                 rows.append((metric, one.letter, value, low, high, delta, best))
         return pd.DataFrame(rows, columns=["metric", "contender", "value", "low", "high", "delta", "best"])
 

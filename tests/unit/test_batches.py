@@ -86,3 +86,22 @@ def test_liked_only_leaves_the_others_out():
 def test_a_feature_that_is_not_there_is_an_empty_bag(missing):
     columns = {name: column for name, column in block(1, 4).items() if not name.startswith(missing)}
     assert to_batch(columns, SCHEMA, 4).sparse[missing].lengths().tolist() == [0, 0, 0, 0]
+
+
+def test_columns_that_no_model_reads_go_along_whole_and_weights_reach_the_batch():
+    """Targets of other outputs, two numbers a row among them, stand in the blocks of some datasets."""
+    extra = [
+        {
+            **b,
+            "target": np.stack([b["item_id"], -b["item_id"]], 1).astype(np.float32),
+            "weight": b["item_id"] / 10,
+            "rating": b["label"] * np.nan,
+        }
+        for b in blocks(8, 8, 5)
+    ]
+    seen = list(epoch_batches(extra, SCHEMA, 4, 6, 2, np.random.default_rng(0)))
+    for batch in seen:
+        np.testing.assert_allclose(batch.weight.numpy(), np.array(rows_of(batch)) / 10, rtol=1e-6)
+    torn = take(join(extra), np.array([20, 0]))
+    np.testing.assert_array_equal(torn["target"], [[21, -21], [1, -1]])
+    assert to_batch(blocks(3)[0], SCHEMA, 3).weight.tolist() == [1, 1, 1]

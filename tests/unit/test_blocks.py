@@ -58,6 +58,24 @@ def test_rows_become_blocks_of_one_size_and_a_last_one(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.concatenate([block["timestamp"] for block in blocks]), users + 10**10)
 
 
+def test_weights_and_targets_of_one_or_several_numbers_a_row_stand_in_the_block(tmp_path: Path) -> None:
+    plain = batch(5).drop_columns(["user_id"]).set_column(7, "rating", pa.nulls(5, pa.float32()))
+    weights, actions = pa.array(np.arange(5) / 5, pa.float32()), pa.array([[k, k + 0.5] for k in range(5)], pa.list_(pa.float32()))
+    columns = {**COLUMNS, "single": ("item_id",), "extra": ("target", "weight")}
+    for name, target, expected in (
+        ("one", pa.array(range(5), pa.float64()), np.arange(5)),
+        ("two", actions, np.arange(5)[:, None] + [0, 0.5]),
+    ):
+        rows = plain.append_column("weight", weights).append_column("target", target)
+        list(BlockWriter(out=str(tmp_path / name), block_rows=8, **columns)(iter([rows.slice(0, 2), rows.slice(2)])))
+        (block,) = read(tmp_path / name / "train" / "part-00000")
+        assert "user_id" not in block
+        assert block["target"].dtype == block["weight"].dtype == np.float32
+        np.testing.assert_array_equal(block["target"], expected)
+        np.testing.assert_allclose(block["weight"], np.arange(5) / 5, rtol=1e-6)
+        assert np.isnan(block["rating"]).all()
+
+
 def test_a_block_whose_bags_are_all_empty_comes_back_empty(tmp_path: Path) -> None:
     list(BlockWriter(out=str(tmp_path), block_rows=8, **COLUMNS)(iter([batch(3, history=[[], [], []])])))
     (block,) = read(tmp_path / "train" / "part-00000")

@@ -91,6 +91,81 @@ def test_the_loss_is_a_mean_and_reaches_every_weight(model):
     assert torch.isfinite(net.loss(nothing_liked)[0])
 
 
+@every_model
+def test_a_row_of_weight_two_counts_as_two_rows(model):
+    """So it must do in the gradient too; one of weight 0 is as if it were not there."""
+    columns = {**USERS, **ITEMS, "dense": DENSE, "label": np.ones(3)}
+    twice = [0, 0, 1]
+    doubled = {
+        "user_id": USERS["user_id"][twice], "job": USERS["job"][twice], "item_id": ITEMS["item_id"][twice], "dense": DENSE[twice],
+        "history.values": np.array([1, 2, 1, 2]), "history.lengths": np.array([2, 2, 0]),
+        "genres.values": np.array([1, 2, 1, 2, 4]), "genres.lengths": np.array([2, 2, 1]), "label": np.ones(3),
+    }  # fmt: skip
+    pointwise = {"objective": "bce"} if "objective" in model.model_fields else {}
+    net = model(**pointwise).build(SCHEMA).eval()
+    weighted, total = net.loss(to_batch({**columns, "weight": np.array([2, 1, 0])}, SCHEMA, 3))
+    gradient = torch.autograd.grad(weighted, list(net.parameters()), allow_unused=True)
+    repeated, rows = net.loss(to_batch(doubled, SCHEMA, 3))
+    assert total == rows == 3
+    torch.testing.assert_close(weighted, repeated)
+    for one, other in zip(gradient, torch.autograd.grad(repeated, list(net.parameters()), allow_unused=True), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@every_model
+def test_nothing_of_weight_is_no_loss_and_no_weight_is_one(model):
+    net = network(model)
+    columns = {**USERS, **ITEMS, "dense": DENSE, "label": np.ones(3)}
+    loss, total = net.loss(to_batch({**columns, "weight": np.zeros(3)}, SCHEMA, 3))
+    assert (float(loss.detach()), float(total)) == (0, 0)
+    one, other = net.loss(to_batch(columns, SCHEMA, 3)), net.loss(to_batch({**columns, "weight": np.ones(3)}, SCHEMA, 3))
+    assert one == other
+    assert one[1] == 3
+
+
+CONTEXT = FeatureSchema(
+    categorical=(
+        Categorical(name="ad", side="context", num_rows=6, vocabulary="ad"),
+        Categorical(name="tags", side="context", num_rows=5, multi_valued=True, vocabulary="tags"),
+    ),
+    dense=(Dense(name="hour", side="context", mean=0, std=1),),
+)
+GIVEN = {"kind": "given", "output": "binary"}
+
+
+@every_model
+def test_a_model_refuses_in_a_sentence_what_it_cannot_learn_from_and_learns_from_the_rest(model):
+    """Neither user nor item, one of them alone, nothing but numbers: refused, or a network that reads every feature."""
+    no_item = SCHEMA.model_copy(update={"categorical": tuple(f for f in SCHEMA.categorical if f.side == "user" and f.name != "history")})
+    for schema in (CONTEXT, no_item, CONTEXT.model_copy(update={"categorical": ()}), SCHEMA):
+        why = model().refusal(schema, GIVEN)
+        if why:
+            assert why.endswith(".")
+            assert "choose" in why or "map" in why
+        else:
+            net = model().build(schema).eval()
+            columns = {f.name: np.array([1, 2, 3]) for f in schema.categorical if not f.multi_valued}
+            assert net(to_batch({**columns, "dense": np.eye(3, len(schema.dense))}, schema, 3)).shape == (3, 1)
+    assert model().refusal(SCHEMA, GIVEN) is None
+    assert model().refusal(CONTEXT.model_copy(update={"categorical": ()}), GIVEN)
+
+
+@every_model
+def test_rows_that_are_all_liked_teach_only_what_people_choose(model):
+    implicit = {"kind": "implicit", "output": "binary"}
+    assert (model().refusal(SCHEMA, implicit) is None) == model().liked_only
+    for objective in ("softmax", "bce") if "objective" in model.model_fields else ():
+        spec = model(objective=objective)
+        assert (spec.refusal(SCHEMA, implicit) is None) == (objective == "softmax")
+
+
+def test_a_schema_knows_what_it_has():
+    assert SCHEMA.has_users and SCHEMA.has_items and SCHEMA.can_rank and SCHEMA.has_history
+    only_items = SCHEMA.model_copy(update={"categorical": SCHEMA.on("item")})
+    assert (only_items.has_users, only_items.has_items, only_items.can_rank) == (False, True, False)
+    assert not (CONTEXT.has_users or CONTEXT.has_items or CONTEXT.can_rank)
+
+
 def test_forgetting_history_keeps_every_other_bag():
     torch.manual_seed(0)
     full = batch(USERS | ITEMS).sparse
@@ -111,7 +186,7 @@ def test_logq_correction_is_that_of_the_paper():
     net.learn_frequencies(counts)
     torch.manual_seed(3)
     users, items, rows = torch.randn(4, 9), torch.randn(4, 9), torch.tensor([4, 1, 4, 6])
-    loss, count = net._sampled_softmax(users, items, rows)
+    loss, count = net._sampled_softmax(users, items, rows, torch.ones(4))
     frequency = torch.where(counts > 0, counts, 0.5) / counts.sum()
     expected = []
     for b in range(4):

@@ -34,13 +34,13 @@ def interactions(frame: pd.DataFrame, label: str) -> None:
     """
     cards = []
     for row in frame.to_dict("records"):
-        day = pd.to_datetime(row["timestamp"], unit="s", errors="coerce")
+        day = pd.to_datetime(row.get("timestamp") or None, unit="s", errors="coerce")  # 0 where the data have no time
         when = "" if pd.isna(day) else f"{day:%Y-%m-%d}"
         cards.append(
             _card(
                 "",
                 row["title"],
-                f"{row['rating']:g} ★",
+                "" if pd.isna(row.get("rating")) else f"{row['rating']:g} ★",
                 (_genres(row["genres"]), when),
                 tooltip=f"item {row['item_id']}",
             )

@@ -48,7 +48,8 @@ def thinned(frame: pd.DataFrame, most: int = MOST_POINTS) -> pd.DataFrame:
     return frame.groupby(bucket)[list(frame.select_dtypes("number").columns)].mean().reset_index(drop=True)
 
 
-def _figure(x: str, y: str, height: int = 300, legend: bool = False) -> go.Figure:
+def blank(x: str, y: str, height: int = 300, legend: bool = False) -> go.Figure:
+    """A figure with nothing on it yet: axes titled, ground transparent."""
     figure = go.Figure()
     figure.update_layout(
         height=height,
@@ -75,7 +76,7 @@ def curves(frame: pd.DataFrame, looks: Mapping[str, tuple[str, Look]], x: str, y
         x: epoch, step, time_s or rows.
         y: the axis title.
     """
-    figure = _figure(X_AXES.get(x, x), y, height, legend=len(looks) > 1)
+    figure = blank(X_AXES.get(x, x), y, height, legend=len(looks) > 1)
     for contender, (name, drawn) in looks.items():
         line = thinned(frame.loc[frame["contender"] == contender, [x, "value"]].dropna().sort_values(x))
         if line.empty:
@@ -107,48 +108,6 @@ def loss_curve(history: pd.DataFrame, metric: str, x: str, y: str) -> go.Figure:
     return figure
 
 
-def rating_histogram(ratings: pd.DataFrame, threshold: float | None) -> go.Figure:
-    """How often each rating was given; bars at or above the label's threshold are filled.
-
-    Args:
-        ratings: columns value, count.
-        threshold: drawn as a line; None draws none.
-    """
-    figure = _figure("rating", "interactions", 240)
-    liked = ratings["value"] >= (threshold if threshold is not None else np.inf)
-    figure.add_bar(
-        x=ratings["value"],
-        y=ratings["count"],
-        marker={"color": np.where(liked, COLORS[0], GRAY).tolist()},
-        hovertemplate="%{y:,} interactions",
-        name="",
-    )
-    if threshold is not None:
-        steps = np.diff(np.sort(ratings["value"].unique()))
-        at = threshold - (steps.min() / 2 if len(steps) else 0.5) if (ratings["value"] == threshold).any() else threshold
-        figure.add_vline(x=at, line={"color": COLORS[1], "dash": "dash", "width": 2})
-        text = f"liked from {threshold:.3g} →"
-        figure.add_annotation(x=at, y=1.02, yref="paper", yanchor="bottom", xanchor="left", text=text, showarrow=False)
-    figure.update_layout(bargap=0.15, margin={"t": 26})
-    return figure
-
-
-def timeline(frame: pd.DataFrame) -> go.Figure:
-    """Interactions over time, by the split they fall in.
-
-    Args:
-        frame: columns bin (datetime), split, count.
-    """
-    figure = _figure("time", "interactions", 240, legend=True)
-    for at, split in enumerate(("train", "valid", "test")):
-        part = frame[frame["split"] == split]
-        if not part.empty:
-            figure.add_bar(x=part["bin"], y=part["count"], name=split, marker={"color": (GRAY, COLORS[4], COLORS[0])[at]})
-    figure.update_traces(hovertemplate="%{y:,}")
-    figure.update_layout(barmode="stack", bargap=0.05)
-    return figure
-
-
 def quality_cost(frame: pd.DataFrame, x: str, y: str, popularity: float | None = None) -> go.Figure:
     """Contenders by what they cost and what they reach.
 
@@ -156,7 +115,7 @@ def quality_cost(frame: pd.DataFrame, x: str, y: str, popularity: float | None =
         frame: columns name, x, y, low, high, color, marker; one row a contender.
         popularity: what the baseline reaches at no cost, drawn as a line.
     """
-    figure = _figure(x, y, 300)
+    figure = blank(x, y, 300)
     for row in frame.to_dict("records"):
         error = None
         if pd.notna(row["low"]) and pd.notna(row["high"]):

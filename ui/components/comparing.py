@@ -8,20 +8,32 @@ import streamlit as st
 import engine
 from ui.components import address, charts, tables, words
 
-BASELINES = {"popularity": "Popularity", "random": "Random"}
+BASELINES = {"popularity": "Popularity", "random": "Random", "user_mean": "User mean", "oracle": "Best possible"}
+BESIDE = 4  # contenders whose table has room beside the curves; a wider one gets the page's width
 
 
 def baseline(run_ids: list[str]) -> str:
-    """What differences are taken against: popularity, random or one of the runs; bound to ?baseline=."""
-    options = [*BASELINES, *run_ids]
-    asked = address.value("baseline")
-    address.seed("compare.baseline", "baseline", asked if asked in options else "popularity")
+    """What differences are taken against: a baseline of the dataset or one of the runs; bound to ?baseline=."""
+    options = [*_known_baselines(run_ids), *run_ids]
+    asked, usual = address.value("baseline"), options[0]
+    address.seed("compare.baseline", "baseline", asked if asked in options else usual)
     if st.session_state["compare.baseline"] not in options:
-        st.session_state["compare.baseline"] = "popularity"
-    names = BASELINES | {run_id: f"{chr(65 + at)} · {words.plain(engine.get_run(run_id).title, 60)}" for at, run_id in enumerate(run_ids)}
+        st.session_state["compare.baseline"] = usual
+    names = {name: BASELINES.get(name, words.field_label(name)) for name in options} | {
+        run_id: f"{chr(65 + at)} · {words.plain(engine.get_run(run_id).title, 60)}" for at, run_id in enumerate(run_ids)
+    }
     chosen = st.selectbox("Differences against", options, format_func=lambda name: names[name], key="compare.baseline")
-    address.remember("compare.baseline", "baseline", None if chosen == "popularity" else chosen)
-    return chosen or "popularity"
+    address.remember("compare.baseline", "baseline", None if chosen == usual else chosen)
+    return chosen or usual
+
+
+def _known_baselines(run_ids: list[str]) -> list[str]:
+    """What needs no training on the dataset of the first run, in the order that people know; none when the dataset is gone."""
+    try:
+        found = engine.baseline_results(engine.get_run(run_ids[0]).dataset or "")
+    except (LookupError, ValueError, OSError):
+        return []
+    return sorted(found, key=lambda name: list(BASELINES).index(name) if name in BASELINES else len(BASELINES))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -44,10 +56,12 @@ def dataset_name(comparison: Any) -> str:
         return str(comparison.dataset)
 
 
-def letter_of(comparison: Any, name: str) -> str:
-    """The letter of the baseline that was chosen."""
-    fixed = {"popularity": "pop", "random": "rnd"}
-    return fixed.get(name) or next((c.letter for c in comparison.contenders if c.run_id == name), "pop")
+def no_ranking(comparison: Any) -> str | None:
+    """Why the runs can only be compared by how they judge rows; None when they rank, or when their dataset is gone."""
+    try:
+        return engine.why_no_ranking(engine.get_dataset(comparison.dataset))
+    except LookupError:
+        return None
 
 
 def curves(comparison: Any) -> None:
@@ -99,7 +113,11 @@ def quality_cost(comparison: Any) -> None:
     if not facts:
         return
     st.subheader("Quality and cost", anchor=False)
-    keys = [key for key in engine.METRICS if comparison.table.loc[comparison.table["metric"] == key, "value"].notna().any()]
+    of_runs = comparison.table[comparison.table["contender"].isin(letters) & comparison.table["value"].notna()]
+    keys = [key for key in engine.METRICS if key in set(of_runs["metric"])]
+    if not keys:
+        st.caption("No run has a metric that a cost could be set against.")
+        return
     left, right = st.columns(2)
     with left:
         key = st.selectbox("Quality", keys, format_func=lambda name: engine.METRICS[name].label, key="compare.quality") or keys[0]
@@ -115,6 +133,9 @@ def quality_cost(comparison: Any) -> None:
                 (one.letter, float(costs.loc[fact, one.letter]), row["value"], row["low"], row["high"], drawn.color, drawn.marker)
             )
     frame = pd.DataFrame(points, columns=["name", "x", "y", "low", "high", "color", "marker"]).dropna(subset=["x", "y"])
+    if frame.empty:
+        st.caption("No run has both.")
+        return
     unit = costs.loc[fact, "unit"]
     popularity = table["value"].get("pop")
     figure = charts.quality_cost(frame, f"{fact} ({unit})" if unit else str(fact), engine.METRICS[key].label, popularity)

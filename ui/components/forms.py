@@ -17,7 +17,14 @@ AnySpec = TypeVar("AnySpec", bound=BaseModel)
 
 
 def inputs(
-    spec: type[BaseModel], key: str, given: Mapping[str, Any] | None = None, *, columns: int = 2, omit: tuple[str, ...] = ()
+    spec: type[BaseModel],
+    key: str,
+    given: Mapping[str, Any] | None = None,
+    *,
+    columns: int = 2,
+    omit: tuple[str, ...] = (),
+    only: tuple[str, ...] | None = None,
+    fold: bool = True,
 ) -> dict[str, Any]:
     """Draw a widget for every field, the group "more" folded, and return the raw values for `built`.
 
@@ -26,10 +33,13 @@ def inputs(
         given: values to start from instead of the fields' defaults.
         columns: fields beside each other.
         omit: fields that the page asks for itself.
+        only: draw these fields alone.
+        fold: whether the group "more" is folded.
     """
-    fields = {name: f for name, f in spec.model_fields.items() if not _constant(f) and name not in omit}
-    first = {name: f for name, f in fields.items() if not _folded(f)}
-    rest = {name: f for name, f in fields.items() if _folded(f)}
+    wanted = [name for name in (spec.model_fields if only is None else only) if name not in omit]
+    fields = {name: spec.model_fields[name] for name in wanted if not _constant(spec.model_fields[name])}
+    first = {name: f for name, f in fields.items() if not (fold and _folded(f))}
+    rest = {name: f for name, f in fields.items() if name not in first}
     found = {name: _constant_value(f) for name, f in spec.model_fields.items() if _constant(f)}
     found |= _grid(first, key, given or {}, columns)
     if rest:
@@ -106,21 +116,44 @@ def _number_input(label: str, kind: type, field: FieldInfo, key: str, start: Any
 
 def _kind_input(label: str, kinds: list[type[BaseModel]], key: str, start: Any) -> dict[str, Any]:
     """A choice between spec classes, then the fields of the one chosen."""
-    by_kind = {_constant_value(spec.model_fields["kind"]): spec for spec in kinds}
     given = start.model_dump() if isinstance(start, BaseModel) else dict(start or {})
-    kind = given.get("kind", next(iter(by_kind)))
+    spec = pick_kind(label, by_kind(kinds), key, given.get("kind"))
+    chosen = _constant_value(spec.model_fields["kind"])
+    return inputs(spec, f"{key}.{chosen}", given if chosen == given.get("kind") else None)
+
+
+def by_kind(kinds: list[type[BaseModel]]) -> dict[str, type[BaseModel]]:
+    """The spec classes of a union by their kind."""
+    return {_constant_value(spec.model_fields["kind"]): spec for spec in kinds}
+
+
+def pick_kind(
+    label: str, kinds: Mapping[str, type[BaseModel]], key: str, start: str | None, names: Mapping[str, str] | None = None
+) -> type[BaseModel]:
+    """A choice between spec classes, with the first line of what the chosen one says of itself.
+
+    Args:
+        names: what people call the kinds, where their names do not say it.
+    """
+    first = start if start is not None and start in kinds else next(iter(kinds))
     chosen = st.segmented_control(
         label,
-        list(by_kind),
-        default=kind if kind in by_kind else next(iter(by_kind)),
+        list(kinds),
+        default=first,
         required=True,
-        format_func=lambda name: words.field_label(str(name)),
+        format_func=lambda name: (names or {}).get(str(name), words.field_label(str(name))),
         key=f"{key}.kind",
+        wrap=True,
         persist_state=KEPT,
     )
-    spec = by_kind[chosen or kind]
+    spec = kinds[chosen or first]
     st.caption((spec.__doc__ or "").split("\n")[0])
-    return inputs(spec, f"{key}.{chosen}", given if chosen == kind else None)
+    return spec
+
+
+def kinds_of(spec: type[BaseModel], field: str) -> dict[str, type[BaseModel]]:
+    """The spec classes that a field may hold, by kind."""
+    return by_kind(_spec_kinds(spec.model_fields[field].annotation))
 
 
 def _default(field: FieldInfo) -> Any:

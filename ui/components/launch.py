@@ -27,23 +27,46 @@ def settings_to_repeat(run_id: str | None) -> dict[str, Any]:
         return {}
 
 
-def contenders(given: dict[str, Any]) -> list[BaseModel | None]:
-    """A form a contender; None stands for one whose settings are wrong."""
+def refusal(model: Any, dataset: Any) -> str | None:
+    """Why a model cannot be trained on a dataset; None when it can."""
+    return model.refusal(dataset.schema, dataset.manifest.get("label", {}))  # type: ignore[no-any-return]
+
+
+def _untouched(kind: str) -> BaseModel:
+    """A model with its own defaults."""
+    return engine.MODELS[kind].model_validate({"kind": kind})
+
+
+def _fitting(dataset: Any) -> list[str]:
+    """The models that a dataset takes under their own defaults, retrieval first; all of them when it takes none."""
+    kinds = sorted(engine.MODELS, key=lambda kind: engine.MODELS[kind].stage != "retrieval")
+    return [kind for kind in kinds if refusal(_untouched(kind), dataset) is None] or kinds
+
+
+def contenders(given: dict[str, Any], dataset: Any) -> list[BaseModel | None]:
+    """A form a contender; None stands for one whose settings are wrong or which the dataset refuses.
+
+    They start with what the address names, else with the models that fit; with another dataset that refuses others, anew.
+    """
     start = given.get("model", {}).get("kind")
-    asked = [kind for kind in address.values("models") if kind in engine.MODELS]
-    wanted = (
-        [start] if start in engine.MODELS else asked or sorted(engine.MODELS, key=lambda kind: engine.MODELS[kind].stage != "retrieval")
-    )
+    fitting = _fitting(dataset)
+    before = st.session_state.get("train.fitting", fitting)
+    asked = [kind for kind in address.values("models") if kind in engine.MODELS] if before == fitting else []
+    wanted = [start] if start in engine.MODELS else asked or fitting
     origin = address.value("from") or "new"
-    if st.session_state.get("train.origin") != origin or "train.contenders" not in st.session_state:
+    st.session_state["train.fitting"] = fitting
+    if st.session_state.get("train.origin") != origin or before != fitting or "train.contenders" not in st.session_state:
         st.session_state["train.origin"] = origin
         st.session_state["train.contenders"] = [(uuid.uuid4().hex[:8], kind) for kind in wanted]
     chosen = st.session_state["train.contenders"]
+    for kind in engine.MODELS:
+        if kind not in fitting and kind not in [k for _, k in chosen] and (why := refusal(_untouched(kind), dataset)):
+            st.caption(f":material/block: {words.md(engine.MODELS[kind].label)} is left out: {words.md(why, 400)}")
     found = []
     grid = st.grid(2, min_column_width=420, border=True)
     for at, (uid, kind) in enumerate(chosen):
         with grid.cell():
-            found.append(_contender(at, uid, kind, given.get("model", {}) if kind == start else {}, len(chosen) > 1))
+            found.append(_contender(at, uid, kind, given.get("model", {}) if kind == start else {}, len(chosen) > 1, dataset))
     with st.container(horizontal=True, vertical_alignment="center"):
         for kind, model in sorted(engine.MODELS.items(), key=lambda entry: entry[1].stage != "retrieval"):
             st.button(
@@ -66,7 +89,7 @@ def _remove(uid: str) -> None:
     st.session_state["train.contenders"] = [c for c in st.session_state["train.contenders"] if c[0] != uid]
 
 
-def _contender(at: int, uid: str, kind: str, given: dict[str, Any], removable: bool) -> BaseModel | None:
+def _contender(at: int, uid: str, kind: str, given: dict[str, Any], removable: bool, dataset: Any) -> BaseModel | None:
     model, drawn = engine.MODELS[kind], charts.look(at)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         glyph = f'<span style="color:{drawn.color}">{drawn.glyph}</span>'
@@ -76,8 +99,13 @@ def _contender(at: int, uid: str, kind: str, given: dict[str, Any], removable: b
     st.caption((model.__doc__ or "").split("\n")[0])
     if "objective" in model.model_fields:
         st.caption(OBJECTIVE)
+    refused = st.container()
     raw = forms.inputs(model, f"train.{uid}", given)
-    return forms.built(model, raw | {"kind": kind})
+    spec = forms.built(model, raw | {"kind": kind})
+    why = refusal(spec, dataset) if spec is not None else None
+    if why:
+        refused.error(words.md(why, 600), icon=":material/block:", title="Not on this dataset")
+    return None if why else spec
 
 
 def training(given: dict[str, Any]) -> BaseModel | None:

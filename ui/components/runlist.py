@@ -8,6 +8,11 @@ import streamlit as st
 import engine
 from ui.components import address, layout, picker, states, tables, words
 
+KINDS = {"prepare": "Preparation", "download": "Download"}
+STOP = {
+    "download": "Stop this download? What has come is kept, and the next one goes on from there.",
+    "prepare": "Stop this preparation? Nothing of it is kept.",
+}
 CHIPS = {look.label: look.color for look in states.LOOKS.values()}
 
 
@@ -33,7 +38,7 @@ def _frame(runs: list[Any]) -> pd.DataFrame:
             {
                 "State": [states.look(run.state).label],
                 "Run": words.plain(run.title, 80),
-                "Kind": model.label if model else "Preparation" if run.kind == "prepare" else words.DASH,
+                "Kind": model.label if model else KINDS.get(run.kind, words.DASH),
                 "Dataset": words.plain(run.dataset_name or words.DASH, 40),
                 "Progress": (run.progress.share if run.progress else 0.0) if run.live else None,
                 "Left": words.left(run.progress.eta_s) if run.live and run.progress else "",
@@ -72,6 +77,8 @@ def actions(run: Any) -> None:
         if states.is_in(run, "FINISHED") and run.kind == "prepare" and run.dataset:
             st.page_link("views/data.py", label="See the dataset", icon=":material/table:", query_params={"dataset": run.dataset})
             st.page_link("views/train.py", label="Train on it", icon=":material/model_training:", query_params={"dataset": run.dataset})
+        if run.kind == "download" and not run.live:
+            st.page_link("views/data.py", label="To the sources", icon=":material/table:", query_params={"view": "new"})
         if run.kind == "prepare" and states.is_in(run, "FAILED", "CANCELLED", "INTERRUPTED"):
             st.page_link("views/data.py", label="Prepare again", icon=":material/replay:", query_params={"view": "new"})
 
@@ -81,7 +88,7 @@ def _cancel(run: Any) -> None:
         st.caption("Cancelling: its processes are being ended.")
         return
     with st.popover("Cancel", icon=":material/stop_circle:"):
-        st.markdown("Stop this run? Its processes end and what it learned so far is not kept.")
+        st.markdown(STOP.get(run.kind, "Stop this run? Its processes end and what it learned so far is not kept."))
         if st.button("Stop the run", type="primary", key=f"cancel.{run.run_id}"):
             engine.cancel_request(run.run_id)
             st.rerun()

@@ -14,11 +14,16 @@ def line(run: Any) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         states.badge(run, width=118)
         st.page_link("views/runs.py", label=f"**{words.md(run.title, 70)}**", query_params={"run": run.run_id})
-        st.caption(f"{words.md(run.dataset_name or '')} · {words.ago(run.submitted_at)}", width="content")
+        st.caption(_joined(words.md(run.dataset_name or ""), words.ago(run.submitted_at)), width="content")
     if run.live and run.progress is not None and not states.is_in(run, "QUEUED"):
         st.progress(min(1.0, max(0.0, run.progress.share)), text=words.md(states.sentence(run)))
     elif states.is_in(run, "FAILED", "INTERRUPTED") and run.message:
         st.error(words.md(run.message, 600), icon=":material/error:")
+
+
+def _joined(*parts: str) -> str:
+    """What there is of some parts: downloads have no dataset."""
+    return " · ".join(part for part in parts if part)
 
 
 def counters() -> bool:
@@ -55,7 +60,7 @@ def heading(run_id: str) -> bool:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(words.md(run.title, 80), anchor=False, width="content")
         states.badge(run)
-        st.caption(f"{words.md(run.dataset_name or '')} · run {run.run_id}", width="content")
+        st.caption(_joined(words.md(run.dataset_name or ""), f"run {words.md(run.run_id)}"), width="content")
     if states.is_in(run, "FAILED", "INTERRUPTED") and run.message:
         st.error(words.md(run.message, 2000), icon=":material/error:", title=states.look(run.state).label)
     return bool(run.live)
@@ -82,6 +87,8 @@ def facts(run: Any) -> None:
         cells.append(("Waited", words.duration(waited), "From the click until it was its turn"))
     if run.started_at and run.ended_at:
         cells.append(("Took", words.duration((run.ended_at - run.started_at).total_seconds()), "From its turn to the verdict"))
+    if run.kind == "download" and (wanted := engine.DOWNLOADS.get(run.spec.get("key", ""))):
+        cells.append(("Size", words.size(wanted.bytes), "Of the file that is fetched"))
     for key in ("ndcg_at_10", "recall_at_100", "auc", "log_loss"):
         if run.metrics and key in run.metrics:
             metric = engine.METRICS[key]

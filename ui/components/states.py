@@ -44,16 +44,29 @@ def badge(run: Any, width: Literal["content"] | int = "content") -> None:
     st.badge(shown.label, icon=shown.icon, color=shown.color, help=words.md(run.message, 400) if run.message else None, width=width)
 
 
+def _came(progress: Any) -> str:
+    """12.3 of 78.0 MB (16 %); where the server does not say how much there is, only what has come."""
+    came = words.size(progress.step)
+    if progress.total <= progress.step:  # an unknown size is told as what has come
+        return came
+    return f"{came} of {words.size(progress.total)} ({100 * progress.share:.0f} %)"
+
+
 def sentence(run: Any) -> str:
-    """Running 42 % · training · epoch 3 of 10 · 12,000 rows/s · 1 min left."""
+    """Running 42 % · training · epoch 3 of 10 · 12,000 rows/s · 1 min left; of a download: Running · downloading · 12 MB of 78 MB …"""
     shown = look(run.state).label
     progress = run.progress
     if not run.live or progress is None:
         return shown
-    parts = [f"{shown} {100 * progress.share:.0f} %", words.plain(progress.phase)]
+    counted = run.kind == "download"
+    parts = [shown if counted else f"{shown} {100 * progress.share:.0f} %", words.plain(progress.phase)]
+    if counted and progress.step:
+        parts.append(_came(progress))
     if progress.epoch is not None and progress.epochs:
         parts.append(f"epoch {progress.epoch} of {progress.epochs}")
     if progress.rows_per_s:
         parts.append(f"{words.count(progress.rows_per_s)} rows/s")
+    if progress.bytes_per_s:
+        parts.append(f"{words.size(progress.bytes_per_s)}/s")
     parts.append(words.left(progress.eta_s))
     return " · ".join(part for part in parts if part)

@@ -1,5 +1,6 @@
 """Tables that people compare in, as real HTML tables: numbers aligned, intervals small, best marked by weight and sign."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -8,7 +9,7 @@ import streamlit as st
 import engine
 from ui.components import charts, words
 
-FAMILIES = {"ranking": "Ranking the whole catalogue", "pointwise": "Judging shown items"}
+FAMILIES = {"ranking": "Ranking the whole catalogue", "pointwise": "Judging shown items", "sets": "Rating sets of items"}
 
 
 def letter(contender: Any) -> str:
@@ -96,15 +97,39 @@ def _fact(value: Any, unit: str | None) -> str:
     return words.html({"True": "yes", "False": "no"}.get(str(value), value))
 
 
-def small_table(frame: pd.DataFrame, head: str = "", left: bool = False) -> str:
-    """HTML of a small table of ready text: the index is the row's name; `left` for words instead of numbers."""
-    columns = "".join(f'<th scope="col">{words.html(name)}</th>' for name in frame.columns)
+def small_table(frame: pd.DataFrame, head: str = "", left: bool = False, told: Mapping[str, str] | None = None) -> str:
+    """HTML of a small table of ready text: the index is the row's name; `left` for words instead of numbers.
+
+    Args:
+        told: column -> what its figures mean, shown as a tooltip.
+    """
+    columns = "".join(f'<th scope="col">{_explained(str(name), (told or {}).get(str(name)))}</th>' for name in frame.columns)
     rows = [
         f'<tr><th scope="row" class="text">{words.html(name)}</th>{"".join(f"<td>{words.html(v)}</td>" for v in row)}</tr>'
         for name, row in zip(frame.index, frame.to_numpy(), strict=True)
     ]
     top = f'<thead><tr><th class="text">{words.html(head)}</th>{columns}</tr></thead>' if any(frame.columns) else ""
     return _table(top, rows, head or "Facts", "facts left" if left else "facts")
+
+
+def _explained(name: str, told: str | None) -> str:
+    return words.html(name) if told is None else f'<abbr title="{words.html(told, 300)}">{words.html(name)}</abbr>'
+
+
+def keyed_table(rows: list[tuple[str, str, str, str]], head: tuple[str, str, str], caption: str) -> str:
+    """HTML of the parts of a bar: a patch of its colour, its name, its rows and its share.
+
+    Args:
+        rows: colour (ours), name, rows, share; the last three ready text.
+    """
+    first, *rest = head
+    top = f'<thead><tr><th class="text">{words.html(first)}</th>{"".join(f"<th>{words.html(name)}</th>" for name in rest)}</tr></thead>'
+    body = [
+        f'<tr><th scope="row" class="text wrap"><span style="color:{color}" aria-hidden="true">■</span> {words.html(name)}</th>'
+        f"<td>{words.html(number)}</td><td>{words.html(share)}</td></tr>"
+        for color, name, number, share in rows
+    ]
+    return _table(top, body, caption, "facts")
 
 
 def _table(head: str, rows: list[str], caption: str, look: str = "wide") -> str:

@@ -136,3 +136,11 @@ def size(amount: float) -> str:
 def field_label(name: str) -> str:
     """embedding_dim -> Embedding dim."""
     return name.replace("_", " ").strip().capitalize()
+
+
+def day(seconds: int) -> str:
+    """The day of a moment in unix seconds; years beyond the calendar are said as the number that they are."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:,} s"

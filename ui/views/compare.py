@@ -32,28 +32,36 @@ with right:
 with st.spinner("Reading results and resampling users for the intervals …"):
     comparison = comparing.compared(tuple(chosen), baseline)
 comparing.apart(comparison)
+why = comparing.no_ranking(comparison)
+if why:
+    st.info(words.md(why, 600), icon=":material/person_off:")
 said = verdict.sentences(comparison)
 if said:
     with st.container(border=True):
         st.markdown("\n\n".join(said))
-        st.caption(f"{words.md(comparing.dataset_name(comparison))} · {words.count(comparison.users)} test users · intervals are 95 %")
+        users = "" if why else f" · {words.count(comparison.users)} test users"
+        st.caption(f"{words.md(comparing.dataset_name(comparison))}{users} · intervals are 95 %")
 
+wide = len(comparison.contenders) > comparing.BESIDE
+table_at = st.container() if wide else None
 grid = st.grid(2, min_column_width=500, gap="medium")
-with grid.cell():
+with grid.cell() if table_at is None else table_at:
     st.subheader("Metrics on test", anchor=False)
-    tables.show(tables.metric_table(comparison, comparing.letter_of(comparison, baseline)))
+    tables.show(tables.metric_table(comparison, comparison.against))
 with grid.cell():
     comparing.curves(comparison)
-with grid.cell():
-    st.subheader("Cost", anchor=False)
-    tables.show(tables.fact_table(comparison.costs.rename(columns={"fact": "cost"}), comparison.contenders, "cost", "unit"))
+cost_at = None if wide else grid.cell()
 with grid.cell():
     comparing.quality_cost(comparison)
+with grid.cell() if cost_at is None else cost_at:
+    st.subheader("Cost", anchor=False)
+    tables.show(tables.fact_table(comparison.costs.rename(columns={"fact": "cost"}), comparison.contenders, "cost", "unit"))
 
 comparing.settings(comparison)
-st.page_link(
-    "views/recommend.py",
-    label="What would they recommend to one user?",
-    icon=":material/recommend:",
-    query_params={"runs": ",".join(chosen)},
-)
+if not why:
+    st.page_link(
+        "views/recommend.py",
+        label="What would they recommend to one user?",
+        icon=":material/recommend:",
+        query_params={"runs": ",".join(chosen)},
+    )

@@ -3,9 +3,11 @@
 import streamlit as st
 
 import engine
-from ui.components import address, datasets, layout, runview
+from ui.components import address, datasets, layout, newdata, runview
 
-layout.header("Data", "Ratings become a prepared dataset once; every run on it sees the same rows, the same split and the same users.")
+layout.header(
+    "Data", "Bring interactions, see what is wrong with them, prepare them once; every run on them sees the same rows, split and users."
+)
 
 found = engine.list_datasets()
 underway = [run.run_id for run in engine.list_runs("prepare", limit=50) if run.live]
@@ -22,7 +24,7 @@ view = st.segmented_control(
 address.remember("data.view", "view", view)
 
 if view == "new":
-    datasets.new()
+    newdata.flow()
 elif found or underway:
     if underway:
         runview.watch(underway)
@@ -30,7 +32,7 @@ elif found or underway:
         datasets.listed(found)
 else:
     layout.empty(
-        "No dataset is prepared yet. Generate sample ratings or point to a MovieLens folder.",
+        "No dataset is prepared yet. Generate sample ratings, download a public data set, or bring a table of your own.",
         "views/data.py",
         "Prepare a dataset",
         query={"view": "new"},

@@ -29,6 +29,16 @@ if not contenders:
     st.stop()
 
 dataset = contenders[0].dataset
+try:
+    why = engine.why_no_ranking(engine.get_dataset(dataset))
+except LookupError as error:
+    st.error(words.md(error, 600), icon=":material/error:", title="Its dataset is not here")
+    st.stop()
+if why:
+    st.info(words.md(why, 600), icon=":material/person_off:", title="There is nobody to recommend to")
+    compared = {"runs": ",".join(run.run_id for run in contenders)}
+    st.page_link("views/compare.py", label="Compare how well they judge rows", icon=":material/balance:", query_params=compared)
+    st.stop()
 user, k, with_popularity = recommending.pick_user(dataset)
 if user is None:
     st.stop()

@@ -5,7 +5,7 @@ import streamlit as st
 import engine
 from ui.components import address, layout, runlist, runview
 
-layout.header("Runs", "Every preparation and training, live and past. Closing this page changes nothing for a run.")
+layout.header("Runs", "Every preparation, training and download, live and past. Closing this page changes nothing for a run.")
 
 runs = engine.list_runs()
 if not runs:

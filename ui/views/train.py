@@ -10,7 +10,7 @@ layout.header("Train", "Contenders train on the same rows under the same setting
 datasets = engine.list_datasets()
 if not datasets:
     layout.empty(
-        "Training needs a prepared dataset, and there is none yet. Generate sample ratings or bring MovieLens.",
+        "Training needs a prepared dataset, and there is none yet. Generate sample ratings or bring data of your own.",
         "views/data.py",
         "Prepare a dataset",
         query={"view": "new"},
@@ -22,8 +22,11 @@ dataset = picker.pick_dataset("train.dataset", datasets)
 if dataset is None:
     st.stop()
 
+if why := engine.why_no_ranking(dataset):
+    st.info(words.md(why, 600), icon=":material/person_off:")
+
 st.subheader("Contenders", anchor=False)
-models = launch.contenders(given)
+models = launch.contenders(given, dataset)
 st.subheader("Training", anchor=False)
 training = launch.training(given)
 specs = launch.specs(dataset.id, models, training)

@@ -1,6 +1,7 @@
 """Two-tower retrieval: Covington et al., "Deep neural networks for YouTube recommendations", RecSys 2016; Yi et al., RecSys 2019."""
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -47,6 +48,15 @@ class TwoTowerSpec(ModelSpec):
     @property
     def selection_metric(self) -> str:
         return "ndcg_at_10" if self.objective == "softmax" else "auc"
+
+    def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
+        missing = [side for side, there in (("user", schema.has_users), ("item", schema.has_items)) if not there]
+        if missing:
+            return (
+                f"A two-tower needs a user and an item to have a tower for, and this dataset has no {' and no '.join(missing)}; "
+                "choose a ranker such as DLRM."
+            )
+        return super().refusal(schema, label)
 
     @property
     def liked_only(self) -> bool:

@@ -21,9 +21,10 @@ class Batch(NamedTuple):
     dense: Tensor  # [B, dense features] float32, schema order
     sparse: KeyedJaggedTensor  # every categorical feature, schema order
     label: Tensor  # [B] float32
+    weight: Tensor  # [B] float32, of the row in the loss
 
     def to(self, device: torch.device) -> "Batch":
-        return Batch(self.dense.to(device), self.sparse.to(device), self.label.to(device))
+        return Batch(self.dense.to(device), self.sparse.to(device), self.label.to(device), self.weight.to(device))
 
 
 class Ranker(nn.Module):
@@ -69,12 +70,18 @@ class Ranker(nn.Module):
         return self.score(self.user_state(pooled, batch), self.item_state(pooled, batch))[:, None]
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Mean loss of the batch, and the number of rows that it is the mean of (both scalars)."""
-        logits = self.forward(batch)[:, 0]
-        return nn.functional.binary_cross_entropy_with_logits(logits, batch.label), torch.tensor(float(len(logits)))
+        """Weighted mean loss of the batch, and the sum of the weights that it is the mean over (both scalars)."""
+        losses = nn.functional.binary_cross_entropy_with_logits(self.forward(batch)[:, 0], batch.label, reduction="none")
+        return weighted_mean(losses, batch.weight)
 
     def learn_frequencies(self, positives: Tensor) -> None:
         """Told before training how often each item row is liked in train ([rows of item_id], float); may ignore it."""
+
+
+def weighted_mean(losses: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """sum(w l) / sum(w) and sum(w) of losses and weights [B]; 0 where no row has weight."""
+    total = weights.sum()
+    return (losses * weights).sum() / total.clamp(min=torch.finfo(losses.dtype).tiny), total
 
 
 def table(feature: Categorical, dim: int, std: float, name: str | None = None) -> EmbeddingBagConfig:

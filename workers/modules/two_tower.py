@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from torchrec.modules.embedding_modules import EmbeddingBagCollection
 from torchrec.sparse.jagged_tensor import KeyedTensor
 
-from workers.modules.ranker import Batch, Ranker, drop_history, item_rows, mlp, scale_history, table, used
+from workers.modules.ranker import Batch, Ranker, drop_history, item_rows, mlp, scale_history, table, used, weighted_mean
 from workers.specs import HISTORY, ITEM_ID, Categorical, FeatureSchema
 
 BIAS = "item_bias"
@@ -101,9 +101,9 @@ class TwoTower(Ranker):
         pooled = self.embed(batch)
         liked = batch.label > 0.5
         users, items = self.user_state(pooled, batch)[liked], self.item_state(pooled, batch)[liked]
-        return self._sampled_softmax(users, items, item_rows(batch.sparse)[liked])
+        return self._sampled_softmax(users, items, item_rows(batch.sparse)[liked], batch.weight[liked])
 
-    def _sampled_softmax(self, users: Tensor, items: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _sampled_softmax(self, users: Tensor, items: Tensor, rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """In-batch sampled softmax with logQ correction: Yi et al., "Sampling-bias-corrected neural modeling for large
         corpus item recommendations", RecSys 2019, eq. 3. An item's copies elsewhere in the batch are no negatives."""
         if len(rows) == 0:  # keep every parameter in the graph: other ranks wait for its gradient
@@ -111,4 +111,5 @@ class TwoTower(Ranker):
         logits = self.score_grid(users, items) - self.log_frequency[rows]
         copies = (rows[:, None] == rows).fill_diagonal_(False)
         target = torch.arange(len(rows), device=rows.device)
-        return F.cross_entropy(logits.masked_fill(copies, float("-inf")), target), torch.tensor(float(len(rows)))
+        losses = F.cross_entropy(logits.masked_fill(copies, float("-inf")), target, reduction="none")
+        return weighted_mean(losses, weights)

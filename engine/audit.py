@@ -1,0 +1,108 @@
+"""What is in the data and what is wrong with it, before anything is trained: one shape for the preview and the prepared dataset."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Finding(_Record):
+    """Something a person should know. `block`: preparing or training will refuse; `warn`: look at it; `info`: how it was taken."""
+
+    level: Literal["block", "warn", "info"]
+    text: str
+
+
+class SplitFacts(_Record):
+    """One side of the split. Users, items and what is cold are None where the source has no such column.
+
+    cold_users, cold_items: those that train does not know; `_rows`: their rows. users_to_rank: users of train who liked an item of
+    train here that they had not met there (None for train and where nothing can be ranked).
+    """
+
+    rows: int
+    positives: int
+    users: int | None = None
+    items: int | None = None
+    cold_users: int | None = None
+    cold_items: int | None = None
+    cold_user_rows: int | None = None
+    cold_item_rows: int | None = None
+    users_to_rank: int | None = None
+
+    @property
+    def positive_share(self) -> float:
+        return self.positives / self.rows if self.rows else float("nan")
+
+
+class FeatureFacts(_Record):
+    """One feature over the used rows (of its table: users, items or interactions).
+
+    distinct, top: categories; `top` are the most frequent (value, rows). unknown: share of the values of each split that train does
+    not know or that are too rare. rare: values of train below `min_count`. collisions: share of train's values that share a row of
+    the hashed table with another value. mean, std, low, high, histogram (left edge, rows): dense features.
+    """
+
+    name: str
+    side: Literal["user", "item", "context"]
+    kind: Literal["single", "multi", "dense"]
+    rows: int
+    missing: float
+    distinct: int | None = None
+    top: list[tuple[str, int]] = []
+    unknown: dict[str, float] = {}
+    rare: int | None = None
+    collisions: float | None = None
+    mean: float | None = None
+    std: float | None = None
+    low: float | None = None
+    high: float | None = None
+    histogram: list[tuple[float, int]] = []
+
+
+class Audit(_Record):
+    """The audit. rows_used + sum(set_aside.values()) == rows_read, always.
+
+    truncated: only the first rows of the source were read. set_aside: reason -> rows. ratings: (value, rows) of numeric labels, or
+    (left edge, rows) of 60 bins when there are more than 100 values (`rating_bin` is then their width). categories: (class or
+    action, rows). threshold: what liked means, None where no number does. output: what models predict; `classes`: their names.
+    exact_copies: rows set aside as copies. repeated_pairs: user-item pairs met more than once; conflicting_pairs: those whose
+    labels differ. activity, popularity: (n, users with n .. 2n-1 interactions), n a power of two; the same of items.
+    long_tail: (share of items, most popular first; share of interactions). timeline: (bin start in unix seconds, split, rows).
+    label_over_time: (bin start, rows, positive share). rates_users: users whose mean a rule reads.
+    """
+
+    rows_read: int
+    rows_used: int
+    set_aside: dict[str, int]
+    truncated: bool
+    users: int | None
+    items: int | None
+    density: float | None
+    output: Literal["binary", "regression", "multi_class", "actions"]
+    classes: list[str] = []
+    threshold: float | None = None
+    rating_bin: float | None = None
+    ratings: list[tuple[float, int]] = []
+    categories: list[tuple[str, int]] = []
+    exact_copies: int = 0
+    repeated_pairs: int = 0
+    conflicting_pairs: int = 0
+    items_without_title: int = 0
+    splits: dict[str, SplitFacts] = {}
+    activity: list[tuple[int, int]] = []
+    popularity: list[tuple[int, int]] = []
+    long_tail: list[tuple[float, float]] = []
+    first: int | None = None
+    last: int | None = None
+    time: str | None = None
+    timeline: list[tuple[int, str, int]] = []
+    label_over_time: list[tuple[int, int, float]] = []
+    features: list[FeatureFacts] = []
+    findings: list[Finding] = []
+
+    def as_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")

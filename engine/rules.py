@@ -1,0 +1,104 @@
+"""The rules a person chooses: what a row teaches, what counts as liked, and what is held out."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from workers.specs import Spec
+
+
+class MeanLabel(Spec):
+    """Liked when the rating is at or above the mean rating of train (the reference method's rule)."""
+
+    kind: Literal["mean"] = "mean"
+
+
+class ThresholdLabel(Spec):
+    """Liked when the rating is at or above a threshold."""
+
+    kind: Literal["threshold"] = "threshold"
+    threshold: float = Field(4.0, description="Ratings at or above this are liked")
+
+
+class UserMeanLabel(Spec):
+    """Liked when the rating is at or above the user's own mean in train; for users that train does not know, train's mean."""
+
+    kind: Literal["user_mean"] = "user_mean"
+
+
+class GivenLabel(Spec):
+    """The label is given as 0 and 1 (or −1 and 1, false and true), such as shown and clicked."""
+
+    kind: Literal["given"] = "given"
+
+
+class ImplicitLabel(Spec):
+    """There is no label: every row is something that a person chose, and counts as liked."""
+
+    kind: Literal["implicit"] = "implicit"
+
+
+class RegressionLabel(Spec):
+    """Models predict the value itself; a row counts as liked, for ranking and history, from a value on."""
+
+    kind: Literal["regression"] = "regression"
+    liked_from: float | None = Field(None, description="Values at or above this count as liked; empty: the mean of train")
+
+
+class MultiClassLabel(Spec):
+    """Models predict one of several classes; some of them count as liked, for ranking and history."""
+
+    kind: Literal["multi_class"] = "multi_class"
+    liked: tuple[str, ...] = Field((), description="Classes that count as liked, separated by commas; empty: the last in order")
+
+
+class ActionsLabel(Spec):
+    """Several actions, such as view, cart and buy: models predict each; some of them count as liked."""
+
+    kind: Literal["actions"] = "actions"
+    liked: tuple[str, ...] = Field((), description="Actions that count as liked, separated by commas; empty: all but the most frequent")
+
+
+class TimeSplit(Spec):
+    """Everything before one moment is train; then valid; then test. The same moment for all users."""
+
+    kind: Literal["time"] = "time"
+    valid: float = Field(0.1, gt=0, lt=0.5, description="Share of interactions, by time, that validate")
+    test: float = Field(0.1, gt=0, lt=0.5, description="Share of the latest interactions that test")
+
+
+class PerUserSplit(Spec):
+    """Each user's last interactions are test, those before are valid; users with fewer than three keep all in train."""
+
+    kind: Literal["per_user"] = "per_user"
+    valid: float = Field(0.1, gt=0, lt=0.5, description="Share of each user's interactions that validate, at least one")
+    test: float = Field(0.1, gt=0, lt=0.5, description="Share of each user's last interactions that test, at least one")
+
+
+class RandomSplit(Spec):
+    """Each row falls on a side by chance: for data without time. Models then see the future of what they are tested on."""
+
+    kind: Literal["random"] = "random"
+    valid: float = Field(0.1, gt=0, lt=0.5, description="Share of interactions that validate")
+    test: float = Field(0.1, gt=0, lt=0.5, description="Share of interactions that test")
+
+
+class ColumnSplit(Spec):
+    """A column of the source's own says train, valid or test."""
+
+    kind: Literal["column"] = "column"
+
+
+Label = Annotated[
+    MeanLabel | ThresholdLabel | UserMeanLabel | GivenLabel | ImplicitLabel | RegressionLabel | MultiClassLabel | ActionsLabel,
+    Field(discriminator="kind"),
+]
+Split = Annotated[TimeSplit | PerUserSplit | RandomSplit | ColumnSplit, Field(discriminator="kind")]
+Output = Literal["binary", "regression", "multi_class", "actions"]
+OUTPUTS: dict[str, Output] = {"regression": "regression", "multi_class": "multi_class", "actions": "actions"}
+LABELS_OF: dict[str, tuple[str, ...]] = {
+    "number": ("threshold", "mean", "user_mean", "given", "regression", "multi_class"),
+    "category": ("multi_class", "actions"),
+    "actions": ("actions",),
+    "none": ("implicit",),
+}  # which label rules suit what a source's rows carry (Reading.value); the first is the default

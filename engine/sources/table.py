@@ -1,0 +1,250 @@
+"""Your own table: any CSV, TSV, JSON lines or Parquet, a folder of them, a Delta table or one that Spark knows by name."""
+
+import hashlib
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from engine.sources import FRAME_LIMIT, Reading, SourceFeature, SourceSpec, Tables, TimeUnit
+from engine.sources import _reader as reader
+from engine.sources._guess import ColumnGuess, TableGuess, inspect
+from engine.sources._paths import is_remote
+from engine.sources._table_specs import (
+    DISPLAY,
+    ENCODINGS,
+    FEATURES,
+    ColumnRole,
+    Feature,
+    TableFile,
+    features_of,
+    sanitised,
+    with_side,
+)  # fmt: skip
+from engine.sources._uploads import keep_upload
+from workers.specs import MORE
+from workers.table_columns import Output
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["ENCODINGS", "ColumnGuess", "ColumnRole", "TableFile", "TableGuess", "TableSource", "inspect", "is_remote", "keep_upload"]
+
+HOW: dict[str, Literal["text", "blank", "tags", "number"]] = {"category": "blank", "tags": "tags", "genres": "tags", "dense": "number"}
+Where = Literal["interactions", "users", "items"]
+
+
+class TableSource(TableFile, SourceSpec):
+    """A table of interactions of your own, with a mapping that says what each column means."""
+
+    label: ClassVar[str] = "Your own table"
+    description: ClassVar[str] = (
+        "CSV, TSV, JSON lines or Parquet, a folder of them, Delta or a table of the Spark catalogue, with columns that you map."
+    )
+
+    kind: Literal["table"] = Field("table", description="Which source this is")
+    columns: tuple[ColumnRole, ...] = Field(
+        (ColumnRole(name="user_id", role="user", side="user"), ColumnRole(name="item_id", role="item", side="item")),
+        max_length=2000,
+        description="What the columns mean; others are not read",
+        json_schema_extra=MORE,
+    )
+    time_unit: TimeUnit | None = Field(
+        None, description="Unit of the timestamps: s, ms, us, ns since 1970; iso: dates; magnitude: told value by value; order: a count"
+    )
+    low: float | None = Field(None, description="Labels below this are set aside; empty: none is too low")
+    high: float | None = Field(None, description="Labels above this are set aside; empty: none is too high")
+    users: TableFile | None = Field(None, description="A table of users, one a row")
+    items: TableFile | None = Field(None, description="A table of items, one a row")
+
+    @field_validator("users")
+    @classmethod
+    def _users_side(cls, table: TableFile | None) -> TableFile | None:
+        return table and with_side(table, "user")
+
+    @field_validator("items")
+    @classmethod
+    def _items_side(cls, table: TableFile | None) -> TableFile | None:
+        return table and with_side(table, "item")
+
+    @model_validator(mode="after")
+    def _means_something(self) -> "TableSource":
+        if not any(column.role != "ignore" for column in self.columns):
+            raise ValueError("columns gives no column a role; say at least which one is the user or the item, or which are features.")
+        kinds = [role for role in ("label", "class", "action") if self.having(role)]
+        if len(kinds) > 1:
+            raise ValueError(f"columns has {' and '.join(kinds)}, which both say what a row teaches; keep one kind.")
+        if (column := self.named("timestamp")) and self.time_unit is None:
+            raise ValueError(f"time_unit is not chosen for the timestamp {column!r}; choose s, ms, us, ns, iso, magnitude or order.")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low is {self.low:g} and high is {self.high:g}; choose a high above low.")
+        self._sides_have_ids()
+        return self
+
+    def _sides_have_ids(self) -> None:
+        user, item = self.named("user"), self.named("item")
+        for side, id, table in (("user", user, self.users), ("item", item, self.items)):
+            if table and id is None:
+                raise ValueError(f"{side}s is given, but no column of the interactions has the role {side} to join it by.")
+            lone = next((c.name for c in self.having(*FEATURES) if c.side == side), None)
+            if lone and id is None:
+                raise ValueError(f"columns puts {lone!r} on the {side}'s side, but no column has the role {side}; put it on the context.")
+        shown = self.having(*DISPLAY)
+        if shown and item is None:
+            raise ValueError(f"columns gives {shown[0].name!r} the role {shown[0].role}, but no column has the role item.")
+        twice = [c.role for c in shown if self.items and self.items.named(c.role)]
+        if twice:
+            raise ValueError(f"{twice[0]} is mapped in the interactions and in the items table; choose one.")
+        if user is None and item is None and not (self.having(*FEATURES) and self.having("label", "class", "action")):
+            raise ValueError("columns has neither user nor item; such a table needs features and a label, a class or an action.")
+
+    def tables(self) -> dict[Where, TableFile | None]:
+        return {"interactions": self, "users": self.users, "items": self.items}
+
+    def _features(self) -> list[Feature]:
+        return features_of(self.tables())
+
+    def renamed(self) -> dict[str, tuple[str, str]]:
+        """What features are called here -> (interactions, users or items; the column there)."""
+        return {feature.out: (feature.table, feature.column.name) for feature in self._features()}
+
+    def features(self) -> tuple[SourceFeature, ...]:
+        return tuple(feature.source_feature for feature in self._features())
+
+    def _actions(self) -> tuple[str, ...]:
+        labels = self.having("label")
+        return tuple(sanitised([column.name for column in labels])) if len(labels) > 1 else ()
+
+    def reading(self) -> Reading:
+        value: Literal["number", "category", "actions", "none"] = "none"
+        if self.having("label"):
+            value = "actions" if len(self.having("label")) > 1 else "number"
+        elif self.having("class", "action"):
+            value = "category"
+        return Reading(
+            user=self.named("user") is not None,
+            item=self.named("item") is not None,
+            value=value,
+            actions=self._actions(),
+            low=self.low,
+            high=self.high,
+            time=self.time_unit if self.named("timestamp") else None,
+            split=self.named("split") is not None,
+        )
+
+    def defaults(self) -> dict[str, Any]:
+        reading = self.reading()
+        label = {"number": "threshold", "category": "multi_class", "actions": "actions", "none": "implicit"}[reading.value]
+        found: dict[str, Any] = {"label": {"kind": "actions" if self.having("action") else label}}
+        if reading.split:
+            found["split"] = {"kind": "column"}
+        elif reading.time is None:
+            found["split"] = {"kind": "random"}
+        return found
+
+    def outputs(self, where: Where) -> tuple[Output, ...]:
+        """The columns that a table gives, and what they are read from."""
+        table, found = self.tables()[where], []
+        if table is None:
+            return ()
+        roles = {"user": "user_id", "item": "item_id", "class": "category", "action": "category", "timestamp": "timestamp"}
+        for role, name in [*roles.items(), *((role, role) for role in ("split", "weight", "title", "image"))]:
+            if column := table.named(role):
+                found.append(Output(name, column, "blank" if role in DISPLAY else "text"))
+        if where == "interactions":
+            labels = [column.name for column in table.having("label")]
+            names = [f"action.{name}" for name in self._actions()] or ["rating"]
+            found += [Output(name, label) for name, label in zip(names, labels, strict=False)]
+        for feature in self._features():
+            if feature.table == where:
+                how = "text" if where == "interactions" and feature.column.role == "dense" else HOW[feature.column.role]
+                found.append(Output(feature.out, feature.column.name, how, feature.column.separator))
+        return tuple(found)
+
+    def check(self) -> None:
+        for where, table in self.tables().items():
+            if table:
+                reader.check(table, self.outputs(where), "" if where == "interactions" else f"The {where} table: ")
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the content of every file, in the order they are read; names and places make no difference.
+
+        What only Spark can read is known by the names, sizes and times of its files, or by its version where it has one.
+        """
+        total = hashlib.sha256()
+        for where, table in self.tables().items():
+            if table:
+                total.update(f"{where} {reader.digest(table, self.outputs(where))}\n".encode())
+        return total.hexdigest()
+
+    def size_hint(self) -> int:
+        return reader.size_hint(self)
+
+    def notes(self) -> tuple[str, ...]:
+        found = [note for where, table in self.tables().items() if table for note in reader.notes(table, self.outputs(where), where)]
+        changed = [f"{column!r} is called {out}" for out, (_, column) in self.renamed().items() if out != column]
+        if changed:
+            found.append(f"Feature names keep to letters, digits and _: {', '.join(changed[:20])}.")
+        if self.named("timestamp"):
+            found.append(f"{self.named('timestamp')!r} is the timestamp, read as {TIME_WORDS[self.time_unit or 's']}.")
+        return tuple(found)
+
+    def frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
+        return reader.frame(self, self.outputs("interactions"), limit)
+
+    def items_frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
+        if self.items is None:
+            return super().items_frame(limit)
+        return _with_display(_unique_rows(reader.frame(self.items, self.outputs("items"), limit), "item_id"))
+
+    def users_frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
+        if self.users is None:
+            return super().users_frame(limit)
+        return _unique_rows(reader.frame(self.users, self.outputs("users"), limit), "user_id")
+
+    def load(self, spark: "SparkSession") -> Tables:
+        from pyspark.sql import functions as F
+
+        users = _unique(reader.load(spark, self.users, self.outputs("users")), "user_id") if self.users else None
+        items = _unique(reader.load(spark, self.items, self.outputs("items")), "item_id") if self.items else None
+        if items is not None:
+            missing = [name for name in ("title", "genres") if name not in items.columns]
+            items = items.withColumns({name: F.lit(None).cast("string") for name in missing})
+            items = items.select("item_id", "title", "genres", *[c for c in items.columns if c not in ("item_id", "title", "genres")])
+        return Tables(reader.load(spark, self, self.outputs("interactions")), users, items)
+
+
+TIME_WORDS: dict[str, str] = {
+    "s": "seconds since 1970",
+    "ms": "milliseconds since 1970",
+    "us": "microseconds since 1970",
+    "ns": "nanoseconds since 1970",
+    "iso": "dates in ISO 8601, in UTC unless they name a zone",
+    "magnitude": "seconds, milliseconds, microseconds or nanoseconds since 1970, told apart value by value",
+    "order": "a count that orders rows and is no time",
+}
+
+
+def _unique(rows: "DataFrame", id: str) -> "DataFrame":
+    """One row an id: of several, the last when all columns are sorted. Rows that cannot be read, or without an id, are left out."""
+    from pyspark.sql import functions as F
+
+    others = [name for name in rows.columns if name not in (id, "problem", "raw")]
+    sound = rows.where(F.col("problem").isNull() & (F.trim(F.col(id)) != ""))
+    best = F.max(F.struct(*(F.col(f"`{name}`") for name in others))) if others else F.first(id)
+    grouped = sound.groupBy(id).agg(best.alias("_row"))
+    return grouped.select(id, *(F.col(f"_row.`{name}`").alias(name) for name in others))
+
+
+def _unique_rows(rows: "pd.DataFrame", id: str) -> "pd.DataFrame":
+    others = [name for name in rows.columns if name not in (id, "problem", "raw")]
+    sound = rows[rows["problem"].isna() & rows[id].fillna("").str.strip(" ").ne("")]
+    ordered = sound.sort_values(others, na_position="first", kind="stable") if others else sound
+    return ordered.drop_duplicates(id, keep="last").sort_index()[[id, *others]].reset_index(drop=True)
+
+
+def _with_display(items: "pd.DataFrame") -> "pd.DataFrame":
+    for name in ("title", "genres"):
+        if name not in items:
+            items[name] = None
+    return items[["item_id", "title", "genres", *[c for c in items.columns if c not in ("item_id", "title", "genres")]]]

@@ -1,0 +1,123 @@
+"""Columns of a stranger's table become the columns that a source gives: ids as their very text, lists joined, numbers as numbers."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PROBLEM = ("problem", "raw")
+EXACT = 2**53
+
+
+class Output(NamedTuple):
+    """One column to give: its name, the column it is read from, and how. blank: text, null when blank; tags: "a|b|c" or null."""
+
+    name: str
+    column: str
+    how: Literal["text", "blank", "tags", "number"] = "text"
+    separator: str = "|"
+
+
+def shape(table: "pa.Table", outputs: Sequence[Output]) -> "pa.Table":
+    """The columns asked for, all text but numbers (float64), then `problem` and `raw`."""
+    import pyarrow as pa
+
+    found: dict[str, Any] = {}
+    for output in outputs:
+        column = table[output.column]
+        found[output.name] = _HOW[output.how](column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column, output.separator)
+    for name in PROBLEM:
+        found[name] = table[name] if name in table.column_names else pa.nulls(table.num_rows, pa.string())
+    return pa.table(found)
+
+
+def _same(column: Any, separator: str) -> Any:
+    return column
+
+
+def _blank(column: Any, separator: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), pa.scalar(None, pa.string()), column)
+
+
+def _tags(column: Any, separator: str) -> Any:
+    import pyarrow.compute as pc
+
+    if separator != "|":
+        column = pc.replace_substring(pc.replace_substring(column, "|", "¦"), separator, "|")
+    column = pc.replace_substring_regex(column, r"(\s*\|\s*)+", "|")
+    return _blank(pc.utf8_trim(pc.utf8_trim_whitespace(column), "|"), separator)
+
+
+def _number(column: Any, separator: str) -> Any:
+    """float64; null for what is no finite number."""
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+
+    text = pd.Series(column.to_pylist(), dtype=object).replace("", None)
+    value = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
+    return pa.array(np.where(np.isfinite(value), value, np.nan), from_pandas=True)
+
+
+_HOW = {"text": _same, "blank": _blank, "tags": _tags, "number": _number}
+
+
+def refused_type(kind: "pa.DataType") -> str | None:
+    """Why a column of this type cannot be mapped, or None."""
+    import pyarrow as pa
+
+    if isinstance(kind, pa.BaseExtensionType):
+        return "an extension type"
+    if pa.types.is_dictionary(kind):
+        return refused_type(kind.value_type)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return "a list of lists or objects" if pa.types.is_nested(kind.value_type) else refused_type(kind.value_type)
+    if pa.types.is_nested(kind):
+        return "an object"
+    if pa.types.is_time(kind) or pa.types.is_duration(kind) or pa.types.is_interval(kind):
+        return "a time of day or a span of time"
+    return "bytes of fixed size" if pa.types.is_fixed_size_binary(kind) else None
+
+
+def as_text(column: Any) -> Any:
+    """A typed column as text: whole numbers with all their digits, dates and times as ISO 8601 in UTC, lists joined by "|".
+
+    NaN is null: it is how many writers say that a whole number is missing.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if refused_type(kind):
+        raise ValueError(f"A column is {refused_type(kind)} ({kind}), which cannot be read as plain values; leave it unmapped.")
+    if pa.types.is_dictionary(kind):
+        return as_text(column.dictionary_decode())
+    if pa.types.is_floating(kind):
+        return _float_text(column.cast(pa.float32()) if pa.types.is_float16(kind) else column)
+    if pa.types.is_timestamp(kind):
+        whole = column.cast(pa.timestamp("us", kind.tz), safe=False)  # Spark knows no finer time
+        return (whole.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us")) if kind.tz else whole).cast(pa.string())
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        rows = column.to_pylist()
+        flat = as_text(pa.array([value for row in rows for value in row or ()], kind.value_type)).to_pylist()
+        texts = iter(flat)
+        return pa.array([None if row is None else "|".join(next(texts) or "" for _ in row) for row in rows], pa.string())
+    try:
+        text = column.cast(pa.string())
+    except pa.ArrowInvalid as error:
+        raise ValueError("A column of bytes is not UTF-8 text; leave it unmapped.") from error
+    return pc.if_else(pc.is_valid(text), text, pa.scalar(None, pa.string()))
+
+
+def _float_text(column: Any) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    whole = pc.fill_null(pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), pa.scalar(EXACT, pa.float64()))), False)
+    digits = pc.if_else(whole, column, pa.scalar(None, column.type)).cast(pa.float64()).cast(pa.int64()).cast(pa.string())
+    return pc.coalesce(digits, column.cast(pa.string()))

@@ -1,0 +1,269 @@
+"""Lines of delimited text or JSON become columns of text; a line that cannot be read keeps its place, with what is wrong with it.
+
+Every line stands for itself, so that a file may be cut anywhere between two lines and still reads the same. Nothing is guessed:
+values keep their very characters ("007", "NA", " padded ").
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NUL, MARK = "\x00", "\ufeff"
+RAW_LIMIT, FIELD_LIMIT, BATCH_ROWS = 20_000, 1 << 20, 50_000
+NOTED = ("problem", "raw")
+NOT_CLOSED = "a quote that is opened and not closed"
+AFTER_QUOTE = "text after a closing quote"
+NUL_BYTE = "a NUL byte"
+
+Fields = tuple[list[str | None] | None, str | None]  # the values, or None and what is wrong
+
+
+class Layout(NamedTuple):
+    """How rows stand in the lines of a file.
+
+    names: every column, in the order of the file (JSON: the keys to read). headers: lines that say the same are no rows.
+    quoting: none (a quote is a character like others), quotes (a value in double quotes may hold the delimiter), lines (and
+    line breaks).
+    """
+
+    format: Literal["csv", "jsonl"]
+    names: tuple[str, ...]
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    quoting: Literal["none", "quotes", "lines"] = "quotes"
+    headers: tuple[str, ...] = ()
+
+
+def parse(lines: Sequence[bytes], layout: Layout, wanted: Sequence[str], encoding: str | None = None) -> "pa.Table":
+    """One row a line that is not blank: `wanted` columns as text, `problem` and, where there is one, the line as `raw`.
+
+    Args:
+        lines: without their line ends.
+        encoding: of these lines, where it is not that of the file.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text, broken = _decoded(lines, encoding or layout.encoding)
+    if layout.format == "jsonl":
+        return _table(
+            [_from_json(line, layout.names, bad) for line, bad in zip(text.to_pylist(), broken, strict=True) if line.strip()],
+            layout,
+            wanted,
+        )
+    keep = pc.not_equal(pc.utf8_trim(text, " "), "")
+    if layout.headers:
+        keep = pc.and_not(keep, pc.is_in(text, pa.array(layout.headers, pa.string())))
+    return _delimited(text.filter(keep), broken.filter(keep), layout, wanted)
+
+
+def _decoded(lines: Sequence[bytes], encoding: str) -> "tuple[pa.Array, pa.Array]":
+    """The lines as text without a byte order mark, and what is wrong with those that are not text in this encoding."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    codec = "utf-8" if encoding == "utf-8-sig" else encoding
+    try:
+        if codec != "utf-8" and not b"".join(lines).isascii():
+            raise ValueError
+        text = pa.array(lines, pa.binary()).cast(pa.string())
+        broken = pa.nulls(len(lines), pa.string())
+    except ValueError:  # ArrowInvalid is one
+        found: list[str] = []
+        wrong: list[str | None] = []
+        for line in lines:
+            try:
+                found.append(line.decode(codec))
+                wrong.append(None)
+            except UnicodeDecodeError:
+                found.append(line.decode(codec, "replace"))
+                wrong.append(f"bytes that are not {encoding.upper()} text")
+        text, broken = pa.array(found, pa.string()), pa.array(wrong, pa.string())
+    return pc.utf8_ltrim(text, MARK) if codec == "utf-8" and pc.any(pc.starts_with(text, MARK)).as_py() else text, broken
+
+
+def _delimited(text: "pa.Array", broken: "pa.Array", layout: Layout, wanted: Sequence[str]) -> "pa.Table":
+    """Lines with quotes or NUL go through the csv module, all others are cut at the delimiter at once."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    odd = bad = pc.or_(pc.is_valid(broken), pc.match_substring(text, NUL))
+    if layout.quoting != "none" and len(layout.delimiter) == 1:
+        odd = pc.or_(odd, pc.match_substring(text, '"'))
+    plain = _cut(text.filter(pc.invert(odd)), layout, wanted)
+    if plain.num_rows == len(text):
+        return plain
+    lines = text.filter(odd).to_pylist()
+    if not pc.any(bad).as_py() and (sound := _all_sound(lines, layout)):
+        columns = list(zip(*sound, strict=True))
+        nothing = pa.nulls(len(lines), pa.string())
+        special = pa.table(
+            {name: pa.array(columns[layout.names.index(name)], pa.string()) for name in wanted} | dict.fromkeys(NOTED, nothing)
+        )
+    else:
+        told = zip(lines, broken.filter(odd).to_pylist(), quoted(lines, layout), strict=True)
+        rows = [(None, why or NUL_BYTE, line) if why or NUL in line else (*_counted(read, layout), line) for line, why, read in told]
+        special = _table(rows, layout, wanted)
+    mask = odd.to_numpy(zero_copy_only=False)
+    order = np.argsort(np.concatenate([np.flatnonzero(~mask), np.flatnonzero(mask)]))
+    return pa.concat_tables([plain, special]).take(pa.array(order)).combine_chunks()
+
+
+def _all_sound(lines: list[str], layout: Layout) -> list[list[str]] | None:
+    """The fields of lines that are all as they should be, or None: the usual case, ten times as quick as one by one."""
+    csv.field_size_limit(FIELD_LIMIT)
+    try:
+        rows = list(csv.reader(lines, delimiter=layout.delimiter, strict=True))
+    except csv.Error:
+        return None
+    # a quote left open would have swallowed the next line
+    return rows if len(rows) == len(lines) and set(map(len, rows)) == {len(layout.names)} else None
+
+
+def _cut(text: "pa.Array", layout: Layout, wanted: Sequence[str]) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    fields = pc.split_pattern(text, layout.delimiter)
+    count, starts, width = pc.list_value_length(fields), fields.offsets[:-1], len(layout.names)
+    sound, nothing = pc.equal(count, width), pa.scalar(None, pa.string())
+    found = {
+        name: fields.values.take(pc.if_else(sound, pc.add(starts, pa.scalar(layout.names.index(name), pa.int32())), None))
+        for name in wanted
+    }
+    told = pc.if_else(pc.equal(count, 1), "1 field", pc.binary_join_element_wise(count.cast(pa.string()), "fields", " "))
+    problem = pc.if_else(sound, nothing, pc.binary_join_element_wise(told, f"instead of {width}", " "))
+    raw = pc.if_else(sound, nothing, pc.utf8_slice_codeunits(text, 0, RAW_LIMIT))
+    return pa.table({**found, "problem": problem, "raw": raw})
+
+
+def quoted(lines: list[str], layout: Layout) -> list[Fields]:
+    """The fields of each line, or what is wrong with its quotes."""
+    if layout.quoting == "none" or len(layout.delimiter) > 1:
+        return [(list(line.split(layout.delimiter)), None) for line in lines]
+    csv.field_size_limit(FIELD_LIMIT)
+    return [_one(line, layout.delimiter) for line in lines]
+
+
+def _one(line: str, delimiter: str) -> Fields:
+    try:
+        return list(next(csv.reader([line], delimiter=delimiter, strict=True))), None
+    except csv.Error as error:
+        return None, _complaint(error)
+
+
+def _complaint(error: csv.Error) -> str:
+    if "expected after" in str(error):
+        return AFTER_QUOTE
+    return f"a value of more than {FIELD_LIMIT:,} characters" if "field limit" in str(error) else NOT_CLOSED
+
+
+def _counted(read: Fields, layout: Layout) -> Fields:
+    fields, problem = read
+    if fields is not None and len(fields) != len(layout.names):
+        told = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+        return None, f"{told} instead of {len(layout.names)}"
+    return fields, problem
+
+
+def records(lines: Iterable[str], layout: Layout) -> Iterator[tuple[list[str | None] | None, str | None, str]]:
+    """Rows whose quoted values may hold line breaks, from lines with their ends: values, what is wrong, the row as text.
+
+    Text that is not of the encoding comes with surrogates in its place. When a row that spans lines does not fit, its first line
+    is set aside and the others are read again: a stray quote costs one line, not the rest of the file.
+    """
+    csv.field_size_limit(FIELD_LIMIT)
+    again: list[str] = []
+    source = iter(lines)
+    headers = {tuple(_one(header, layout.delimiter)[0] or ()) for header in layout.headers}
+    while True:
+        taken: list[str] = []
+        try:
+            fields = next(csv.reader(_taking(again, source, taken), delimiter=layout.delimiter, strict=True), None)
+            read: Fields = _counted((list(fields), None), layout) if fields is not None else (None, None)
+        except csv.Error as error:
+            read = (None, _complaint(error))
+        if not taken:
+            return
+        if read[1] and len(taken) > 1:
+            again[:0] = taken[1:]
+            read = (None, NOT_CLOSED)
+            del taken[1:]
+        text = "".join(taken)
+        if not text.strip(" \r\n") or tuple(read[0] or ()) in headers:
+            continue
+        if NUL in text:
+            read = (None, NUL_BYTE)
+        elif not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+            read, text = (None, f"bytes that are not {layout.encoding.upper()} text"), text.encode("utf-8", "replace").decode()
+        yield *read, text.rstrip("\r\n")
+
+
+def _taking(again: list[str], source: Iterator[str], taken: list[str]) -> Iterator[str]:
+    while True:
+        line = again.pop(0) if again else next(source, None)
+        if line is None:
+            return
+        taken.append(line)
+        yield line
+
+
+def batches(rows: Iterable[tuple[list[str | None] | None, str | None, str]], layout: Layout, wanted: Sequence[str]) -> "Iterator[pa.Table]":
+    """Rows of `records` as tables."""
+    held: list[Any] = []
+    for row in rows:
+        held.append(row)
+        if len(held) == BATCH_ROWS:
+            yield _table(held, layout, wanted)
+            held = []
+    yield _table(held, layout, wanted)
+
+
+def _table(rows: Sequence[tuple[list[str | None] | None, str | None, str]], layout: Layout, wanted: Sequence[str]) -> "pa.Table":
+    import pyarrow as pa
+
+    places = {name: layout.names.index(name) for name in wanted}
+    columns = {name: pa.array([fields[k] if fields else None for fields, _, _ in rows], pa.string()) for name, k in places.items()}
+    problems = [problem for _, problem, _ in rows]
+    raw = [text.replace(NUL, "␀")[:RAW_LIMIT] if problem else None for _, problem, text in rows]
+    return pa.table({**columns, "problem": pa.array(problems, pa.string()), "raw": pa.array(raw, pa.string())})
+
+
+def _from_json(line: str, names: tuple[str, ...], broken: Any) -> tuple[list[str | None] | None, str | None, str]:
+    if broken.as_py() or NUL in line:
+        return None, broken.as_py() or NUL_BYTE, line
+    try:
+        found = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)  # numbers keep their digits
+        if not isinstance(found, dict):
+            return None, "no JSON object", line
+        values = [json_text(found.get(name)) for name in names]
+        "".join(value for value in values if value).encode()
+    except UnicodeEncodeError:
+        return None, "half of a surrogate pair, which is no text", line
+    except RecursionError:
+        return None, "JSON that is nested too deep", line
+    except TypeError as error:
+        return None, str(error), line
+    except ValueError:
+        return None, "no JSON object", line
+    return values, None, line
+
+
+def json_text(value: Any) -> str | None:
+    """A JSON value as text; a list of plain values is joined by "|".
+
+    Raises:
+        TypeError: the value is an object or a list of lists.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list) and not any(isinstance(part, list | dict) for part in value):
+        return "|".join(json_text(part) or "" for part in value).strip("|") or None
+    raise TypeError("an object inside the object where a plain value belongs")
