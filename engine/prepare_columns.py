@@ -56,7 +56,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "place": "position of the user in sets/users.parquet, from 0",
         "items": "items (rows) of the set; 0 is unknown to train",
         "rating": "rating of the set as a whole",
-        "user_mean": "mean rating of the user's sets in train; of all of train's where the user has none",
+        "user_mean": "mean rating of the user's sets in train; else of the user's items there; else of everybody's",
     },
     "sets/users.parquet": {
         "user, user_id": "row and id of a user who rated sets",

@@ -47,7 +47,7 @@ def _write_sets(build: "Build", sets: "DataFrame") -> None:
     times = (build.split["valid_from"], build.split["test_from"]) if build.split["valid_from"] is not None else None
     split = split_sets(sets, build.rows, build.spec, times).persist()
     build.counts["sets"] = {row[0]: row[1] for row in split.groupBy(SPLIT).count().collect()}
-    found, raters = set_tables(split, build.users, build.vocabulary)
+    found, raters = set_tables(split, build.rows, build.users, build.vocabulary)
     files.write_one(found.repartition(1).sortWithinPartitions(SPLIT, "place"), build.staging / SETS / "sets.parquet", build.scratch)
     files.write_one(raters.coalesce(1), build.staging / SETS / "users.parquet", build.scratch)
 
@@ -125,24 +125,27 @@ def split_sets(sets: "DataFrame", rows: "DataFrame", spec: DatasetSpec, times: t
     return sets.withColumn("split", F.when(chance < test, TEST).when(chance < test + valid, VALID).otherwise(TRAIN))
 
 
-def set_tables(sets: "DataFrame", users: "DataFrame", vocabulary: "DataFrame") -> tuple["DataFrame", "DataFrame"]:
+def set_tables(sets: "DataFrame", rated: "DataFrame", users: "DataFrame", vocabulary: "DataFrame") -> tuple["DataFrame", "DataFrame"]:
     """Set ratings as the protocol reads them.
 
     Args:
-        sets: with `split`. users: users.parquet. vocabulary: name, value, row.
+        sets: with `split`. rated: interactions. users: users.parquet. vocabulary: name, value, row.
 
     Returns:
-        split, place, items (rows, 0 for what train does not know), rating, user_mean (of the user's sets in train, else of all of
-        train's); and the users at those places: user_id, user and their encoded features.
+        split, place, items (rows, 0 for what train does not know), rating, user_mean (of the user's sets in train; else of the user's
+        items there; else of everybody's); and the users at those places: user_id, user and their encoded features.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     raters = sets.select(USER_ID).distinct().join(users.select(USER_ID, F.col("row").alias("user"), *_features(users)), USER_ID)
     placed = raters.withColumn("place", F.row_number().over(Window.orderBy(USER_ID)) - 1).persist()
-    train = sets.where(F.col("split") == TRAIN)
-    overall = F.lit((train.agg(F.avg("rating")).first() or [None])[0]).cast("double")
+    train, taught = (table.where(F.col("split") == TRAIN) for table in (sets, rated))
+    overall = next(
+        (F.lit(row[0]) for row in (table.agg(F.avg("rating")).first() for table in (train, taught)) if row and row[0]), F.lit(0.0)
+    )
     means = train.groupBy(USER_ID).agg(F.avg("rating").alias("_mean"))
+    of_items = taught.groupBy(USER_ID).agg(F.avg("rating").alias("_of_items"))
     items = vocabulary.where(F.col("name") == ITEM_ID).select(F.col("value").alias("_item"), F.col("row").alias("_row"))
     numbered = sets.withColumn("_set", F.monotonically_increasing_id()).persist()
     rows = (
@@ -152,7 +155,8 @@ def set_tables(sets: "DataFrame", users: "DataFrame", vocabulary: "DataFrame") -
         .agg(F.sort_array(F.collect_list(F.struct("_at", F.coalesce("_row", F.lit(0)).alias("_row"))))["_row"].alias("items"))
     )
     joined = numbered.join(rows, "_set").join(placed.select(USER_ID, "place"), USER_ID).join(means, USER_ID, "left")
-    user_mean = F.coalesce("_mean", overall).alias("user_mean")
+    joined = joined.join(of_items, USER_ID, "left")
+    user_mean = F.coalesce("_mean", "_of_items", overall).alias("user_mean")
     found = joined.select("split", "place", "items", F.col("rating").cast("float").alias("rating"), user_mean)
     return found.orderBy("split", "place"), placed.orderBy("place").drop("place")
 

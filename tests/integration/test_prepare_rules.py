@@ -256,13 +256,14 @@ def test_a_set_that_is_also_trained_on_stands_whole_on_one_side(tmp_path: Path) 
         assert np.allclose(blocks["weight"], 0.2)
 
 
-def test_ratings_of_sets_are_held_out_with_the_users_who_gave_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("later", [0, 100_000], ids=["among the ratings", "after all ratings"])
+def test_ratings_of_sets_are_held_out_with_the_users_who_gave_them(tmp_path: Path, later: int) -> None:
     rows = messy().drop(columns=["shop", "city", "tags", "price", "age", "brand", "title"])
     rng = np.random.default_rng(2)
     users = sorted(set(rows["user_id"].dropna()) - {""})
     sets = pd.DataFrame(
         {"user_id": rng.choice(users, 200), "item_ids": [[f"i{k}" for k in rng.integers(0, 70, 5)] for _ in range(200)],
-         "rating": rng.integers(1, 6, 200).astype(float), "timestamp": 880_000_000 + rng.integers(0, 5000, 200)}
+         "rating": rng.integers(1, 6, 200).astype(float), "timestamp": 880_000_000 + later + rng.integers(0, 5000, 200)}
     )  # fmt: skip
     spec = DatasetSpec(name="sets", source=given(tmp_path / "s", rows, sets=sets))
     dataset = datasets.get_dataset(prepare(spec).name)
@@ -271,10 +272,12 @@ def test_ratings_of_sets_are_held_out_with_the_users_who_gave_them(tmp_path: Pat
     expected = np.select([sets["timestamp"] >= split["test_from"], sets["timestamp"] >= split["valid_from"]], ["test", "valid"], "train")
     assert found["split"].value_counts().to_dict() == pd.Series(expected).value_counts().to_dict() == dataset.counts["sets"]
     train = sets[expected == "train"]
-    means = train.groupby("user_id")["rating"].mean()
+    interactions = pd.read_parquet(dataset.path / "interactions").query("split == 'train'").astype({"rating": float})
+    overall = train["rating"].mean() if len(train) else interactions["rating"].mean()
+    means = interactions.groupby("user_id")["rating"].mean().to_dict() | train.groupby("user_id")["rating"].mean().to_dict()
     items = pd.read_parquet(dataset.path / "items.parquet").set_index("item_id")["row"]
     known = {
-        (user, tuple(int(items.get(item, 0)) for item in bag), rating, round(float(means.get(user, train["rating"].mean())), 6))
+        (user, tuple(int(items.get(item, 0)) for item in bag), rating, round(float(means.get(user, overall)), 6))
         for user, bag, rating in zip(sets["user_id"], sets["item_ids"], sets["rating"], strict=True)
     }
     there = {
@@ -284,3 +287,4 @@ def test_ratings_of_sets_are_held_out_with_the_users_who_gave_them(tmp_path: Pat
     assert there == known
     assert any(0 in bag for _, bag, _, _ in there)
     assert {"user", "feature.history"} <= set(raters)
+    assert datasets.baseline_results(dataset.id)["user_mean"]["set_rmse"] > 0
