@@ -131,6 +131,11 @@ class ModelSpec(Spec):
         """The validation metric that picks the best epoch; it fits the objective."""
         raise NotImplementedError
 
+    def fitted(self, schema: FeatureSchema) -> Self:
+        """The model as it will be on a dataset: one that would read a history does without where there is none."""
+        reads = "history" in type(self).model_fields and not schema.has_history
+        return self.model_copy(update={"history": False}) if reads else self
+
     def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
         """Why this model cannot be trained on a dataset, and what to do instead; None when it can.
 

@@ -68,3 +68,8 @@ def test_markdown_in_foreign_text_is_only_text(text: str) -> None:
 
 def test_foreign_text_is_one_line_of_limited_length() -> None:
     assert words.plain("a\n\n# b" + "c" * 500, 20) == "a # bcccccccccccccc…"
+
+
+def test_a_small_share_is_not_shown_as_none() -> None:
+    shares = (0, 1e-6, 0.004, 0.05, 0.5, None)
+    assert [words.percent(share) for share in shares] == ["0 %", "< 0.1 %", "0.4 %", "5.0 %", "50 %", words.DASH]

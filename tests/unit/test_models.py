@@ -195,3 +195,11 @@ def test_logq_correction_is_that_of_the_paper():
         expected.append(-torch.log_softmax(logits, 0)[negatives.index(b)])
     assert count == 4
     torch.testing.assert_close(loss, torch.stack(expected).mean())
+
+
+@every_model
+def test_a_model_is_named_without_a_history_where_the_data_have_none(model):
+    bare = FeatureSchema(categorical=tuple(f for f in SCHEMA.categorical if f.name != "history"), dense=SCHEMA.dense)
+    assert "history" in model().fitted(SCHEMA).title
+    assert "history" not in model().fitted(bare).title
+    assert model().fitted(SCHEMA) == model()

@@ -53,9 +53,11 @@ def count(value: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share as a percentage; small ones keep a digit."""
+    """A share as a percentage; small ones keep a digit, and one row of millions is not none."""
     if missing(share) or share is None:
         return DASH
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
     return f"{100 * share:.1f} %" if 0 < abs(share) < 0.1 else f"{100 * share:.0f} %"
 
 
