@@ -46,7 +46,11 @@ def _write_sets(build: "Build", sets: "DataFrame") -> None:
     assert build.users is not None
     times = (build.split["valid_from"], build.split["test_from"]) if build.split["valid_from"] is not None else None
     split = split_sets(sets, build.rows, build.spec, times).persist()
-    build.counts["sets"] = {row[0]: row[1] for row in split.groupBy(SPLIT).count().collect()}
+    counts = {row[0]: row[1] for row in split.groupBy(SPLIT).count().collect()}
+    if not counts.keys() - {TEST} and "weight" not in build.rows.columns:  # all were rated later: some must put scores on the scale
+        split = split_sets(sets, build.rows, build.spec.model_copy(update={"split": RandomSplit()}), None).persist()
+        counts = {row[0]: row[1] for row in split.groupBy(SPLIT).count().collect()}
+    build.counts["sets"] = counts
     found, raters = set_tables(split, build.rows, build.users, build.vocabulary)
     files.write_one(found.repartition(1).sortWithinPartitions(SPLIT, "place"), build.staging / SETS / "sets.parquet", build.scratch)
     files.write_one(raters.coalesce(1), build.staging / SETS / "users.parquet", build.scratch)
@@ -104,7 +108,8 @@ def seen_in_train(rows: "DataFrame", users: "DataFrame") -> "DataFrame":
 
 
 def split_sets(sets: "DataFrame", rows: "DataFrame", spec: DatasetSpec, times: tuple[int, int] | None) -> "DataFrame":
-    """Sets with `split`, on the same side as interactions of the same user and moment: models may have learnt from both.
+    """Sets with `split`, on the same side as interactions of the same user and moment, for models may have learnt from both; in a split
+    per user by chance where sets are not trained on.
 
     Args:
         rows: the interactions. times: valid from and test from of a split by time.
@@ -114,7 +119,7 @@ def split_sets(sets: "DataFrame", rows: "DataFrame", spec: DatasetSpec, times: t
     moment = F.col("timestamp")
     if times:
         return sets.withColumn("split", F.when(moment >= times[1], TEST).when(moment >= times[0], VALID).otherwise(TRAIN))
-    if isinstance(spec.split, PerUserSplit):
+    if isinstance(spec.split, PerUserSplit) and "weight" in rows.columns:
         first = [F.min(F.when(F.col("split") == name, moment)).alias(f"_{name}") for name in (VALID, TEST)]
         joined = sets.join(rows.groupBy(USER_ID).agg(*first), USER_ID, "left")
         return joined.withColumn(
