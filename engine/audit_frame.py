@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,6 +53,26 @@ def counts_of_counts(ids: pd.Series) -> pd.DataFrame:
     """n, many: how many ids occur n times."""
     found = ids.value_counts().value_counts()
     return pd.DataFrame({"n": found.index.to_numpy(), "many": found.to_numpy()})
+
+
+def from_counts(rows_used: int, users: pd.DataFrame | None, items: pd.DataFrame | None, timeline: pd.DataFrame | None) -> dict[str, Any]:
+    """The fields of an Audit that follow from counts alone, wherever those were made.
+
+    Args:
+        users, items: of `counts_of_counts`. timeline: of `timeline`. None where the source has no such column.
+    """
+    people, things = (None if table is None else int(table["many"].sum()) for table in (users, items))
+    sums = None if timeline is None else timeline.groupby("bin")[["rows", "positives"]].sum()
+    return {
+        "users": people,
+        "items": things,
+        "density": rows_used / (people * things) if people and things else None,
+        "activity": [] if users is None else log_bins(users),
+        "popularity": [] if items is None else log_bins(items),
+        "long_tail": [] if items is None else long_tail(items),
+        "timeline": [] if timeline is None else [tuple(row) for row in timeline[["bin", "split", "rows"]].itertuples(index=False)],
+        "label_over_time": [] if sums is None else [(int(b), int(n), float(liked / n)) for b, n, liked in sums.itertuples()],
+    }
 
 
 def bin_width(first: int, last: int) -> int:

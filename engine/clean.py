@@ -115,6 +115,15 @@ def split_rows(rows: pd.DataFrame, spec: DatasetSpec) -> Any:
     return rows["split"]
 
 
+def refuse_crossing_copies(rows: pd.DataFrame, spec: DatasetSpec, pairs: Pairs) -> None:
+    """ValueError when copies that were kept stand on both sides of a split per user."""
+    if spec.duplicates == "keep" and isinstance(spec.split, PerUserSplit) and pairs.copies:
+        content = [name for name in rows.columns if name not in NOT_CONTENT]
+        crossing = rows.groupby(content, dropna=False)["split"].transform("nunique") > 1
+        if crossing.any():
+            raise leak(int(crossing.sum()), "per_user")
+
+
 def quantile_place(share: float, rows: int) -> int:
     """Position of the quantile `share` among `rows` sorted values, the higher of two neighbours (0-based)."""
     return min(math.ceil(share * (rows - 1) - 1e-9), rows - 1)  # 0.7 * 10 is 7.000000000000001 to a computer

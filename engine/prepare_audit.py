@@ -52,15 +52,11 @@ def audit(build: "Build") -> Audit:
     users, items = _counts_of_counts(build.people), _counts_of_counts(build.things)
     first, last = _span(rows) if reading.time else (None, None)
     timeline = _timeline(rows, first, last) if first is not None and last is not None else None
-    people, things = (None if table is None else int(table["many"].sum()) for table in (users, items))
     found = Audit(
         rows_read=counts["rows_read"],
         rows_used=counts["rows_used"],
         set_aside=counts["set_aside"],
         truncated=False,
-        users=people,
-        items=things,
-        density=counts["rows_used"] / (people * things) if people and things else None,
         output=build.rule.output,
         classes=build.rule.classes,
         threshold=build.rule.threshold,
@@ -72,15 +68,11 @@ def audit(build: "Build") -> Audit:
         conflicting_pairs=build.pairs.conflicting,
         items_without_title=counts.get("items_without_title", 0),
         splits=_splits(build),
-        activity=[] if users is None else facts.log_bins(users),
-        popularity=[] if items is None else facts.log_bins(items),
-        long_tail=[] if items is None else facts.long_tail(items),
         first=first,
         last=last,
         time=reading.time,
-        timeline=[] if timeline is None else [tuple(row) for row in timeline[["bin", "split", "rows"]].itertuples(index=False)],
-        label_over_time=[] if timeline is None else _over_time(timeline),
         features=_features(build),
+        **facts.from_counts(counts["rows_used"], users, items, timeline),
     )
     return found.model_copy(update={"findings": findings(found, build.spec, _odd_ids(build))})
 
@@ -132,11 +124,6 @@ def _timeline(rows: "DataFrame", first: int, last: int) -> pd.DataFrame:
     bins = (F.floor((F.col("timestamp") - first) / width) * width + first).alias("bin")
     found = rows.groupBy(bins, "split").agg(F.count("*"), F.sum("label")).orderBy("bin", "split").collect()
     return pd.DataFrame([(int(b), s, int(n), float(p)) for b, s, n, p in found], columns=["bin", "split", "rows", "positives"])
-
-
-def _over_time(timeline: pd.DataFrame) -> list[tuple[int, int, float]]:
-    sums = timeline.groupby("bin")[["rows", "positives"]].sum()
-    return [(int(bin_), int(n), float(liked / n)) for bin_, n, liked in sums.itertuples()]
 
 
 def _splits(build: "Build") -> dict[str, SplitFacts]:

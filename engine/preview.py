@@ -7,8 +7,7 @@ import pandas as pd
 from engine import audit_frame as facts
 from engine.audit import Audit
 from engine.audit_findings import findings
-from engine.clean import label_rows, leak, set_aside_pairs, set_aside_small, split_rows
-from engine.rules import PerUserSplit
+from engine.clean import label_rows, refuse_crossing_copies, set_aside_pairs, set_aside_small, split_rows
 from engine.sources import FRAME_LIMIT, SourceSpec
 from engine.specs import DatasetSpec
 from workers.rows import read_frame
@@ -55,49 +54,34 @@ def preview(spec: DatasetSpec, rows: pd.DataFrame | None = None) -> Preview:
     if used.empty:
         raise ValueError(f"No row is left to use: {', '.join(f'{n:,} have {reason}' for reason, n in reasons.items())}. Mend the mapping.")
     used["split"] = split_rows(used, spec)
-    if spec.duplicates == "keep" and isinstance(spec.split, PerUserSplit) and pairs.copies:
-        content = [name for name in used.columns if name not in ("row", "split")]
-        crossing = used.groupby(content, dropna=False)["split"].transform("nunique") > 1
-        if crossing.any():
-            raise leak(int(crossing.sum()), "per_user")
+    refuse_crossing_copies(used, spec, pairs)
     used["label"], rule = label_rows(used, spec)
     items, users = spec.source.items_frame(FRAME_LIMIT), spec.source.users_frame(FRAME_LIMIT)
     reading = spec.source.reading()
     ratings, width = facts.rating_counts(used["rating"]) if "rating" in used else ([], None)
-    categories = _categories(used)
-    user_counts = facts.counts_of_counts(used["user_id"]) if reading.user else None
-    item_counts = facts.counts_of_counts(used["item_id"]) if reading.item else None
-    timeline = facts.timeline(used) if reading.time else None
-    people = int(user_counts["many"].sum()) if user_counts is not None else None
-    things = int(item_counts["many"].sum()) if item_counts is not None else None
+    users_met = facts.counts_of_counts(used["user_id"]) if reading.user else None
+    items_met = facts.counts_of_counts(used["item_id"]) if reading.item else None
     audit = Audit(
         rows_read=total,
         rows_used=len(used),
         set_aside=reasons,
         truncated=total >= preview_limit(spec.source),
-        users=people,
-        items=things,
-        density=len(used) / (people * things) if people and things else None,
         output=rule.output,
         classes=rule.classes,
         threshold=rule.threshold,
         rating_bin=width,
         ratings=ratings,
-        categories=categories,
+        categories=_categories(used),
         exact_copies=pairs.copies,
         repeated_pairs=pairs.repeated,
         conflicting_pairs=pairs.conflicting,
         items_without_title=_untitled(used, items),
         splits=facts.split_facts(used),
-        activity=facts.log_bins(user_counts) if user_counts is not None else [],
-        popularity=facts.log_bins(item_counts) if item_counts is not None else [],
-        long_tail=facts.long_tail(item_counts) if item_counts is not None else [],
         first=int(used["timestamp"].min()) if reading.time else None,
         last=int(used["timestamp"].max()) if reading.time else None,
         time=reading.time,
-        timeline=[] if timeline is None else [tuple(row) for row in timeline[["bin", "split", "rows"]].itertuples(index=False)],
-        label_over_time=[] if timeline is None else _over_time(timeline),
         features=facts.feature_facts(used, spec, {"user": users, "item": items}),
+        **facts.from_counts(len(used), users_met, items_met, facts.timeline(used) if reading.time else None),
     )
     audit = audit.model_copy(update={"findings": findings(audit, spec, _odd_ids(used))})
     return Preview(audit, _head(used, items), _set_aside(rows))
@@ -119,11 +103,6 @@ def _categories(used: pd.DataFrame) -> list[tuple[str, int]]:
         return [(str(k), int(n)) for k, n in sorted(counts.items(), key=lambda pair: (-pair[1], str(pair[0])))[: facts.MOST_VALUES]]
     names = [name for name in used.columns if name.startswith("action.")]
     return [(name.removeprefix("action."), int(used[name].sum())) for name in names]
-
-
-def _over_time(timeline: pd.DataFrame) -> list[tuple[int, int, float]]:
-    sums = timeline.groupby("bin")[["rows", "positives"]].sum()
-    return [(int(bin_), int(n), float(liked / n)) for bin_, n, liked in sums.itertuples()]
 
 
 def _untitled(used: pd.DataFrame, items: pd.DataFrame) -> int:

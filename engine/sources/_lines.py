@@ -153,12 +153,12 @@ def fingerprint(paths: Sequence[Path], *more: str) -> str:
     total = hashlib.sha256("".join(f"{text}\n" for text in more).encode())
     for path in paths:
         facts = path.stat()
-        total.update(f"{path.name} {_digest(path.resolve(), facts.st_size, facts.st_mtime_ns)}\n".encode())
+        total.update(f"{path.name} {content_digest(path.resolve(), facts.st_size, facts.st_mtime_ns)}\n".encode())
     return total.hexdigest()
 
 
-@functools.lru_cache(maxsize=1000)
-def _digest(path: Path, size: int, changed: int) -> str:
+@functools.lru_cache(maxsize=10_000)
+def content_digest(path: Path, size: int, changed: int) -> str:
     """The content of a file that may be large; asked often by pages, so remembered while size and time of change stand."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,11 +1,11 @@
 """A table of this machine, read in parts: its head for checks and forms, its first rows for pages, all of it by Spark's executors."""
 
-import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.sources._lines import content_digest
 from engine.sources._open import HEAD_ROWS, Opened, opened, parquet_schema
 from engine.sources._paths import Found, files, head, is_remote, look
 from engine.sources._table_specs import TableFile, spark_schema
@@ -122,14 +122,8 @@ def digest(table: TableFile, outputs: Sequence[Output]) -> str:
     total = hashlib.sha256()
     for path in files(table.path):
         facts = path.stat()
-        total.update(f"{_digest(path, facts.st_size, facts.st_mtime_ns)}\n".encode())
+        total.update(f"{content_digest(path, facts.st_size, facts.st_mtime_ns)}\n".encode())
     return total.hexdigest()
-
-
-@functools.lru_cache(maxsize=10_000)
-def _digest(path: Path, size: int, changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def size_hint(table: TableFile) -> int:
