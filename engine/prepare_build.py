@@ -137,7 +137,8 @@ class Build:
             prepare_rows.refuse_crossing_copies(rows, self.spec, self.pairs)
         mean = F.avg("rating") if "rating" in rows.columns else F.lit(None).cast("double")
         sizes = {name: (n, value) for name, n, value in rows.groupBy(SPLIT).agg(F.count("*"), mean).collect()}
-        self._refuse_empty({name: sizes.get(name, (0, 0))[0] for name in SPLITS})
+        self.counts["interactions"] = {name: sizes.get(name, (0, 0))[0] for name in SPLITS}
+        prepare_rows.refuse_empty(self.counts["interactions"], self.spec)
         self.rule: Rule
         self.labelled, self.rule = prepare_rows.label_rows(rows, self.spec, sizes[TRAIN][1])
 
@@ -149,16 +150,6 @@ class Build:
         valid_from, test_from = tables.order_statistics(self.used.select("timestamp"), shares, self.counts["rows_used"], low, high)
         self.split |= {"valid_from": valid_from, "test_from": test_from}
         return self.used.withColumn(SPLIT, tables.split_by_time(valid_from, test_from))
-
-    def _refuse_empty(self, rows: dict[str, int]) -> None:
-        self.counts["interactions"] = rows
-        total, given = sum(rows.values()), ", ".join(f"{name} {n:,}" for name, n in rows.items())
-        for name in SPLITS:
-            if not rows[name]:
-                raise ValueError(
-                    f"The {name} split is empty: {total:,} rows give {given}. Change the shares of the split, split "
-                    f"{'per user' if self.split['kind'] == 'time' else 'by time'}, or bring more interactions."
-                )
 
     def number(self) -> None:
         """Vocabularies of train: ids and features become rows of tables."""

@@ -178,6 +178,17 @@ def split_rows(rows: "DataFrame", spec: DatasetSpec) -> "DataFrame":
     return rows
 
 
+def refuse_empty(rows: dict[str, int], spec: DatasetSpec) -> None:
+    """ValueError, with what to do, when a side of the split has no row."""
+    total, given = sum(rows.values()), ", ".join(f"{name} {n:,}" for name, n in rows.items())
+    for name, n in rows.items():
+        if not n:
+            raise ValueError(
+                f"The {name} split is empty: {total:,} rows give {given}. Change the shares of the split, split "
+                f"{'per user' if spec.split.kind == 'time' else 'by time'}, or bring more interactions."
+            )
+
+
 def label_rows(rows: "DataFrame", spec: DatasetSpec, train_mean: float | None) -> tuple["DataFrame", Rule]:
     """Rows with `label` (0 or 1, float), with `target` where models predict more than that, and what the rule came to."""
     from pyspark.sql import functions as F
