@@ -74,7 +74,7 @@ def open_model(run_id: str) -> Recommender:
         raise ValueError(why)
     folder = checkpoint.best(settings().runs / run_id / CHECKPOINT)
     schema = FeatureSchema.model_validate(checkpoint.facts(folder)["schema"])
-    model = RunSpec.model_validate(run.spec).model.build(schema)
+    model = RunSpec.model_validate(run.spec).network.build(schema)
     checkpoint.load_whole(folder, model)
     return Recommender(dataset.id, model, schema, catalogue(dataset.path))
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from workers.specs import Spec
+from workers.specs import Output, Spec
 
 
 class MeanLabel(Spec):
@@ -94,7 +94,6 @@ Label = Annotated[
     Field(discriminator="kind"),
 ]
 Split = Annotated[TimeSplit | PerUserSplit | RandomSplit | ColumnSplit, Field(discriminator="kind")]
-Output = Literal["binary", "regression", "multi_class", "actions"]
 OUTPUTS: dict[str, Output] = {"regression": "regression", "multi_class": "multi_class", "actions": "actions"}
 LABELS_OF: dict[str, tuple[str, ...]] = {
     "number": ("threshold", "mean", "user_mean", "given", "regression", "multi_class"),

@@ -17,7 +17,7 @@ from workers.journal import Journal
 from workers.modules.ranker import Batch
 from workers.results import CHECKPOINT, METRICS, VALID
 from workers.scoring import judge
-from workers.specs import ITEM_ID, FeatureSchema, RunSpec
+from workers.specs import BINARY, ITEM_ID, FeatureSchema, RunSpec, Task
 
 log = logging.getLogger(__name__)
 VALID_PAIRS = 2_000_000  # user-item pairs that an epoch's validation may score: bounds its cost on large catalogues
@@ -41,6 +41,7 @@ class Loop:
     steps: int
     device: torch.device
     journal: Journal
+    task: Task = BINARY
     seconds: float = 0.0
     rows: int = 0
 
@@ -50,7 +51,8 @@ class Loop:
         for epoch in range(1, self.spec.train.epochs + 1):
             self.train(epoch)
             found = self.validate(epoch)
-            metric = METRICS[self.spec.model.selection_metric if self.spec.model.selection_metric in found else FALLBACK]
+            wanted = self.spec.network.selection_metric(self.task)
+            metric = METRICS[wanted if wanted in found else FALLBACK]
             value = found.get(metric.key, float("nan")) * (1 if metric.better == "higher" else -1)
             if best_epoch == 0 or value > best:
                 best, best_epoch = (value if np.isfinite(value) else best), epoch
@@ -97,7 +99,7 @@ class Loop:
         """The protocol on the validation split, for a bounded number of users."""
         limit = max(50, VALID_PAIRS // self.schema.feature(ITEM_ID).num_rows) if self.schema.can_rank else None
         model = self.distributed.module.model
-        judged = judge(model, self.dataset, VALID, self.schema, probability=self.spec.model.is_probability, limit=limit)
+        judged = judge(model, self.dataset, VALID, self.schema, probability=self.spec.network.is_probability, limit=limit)
         found = {name: value for name, value in judged.metrics.items() if name in METRICS}
         told = {f"valid_{name}": value for name, value in found.items()}
         self.journal.metrics(told, step=epoch * self.steps, epoch=epoch, rows=self.rows)

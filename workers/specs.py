@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from workers.modules.ranker import Ranker
 
 Side = Literal["user", "item", "context"]
+Output = Literal["binary", "regression", "multi_class", "actions"]
 USER_ID, ITEM_ID, HISTORY = "user_id", "item_id", "history"
 MORE: JsonDict = {"group": "more"}
 
@@ -116,20 +117,37 @@ class FeatureSchema(Spec):
         return self.has_users and self.has_items
 
 
+class Task(Spec):
+    """What a dataset's label rule gives models to predict."""
+
+    output: Output = "binary"
+    classes: tuple[str, ...] = ()
+    liked: tuple[str, ...] = ()
+    mean: float | None = None
+
+    @classmethod
+    def of(cls, label: Mapping[str, Any]) -> Self:
+        """From the `label` of a dataset's manifest; older manifests know of no outputs but the binary one."""
+        return cls.model_validate({name: label[name] for name in cls.model_fields if label.get(name) is not None})
+
+    @property
+    def outputs(self) -> int:
+        """Logits a row, O."""
+        return len(self.classes) if self.output in ("multi_class", "actions") else 1
+
+
+BINARY = Task()
+
+
 class ModelSpec(Spec):
     """Base of the model specs in `workers/models/`: architecture and objective, nothing about the run.
 
-    A subclass sets `kind` to a Literal with a default, `label` to the name that people say, and builds its network.
+    A subclass sets `kind` to a Literal with a default and `label` to the name that people say. It is a NetworkSpec or a MatrixSpec.
     """
 
     label: ClassVar[str]
     stage: ClassVar[Literal["retrieval", "ranking"]]
     kind: str
-
-    @property
-    def selection_metric(self) -> str:
-        """The validation metric that picks the best epoch; it fits the objective."""
-        raise NotImplementedError
 
     def fitted(self, schema: FeatureSchema) -> Self:
         """The model as it will be on a dataset: one that would read a history does without where there is none."""
@@ -142,6 +160,35 @@ class ModelSpec(Spec):
         Args:
             label: of the dataset's manifest: kind, output, classes, liked, threshold.
         """
+        return None
+
+    @property
+    def title(self) -> str:
+        """A short name that says what sets this model apart."""
+        return self.label
+
+
+class MatrixSpec(ModelSpec):
+    """A model that is fitted at once, in one process, from the matrix of who liked what; `workers/fit.py` runs it."""
+
+    def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
+        missing = [side for side, there in (("user", schema.has_users), ("item", schema.has_items)) if not there]
+        if missing:
+            return (
+                f"{self.label} counts which users liked which items, and this dataset has no {' and no '.join(missing)}; "
+                "choose a ranker such as DLRM."
+            )
+        return super().refusal(schema, label)
+
+
+class NetworkSpec(ModelSpec):
+    """A network that learns from batches by gradient steps; TorchDistributor starts its ranks, `workers/train.py` is one of them."""
+
+    def selection_metric(self, task: Task) -> str:
+        """The validation metric that picks the best epoch; it fits the objective."""
+        return {"binary": "auc", "regression": "rmse", "multi_class": "class_log_loss", "actions": "action_log_loss"}[task.output]
+
+    def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
         if not schema.categorical:
             return f"{self.label} reads embeddings of ids and categories, and this dataset has none; map a category, a user or an item."
         if not self.liked_only and label.get("kind") == "implicit":
@@ -149,7 +196,7 @@ class ModelSpec(Spec):
                 f"{self.label} learns to tell liked rows from others, and here every row is liked: there is nothing to tell apart. "
                 "Choose a two-tower with the softmax objective, which learns what people choose out of everything."
             )
-        return None
+        return super().refusal(schema, label)
 
     @property
     def liked_only(self) -> bool:
@@ -158,15 +205,10 @@ class ModelSpec(Spec):
 
     @property
     def is_probability(self) -> bool:
-        """Whether the logits are those of a probability, so that a log loss means something."""
+        """Whether the logits foretell what stands in the rows, so that a log loss (or an error in stars) means something."""
         return not self.liked_only
 
-    @property
-    def title(self) -> str:
-        """A short name that says what sets this model apart."""
-        return self.label
-
-    def build(self, schema: FeatureSchema) -> "Ranker":
+    def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
         """The network, on CPU, with fresh weights; imports torch."""
         raise NotImplementedError
 
@@ -219,6 +261,13 @@ class RunSpec(Spec):
     @property
     def title(self) -> str:
         return self.name or self.model.title
+
+    @property
+    def network(self) -> NetworkSpec:
+        """The model, where ranks train it; TypeError for one that is fitted at once."""
+        if not isinstance(self.model, NetworkSpec):
+            raise TypeError(f"{self.model.label} is fitted at once, not trained by ranks.")
+        return self.model
 
 
 def pick(value: Any, registry: Mapping[str, type[Any]], noun: str) -> Any:

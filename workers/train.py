@@ -82,7 +82,7 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     if why := spec.model.refusal(schema, manifest.get("label", {})):
         raise ValueError(why)
     torch.manual_seed(spec.train.seed)  # the same on all ranks: dense weights must start equal
-    model = spec.model.build(schema)
+    model = spec.network.build(schema)
     if schema.has_items:
         model.learn_frequencies(_liked_in_train(dataset, schema))
     parameters = sum(p.numel() for p in model.parameters())
@@ -93,12 +93,12 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
 
     stream = open_split(dataset, TRAIN, shuffle=True, seed=spec.train.seed)
     pool = max(POOL_BLOCKS, 2 * spec.train.batch_size // manifest["block_rows"] + 1)
-    rows = manifest["counts"]["positives" if spec.model.liked_only else "interactions"][TRAIN]
+    rows = manifest["counts"]["positives" if spec.network.liked_only else "interactions"][TRAIN]
     steps = -(-rows // (spec.train.batch_size * world))
 
     def batches(epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([spec.train.seed, epoch, rank])
-        return epoch_batches(stream, schema, spec.train.batch_size, steps, pool, rng, spec.model.liked_only)
+        return epoch_batches(stream, schema, spec.train.batch_size, steps, pool, rng, spec.network.liked_only)
 
     trained = Loop(run, dataset, spec, schema, distributed, adam, batches, steps, device, journal).fit()
     journal.event("trained")
@@ -107,7 +107,7 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     def told(done: int, total: int) -> None:
         journal.progress("evaluating", done, total)
 
-    judged = judge(distributed.module.model, dataset, TEST, schema, probability=spec.model.is_probability, told=told)
+    judged = judge(distributed.module.model, dataset, TEST, schema, probability=spec.network.is_probability, told=told)
     journal.event("evaluated")
     memory = [psutil.Process().memory_info().rss] * world
     dist.all_gather_object(memory, _peak_memory())

@@ -10,8 +10,9 @@ def discover() -> dict[str, type[ModelSpec]]:
     """Every ModelSpec declared in this package, by kind."""
     found: dict[str, type[ModelSpec]] = {}
     for module in iter_modules(__path__):
-        for value in vars(import_module(f"{__name__}.{module.name}")).values():
-            if isinstance(value, type) and issubclass(value, ModelSpec) and value is not ModelSpec:
+        declared = import_module(f"{__name__}.{module.name}")
+        for value in vars(declared).values():
+            if isinstance(value, type) and issubclass(value, ModelSpec) and value.__module__ == declared.__name__:
                 found[value.model_fields["kind"].default] = value
     return found
 

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.specs import MORE, FeatureSchema, ModelSpec
+from workers.specs import BINARY, MORE, FeatureSchema, NetworkSpec, Task
 
 if TYPE_CHECKING:
     from workers.modules.ranker import Ranker
 
 
-class DLRMSpec(ModelSpec):
+class DLRMSpec(NetworkSpec):
     """All categorical and dense features, their dot interactions and an MLP: fine-grained ranking of few candidates."""
 
     label: ClassVar[str] = "DLRM"
@@ -25,14 +25,10 @@ class DLRMSpec(ModelSpec):
     init_std: float = Field(0.05, gt=0, le=1, description="Standard deviation of fresh embeddings", json_schema_extra=MORE)
 
     @property
-    def selection_metric(self) -> str:
-        return "auc"
-
-    @property
     def title(self) -> str:
         return " · ".join([self.label, *(["history"] if self.history else []), f"dim {self.embedding_dim}"])
 
-    def build(self, schema: FeatureSchema) -> "Ranker":
+    def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
         from workers.modules.dlrm import DLRMRanker
 
         return DLRMRanker(

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.specs import MORE, FeatureSchema, ModelSpec
+from workers.specs import BINARY, MORE, FeatureSchema, NetworkSpec, Task
 
 if TYPE_CHECKING:
     from workers.modules.ranker import Ranker
 
 
-class TwoTowerSpec(ModelSpec):
+class TwoTowerSpec(NetworkSpec):
     """A user tower and an item tower whose dot product is the score: cheap retrieval through a vector index."""
 
     label: ClassVar[str] = "Two-tower"
@@ -45,9 +45,8 @@ class TwoTowerSpec(ModelSpec):
     )
     init_std: float = Field(0.1, gt=0, le=1, description="Standard deviation of fresh embeddings", json_schema_extra=MORE)
 
-    @property
-    def selection_metric(self) -> str:
-        return "ndcg_at_10" if self.objective == "softmax" else "auc"
+    def selection_metric(self, task: Task) -> str:
+        return "ndcg_at_10" if self.objective == "softmax" else super().selection_metric(task)
 
     def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
         missing = [side for side, there in (("user", schema.has_users), ("item", schema.has_items)) if not there]
@@ -67,7 +66,7 @@ class TwoTowerSpec(ModelSpec):
         reads = [word for word, on in (("history", self.history), ("user id", self.user_id)) if on]
         return " · ".join([self.label, self.objective, *reads, f"dim {self.embedding_dim}"])
 
-    def build(self, schema: FeatureSchema) -> "Ranker":
+    def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
         from workers.modules.two_tower import TwoTower
 
         return TwoTower(
