@@ -39,11 +39,13 @@ def to_batch(columns: Mapping[str, np.ndarray], schema: FeatureSchema, rows: int
         lengths=torch.from_numpy(np.concatenate(lengths).astype(np.int32)),
     )
     dense = columns.get("dense")
+    label = torch.from_numpy(np.asarray(columns.get("label", np.zeros(rows)), np.float32))
     return Batch(
         torch.zeros(rows, len(schema.dense)) if dense is None else torch.from_numpy(np.ascontiguousarray(dense, np.float32)),
         sparse,
-        torch.from_numpy(np.asarray(columns.get("label", np.zeros(rows)), np.float32)),
+        label,
         torch.from_numpy(np.asarray(columns.get("weight", np.ones(rows)), np.float32)),
+        torch.from_numpy(np.asarray(columns["target"], np.float32)) if "target" in columns else label,
     )
 
 

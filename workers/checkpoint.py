@@ -19,6 +19,7 @@ from workers.results import write_json
 
 INDEX = "checkpoint.json"
 BEST = "best.json"
+OPTIMIZER = "optimizer."  # begins the names of what optimizers remember, beside the weights
 
 
 def _shards(state: dict[str, Any], rank: int) -> Iterator[tuple[str, list[int], list[int], Tensor]]:
@@ -45,7 +46,7 @@ def save(root: Path, state: dict[str, Any], epoch: int, facts: dict[str, Any]) -
 
     Args:
         root: the run's checkpoint folder, shared by the ranks.
-        state: `DistributedModelParallel.state_dict()`.
+        state: `DistributedModelParallel.state_dict()`, and what the optimizers remember.
         epoch: from 1.
         facts: JSON values kept beside the weights (spec, schema, metrics).
     """
@@ -107,12 +108,42 @@ def restore_own(root: Path, state: dict[str, Any]) -> None:
     dist.barrier()
 
 
+def restore_optimizers(folder: Path, live: dict[str, Any]) -> dict[str, Tensor] | None:
+    """Collective: copy what sharded optimizers remember into their live tensors, if every rank finds its own shards in a checkpoint.
+
+    Returns:
+        What else optimizers remember, the same on every rank; None, with nothing changed, where ranks or plan were others.
+    """
+    rank, own = dist.get_rank(), {}
+    path = folder / f"rank{rank}.safetensors"
+    if path.is_file():
+        with safe_open(path, "pt") as file:
+            own = {key: file.get_tensor(key) for key in file.keys() if key.startswith(OPTIMIZER)}  # noqa: SIM118 (not a dict)
+    wanted = [(_key(name, offsets), tensor) for name, _, offsets, tensor in _shards(live, rank)]
+    fits = all(key in own and own[key].shape == tensor.shape for key, tensor in wanted)
+    agreed = torch.tensor(int(fits and len(facts(folder)["files"]) == dist.get_world_size()))
+    dist.all_reduce(agreed, op=dist.ReduceOp.MIN)
+    if not agreed:
+        return None
+    with torch.no_grad():
+        for key, tensor in wanted:
+            tensor.copy_(own[key])
+    with safe_open(folder / "rank0.safetensors", "pt") as file:
+        return {
+            key.split("@")[0]: file.get_tensor(key)
+            for key in file.keys()  # noqa: SIM118 (not a dict)
+            if key.startswith(OPTIMIZER) and key.split("@")[0] not in live
+        }
+
+
 def load_whole(folder: Path, module: nn.Module, prefix: str = "model.") -> None:
     """Put the shards of every rank together in an undistributed module; raises ValueError when one does not fit."""
     state, filled = module.state_dict(), dict.fromkeys(module.state_dict(), 0)
     for file_name, entry in facts(folder)["files"].items():
         with safe_open(folder / Path(file_name).name, "pt") as file, torch.no_grad():
             for key, shard in entry["shards"].items():
+                if key.startswith(OPTIMIZER):
+                    continue
                 name, part = shard["name"].removeprefix(prefix), file.get_tensor(key)
                 if name not in state or list(state[name].shape) != shard["size"]:
                     raise ValueError(f"Checkpoint {folder} holds {name} {shard['size']}, which this model does not have.")

@@ -14,8 +14,9 @@ import pandas as pd
 
 from workers import metrics
 from workers.blocks import import_streaming
+from workers.outputs import judge_outputs
 from workers.results import BASELINES, ITEMS, METRICS, ORACLE, RANKING, SETS, TEST, write_json
-from workers.specs import ITEM_ID, USER_ID
+from workers.specs import BINARY, ITEM_ID, USER_ID
 
 LIST_LENGTH = 100
 TIE_SEED = 20_240_229
@@ -89,7 +90,7 @@ def summarise(ranked: pd.DataFrame, num_items: int) -> dict[str, float]:
 
 def pointwise(logits: np.ndarray, labels: np.ndarray, known: np.ndarray, *, probability: bool) -> dict[str, float]:
     """AUC over the interactions whose user and item train met, and over all of them; where the scores are logits of a
-    probability, the log loss too. Each with its standard error as `<key>_se`; what one class or no row leaves undefined is absent.
+    probability, log loss and calibration too. Standard errors as `<key>_se`; what one class or no row leaves undefined is absent.
 
     Args:
         logits, labels: [B]. known: [B] bool, train met both the user and the item.
@@ -98,7 +99,7 @@ def pointwise(logits: np.ndarray, labels: np.ndarray, known: np.ndarray, *, prob
     found = dict(zip(("auc", "auc_se"), metrics.auc(logits[known], labels[known]), strict=True))
     found |= dict(zip(("auc_all", "auc_all_se"), metrics.auc(logits, labels), strict=True))
     if probability:
-        found |= dict(zip(("log_loss", "log_loss_se"), metrics.log_loss(logits[known], labels[known]), strict=True))
+        found |= judge_outputs(BINARY, logits[:, None], labels, labels, known)[0]
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 

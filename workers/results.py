@@ -17,6 +17,7 @@ FEATURE = "feature."  # prefix of encoded columns in items.parquet, users.parque
 SPEC, JOURNAL, PROGRESS, DONE, LOG, CANCEL = "spec.json", "journal.jsonl", "progress.json", "done.json", "run.log", "cancel"
 CHECKPOINT, RESULTS = "checkpoint", "results"
 PER_USER, TOP_K, ITEM_EMBEDDINGS, PLAN = "per_user.parquet", "top_k.parquet", "item_embeddings.parquet", "plan.json"
+OUTPUTS, PREDICTIONS = "outputs.json", "predictions.parquet"  # tables behind the pictures of outputs; some test rows as foretold
 
 
 class Metric(BaseModel):
@@ -26,8 +27,8 @@ class Metric(BaseModel):
 
     key: str
     label: str
-    better: Literal["higher", "lower"]
-    family: Literal["ranking", "pointwise", "sets"]
+    better: Literal["higher", "lower", "one"]
+    family: Literal["ranking", "pointwise", "value", "classes", "actions", "sets"]
     description: str
     per_user: bool = True
     crowned: bool = True  # whether the best value makes a winner: random lists cover a catalogue best
@@ -35,6 +36,19 @@ class Metric(BaseModel):
 
 def _cutoff(name: str, key: str, k: int, text: str) -> Metric:
     return Metric(key=f"{key}_at_{k}", label=f"{name}@{k}", better="higher", family="ranking", description=text)
+
+
+_KNOWN = " Over the test interactions whose user and item stand in train."
+
+
+def _judging(
+    key: str,
+    label: str,
+    better: Literal["higher", "lower", "one"],
+    text: str,
+    family: Literal["pointwise", "value", "classes", "actions"] = "pointwise",
+) -> Metric:
+    return Metric(key=key, label=label, better=better, family=family, description=text + _KNOWN, per_user=False, crowned=better != "one")
 
 
 _RECALL = "Share of a user's held-out liked items found in the top {k}, averaged over users."
@@ -78,15 +92,26 @@ METRICS: dict[str, Metric] = {
             per_user=False,
             description="AUC over every test interaction, those of users and items that train never met included.",
         ),
-        Metric(
-            key="log_loss",
-            label="Log loss",
-            better="lower",
-            family="pointwise",
-            per_user=False,
-            description="Mean negative log likelihood of the test labels, over the interactions whose user and item stand in train; "
-            "only for models that predict a probability.",
+        _judging("log_loss", "Log loss", "lower", "Mean negative log likelihood of the labels, for models that predict a probability."),
+        _judging(
+            "ne",
+            "Normalised entropy",
+            "lower",
+            "Log loss over that of always predicting the share of liked rows: below 1 the model knows more (He et al., 2014).",
         ),
+        _judging("calibration", "Calibration", "one", "Mean predicted probability over the share of liked rows; 1 is right on average."),
+        _judging(
+            "ece", "ECE", "lower", "Expected calibration error: how far predicted probabilities are from what was observed, over 15 bins."
+        ),
+        _judging("rmse", "RMSE", "lower", "Root of the mean squared error of the predicted value, in its own unit.", "value"),
+        _judging("mae", "MAE", "lower", "Mean absolute error of the predicted value, in its own unit.", "value"),
+        _judging("accuracy", "Accuracy", "higher", "Share of rows whose class is the one predicted as likeliest.", "classes"),
+        _judging(
+            "macro_f1", "Macro F1", "higher", "F1 of each class, averaged over classes: rare ones count like frequent ones.", "classes"
+        ),
+        _judging("class_log_loss", "Class log loss", "lower", "Mean negative log likelihood of the class.", "classes"),
+        _judging("action_auc", "Mean action AUC", "higher", "AUC of each action, averaged over actions.", "actions"),
+        _judging("action_log_loss", "Mean action log loss", "lower", "Log loss of each action, averaged over actions.", "actions"),
         Metric(
             key="set_rmse",
             label="Set RMSE",

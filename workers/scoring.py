@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,18 +25,22 @@ from workers.evaluate import (
     users_to_rank,
 )
 from workers.modules.ranker import Batch, Ranker
+from workers.outputs import judge_outputs
 from workers.results import TEST, TRAIN, VALID
-from workers.specs import FeatureSchema
+from workers.specs import ITEM_ID, USER_ID, FeatureSchema, Task
 
 ROWS = 4096  # rows encoded or scored at a time
 
 
 class Scored(NamedTuple):
-    """Rows of a split: logits and labels [B] float32, and whether train met the user and the item, as far as there are any [B] bool."""
+    """Rows of a split."""
 
-    logits: np.ndarray
-    labels: np.ndarray
-    known: np.ndarray
+    logits: np.ndarray  # [B, O] float32
+    labels: np.ndarray  # [B] float32
+    targets: np.ndarray  # [B], or [B, A] of actions, float32; the labels where the dataset has no target
+    known: np.ndarray  # [B] bool, whether train met the user and the item, as far as there are any
+    users: np.ndarray  # [B] int32 rows of the vocabularies, 0 unknown or none
+    items: np.ndarray  # [B] int32
 
 
 class Judged(NamedTuple):
@@ -45,6 +49,9 @@ class Judged(NamedTuple):
     metrics: dict[str, float]
     ranked: pd.DataFrame
     item_states: Tensor
+    scored: Scored
+    preference: np.ndarray  # [B] the score that ranks, of the rows of `scored`
+    tables: dict[str, Any]  # behind the pictures of outputs, of `judge_outputs`
 
 
 def _device() -> torch.device:
@@ -90,7 +97,7 @@ def score_split(model: Ranker, dataset: Path, split: str, schema: FeatureSchema)
     """Collective: every row of a split, each exactly once, on every rank."""
     stream = open_split(dataset, split)
     batches = _fixed_batches(share_of_blocks(stream, dist.get_rank(), dist.get_world_size()))
-    parts = [Scored(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, bool))]
+    parts: list[Scored] = []
     idle: Batch | None = None
     while True:
         rows = next(batches, None)
@@ -100,10 +107,13 @@ def score_split(model: Ranker, dataset: Path, split: str, schema: FeatureSchema)
             idle = idle or to_batch({}, schema, 1).to(_device())
             model(idle)
             continue
-        batch = to_batch(rows, schema, num_rows(rows))
-        known = known_to_train(rows, num_rows(rows))
-        parts.append(Scored(model(batch.to(_device()))[:, 0].cpu().numpy(), batch.label.numpy(), known))
-    return Scored(*(_gather(np.concatenate(column)) for column in zip(*parts, strict=True)))
+        batch, none = to_batch(rows, schema, num_rows(rows)), np.zeros(num_rows(rows), np.int32)
+        logits, known = model(batch.to(_device())).cpu().numpy(), known_to_train(rows, num_rows(rows))
+        ids = (rows.get(USER_ID, none), rows.get(ITEM_ID, none))
+        parts.append(Scored(logits, batch.label.numpy(), batch.target.numpy(), known, *ids))
+    every: list[list[Scored]] = [parts] * dist.get_world_size()
+    dist.all_gather_object(every, parts)  # a rank without a block has no part, and does not know the shapes
+    return Scored(*(np.concatenate(column) for column in zip(*(part for own in every for part in own), strict=True)))
 
 
 def _fixed_batches(blocks: Iterator[Columns]) -> Iterator[Columns]:
@@ -124,19 +134,25 @@ def judge(
     split: str,
     schema: FeatureSchema,
     *,
-    probability: bool,
+    task: Task,
+    foretells: bool,
     limit: int | None = None,
     told: Callable[[int, int], None] = lambda done, total: None,
 ) -> Judged:
     """Collective: the whole protocol on one split.
 
     Args:
-        probability: the logits are those of a probability, so a log loss means something.
+        task: what the model learns. foretells: its logits say what stands in the rows, so that a log loss or an error means something.
         limit: rank for the first so many users of the sample only.
         told: hears of the users ranked so far, on every rank.
     """
     model.eval()
-    found = pointwise(*score_split(model, dataset, split, schema), probability=probability)
+    scored = score_split(model, dataset, split, schema)
+    preference = model.head.score(torch.from_numpy(scored.logits).to(_device())).cpu().numpy()
+    found, tables = pointwise(preference, scored.labels, scored.known, probability=False), dict[str, Any]()
+    if foretells:
+        judged, tables = judge_outputs(task, scored.logits, scored.labels, scored.targets, scored.known)
+        found |= judged
     ranked, item_states = pd.DataFrame(), torch.zeros(0)
     if schema.can_rank:
         items = catalogue(dataset)
@@ -146,7 +162,7 @@ def judge(
         if split == TEST and has_sets(dataset):
             found |= _judge_sets(model, dataset, schema, item_states)
     model.train()
-    return Judged(found, ranked, item_states)
+    return Judged(found, ranked, item_states, scored, preference, tables)
 
 
 def _rank(model: Ranker, users: pd.DataFrame, item_states: Tensor, schema: FeatureSchema, told: Callable[[int, int], None]) -> pd.DataFrame:
@@ -183,7 +199,7 @@ def _judge_sets(model: Ranker, dataset: Path, schema: FeatureSchema, item_states
 
 @torch.no_grad()
 def set_scores(model: Ranker, users: Tensor, items: Tensor, sets: pd.DataFrame) -> np.ndarray:
-    """Mean logit of the items of each set that train knows, float64 [S].
+    """Mean score of the items of each set that train knows, float64 [S].
 
     Args:
         users, items: states, of the users at the sets' places and of item rows 1, 2, ….
@@ -195,7 +211,7 @@ def set_scores(model: Ranker, users: Tensor, items: Tensor, sets: pd.DataFrame) 
     owner, row = np.repeat(sets["place"].to_numpy(np.int64), sizes), np.concatenate(bags).astype(np.int64)
     device = _device()
     parts = [
-        model.score(users[owner[at : at + ROWS]].to(device), items[row[at : at + ROWS]].to(device)).cpu().numpy()
+        model.head.score(model.score(users[owner[at : at + ROWS]].to(device), items[row[at : at + ROWS]].to(device))).cpu().numpy()
         for at in range(0, len(row), ROWS)
     ]
     return np.add.reduceat(np.concatenate(parts).astype(np.float64), np.cumsum(sizes) - sizes) / sizes

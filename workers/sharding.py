@@ -1,10 +1,13 @@
 """Planner to DistributedModelParallel: tables split over ranks, their optimizer fused into the backward."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed._shard.sharded_tensor import ShardedTensor
 from torch.distributed.optim import _apply_optimizer_in_backward as apply_optimizer_in_backward
 from torchrec.distributed import DistributedModelParallel
 from torchrec.distributed.embedding_types import EmbeddingComputeKernel
@@ -12,12 +15,20 @@ from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
 from torchrec.distributed.planner import EmbeddingShardingPlanner, Topology
 from torchrec.distributed.planner.types import ParameterConstraints
 from torchrec.distributed.types import ShardingType
-from torchrec.optim import RowWiseAdagrad
-from torchrec.optim.keyed import KeyedOptimizerWrapper
+from torchrec.optim import SGD, Adagrad, Adam, RowWiseAdagrad
+from torchrec.optim.keyed import KeyedOptimizer
 from torchrec.optim.optimizers import in_backward_optimizer_filter
 
+from workers.checkpoint import OPTIMIZER
 from workers.modules.ranker import Batch, Ranker
 from workers.specs import TrainSpec
+
+DATA_PARALLEL = ShardingType.DATA_PARALLEL.value
+FUSED = {"rowwise_adagrad": RowWiseAdagrad, "adagrad": Adagrad, "adam": Adam, "sgd": SGD}
+# tables that every rank holds whole are updated by torch itself, which has no row-wise Adagrad
+REPLICATED: dict[str, Any] = {
+    "rowwise_adagrad": torch.optim.Adagrad, "adagrad": torch.optim.Adagrad, "adam": torch.optim.Adam, "sgd": torch.optim.SGD,
+}  # fmt: skip
 
 
 class LossModule(nn.Module):
@@ -43,35 +54,118 @@ class _Sharder(EmbeddingBagCollectionSharder):
         return super().compute_kernels(sharding_type, compute_device_type)
 
 
-def distribute(
-    model: Ranker, spec: TrainSpec, device: torch.device
-) -> tuple[DistributedModelParallel, torch.optim.Optimizer | None, dict[str, Any]]:
-    """Shard the tables as the planner says and wrap the rest in DDP.
+@dataclass
+class Optimizers:
+    """What updates the weights of a distributed model: tables in the backward, the rest in `step`."""
+
+    fused: KeyedOptimizer  # of the sharded tables; without parameters where every table is data-parallel
+    dense: list[torch.optim.Optimizer]
+    clip: float | None = None
+
+    def __post_init__(self) -> None:
+        self._rates = [group["lr"] for group in self._groups()]
+        self._clipped = [weight for one in self.dense[:1] for group in one.param_groups for weight in group["params"]]
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return [group for one in (self.fused, *self.dense) for group in one.param_groups]
+
+    def set_rate(self, factor: float) -> None:
+        """Multiply every learning rate of the spec, before the backward of a step."""
+        for group, rate in zip(self._groups(), self._rates, strict=True):
+            group["lr"] = rate * factor
+        self.fused.zero_grad()  # hands the rate to fbgemm; there is no gradient to drop
+
+    def zero_grad(self) -> None:
+        for one in self.dense:
+            one.zero_grad(set_to_none=True)
+
+    def step(self) -> None:
+        if self.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self._clipped, self.clip)
+        for one in self.dense:
+            one.step()
+
+
+def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> tuple[DistributedModelParallel, Optimizers, dict[str, Any]]:
+    """Shard the tables as the spec and the planner say and wrap the rest in DDP.
 
     Returns:
-        The distributed LossModule; Adam over every weight that is not in a fused table (None when there is none); the
-        plan in use: for each table its sharding, kernel and shards, ready for JSON.
+        The distributed LossModule; its optimizers; the plan in use: for each table its sharding, kernel and shards, ready for JSON.
+
+    Raises:
+        ValueError: the spec names a table that the model does not have.
     """
     module = LossModule(model)
-    apply_optimizer_in_backward(RowWiseAdagrad, model.ebc.parameters(), {"lr": spec.table_learning_rate})
-    sharders = [_Sharder()]
-    world = dist.get_world_size()
-    allowed = None if spec.sharding == "auto" else [spec.sharding]
+    wanted = _shardings(model, spec)
+    fused = [model.ebc.embedding_bags[name].weight for name, kind in wanted.items() if kind != DATA_PARALLEL]
+    if fused:
+        apply_optimizer_in_backward(FUSED[spec.table_optimizer], fused, {"lr": spec.table_learning_rate})
     constraints = {
-        table.name: ParameterConstraints(
-            sharding_types=allowed or [ShardingType.TABLE_WISE.value, ShardingType.COLUMN_WISE.value],
-            compute_kernels=[EmbeddingComputeKernel.FUSED.value],
+        name: ParameterConstraints(
+            sharding_types=[ShardingType.TABLE_WISE.value, ShardingType.COLUMN_WISE.value] if kind == "auto" else [kind],
+            compute_kernels=[(EmbeddingComputeKernel.DENSE if kind == DATA_PARALLEL else EmbeddingComputeKernel.FUSED).value],
             min_partition=4,
         )
-        for table in model.ebc.embedding_bag_configs()
+        for name, kind in wanted.items()
     }
+    world = dist.get_world_size()
     topology = Topology(world_size=world, compute_device=device.type, local_world_size=min(world, 8))
     planner = EmbeddingShardingPlanner(topology=topology, constraints=constraints)
+    sharders = [_Sharder()]
     plan = planner.collective_plan(module, sharders, dist.group.WORLD)
     distributed = DistributedModelParallel(module, device=device, plan=plan, sharders=sharders)
-    dense = dict(in_backward_optimizer_filter(distributed.named_parameters()))
-    adam = KeyedOptimizerWrapper(dense, lambda weights: torch.optim.Adam(weights, lr=spec.dense_learning_rate)) if dense else None
-    return distributed, adam, _describe(distributed.plan)
+    return distributed, _optimizers(distributed, spec), _describe(distributed.plan)
+
+
+def _shardings(model: Ranker, spec: TrainSpec) -> dict[str, str]:
+    """Table -> what the spec wants for it."""
+    names = [table.name for table in model.ebc.embedding_bag_configs()]
+    if unknown := spec.sharding_of.keys() - set(names):
+        raise ValueError(f"table_sharding names {', '.join(sorted(unknown))}; this model has the tables {', '.join(names)}.")
+    return {name: spec.sharding_of.get(name, spec.sharding) for name in names}
+
+
+def _optimizers(distributed: DistributedModelParallel, spec: TrainSpec) -> Optimizers:
+    """Weights that are in no fused table: data-parallel tables at the tables' rate, and all others at theirs."""
+    left = dict(in_backward_optimizer_filter(distributed.named_parameters()))
+    tables = [weight for name, weight in left.items() if ".ebc." in f".{name}"]
+    others = [weight for name, weight in left.items() if ".ebc." not in f".{name}"]
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.dense_optimizer]
+    dense: list[torch.optim.Optimizer] = []
+    if others:
+        dense.append(kind(others, lr=spec.dense_learning_rate, weight_decay=spec.weight_decay))
+    if tables:
+        dense.append(REPLICATED[spec.table_optimizer](tables, lr=spec.table_learning_rate))
+    return Optimizers(distributed.fused_optimizer, dense, spec.gradient_clip if others else None)
+
+
+def fused_state(optimizers: Optimizers) -> dict[str, Any]:
+    """What the optimizers of sharded tables remember, by name, sharded as they are."""
+    return {
+        f"{OPTIMIZER}{weight}.{name}": value
+        for weight, state in optimizers.fused.state_dict()["state"].items()
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor | ShardedTensor)
+    }
+
+
+def optimizer_state(optimizers: Optimizers) -> dict[str, Any]:
+    """What all optimizers remember, by name: sharded as the tables are, or whole and the same on every rank."""
+    found = fused_state(optimizers)
+    for place, one in enumerate(optimizers.dense):
+        for at, weight in enumerate(weight for group in one.param_groups for weight in group["params"]):
+            found |= {f"{OPTIMIZER}{place}.{at}.{name}": torch.as_tensor(value) for name, value in one.state.get(weight, {}).items()}
+    return found
+
+
+def remember(optimizers: Optimizers, known: Mapping[str, torch.Tensor]) -> None:
+    """Give the dense optimizers back what `optimizer_state` told of them; the fused ones' tensors are copied into in place."""
+    for place, one in enumerate(optimizers.dense):
+        for at, weight in enumerate(weight for group in one.param_groups for weight in group["params"]):
+            start = f"{OPTIMIZER}{place}.{at}."
+            state = {name.removeprefix(start): value for name, value in known.items() if name.startswith(start)}
+            if state:
+                one.state[weight] = {name: value.clone() for name, value in state.items()}
 
 
 def _describe(plan: Any) -> dict[str, Any]:

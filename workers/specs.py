@@ -4,55 +4,22 @@ Field metadata is read by the form, the command line and the checks alike: bound
 `description`, and `json_schema_extra={"group": "more"}` marks settings that a form folds away.
 """
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator
-from pydantic.config import JsonDict
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator
+
+from workers.spec import MORE, Spec, explain
+from workers.training import TrainSpec
 
 if TYPE_CHECKING:
     from workers.modules.ranker import Ranker
 
+__all__ = ["MORE", "Spec", "TrainSpec", "explain"]  # made elsewhere, known from here
+
 Side = Literal["user", "item", "context"]
 Output = Literal["binary", "regression", "multi_class", "actions"]
 USER_ID, ITEM_ID, HISTORY = "user_id", "item_id", "history"
-MORE: JsonDict = {"group": "more"}
-
-
-class Spec(BaseModel):
-    """A frozen, closed set of settings: an unknown key, NaN or infinity is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Load a spec from a JSON file; raises ValueError with a field-level message."""
-        try:
-            return cls.model_validate(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path} is not a readable JSON spec: {error}") from error
-        except ValidationError as error:
-            raise ValueError(f"{path}: {explain(error)}") from error
-
-
-def explain(error: ValidationError) -> str:
-    """One plain sentence a field: what is wrong, with which value."""
-    sentences = []
-    for fault in error.errors():
-        where = ".".join(str(part) for part in fault["loc"]) or "spec"
-        if fault["type"] == "extra_forbidden":
-            sentences.append(f"{where} is not a known setting; remove it or check its spelling.")
-        elif fault["type"] == "missing":
-            sentences.append(f"{where} is missing; give it a value.")
-        elif fault["type"] == "value_error":
-            message = fault["msg"].removeprefix("Value error, ")
-            sentences.append(message if where == "spec" else f"{where}: {message}")
-        else:
-            shown = repr(fault["input"])
-            sentences.append(f"{where} is {shown[:80]}: {fault['msg'][0].lower()}{fault['msg'][1:]}.")
-    return " ".join(sentences)
 
 
 class Categorical(Spec):
@@ -181,8 +148,30 @@ class MatrixSpec(ModelSpec):
         return super().refusal(schema, label)
 
 
+class Sampling(Spec):
+    """Items drawn from the catalogue at each step: as rows that nobody liked beside each liked one, or as candidates for all rows."""
+
+    draw: Literal["uniform", "popularity"]
+    per_liked_row: int = 0
+    candidates: int = 0
+
+
 class NetworkSpec(ModelSpec):
     """A network that learns from batches by gradient steps; TorchDistributor starts its ranks, `workers/train.py` is one of them."""
+
+    action_weights: tuple[float, ...] = Field(
+        (),
+        max_length=1000,
+        description="Where several actions are predicted: weight of each in loss and ranking, in the dataset's order; empty: 1 each",
+        json_schema_extra=MORE,
+    )
+
+    @field_validator("action_weights")
+    @classmethod
+    def _some_weight(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
+        if weights and (min(weights) < 0 or sum(weights) == 0):
+            raise ValueError(f"action_weights is {', '.join(map(str, weights))}; choose numbers from 0 on, one of them above 0.")
+        return weights
 
     def selection_metric(self, task: Task) -> str:
         """The validation metric that picks the best epoch; it fits the objective."""
@@ -191,11 +180,15 @@ class NetworkSpec(ModelSpec):
     def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
         if not schema.categorical:
             return f"{self.label} reads embeddings of ids and categories, and this dataset has none; map a category, a user or an item."
-        if not self.liked_only and label.get("kind") == "implicit":
+        if not self.learns_choice and label.get("kind") == "implicit":
             return (
                 f"{self.label} learns to tell liked rows from others, and here every row is liked: there is nothing to tell apart. "
-                "Choose a two-tower with the softmax objective, which learns what people choose out of everything."
+                "Choose a two-tower with the softmax objective, or a ranker with negatives from the catalogue."
             )
+        if self.action_weights and len(self.action_weights) != (
+            n := len(label.get("classes", ())) if label.get("output") == "actions" else 0
+        ):
+            return f"action_weights has {len(self.action_weights)} numbers, but this dataset predicts {n} actions; leave it empty."
         return super().refusal(schema, label)
 
     @property
@@ -204,43 +197,18 @@ class NetworkSpec(ModelSpec):
         return False
 
     @property
-    def is_probability(self) -> bool:
-        """Whether the logits foretell what stands in the rows, so that a log loss (or an error in stars) means something."""
-        return not self.liked_only
+    def learns_choice(self) -> bool:
+        """Whether the objective sets liked items against the catalogue: the logits then rank, and foretell no row of the data."""
+        return self.liked_only
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """What is drawn from the catalogue at each step; None for nothing."""
+        return None
 
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
         """The network, on CPU, with fresh weights; imports torch."""
         raise NotImplementedError
-
-
-class TrainSpec(Spec):
-    """Everything about a run that is not the data or the architecture."""
-
-    epochs: int = Field(15, ge=1, le=1000, description="Passes over the training split at most; early stopping may end sooner")
-    batch_size: int = Field(1024, ge=2, le=1 << 20, description="Rows per process and step")
-    processes: int = Field(1, ge=1, le=1024, description="Training processes (ranks) that TorchDistributor starts")
-    table_learning_rate: float = Field(
-        0.02, gt=0, le=10, description="Learning rate of the embedding tables (row-wise Adagrad, fused in the backward)"
-    )
-    dense_learning_rate: float = Field(0.001, gt=0, le=10, description="Learning rate of all other weights (Adam)")
-    patience: int | None = Field(
-        3, ge=1, description="Stop after this many epochs without a better validation metric; empty: never stop early"
-    )
-    seed: int = Field(1, ge=0, lt=2**31, description="Seed of weights, shuffling and dropout", json_schema_extra=MORE)
-    sharding: Literal["auto", "table_wise", "row_wise", "column_wise"] = Field(
-        "auto", description="How tables are split over processes; auto leaves it to TorchRec's planner", json_schema_extra=MORE
-    )
-    local_mode: bool = Field(
-        True,
-        description="Ranks run beside the driver; off: as barrier tasks on the Spark cluster's executors",
-        json_schema_extra=MORE,
-    )
-    device: Literal["cpu", "cuda"] = Field(
-        "cpu", description="cpu uses gloo, cuda uses NCCL and one GPU per process", json_schema_extra=MORE
-    )
-    timeout_s: int = Field(
-        120, ge=10, le=7200, description="Seconds that a rank waits for another before the run fails", json_schema_extra=MORE
-    )
 
 
 class RunSpec(Spec):
@@ -250,6 +218,9 @@ class RunSpec(Spec):
     dataset: str = Field(description="Id of a prepared dataset", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,100}$")
     model: SerializeAsAny[ModelSpec]
     train: TrainSpec = TrainSpec()
+    continues: str | None = Field(
+        None, pattern=r"^[0-9a-f]{32}$", description="Id of a finished run whose weights this one goes on from, for more epochs"
+    )
 
     @field_validator("model", mode="before")
     @classmethod

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,30 +19,17 @@ import psutil
 import torch
 import torch.distributed as dist
 
-from workers import checkpoint
-from workers.batches import POOL_BLOCKS, epoch_batches, open_split
+from workers import checkpoint, leave
+from workers.batches import POOL_BLOCKS, epoch_batches, open_split, table_columns
 from workers.evaluate import catalogue
 from workers.journal import Journal, say_why
-from workers.loop import Loop
+from workers.loop import NOTHING, Loop, Start
 from workers.modules.ranker import Batch
-from workers.results import (
-    CHECKPOINT,
-    DONE,
-    ITEM_EMBEDDINGS,
-    LOG,
-    MANIFEST,
-    PER_USER,
-    PLAN,
-    RESULTS,
-    SPEC,
-    TEST,
-    TOP_K,
-    TRAIN,
-    write_json,
-)
-from workers.scoring import Judged, judge
-from workers.sharding import distribute
-from workers.specs import ITEM_ID, FeatureSchema, RunSpec
+from workers.negatives import Sampler
+from workers.results import CHECKPOINT, DONE, LOG, MANIFEST, SPEC, TEST, TRAIN, write_json
+from workers.scoring import judge
+from workers.sharding import Optimizers, distribute, fused_state, remember
+from workers.specs import ITEM_ID, FeatureSchema, RunSpec, Sampling, Task
 
 log = logging.getLogger("workers.train")
 
@@ -78,43 +64,55 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     journal = Journal(run if rank == 0 else None)
     journal.event("imported")
     manifest = json.loads((dataset / MANIFEST).read_text())
-    schema = FeatureSchema.model_validate(manifest["schema"])
-    if why := spec.model.refusal(schema, manifest.get("label", {})):
+    schema, label = FeatureSchema.model_validate(manifest["schema"]), manifest.get("label", {})
+    if why := spec.model.refusal(schema, label):
         raise ValueError(why)
+    task, network = Task.of(label), spec.network
     torch.manual_seed(spec.train.seed)  # the same on all ranks: dense weights must start equal
-    model = spec.network.build(schema)
+    model = network.build(schema, task)
+    liked = _liked_in_train(dataset, schema) if schema.has_items else torch.zeros(0)
     if schema.has_items:
-        model.learn_frequencies(_liked_in_train(dataset, schema))
+        model.learn_frequencies(liked)
+    before = checkpoint.best(run.parent / spec.continues / CHECKPOINT) if spec.continues else None
+    if before:
+        checkpoint.load_whole(before, model)
     parameters = sum(p.numel() for p in model.parameters())
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if spec.train.device == "cuda" else torch.device("cpu")
-    distributed, adam, plan = distribute(model, spec.train, device)
+    distributed, optimizers, plan = distribute(model, spec.train, device)
+    first = _go_on(before, optimizers) if before else NOTHING
     torch.manual_seed(spec.train.seed + 1 + rank)  # dropout differs between ranks
     journal.event("model built")
 
-    stream = open_split(dataset, TRAIN, shuffle=True, seed=spec.train.seed)
+    stream = open_split(dataset, TRAIN, shuffle=True, seed=spec.train.seed + first.epoch)
     pool = max(POOL_BLOCKS, 2 * spec.train.batch_size // manifest["block_rows"] + 1)
-    rows = manifest["counts"]["positives" if spec.network.liked_only else "interactions"][TRAIN]
+    rows = manifest["counts"]["positives" if network.liked_only else "interactions"][TRAIN]
     steps = -(-rows // (spec.train.batch_size * world))
+    sampler = _sampler(network.sampling, dataset, schema, liked, [spec.train.seed, first.epoch, rank])
 
     def batches(epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([spec.train.seed, epoch, rank])
-        return epoch_batches(stream, schema, spec.train.batch_size, steps, pool, rng, spec.network.liked_only)
+        found = epoch_batches(stream, schema, spec.train.batch_size, steps, pool, rng, network.liked_only)
+        return map(sampler, found) if sampler else found
 
-    trained = Loop(run, dataset, spec, schema, distributed, adam, batches, steps, device, journal).fit()
+    loop = Loop(run, dataset, spec, task, schema, distributed, optimizers, batches, steps, device, journal, first)
+    trained = loop.fit()
     journal.event("trained")
     checkpoint.restore_own(run / CHECKPOINT, distributed.state_dict())
 
     def told(done: int, total: int) -> None:
         journal.progress("evaluating", done, total)
 
-    judged = judge(distributed.module.model, dataset, TEST, schema, probability=spec.network.is_probability, told=told)
+    judged = judge(distributed.module.model, dataset, TEST, schema, task=task, foretells=not network.learns_choice, told=told)
     journal.event("evaluated")
     memory = [psutil.Process().memory_info().rss] * world
     dist.all_gather_object(memory, _peak_memory())
     if rank == 0:
-        _write_results(run, dataset, spec, judged, plan)
+        leave.results(run, dataset, spec, task, judged, plan)
         cost = {"parameters": parameters, "checkpoint_bytes": _size(run / CHECKPOINT), "peak_memory_bytes": max(memory), **trained}
-        done = {"attempt": attempt, "metrics": judged.metrics, "users": len(judged.ranked), "processes": world, **cost}
+        found = leave.alarms_of(dataset, network, judged, loop.losses)
+        for sentence in found:
+            log.warning("alarm: %s", sentence)
+        done = {"attempt": attempt, "metrics": judged.metrics, "users": len(judged.ranked), "processes": world, "alarms": found, **cost}
         dist.barrier()
         journal.event("done")
         write_json(run / DONE, done)
@@ -122,16 +120,23 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
         dist.barrier()
 
 
-def _write_results(run: Path, dataset: Path, spec: RunSpec, judged: Judged, plan: dict[str, Any]) -> None:
-    folder = run / RESULTS
-    folder.mkdir(exist_ok=True)
-    write_json(folder / PLAN, plan)
-    judged.ranked.drop(columns=["items", "scores"], errors="ignore").to_parquet(folder / PER_USER, index=False)
-    if len(judged.ranked):
-        judged.ranked[["user_id", "items", "scores"]].to_parquet(folder / TOP_K, index=False)
-    if spec.model.stage == "retrieval":
-        items = catalogue(dataset)[["row", "item_id"]]
-        items.assign(embedding=list(judged.item_states.numpy())).to_parquet(folder / ITEM_EMBEDDINGS, index=False)
+def _go_on(before: Path, optimizers: Optimizers) -> Start:
+    """Where the run that this one continues ended; its optimizers are taken along where ranks and plan are the same."""
+    known = checkpoint.restore_optimizers(before, fused_state(optimizers))
+    if known is None:
+        log.warning("ranks or plan are not those of the run that is continued: its weights are taken over, its optimizers begin anew")
+    else:
+        remember(optimizers, known)
+    facts = checkpoint.facts(before)
+    return Start(facts["epoch"], facts.get("seconds", 0.0), facts.get("rows", 0), facts["valid"])
+
+
+def _sampler(wanted: Sampling | None, dataset: Path, schema: FeatureSchema, liked: torch.Tensor, seed: list[int]) -> Sampler | None:
+    if wanted is None:
+        return None
+    items = catalogue(dataset)
+    columns = table_columns(items, schema, "item")
+    return Sampler(wanted, schema, columns, liked[1:], int(np.random.default_rng(seed).integers(2**62)))
 
 
 def _liked_in_train(dataset: Path, schema: FeatureSchema) -> torch.Tensor:

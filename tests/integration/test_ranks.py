@@ -9,7 +9,7 @@ from streaming import MDSWriter, StreamingDataset
 
 from tests import ranks, tiny
 from workers.models import MODELS
-from workers.specs import FeatureSchema
+from workers.specs import BINARY, FeatureSchema
 
 EPOCHS = {"epochs": 8, "batch_size": 256, "table_learning_rate": 0.1}
 pytestmark = pytest.mark.slow
@@ -106,7 +106,7 @@ def _judged_alone(run, dataset, model):
     checkpoint.load_whole(folder, net)
     dist.init_process_group("gloo", store=dist.FileStore(str(run / "store"), 1), rank=0, world_size=1)
     try:
-        return judge(net, dataset, "test", schema, probability=True).metrics
+        return judge(net, dataset, "test", schema, task=BINARY, foretells=True).metrics
     finally:
         dist.destroy_process_group()
 

@@ -45,7 +45,7 @@ def test_a_dataset_spec_survives_json():
         ({"train": {"epochs": 0}}, "train.epochs is 0"),
         ({"train": {"table_learning_rate": float("nan")}}, "train.table_learning_rate is nan"),
         ({"train": {"batch_size": "many"}}, "train.batch_size is 'many'"),
-        ({"model": {"kind": "transformer"}}, "Unknown model 'transformer'; this checkout has dlrm, two_tower"),
+        ({"model": {"kind": "transformer"}}, "Unknown model 'transformer'; this checkout has "),
         ({"model": {"kind": "dlrm", "embedding_dim": 10}}, "embedding_dim is 10"),
         ({"dataset": "../../etc/passwd"}, "dataset is '../../etc/passwd'"),
     ],

@@ -12,7 +12,8 @@ def discover() -> dict[str, type[ModelSpec]]:
     for module in iter_modules(__path__):
         declared = import_module(f"{__name__}.{module.name}")
         for value in vars(declared).values():
-            if isinstance(value, type) and issubclass(value, ModelSpec) and value.__module__ == declared.__name__:
+            own = isinstance(value, type) and issubclass(value, ModelSpec) and value.__module__ == declared.__name__
+            if own and not value.model_fields["kind"].is_required():
                 found[value.model_fields["kind"].default] = value
     return found
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from workers.specs import BINARY, MORE, FeatureSchema, NetworkSpec, Task
+from workers.specs import BINARY, MORE, FeatureSchema, NetworkSpec, Sampling, Task
 
 if TYPE_CHECKING:
     from workers.modules.ranker import Ranker
@@ -18,10 +18,10 @@ class TwoTowerSpec(NetworkSpec):
     stage: ClassVar[Literal["retrieval", "ranking"]] = "retrieval"
 
     kind: Literal["two_tower"] = "two_tower"
-    objective: Literal["softmax", "bce"] = Field(
+    objective: Literal["softmax", "pointwise"] = Field(
         "softmax",
-        description="softmax: in-batch sampled softmax with logQ correction, learns what people choose; "
-        "bce: pointwise on ratings, the reference method, learns what people rate well",
+        description="softmax: sampled softmax with logQ correction, learns what people choose; pointwise: learns what stands in the "
+        "rows (liked or not, the value, the class, each action), the reference method",
     )
     embedding_dim: int = Field(64, ge=4, le=1024, multiple_of=4, description="Width of the embeddings and of both towers' output")
     history: bool = Field(True, description="The user tower reads the bag of the user's liked items (when the dataset has one)")
@@ -43,7 +43,29 @@ class TwoTowerSpec(NetworkSpec):
     history_dropout: float = Field(
         0.5, ge=0, lt=1, description="Share of the history forgotten at each training step", json_schema_extra=MORE
     )
+    uniform_negatives: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="softmax: items drawn from the whole catalogue at each step, beside those of the batch, as negatives",
+        json_schema_extra=MORE,
+    )
+    mask_history: bool = Field(
+        False, description="softmax: items that stand in a user's history are no negatives for that user", json_schema_extra=MORE
+    )
+    explicit_negatives: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        description="softmax: weight of a logistic loss on the rows that the user disliked; 0 leaves those rows out",
+        json_schema_extra=MORE,
+    )
     init_std: float = Field(0.1, gt=0, le=1, description="Standard deviation of fresh embeddings", json_schema_extra=MORE)
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _older_name(cls, value: Any) -> Any:
+        return "pointwise" if value == "bce" else value
 
     def selection_metric(self, task: Task) -> str:
         return "ndcg_at_10" if self.objective == "softmax" else super().selection_metric(task)
@@ -58,8 +80,17 @@ class TwoTowerSpec(NetworkSpec):
         return super().refusal(schema, label)
 
     @property
-    def liked_only(self) -> bool:
+    def learns_choice(self) -> bool:
         return self.objective == "softmax"
+
+    @property
+    def liked_only(self) -> bool:
+        return self.objective == "softmax" and self.explicit_negatives == 0
+
+    @property
+    def sampling(self) -> Sampling | None:
+        wanted = self.objective == "softmax" and self.uniform_negatives > 0
+        return Sampling(draw="uniform", candidates=self.uniform_negatives) if wanted else None
 
     @property
     def title(self) -> str:
@@ -67,16 +98,22 @@ class TwoTowerSpec(NetworkSpec):
         return " · ".join([self.label, self.objective, *reads, f"dim {self.embedding_dim}"])
 
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
+        from workers.modules.heads import Head
         from workers.modules.two_tower import TwoTower
 
+        softmax = self.objective == "softmax"
         return TwoTower(
             schema,
+            task,
+            Head(BINARY if softmax else task, self.action_weights),
             dim=self.embedding_dim,
             user_layers=self.user_layers,
             item_layers=self.item_layers,
             cosine=self.similarity == "cosine",
             temperature=self.temperature,
-            softmax=self.objective == "softmax",
+            softmax=softmax,
+            explicit_negatives=self.explicit_negatives,
+            mask_history=self.mask_history,
             user_id=self.user_id,
             history=self.history and schema.has_history,
             history_dropout=self.history_dropout,

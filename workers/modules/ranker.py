@@ -1,6 +1,6 @@
-"""What every trained model is: one table lookup, a state for each side, and a logit for a user and an item.
+"""What every trained model is: one table lookup, a state for each side, and logits for a user and an item.
 
-Letters: B batch, U users, N items, D embedding dim, S width of a state.
+Letters: B batch, U users, N items, O outputs, D embedding dim, S width of a state.
 """
 
 from itertools import pairwise
@@ -12,7 +12,10 @@ from torchrec.modules.embedding_configs import EmbeddingBagConfig, PoolingType
 from torchrec.modules.embedding_modules import EmbeddingBagCollection
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor, KeyedTensor
 
+from workers.modules.heads import Head
 from workers.specs import HISTORY, ITEM_ID, USER_ID, Categorical, FeatureSchema
+
+GRID = 8192  # items that a user is scored with at a time
 
 
 class Batch(NamedTuple):
@@ -22,9 +25,17 @@ class Batch(NamedTuple):
     sparse: KeyedJaggedTensor  # every categorical feature, schema order
     label: Tensor  # [B] float32
     weight: Tensor  # [B] float32, of the row in the loss
+    target: Tensor  # [B] float32 value or place of the class, [B, A] 0 or 1 of each action; the label where the dataset has no target
+    sampled: int = 0  # that many rows at the end are items of the catalogue without a user: candidates, never targets
 
     def to(self, device: torch.device) -> "Batch":
-        return Batch(self.dense.to(device), self.sparse.to(device), self.label.to(device), self.weight.to(device))
+        return self._replace(
+            dense=self.dense.to(device),
+            sparse=self.sparse.to(device),
+            label=self.label.to(device),
+            weight=self.weight.to(device),
+            target=self.target.to(device),
+        )
 
 
 class Ranker(nn.Module):
@@ -34,6 +45,7 @@ class Ranker(nn.Module):
     """
 
     ebc: EmbeddingBagCollection
+    head: Head
 
     def user_state(self, pooled: KeyedTensor, batch: Batch) -> Tensor:
         """What the score needs of the user and the context: [B, S]."""
@@ -44,16 +56,17 @@ class Ranker(nn.Module):
         raise NotImplementedError
 
     def score(self, users: Tensor, items: Tensor) -> Tensor:
-        """Logits of pairs: states [B, S] and [B, S'] to [B]."""
+        """Logits of pairs: states [B, S] and [B, S'] to [B, O]."""
         raise NotImplementedError
 
     def score_grid(self, users: Tensor, items: Tensor) -> Tensor:
-        """Logits of every user with every item: [U, S], [N, S'] to [U, N]."""
-        rows = [
-            torch.cat([self.score(user.expand(len(part), -1), part) for part in items.split(8192)]) if len(items) else items.new_zeros(0)
-            for user in users
-        ]
-        return torch.stack(rows) if rows else items.new_zeros(0, len(items))
+        """The score that ranks (`Head.score`) of every user with every item: [U, S], [N, S'] to [U, N]."""
+        grid = items.new_empty(len(users), len(items))
+        for place, user in enumerate(users):
+            for start in range(0, len(items), GRID):
+                part = items[start : start + GRID]
+                grid[place, start : start + GRID] = self.head.score(self.score(user.expand(len(part), -1), part))
+        return grid
 
     def embed(self, batch: Batch) -> KeyedTensor:
         return self.ebc(batch.sparse)
@@ -65,14 +78,13 @@ class Ranker(nn.Module):
         return self.item_state(self.embed(batch), batch)
 
     def forward(self, batch: Batch) -> Tensor:
-        """Logits [B, 1]."""
+        """Logits [B, O]."""
         pooled = self.embed(batch)
-        return self.score(self.user_state(pooled, batch), self.item_state(pooled, batch))[:, None]
+        return self.score(self.user_state(pooled, batch), self.item_state(pooled, batch))
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Weighted mean loss of the batch, and the sum of the weights that it is the mean over (both scalars)."""
-        losses = nn.functional.binary_cross_entropy_with_logits(self.forward(batch)[:, 0], batch.label, reduction="none")
-        return weighted_mean(losses, batch.weight)
+        return weighted_mean(self.head.losses(self.forward(batch), batch.label, batch.target), batch.weight)
 
     def learn_frequencies(self, positives: Tensor) -> None:
         """Told before training how often each item row is liked in train ([rows of item_id], float); may ignore it."""
@@ -95,6 +107,11 @@ def table(feature: Categorical, dim: int, std: float, name: str | None = None) -
         pooling=pooling,
         init_fn=lambda weight: nn.init.normal_(weight, std=std),
     )
+
+
+def plain_names(found: KeyedTensor) -> KeyedTensor:
+    """Named by table: a feature with two tables comes back as "<feature>@<table>", and tables are named as their features."""
+    return KeyedTensor([key.split("@")[-1] for key in list(found.keys())], found.length_per_key(), found.values())
 
 
 def scale_history(pooled: Tensor, sparse: KeyedJaggedTensor) -> Tensor:

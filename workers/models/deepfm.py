@@ -1,0 +1,27 @@
+"""DeepFM: Guo et al., "DeepFM: a factorization-machine based neural network for CTR prediction", IJCAI 2017."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from workers.models._ranker import RankerSpec
+from workers.specs import BINARY, FeatureSchema, Task
+
+if TYPE_CHECKING:
+    from workers.modules.ranker import Ranker
+
+
+class DeepFMSpec(RankerSpec):
+    """A factorization machine and an MLP over the same embeddings, added up: a weight for every value, pairs, and depth."""
+
+    label: ClassVar[str] = "DeepFM"
+
+    kind: Literal["deepfm"] = "deepfm"
+    deep_layers: tuple[int, ...] = Field((64, 32), min_length=1, description="Hidden layers over the embeddings; linear logits follow")
+
+    def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
+        from workers.modules.heads import Head
+        from workers.modules.ranking import DeepFMRanker
+
+        head = Head(task, self.action_weights)
+        return DeepFMRanker(schema, task, head, deep_layers=self.deep_layers, dropout=self.dropout, **self.common(schema))

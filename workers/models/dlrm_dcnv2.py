@@ -1,0 +1,29 @@
+"""DLRM with the cross network of DCN v2: Wang et al., "DCN V2: improved deep & cross network", WWW 2021, section 3.2 for low rank."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from workers.models._ranker import RankerSpec
+from workers.specs import BINARY, MORE, FeatureSchema, Task
+
+if TYPE_CHECKING:
+    from workers.modules.ranker import Ranker
+
+
+class DLRMDCNSpec(RankerSpec):
+    """A DLRM whose features meet in low-rank cross layers instead of dot products: MLPerf's DLRM-DCNv2."""
+
+    label: ClassVar[str] = "DLRM-DCNv2"
+
+    kind: Literal["dlrm_dcnv2"] = "dlrm_dcnv2"
+    cross_layers: int = Field(2, ge=1, le=16, description="Cross layers; each raises the order of the interactions by one")
+    low_rank: int = Field(32, ge=1, le=4096, description="Rank of the cross matrices", json_schema_extra=MORE)
+    over_layers: tuple[int, ...] = Field((64, 32), min_length=1, description="Hidden layers over the crosses; linear logits follow")
+
+    def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
+        from workers.modules.heads import Head
+        from workers.modules.ranking import DCNRanker
+
+        head, layers = Head(task, self.action_weights), {"cross_layers": self.cross_layers, "low_rank": self.low_rank}
+        return DCNRanker(schema, task, head, over_layers=self.over_layers, dropout=self.dropout, **layers, **self.common(schema))

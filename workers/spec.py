@@ -1,0 +1,44 @@
+"""A spec: a frozen pydantic model that checks, explains and serialises itself. What every other spec is made of."""
+
+import json
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.config import JsonDict
+
+MORE: JsonDict = {"group": "more"}
+
+
+class Spec(BaseModel):
+    """A frozen, closed set of settings: an unknown key, NaN or infinity is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Load a spec from a JSON file; raises ValueError with a field-level message."""
+        try:
+            return cls.model_validate(json.loads(Path(path).read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path} is not a readable JSON spec: {error}") from error
+        except ValidationError as error:
+            raise ValueError(f"{path}: {explain(error)}") from error
+
+
+def explain(error: ValidationError) -> str:
+    """One plain sentence a field: what is wrong, with which value."""
+    sentences = []
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"]) or "spec"
+        if fault["type"] == "extra_forbidden":
+            sentences.append(f"{where} is not a known setting; remove it or check its spelling.")
+        elif fault["type"] == "missing":
+            sentences.append(f"{where} is missing; give it a value.")
+        elif fault["type"] == "value_error":
+            message = fault["msg"].removeprefix("Value error, ")
+            sentences.append(message if where == "spec" else f"{where}: {message}")
+        else:
+            shown = repr(fault["input"])
+            sentences.append(f"{where} is {shown[:80]}: {fault['msg'][0].lower()}{fault['msg'][1:]}.")
+    return " ".join(sentences)
