@@ -34,8 +34,26 @@ def groups(users: int = 60, items: int = 40, groups: int = 4, seed: int = 0) -> 
     return pd.DataFrame(rows, columns=["user_id", "item_id", "label", "split"]).drop_duplicates(["user_id", "item_id"], keep="last")
 
 
-def write(frame: pd.DataFrame, folder: Path, history: int = 50) -> FeatureSchema:
-    """Write `frame` (user_id, item_id, label, split) as a prepared dataset into `folder`."""
+OUTPUTS: dict[str, dict] = {
+    "binary": {"kind": "given", "output": "binary"},
+    "regression": {"kind": "regression", "output": "regression", "mean": 3.0, "threshold": 4.0},
+    "multi_class": {"kind": "multi_class", "output": "multi_class", "classes": ["1", "3", "5"], "liked": ["5"]},
+    "actions": {"kind": "actions", "output": "actions", "classes": ["view", "buy"], "liked": ["buy"]},
+}
+
+
+def with_target(frame: pd.DataFrame, output: str) -> pd.DataFrame:
+    """`groups` with more to predict than the label: a value, a class or actions, which depend on how far user and item are apart."""
+    apart = (frame["user_id"].str[1:].astype(int) - frame["item_id"].str[1:].astype(int)) % 4
+    if output == "regression":
+        return frame.assign(target=[{0: 5.0, 2: 1.0}.get(a, 3.0) for a in apart])
+    if output == "multi_class":
+        return frame.assign(target=[{0: 2.0, 2: 0.0}.get(a, 1.0) for a in apart])
+    return frame.assign(target=[[float(a != 2), float(a == 0)] for a in apart]) if output == "actions" else frame
+
+
+def write(frame: pd.DataFrame, folder: Path, history: int = 50, output: str = "binary") -> FeatureSchema:
+    """Write `frame` (user_id, item_id, label, split; target, of `with_target`) as a prepared dataset into `folder`."""
     train = frame[frame["split"] == "train"]
     items, users = (pd.Index(train[c].value_counts().index) for c in ("item_id", "user_id"))
     frame = frame.assign(
@@ -73,7 +91,7 @@ def write(frame: pd.DataFrame, folder: Path, history: int = 50) -> FeatureSchema
         "interactions": {s: int((frame["split"] == s).sum()) for s in ("train", "valid", "test")},
         "positives": {s: int(((frame["split"] == s) & (frame["label"] > 0)).sum()) for s in ("train", "valid", "test")},
     }
-    manifest = {"schema": schema.model_dump(), "counts": counts, "block_rows": BLOCK}
+    manifest = {"schema": schema.model_dump(), "counts": counts, "block_rows": BLOCK, "label": OUTPUTS[output]}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     write_baselines(folder)
     return schema
@@ -81,12 +99,15 @@ def write(frame: pd.DataFrame, folder: Path, history: int = 50) -> FeatureSchema
 
 def _write_split(rows: pd.DataFrame, liked: dict[int, list[int]], folder: Path, history: int) -> None:
     columns = dict.fromkeys(("user_id", "item_id", "history.values", "history.lengths"), "ndarray:int32") | {"label": "ndarray:float32"}
+    columns |= {"target": "ndarray:float32"} if "target" in rows else {}
     with MDSWriter(out=str(folder), columns=columns) as writer:
         for start in range(0, len(rows), BLOCK):
             part = rows.iloc[start : start + BLOCK]
             bags = [[x for x in liked.get(u, []) if x != i][-history:] for u, i in zip(part["user"], part["item"], strict=True)]
+            target = {"target": np.array(part["target"].tolist(), np.float32)} if "target" in part else {}
             writer.write(
-                {
+                target
+                | {
                     "user_id": part["user"].to_numpy(np.int32),
                     "item_id": part["item"].to_numpy(np.int32),
                     "history.values": np.array([x for bag in bags for x in bag], np.int32),

@@ -146,9 +146,3 @@ def _pools(stream: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Colu
             blocks = []
     if blocks:
         yield blocks
-
-
-def share_of_blocks(stream: Any, rank: int, world_size: int) -> Iterator[Columns]:
-    """Every world_size-th block by index: each row exactly once over all ranks, where iteration would repeat some."""
-    for index in range(rank, stream.num_samples, world_size):
-        yield {name: np.asarray(column) for name, column in stream[index].items()}

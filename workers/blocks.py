@@ -1,4 +1,4 @@
-"""Rows to MDS blocks, on a Spark executor: one MDS sample is some thousand rows as numpy columns.
+"""Rows to MDS blocks, on a Spark executor, and back: one MDS sample is some thousand rows as numpy columns.
 
 Runs inside mapInArrow, partition by partition; imports no Spark and nothing of the driver's side.
 """
@@ -46,6 +46,17 @@ def _left_out(name: str) -> Any:
     if name != "StreamingDataLoader":
         raise AttributeError(name)
     return import_module("streaming.base.dataloader").StreamingDataLoader
+
+
+def blocks_of(dataset: Path, split: str, first: int = 0, step: int = 1) -> Iterator[dict[str, np.ndarray]]:
+    """Every step-th block of a split by index, from `first` on: each row exactly once over all ranks, where StreamingDataset repeats
+    some. Nothing is shared with other ranks, nor left open behind: a StreamingDataset an epoch would use up a process's files."""
+    import_streaming()
+    from streaming.base.local import LocalDataset
+
+    blocks = LocalDataset(str(Path(dataset) / split))
+    for index in range(first, len(blocks), step):
+        yield {name: np.asarray(column) for name, column in blocks[index].items()}
 
 
 def mds_columns(single: tuple[str, ...], multi: tuple[str, ...], dense: tuple[str, ...], extra: tuple[str, ...] = ()) -> dict[str, str]:

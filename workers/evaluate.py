@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from workers import metrics
-from workers.blocks import import_streaming
+from workers.blocks import blocks_of
 from workers.outputs import judge_outputs
 from workers.results import BASELINES, ITEMS, METRICS, ORACLE, RANKING, SETS, TEST, write_json
 from workers.specs import BINARY, ITEM_ID, USER_ID
@@ -211,12 +211,8 @@ def known_to_train(columns: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
 
 def _test_rows(dataset: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Item row (0 without items), label, and whether train met user and item, of each test row; from the blocks one at a time."""
-    import_streaming()
-    from streaming.base.local import LocalDataset
-
-    blocks = LocalDataset(str(dataset / TEST))
     parts = [(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, bool))]
-    for block in (blocks[k] for k in range(len(blocks))):
+    for block in blocks_of(dataset, TEST):
         rows = len(block["label"])
         parts.append((block.get(ITEM_ID, np.zeros(rows, np.int32)), block["label"], known_to_train(block, rows)))
     items, labels, known = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -47,7 +47,7 @@ def alarms_of(dataset: Path, network: NetworkSpec, judged: Judged, losses: list[
     popularity = json.loads(path.read_text()).get("ndcg_at_10") if path.is_file() else None
     states = judged.item_states.numpy() if network.stage == "retrieval" else np.zeros((0, 0))
     return alarms(
-        logits=judged.preference,
+        logits=judged.preference if judged.tables.get("output") != "regression" else np.zeros(0),  # values may all be positive
         ranked=judged.ranked,
         item_states=states[:, :-1],  # the last is the bias
         losses=losses,

@@ -10,7 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from workers.batches import Columns, join, num_rows, open_split, share_of_blocks, table_columns, take, to_batch
+from workers.batches import Columns, join, num_rows, table_columns, take, to_batch
+from workers.blocks import blocks_of
 from workers.evaluate import (
     calibrated,
     catalogue,
@@ -95,8 +96,7 @@ def encode(encoder: Callable[[Batch], Tensor], columns: Columns, rows: int, sche
 @torch.no_grad()
 def score_split(model: Ranker, dataset: Path, split: str, schema: FeatureSchema) -> Scored:
     """Collective: every row of a split, each exactly once, on every rank."""
-    stream = open_split(dataset, split)
-    batches = _fixed_batches(share_of_blocks(stream, dist.get_rank(), dist.get_world_size()))
+    batches = _fixed_batches(blocks_of(dataset, split, dist.get_rank(), dist.get_world_size()))
     parts: list[Scored] = []
     idle: Batch | None = None
     while True:

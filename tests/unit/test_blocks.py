@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from workers.blocks import BlockWriter, import_streaming, mds_columns
+from tests import tiny
+from workers.blocks import BlockWriter, blocks_of, import_streaming, mds_columns
 
 COLUMNS = {"single": ("user_id", "item_id"), "multi": ("history", "genres"), "dense": ("age",)}
 
@@ -122,3 +123,14 @@ def test_streaming_comes_without_torchvision_and_its_parts_can_still_be_had() ->
         "assert streaming.vision.__file__ and StreamingDataLoader.__init__"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_reading_blocks_again_and_again_leaves_no_file_open(tmp_path):
+    """A validation an epoch once used up a process's files after some sixty epochs."""
+    tiny.write_clicks(tmp_path / "dataset", rows=1200)
+    rows = [sum(len(block["label"]) for block in blocks_of(tmp_path / "dataset", "test", k, 3)) for k in range(3)]
+    assert sum(rows) == 180
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(20):
+        assert sum(1 for _ in blocks_of(tmp_path / "dataset", "test"))
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
