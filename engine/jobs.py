@@ -42,7 +42,7 @@ def submit(spec: Asked, key: str | None = None, after: str | None = None) -> str
         dataset = datasets.get_dataset(spec.dataset)
         if why := spec.model.refusal(dataset.schema, dataset.manifest["label"]):
             raise ValueError(why)
-        spec = spec.model_copy(update={"model": spec.model.fitted(dataset.schema)})
+        spec = spec.resolved(dataset.schema)
     if isinstance(spec, DatasetSpec):
         spec.source.check()
     if isinstance(spec, DownloadSpec):

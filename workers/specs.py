@@ -159,6 +159,8 @@ class Sampling(Spec):
 class NetworkSpec(ModelSpec):
     """A network that learns from batches by gradient steps; TorchDistributor starts its ranks, `workers/train.py` is one of them."""
 
+    table_rate: ClassVar[float] = 0.02  # learning rate of the tables where the run names none
+
     action_weights: tuple[float, ...] = Field(
         (),
         max_length=1000,
@@ -232,6 +234,13 @@ class RunSpec(Spec):
     @property
     def title(self) -> str:
         return self.name or self.model.title
+
+    def resolved(self, schema: FeatureSchema) -> Self:
+        """The run as it will be on a dataset: what was left to the model is a number, and no history is read where there is none."""
+        model, train = self.model.fitted(schema), self.train
+        if isinstance(model, NetworkSpec) and train.table_learning_rate is None:
+            train = train.model_copy(update={"table_learning_rate": model.table_rate})
+        return self.model_copy(update={"model": model, "train": train})
 
     @property
     def network(self) -> NetworkSpec:

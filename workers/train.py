@@ -67,6 +67,7 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     schema, label = FeatureSchema.model_validate(manifest["schema"]), manifest.get("label", {})
     if why := spec.model.refusal(schema, label):
         raise ValueError(why)
+    spec = spec.resolved(schema)
     task, network = Task.of(label), spec.network
     torch.manual_seed(spec.train.seed)  # the same on all ranks: dense weights must start equal
     model = network.build(schema, task)

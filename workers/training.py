@@ -14,10 +14,12 @@ SHARDINGS = ("table_wise", "row_wise", "column_wise", "data_parallel")
 class TrainSpec(Spec):
     """Everything about a run that is not the data or the architecture."""
 
-    epochs: int = Field(15, ge=1, le=1000, description="Passes over the training split at most; early stopping may end sooner")
+    epochs: int = Field(40, ge=1, le=1000, description="Passes over the training split at most; early stopping may end sooner")
     batch_size: int = Field(1024, ge=2, le=1 << 20, description="Rows per process and step")
     processes: int = Field(1, ge=1, le=1024, description="Training processes (ranks) that TorchDistributor starts")
-    table_learning_rate: float = Field(0.02, gt=0, le=10, description="Learning rate of the embedding tables")
+    table_learning_rate: float | None = Field(
+        None, gt=0, le=10, description="Learning rate of the embedding tables; empty: what suits the model"
+    )
     dense_learning_rate: float = Field(0.001, gt=0, le=10, description="Learning rate of all other weights")
     patience: int | None = Field(
         3, ge=1, description="Stop after this many epochs without a better validation metric; empty: never stop early"

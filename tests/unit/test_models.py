@@ -246,20 +246,28 @@ def test_forgetting_history_keeps_every_other_bag():
     assert share == pytest.approx(0.6, abs=0.05)
 
 
-def test_logq_correction_is_that_of_the_paper():
-    """Sampled softmax over the batch with log frequencies subtracted, copies of the target masked."""
-    net = MODELS["two_tower"](embedding_dim=8, history_dropout=0).build(SCHEMA)
+@pytest.mark.parametrize(("sampled", "masked"), [(0, False), (0, True), (2, False), (2, True)])
+def test_sampled_softmax_is_that_of_the_papers(sampled, masked):
+    """Log of how often each candidate is met subtracted; copies of the target, and the user's history, are no negatives."""
+    net = MODELS["two_tower"](embedding_dim=8, mask_history=masked).build(SCHEMA)
     counts = torch.tensor([0.0, 5, 1, 1, 8, 2, 0, 1])
     net.learn_frequencies(counts)
     torch.manual_seed(3)
-    users, items, rows = torch.randn(4, 9), torch.randn(4, 9), torch.tensor([4, 1, 4, 6])
-    found = net._sampled_softmax(users, items, rows, batch(USERS | ITEMS))
+    rows, bags = [4, 1, 4, 6, 2, 1][: 4 + sampled], [[1, 2], [], [6], [4]]
+    users, items = torch.randn(4, 9), torch.randn(4 + sampled, 9)
+    columns = {
+        "item_id": np.array(rows),
+        "history.values": np.array([item for bag in bags for item in bag]),
+        "history.lengths": np.array([len(bag) for bag in bags] + [0] * sampled),
+    }
+    found = net._sampled_softmax(users, items, to_batch(columns, SCHEMA, len(rows)).sparse, sampled)
     frequency = torch.where(counts > 0, counts, 0.5) / counts.sum()
     expected = []
     for b in range(4):
-        negatives = [j for j in range(4) if j == b or rows[j] != rows[b]]
-        logits = torch.stack([users[b] @ items[j] - frequency[rows[j]].log() for j in negatives])
-        expected.append(-torch.log_softmax(logits, 0)[negatives.index(b)])
+        fair = [j for j in range(len(rows)) if j == b or (rows[j] != rows[b] and not (masked and rows[j] in bags[b]))]
+        met = torch.stack([4 * frequency[rows[j]] + sampled / 7 for j in fair])
+        logits = torch.stack([users[b] @ items[j] for j in fair]) - met.log()
+        expected.append(-torch.log_softmax(logits, 0)[fair.index(b)])
     torch.testing.assert_close(found, torch.stack(expected))
 
 

@@ -16,6 +16,7 @@ class TwoTowerSpec(NetworkSpec):
 
     label: ClassVar[str] = "Two-tower"
     stage: ClassVar[Literal["retrieval", "ranking"]] = "retrieval"
+    table_rate: ClassVar[float] = 0.1
 
     kind: Literal["two_tower"] = "two_tower"
     objective: Literal["softmax", "pointwise"] = Field(
@@ -51,7 +52,7 @@ class TwoTowerSpec(NetworkSpec):
         json_schema_extra=MORE,
     )
     mask_history: bool = Field(
-        False, description="softmax: items that stand in a user's history are no negatives for that user", json_schema_extra=MORE
+        True, description="softmax: items that stand in a user's history are no negatives for that user", json_schema_extra=MORE
     )
     explicit_negatives: float = Field(
         0.0,

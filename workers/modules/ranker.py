@@ -114,9 +114,9 @@ def plain_names(found: KeyedTensor) -> KeyedTensor:
     return KeyedTensor([key.split("@")[-1] for key in list(found.keys())], found.length_per_key(), found.values())
 
 
-def scale_history(pooled: Tensor, sparse: KeyedJaggedTensor) -> Tensor:
-    """A summed history bag over the square root of its length: [B, D]; an empty bag stays 0."""
-    return pooled / sparse[HISTORY].lengths().clamp(min=1).sqrt()[:, None]
+def scale_history(pooled: Tensor, sparse: KeyedJaggedTensor, power: float = 0.5) -> Tensor:
+    """A summed history bag over its length to a power, 1 for the mean: [B, D]; an empty bag stays 0."""
+    return pooled / sparse[HISTORY].lengths().clamp(min=1).to(pooled.dtype)[:, None] ** power
 
 
 def drop_history(sparse: KeyedJaggedTensor, share: float) -> KeyedJaggedTensor:

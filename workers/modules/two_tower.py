@@ -18,7 +18,10 @@ TINY = torch.finfo(torch.float32).tiny
 
 
 class Tower(nn.Module):
-    """One side: its embeddings and dense features to [B, D]. Without hidden layers they are summed, else concatenated."""
+    """One side: its embeddings and dense features to [B, D]. Without hidden layers they are summed, else concatenated.
+
+    A history counts as the mean of its items: over the square root of its length, long ones would speak louder and be learnt by heart.
+    """
 
     def __init__(self, features: tuple[Categorical, ...], dense: tuple[int, ...], dim: int, layers: tuple[int, ...]) -> None:
         super().__init__()
@@ -30,7 +33,7 @@ class Tower(nn.Module):
             nn.init.normal_(self.from_dense.weight, std=0.01)
 
     def forward(self, pooled: KeyedTensor, batch: Batch) -> Tensor:
-        parts = [scale_history(pooled[n], batch.sparse) if n == HISTORY else pooled[n] for n in self.names]
+        parts = [scale_history(pooled[n], batch.sparse, power=1) if n == HISTORY else pooled[n] for n in self.names]
         if self.from_dense is not None:
             parts.append(self.from_dense(batch.dense[:, self.dense]))
         if self.deep is not None:
@@ -115,6 +118,7 @@ class TwoTower(Ranker):
         self.frequency.copy_(positives.clamp(min=0.5) / positives.sum().clamp(min=1))
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        whole = batch.sparse
         if self.training and self.history_dropout > 0:
             batch = batch._replace(sparse=drop_history(batch.sparse, self.history_dropout))
         if not self.softmax:
@@ -124,30 +128,32 @@ class TwoTower(Ranker):
         real = len(batch.label) - batch.sampled
         users, weights = users[:real], batch.weight[:real]
         chosen = weights * (batch.label[:real] > 0.5)
-        losses = self._sampled_softmax(users, items, item_rows(batch.sparse), batch)
+        losses = self._sampled_softmax(users, items, whole, batch.sampled)
         total = (losses * chosen).sum()
         if self.explicit_negatives > 0:
             disliked = F.softplus((users * items[:real]).sum(1)) * (weights - chosen)
             total = total + self.explicit_negatives * disliked.sum()
         return total / chosen.sum().clamp(min=TINY), chosen.sum()
 
-    def _sampled_softmax(self, users: Tensor, items: Tensor, rows: Tensor, batch: Batch) -> Tensor:
+    def _sampled_softmax(self, users: Tensor, items: Tensor, sparse: KeyedJaggedTensor, sampled: int) -> Tensor:
         """Loss [B] of choosing the row's item out of all items of the step, those of other ranks too.
 
         Sampled softmax with logQ correction: Yi et al., "Sampling-bias-corrected neural modeling for large corpus item
         recommendations", RecSys 2019, eq. 3; candidates drawn uniformly beside those of the batch: Yang et al., "Mixed negative
-        sampling for learning two-tower neural networks in recommendations", WWW 2020. Copies of the row's item are no negatives.
+        sampling for learning two-tower neural networks in recommendations", WWW 2020. Copies of the row's item are no negatives,
+        nor are items of the user's whole history: they are never recommended again, and pushing them away drags along what is like them.
         """
+        rows = item_rows(sparse)
         everywhere, every_row = across_ranks(items), across_ranks(rows)
         ranks = len(every_row) // len(rows)
-        in_batch, drawn = (len(rows) - batch.sampled) * ranks, batch.sampled * ranks
+        in_batch, drawn = (len(rows) - sampled) * ranks, sampled * ranks
         expected = in_batch * self.frequency[every_row] + drawn / (len(self.frequency) - 1)  # times that an item is met in a step
         logits = users @ everywhere.T - expected.log()
         own = torch.arange(len(users), device=rows.device)
         at = own + (dist.get_rank() * len(rows) if ranks > 1 else 0)
         masked = rows[: len(users), None] == every_row
         if self.mask_history:
-            masked |= in_history(batch.sparse, len(users), every_row, len(self.frequency))
+            masked |= in_history(sparse, len(users), every_row, len(self.frequency))
         masked[own, at] = False
         return F.cross_entropy(logits.masked_fill(masked, float("-inf")), at, reduction="none")
 

@@ -1,0 +1,144 @@
+"""Optimisers, schedules, sharding, negatives and going on with a finished run, on real ranks."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from tests import ranks, tiny
+from workers import checkpoint
+from workers.modules.two_tower import across_ranks
+
+TWO_TOWER = {"kind": "two_tower", "embedding_dim": 16}
+EPOCHS = {"epochs": 6, "batch_size": 128, "table_learning_rate": 0.2, "dense_learning_rate": 0.01, "patience": None}
+SETTINGS = {
+    "adagrad": {"table_optimizer": "adagrad"},
+    "sgd": {"table_optimizer": "sgd", "table_learning_rate": 5.0},
+    "adam on replicated tables": {"table_optimizer": "adam", "sharding": "data_parallel", "table_learning_rate": 0.02},
+    "adamw, warm-up, cosine, clipping": {
+        "dense_optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine", "warmup_steps": 5, "gradient_clip": 1.0
+    },
+    "linear": {"schedule": "linear"},
+    "one table apart": {"table_sharding": ["item_id=data_parallel"]},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training") / "dataset"
+    tiny.write(tiny.groups(users=120, items=60), folder)
+    return folder
+
+
+def losses(run: Path) -> list[float]:
+    records = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
+    return [record["values"]["train_loss"] for record in records if "train_loss" in record.get("values", {})]
+
+
+def test_every_optimiser_schedule_and_sharding_learns(dataset, tmp_path):
+    model = {"kind": "dlrm", "dropout": 0.0}
+    wanted = [(tmp_path / str(k), dataset, {"model": model, "train": EPOCHS | more}) for k, more in enumerate(SETTINGS.values())]
+    for (name, _), (run, *_), done in zip(SETTINGS.items(), wanted, ranks.train_all(wanted), strict=True):
+        assert "metrics" in done, (name, done)
+        assert done["metrics"]["auc"] > 0.8, name
+        assert losses(run)[-1] < losses(run)[0], name
+    plan = json.loads((tmp_path / "5" / "results" / "plan.json").read_text())
+    assert plan["item_id"]["sharding"] == "data_parallel" != plan["user_id"]["sharding"]
+
+
+def test_a_schedule_reaches_fused_tables(dataset, tmp_path):
+    """A warm-up far longer than the run leaves tables nearly as they were."""
+    slow = EPOCHS | {"epochs": 1, "warmup_steps": 100_000, "seed": 5}
+    spec = {"model": {"kind": "deepfm"}, "train": slow}
+    long, longer = ranks.train_all(
+        [(tmp_path / "a", dataset, spec), (tmp_path / "b", dataset, spec | {"train": slow | {"warmup_steps": 200_000}})]
+    )
+    assert "metrics" in long and "metrics" in longer
+    weights = [_table(tmp_path / name, "item_id") for name in "ab"]
+    assert 0 < (weights[0] - weights[1]).abs().max() < 1e-3
+    moved = ranks.train(tmp_path / "c", dataset, spec | {"train": slow | {"warmup_steps": 0}})
+    assert "metrics" in moved
+    assert (_table(tmp_path / "c", "item_id") - weights[0]).abs().max() > 0.1
+
+
+def _table(run: Path, name: str) -> torch.Tensor:
+    from safetensors.torch import load_file
+
+    weights = load_file(checkpoint.best(run / "checkpoint") / "rank0.safetensors")
+    return next(weight for key, weight in weights.items() if f"embedding_bags.{name}.weight@" in key and "optimizer" not in key)
+
+
+def test_negatives_from_the_catalogue_teach_a_ranker_to_choose(tmp_path):
+    """Where people rate only what they chose, and chance says how, ratings teach nothing of choice; the catalogue does."""
+    frame = tiny.groups(users=120, items=60)
+    frame = frame[frame["user_id"].str[1:].astype(int) % 4 == frame["item_id"].str[1:].astype(int) % 4]  # the own group alone
+    chance = np.random.default_rng(0).random(len(frame)) < 0.5
+    tiny.write(frame.assign(label=np.where(frame["split"] == "test", 1.0, chance)), tmp_path / "dataset", history=0)
+    wanted = []
+    for negatives in ("none", "uniform", "popularity"):
+        spec = {"model": {"kind": "dlrm", "dropout": 0.0, "negatives": negatives}, "train": EPOCHS | {"epochs": 10}}
+        wanted.append((tmp_path / negatives, tmp_path / "dataset", spec))
+    none, uniform, popularity = (done["metrics"] for done in ranks.train_all(wanted))
+    assert min(uniform["recall_at_10"], popularity["recall_at_10"]) > 0.9 > 0.6 > none["recall_at_10"]
+    assert "log_loss" not in uniform
+
+
+def test_mixed_and_explicit_negatives_learn_on_two_ranks(dataset, tmp_path):
+    more = {"uniform_negatives": 64, "explicit_negatives": 0.5}
+    done = ranks.train(tmp_path / "run", dataset, {"model": TWO_TOWER | more, "train": EPOCHS | {"epochs": 12}}, processes=2)
+    assert done["metrics"]["recall_at_10"] > 0.9, done
+    assert done["metrics"]["auc"] > 0.9
+    assert done["alarms"] == []
+
+
+def test_a_run_goes_on_from_the_weights_and_optimisers_of_another(dataset, tmp_path):
+    first, run = "a" * 32, "b" * 32
+    spec = {"model": {"kind": "dlrm"}, "train": EPOCHS | {"epochs": 2}}
+    before = ranks.train(tmp_path / first, dataset, spec)
+    kept = sorted((path.name, path.stat().st_mtime_ns) for path in (tmp_path / first).rglob("*"))
+    after = ranks.train(tmp_path / run, dataset, spec | {"continues": first})
+    assert after["epochs"] == before["best_epoch"] + 2
+    assert after["rows"] == before["rows"] // 2 * after["epochs"]
+    assert losses(tmp_path / run)[-1] < losses(tmp_path / first)[-1]
+    records = [json.loads(line) for line in (tmp_path / run / "journal.jsonl").read_text().splitlines()]
+    assert min(record["epoch"] for record in records if "epoch" in record) == before["best_epoch"] + 1
+    assert "begin anew" not in (tmp_path / run / "run.log").read_text()
+    assert sorted((path.name, path.stat().st_mtime_ns) for path in (tmp_path / first).rglob("*")) == kept
+    facts = checkpoint.facts(checkpoint.best(tmp_path / run / "checkpoint"))
+    assert facts["epoch"] == after["best_epoch"]
+
+
+def test_other_ranks_take_over_the_weights_and_a_broken_checkpoint_is_refused(dataset, tmp_path):
+    first, run, torn = "a" * 32, "b" * 32, "c" * 32
+    spec = {"model": TWO_TOWER, "train": EPOCHS | {"epochs": 2}}
+    before = ranks.train(tmp_path / first, dataset, spec)
+    after = ranks.train(tmp_path / run, dataset, spec | {"continues": first}, processes=2)
+    assert after["epochs"] == before["best_epoch"] + 2, after
+    assert "optimizers begin anew" in (tmp_path / run / "run.log").read_text()
+    assert after["metrics"]["recall_at_10"] >= before["metrics"]["recall_at_10"] - 0.05
+    shutil.copytree(tmp_path / first, tmp_path / torn)
+    weights = checkpoint.best(tmp_path / torn / "checkpoint") / "rank0.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    refused = ranks.train(tmp_path / ("d" * 32), dataset, spec | {"continues": torn})
+    assert "differs from its digest" in refused["message"]
+
+
+def test_candidates_come_from_every_rank_and_gradients_go_back(tmp_path):
+    mp.spawn(_gathers, (str(tmp_path / "store"),), nprocs=2)
+
+
+def _gathers(rank: int, store: str) -> None:
+    dist.init_process_group("gloo", store=dist.FileStore(store, 2), rank=rank, world_size=2)
+    own = (torch.arange(6.0).view(3, 2) + 10 * rank).requires_grad_()
+    every = across_ranks(own)
+    assert every.detach().tolist() == torch.cat([torch.arange(6.0).view(3, 2) + 10 * r for r in range(2)]).tolist()
+    (every * torch.arange(6.0)[:, None] * (rank + 1)).sum().backward()  # each rank's loss reads the rows of both
+    assert own.grad is not None
+    assert own.grad[:, 0].tolist() == [3 * (3 * rank + place) for place in range(3)]
+    assert across_ranks(torch.tensor([rank, rank])).tolist() == [0, 0, 1, 1]
+    dist.destroy_process_group()
