@@ -23,7 +23,7 @@ from engine.exports import csv_safe
 from engine.jobs import cancel, cancel_request, submit, submit_tour
 from engine.preview import Preview, preview, preview_rows
 from engine.rules import LABELS_OF, MeanLabel, PerUserSplit, ThresholdLabel, TimeSplit
-from engine.runs import Progress, Run, RunState, events, get_run, history, list_runs, log_tail
+from engine.runs import Progress, Run, RunState, alarms, events, get_run, history, list_runs, log_tail, outputs, predictions
 from engine.settings import Settings, settings
 from engine.sources import SOURCES, SourceSpec
 from engine.sources.table import ColumnRole, TableFile, TableGuess, TableSource, is_remote, keep_upload
@@ -38,8 +38,8 @@ __all__ = [
     "DOWNLOADS", "LABELS_OF", "METRICS", "MODELS", "SOURCES", "Audit", "ColumnRole", "Comparison", "Contender", "Dataset", "DatasetSpec",
     "Download", "DownloadSpec", "FeatureFacts", "Finding", "MeanLabel", "Metric", "ModelSpec", "PerUserSplit", "Preview", "Progress",
     "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile", "TableGuess", "TableSource",
-    "ThresholdLabel", "TimeSplit", "TrainSpec", "audit", "baseline_results", "cancel", "cancel_request", "command_line", "compare",
-    "csv_safe", "downloaded", "events", "explain", "get_dataset", "get_run", "guess_roles", "history", "is_remote", "items",
-    "keep_upload", "list_datasets", "list_runs", "log_tail", "preview", "preview_rows", "search_users", "set_aside", "settings",
-    "settings_of", "submit", "submit_tour", "user_interactions", "verify", "why_no_ranking",
+    "ThresholdLabel", "TimeSplit", "TrainSpec", "alarms", "audit", "baseline_results", "cancel", "cancel_request", "command_line",
+    "compare", "csv_safe", "downloaded", "events", "explain", "get_dataset", "get_run", "guess_roles", "history", "is_remote", "items",
+    "keep_upload", "list_datasets", "list_runs", "log_tail", "outputs", "predictions", "preview", "preview_rows", "search_users",
+    "set_aside", "settings", "settings_of", "submit", "submit_tour", "user_interactions", "verify", "why_no_ranking",
 ]  # fmt: skip

@@ -43,6 +43,7 @@ class Contender(BaseModel):
     name: str
     model: str
     color_index: int
+    run_ids: tuple[str, ...] = ()  # more than one where runs that differ in their seed alone stand as one
 
 
 class Comparison(BaseModel):
@@ -62,17 +63,19 @@ class Comparison(BaseModel):
     against: str = "pop"
 
 
-def compare(run_ids: Sequence[str], baseline: str = "popularity") -> Comparison:
+def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = True) -> Comparison:
     """Set finished runs of one dataset side by side, and with them what needs no training on it.
 
     Args:
         run_ids: in the order of their letters A, B, …; the first finished one says which dataset is compared.
         baseline: the contender that deltas are against: a run id, or "popularity", "random", "user_mean" or "oracle"; where the
             dataset does not have that one, the first that it has.
+        seeds: runs that differ in their seed alone are one contender: the mean of their values, with the deviation between them.
 
     Returns:
-        `table`: metric, contender, value, low, high (95 % intervals), delta, best. `curves`: contender, metric, step, epoch,
-        rows, time_s, value. `differences`: setting and a column a letter, only what differs. `costs`: fact, unit, columns.
+        `table`: metric, contender, value, low, high (95 % intervals), std (between seeds, nan for one), delta, best. `curves`:
+        contender, metric, step, epoch, rows, time_s, value. `differences`: setting and a column a letter, only what differs.
+        `costs`: fact, unit, columns.
         `apart`: title and reason of each run that cannot stand beside the others.
 
     Raises:
@@ -81,30 +84,55 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity") -> Comparison:
     import pandas as pd
 
     together, apart = _sort_out([runs.get_run(run_id) for run_id in dict.fromkeys(run_ids)])
-    dataset = together[0].dataset or ""
-    contenders = [
-        Contender(letter=_letter(place), run_id=run.run_id, name=run.title, model=run.model or "", color_index=place)
-        for place, run in enumerate(together)
-    ]
-    named = {c.run_id: c for c in contenders}
-    cells = [cell for run in together for cell in _run_cells(run, named[run.run_id].letter)]
+    dataset, groups = together[0].dataset or "", _groups(together, seeds)
+    contenders, cells, curves = [], [], []
+    for place, group in enumerate(groups):
+        many = f" · {len(group)} seeds" if len(group) > 1 else ""
+        ids, letter = tuple(run.run_id for run in group), _letter(place)
+        model = group[0].model or ""
+        contenders.append(Contender(letter=letter, run_id=ids[0], name=group[0].title + many, model=model, color_index=place, run_ids=ids))
+        cells += _run_cells(group, letter)
+        curves.append(_curves(group).assign(contender=letter))
     for place, (name, values) in enumerate(_baselines(dataset).items(), len(contenders)):
         shown, letter = BASELINE_NAMES.get(name, name.capitalize()), BASELINE_LETTERS.get(name, name)
         contenders.append(Contender(letter=letter, run_id=None, name=shown, model=name, color_index=place))
         cells += _cells(letter, values, datasets.baseline_per_user(dataset, name), values)
     against = _against(baseline, contenders)
-    curves = [runs.history(run.run_id).assign(contender=named[run.run_id].letter) for run in together]
+    named = {c.letter: group for c, group in zip(contenders, groups, strict=False)}
     return Comparison(
         contenders=contenders,
         dataset=dataset,
         apart=apart,
-        table=_judge(pd.DataFrame(cells, columns=["metric", "contender", "value", "low", "high"]), against),
+        table=_judge(pd.DataFrame(cells, columns=["metric", "contender", "value", "low", "high", "std"]), against),
         curves=pd.concat(curves, ignore_index=True),
-        differences=_differences(together, named),
-        costs=_costs(together, named),
+        differences=_differences(named),
+        costs=_costs(named),
         users=int(max(run.resources.get("users", 0) for run in together)),
         against=against,
     )
+
+
+def _groups(together: list[Run], seeds: bool) -> list[list[Run]]:
+    """Runs that differ in their seed (and name) alone, in the order of the first of each."""
+    groups: dict[str, list[Run]] = {}
+    for run in together:
+        spec = RunSpec.model_validate(run.spec)
+        alike = spec.model_copy(update={"name": None, "train": spec.train.model_copy(update={"seed": 0})}).model_dump_json()
+        groups.setdefault(alike if seeds else run.run_id, []).append(run)
+    return list(groups.values())
+
+
+def _curves(group: list[Run]) -> "pd.DataFrame":
+    """The curves of a run; of several, their mean as far as all of them went on."""
+    import pandas as pd
+
+    every = [runs.history(run.run_id) for run in group]
+    if len(every) == 1:
+        return every[0]
+    points = pd.concat(every).groupby(["metric", "step"], as_index=False).agg(
+        epoch=("epoch", "first"), rows=("rows", "mean"), time_s=("time_s", "mean"), value=("value", "mean"), n=("value", "size")
+    )  # fmt: skip
+    return points[points["n"] == len(every)].drop(columns="n")
 
 
 def _against(baseline: str, contenders: list[Contender]) -> str:
@@ -135,12 +163,26 @@ def _sort_out(found: list[Run]) -> tuple[list[Run], list[tuple[str, str]]]:
     return together, apart
 
 
-def _run_cells(run: Run, letter: str) -> list[tuple[str, str, float, float, float]]:
+Cell = tuple[str, str, float, float, float, float]
+
+
+def _run_cells(group: list[Run], letter: str) -> list[Cell]:
+    """The metrics of a run, or the mean of several: per user first, so that the interval is that of the mean over seeds."""
+    import pandas as pd
+
+    values = {key: float(np.mean([run.metrics.get(key, math.nan) for run in group])) for key in METRICS}
+    ends = [runs.done(run.run_id).get("metrics", {}) for run in group]
+    errors = {key: float(np.mean([end.get(key, math.nan) for end in ends])) for end in ends for key in end if key.endswith("_se")}
     try:
-        per_user: pd.DataFrame | None = runs.per_user(run.run_id)
+        users = pd.concat([runs.per_user(run.run_id) for run in group])
+        per_user: pd.DataFrame | None = users.groupby("user_id", sort=False).mean(numeric_only=True) if len(group) > 1 else users
     except LookupError:
         per_user = None
-    return _cells(letter, run.metrics, per_user, runs.done(run.run_id).get("metrics", {}))
+    cells = _cells(letter, values, per_user, errors)
+    if len(group) == 1:
+        return cells
+    spread = {key: float(np.std([run.metrics.get(key, math.nan) for run in group], ddof=1)) for key in METRICS}
+    return [(*cell[:5], spread[cell[0]]) for cell in cells]
 
 
 def _baselines(dataset: str) -> dict[str, dict[str, float]]:
@@ -150,9 +192,7 @@ def _baselines(dataset: str) -> dict[str, dict[str, float]]:
         return {}
 
 
-def _cells(
-    letter: str, values: dict[str, float], per_user: "pd.DataFrame | None", errors: dict[str, float]
-) -> list[tuple[str, str, float, float, float]]:
+def _cells(letter: str, values: dict[str, float], per_user: "pd.DataFrame | None", errors: dict[str, float]) -> list[Cell]:
     cells = []
     for key, metric in METRICS.items():
         value, low, high = values.get(key, math.nan), math.nan, math.nan
@@ -160,7 +200,7 @@ def _cells(
             low, high = interval(per_user[key].to_numpy(float))
         elif f"{key}_se" in errors:
             low, high = value - 1.96 * errors[f"{key}_se"], value + 1.96 * errors[f"{key}_se"]
-        cells.append((key, letter, value, low, high))
+        cells.append((key, letter, value, low, high, math.nan))
     return cells
 
 
@@ -195,10 +235,13 @@ def _judge(table: "pd.DataFrame", against: str) -> "pd.DataFrame":
     return table
 
 
-def _differences(together: list[Run], named: dict[str | None, Contender]) -> "pd.DataFrame":
+def _differences(named: dict[str, list[Run]]) -> "pd.DataFrame":
     import pandas as pd
 
-    specs = {named[run.run_id].letter: settings(RunSpec.model_validate(run.spec)) for run in together}
+    specs = {letter: settings(RunSpec.model_validate(group[0].spec)) for letter, group in named.items()}
+    for letter, group in named.items():
+        if len(group) > 1:
+            specs[letter]["train.seed"] = [run.spec["train"]["seed"] for run in group]
     names = list(dict.fromkeys(name for spec in specs.values() for name in spec))
     rows = [{"setting": name} | {letter: _shown(spec.get(name)) for letter, spec in specs.items()} for name in names if name != "name"]
     kept = [row for row in rows if len({row[letter] for letter in specs}) > 1]
@@ -211,20 +254,23 @@ def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def _costs(together: list[Run], named: dict[str | None, Contender]) -> "pd.DataFrame":
+def _costs(named: dict[str, list[Run]]) -> "pd.DataFrame":
     import pandas as pd
 
-    facts: dict[str, dict[str, float]] = {}
-    for run in together:
-        found = dict(run.resources)
-        if run.started_at and run.ended_at:
-            found["wall_s"] = (run.ended_at - run.started_at).total_seconds()
-        facts[named[run.run_id].letter] = found
+    facts = {}
+    for letter, group in named.items():
+        told = [_cost(run) for run in group]
+        facts[letter] = {name: float(np.mean([one[name] for one in told])) for name in COSTS if all(name in one for one in told)}
     rows = [
         {"fact": label, "unit": unit} | {letter: _scaled(found.get(name), unit) for letter, found in facts.items()}
         for name, (label, unit) in COSTS.items()
     ]
     return pd.DataFrame(rows, columns=["fact", "unit", *facts])
+
+
+def _cost(run: Run) -> dict[str, float]:
+    waited = run.started_at and run.ended_at
+    return run.resources | ({"wall_s": (run.ended_at - run.started_at).total_seconds()} if waited else {})  # type: ignore[operator]
 
 
 def _scaled(value: float | None, unit: str) -> float:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from engine import jobs, tracking
+from engine import datasets, jobs, tracking
 from engine.settings import settings
 from workers.journal import read_journal
-from workers.results import CANCEL, DONE, JOURNAL, LOG, METRICS, PER_USER, PROGRESS, RESULTS
+from workers.results import CANCEL, DONE, ITEMS, JOURNAL, LOG, METRICS, OUTPUTS, PER_USER, PREDICTIONS, PROGRESS, RESULTS, USERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -236,6 +236,43 @@ def done(run_id: str) -> dict[str, Any]:
     """What a finished run ended with: metrics, standard errors, cost."""
     path = settings().runs / get_run(run_id).run_id / DONE
     return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def alarms(run_id: str) -> list[str]:
+    """Signs that a finished model is degenerate, a sentence each; none for a sound one."""
+    return list(done(run_id).get("alarms", []))
+
+
+def outputs(run_id: str) -> dict[str, Any]:
+    """Tables behind the pictures of what a finished run foretells: `output`, then by output `reliability`, `residuals`, `classes` and
+    `confusion`, or `actions` (see `workers.outputs`). Empty where its scores foretell no row."""
+    path = settings().runs / get_run(run_id).run_id / RESULTS / OUTPUTS
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def predictions(run_id: str) -> "pd.DataFrame":
+    """Some test rows as a finished run foretold them: user_id, item_id, title (where the dataset has them), label, target, predicted.
+
+    `predicted` is a probability, a value, or a list: the probability of each class or action. Empty where nothing is foretold.
+    """
+    import pandas as pd
+
+    run = get_run(run_id)
+    path = settings().runs / run.run_id / RESULTS / PREDICTIONS
+    if not path.is_file():
+        return pd.DataFrame({"label": [], "target": [], "predicted": []})
+    rows = pd.read_parquet(path)
+    dataset = datasets.get_dataset(run.dataset or "")
+    for side, name, more in (("user", USERS, []), ("item", ITEMS, ["title"])):
+        known = dataset.path / name
+        if getattr(dataset.schema, f"has_{side}s") and known.exists():
+            table = pd.read_parquet(known, columns=["row", f"{side}_id", *more], filters=[("row", "in", rows[side].unique().tolist())])
+            table = table[table["row"] > 0].drop_duplicates("row")
+            rows = rows.merge(table.rename(columns={"row": side}), on=side, how="left")
+    single = rows["predicted"].map(len).max() == 1 if len(rows) else True
+    shown = rows.assign(predicted=rows["predicted"].map(lambda numbers: float(numbers[0]) if single else [float(n) for n in numbers]))
+    order = [name for name in ("user_id", "item_id", "title", "label", "target", "predicted") if name in shown]
+    return shown[order]
 
 
 def log_tail(run_id: str, lines: int = 200) -> str:
