@@ -4,10 +4,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from safetensors import safe_open
@@ -51,30 +52,59 @@ def save(root: Path, state: dict[str, Any], epoch: int, facts: dict[str, Any]) -
         facts: JSON values kept beside the weights (spec, schema, metrics).
     """
     rank = dist.get_rank()
-    partial, final = root / f".epoch-{epoch:03d}.partial", root / f"epoch-{epoch:03d}"
+    partial = root / f".epoch-{epoch:03d}.partial"
     partial.mkdir(parents=True, exist_ok=True)
     own = {_key(n, o): (t.detach().cpu().contiguous(), n, s, o) for n, s, o, t in _shards(state, rank)}
     path = partial / f"rank{rank}.safetensors"
     save_file({key: tensor for key, (tensor, *_) in own.items()}, path)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    entry = {
-        "bytes": path.stat().st_size,
-        "sha256": _digest(path),
-        "shards": {key: {"name": n, "size": s, "offsets": o} for key, (_, n, s, o) in own.items()},
-    }
+    entry = _entry(path, {key: {"name": n, "size": s, "offsets": o} for key, (_, n, s, o) in own.items()})
     entries: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(entries, entry)
     if rank == 0:
         files = {f"rank{r}.safetensors": entry for r, entry in enumerate(entries)}
-        write_json(partial / INDEX, {"format": 1, "epoch": epoch, "files": files, **facts})
-        shutil.rmtree(final, ignore_errors=True)
-        os.replace(partial, final)
-        write_json(root / BEST, {"folder": final.name})
-        for old in root.glob("epoch-*"):
-            if old != final:
-                shutil.rmtree(old)
+        _publish(root, partial, {"format": 1, "epoch": epoch, "files": files, **facts})
     dist.barrier()
+
+
+def save_arrays(root: Path, arrays: Mapping[str, np.ndarray], facts: dict[str, Any]) -> None:
+    """Write the arrays of a model that one process fitted, whole, in the layout of `save`: the only epoch, of the only rank."""
+    from safetensors.numpy import save_file as save_numpy
+
+    partial = root / ".epoch-001.partial"
+    partial.mkdir(parents=True, exist_ok=True)
+    whole = {_key(name, [0] * array.ndim): (np.ascontiguousarray(array), name) for name, array in arrays.items()}
+    path = partial / "rank0.safetensors"
+    save_numpy({key: array for key, (array, _) in whole.items()}, path)
+    shards = {key: {"name": name, "size": list(array.shape), "offsets": [0] * array.ndim} for key, (array, name) in whole.items()}
+    _publish(root, partial, {"format": 1, "epoch": 1, "files": {path.name: _entry(path, shards)}, **facts})
+
+
+def load_arrays(folder: Path) -> dict[str, np.ndarray]:
+    """The arrays that `save_arrays` wrote, by name; call `best` first, which compares digests."""
+    found: dict[str, np.ndarray] = {}
+    for file_name, entry in facts(folder)["files"].items():
+        with safe_open(folder / Path(file_name).name, "np") as file:
+            found |= {shard["name"]: file.get_tensor(key) for key, shard in entry["shards"].items()}
+    return found
+
+
+def _entry(path: Path, shards: dict[str, Any]) -> dict[str, Any]:
+    """What the index says of a file, once its bytes are on disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return {"bytes": path.stat().st_size, "sha256": _digest(path), "shards": shards}
+
+
+def _publish(root: Path, partial: Path, index: dict[str, Any]) -> None:
+    """Make the files of `partial` the best epoch: its index, one rename, the pointer, and the older ones go."""
+    final = root / f"epoch-{index['epoch']:03d}"
+    write_json(partial / INDEX, index)
+    shutil.rmtree(final, ignore_errors=True)
+    os.replace(partial, final)
+    write_json(root / BEST, {"folder": final.name})
+    for old in root.glob("epoch-*"):
+        if old != final:
+            shutil.rmtree(old)
 
 
 def best(root: Path) -> Path:

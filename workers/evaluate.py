@@ -21,6 +21,7 @@ from workers.specs import BINARY, ITEM_ID, USER_ID
 LIST_LENGTH = 100
 TIE_SEED = 20_240_229
 CHUNK = 64  # users scored at a time: bounds memory at CHUNK x N
+VALID_PAIRS = 2_000_000  # user-item pairs that one validation may score: bounds its cost on large catalogues
 
 Scorer = Callable[[np.ndarray], np.ndarray]  # positions of users in the sample [u] -> scores [u, N], item rows 1..N
 
@@ -35,6 +36,11 @@ def users_to_rank(dataset: Path, split: str, limit: int | None = None) -> pd.Dat
     """The fixed sample of users of a split, the first `limit` of it."""
     users = pd.read_parquet(dataset / RANKING / f"{split}.parquet")
     return users.head(limit) if limit else users
+
+
+def users_to_validate(num_items: int) -> int:
+    """How many users of the sample a validation ranks for at most: it is done once an epoch, or once a setting tried."""
+    return max(50, VALID_PAIRS // (num_items + 1))
 
 
 def rank_users(users: pd.DataFrame, num_items: int, score: Scorer) -> pd.DataFrame:

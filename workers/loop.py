@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torchrec.distributed import DistributedModelParallel
 
 from workers import checkpoint
+from workers.evaluate import users_to_validate
 from workers.journal import Journal
 from workers.modules.ranker import Batch
 from workers.results import CHECKPOINT, METRICS, VALID
@@ -21,7 +22,6 @@ from workers.sharding import Optimizers, optimizer_state
 from workers.specs import ITEM_ID, FeatureSchema, RunSpec, Task
 
 log = logging.getLogger(__name__)
-VALID_PAIRS = 2_000_000  # user-item pairs that an epoch's validation may score: bounds its cost on large catalogues
 FALLBACK = "auc"  # picks the epoch where a split leaves nobody to rank for
 
 
@@ -137,7 +137,7 @@ class Loop:
 
     def validate(self, epoch: int) -> dict[str, float]:
         """The protocol on the validation split, for a bounded number of users."""
-        limit = max(50, VALID_PAIRS // self.schema.feature(ITEM_ID).num_rows) if self.schema.can_rank else None
+        limit = users_to_validate(self.schema.feature(ITEM_ID).num_rows - 1) if self.schema.can_rank else None
         model = self.distributed.module.model
         foretells = not self.spec.network.learns_choice
         judged = judge(model, self.dataset, VALID, self.schema, task=self.task, foretells=foretells, limit=limit)

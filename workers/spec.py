@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.config import JsonDict
 
 MORE: JsonDict = {"group": "more"}
+TUNED: JsonDict = {"empty": "tuned"}  # what an empty field of a form stands for, where that is not "none"
 
 
 class Spec(BaseModel):

@@ -13,6 +13,7 @@ from workers.spec import MORE, Spec, explain
 from workers.training import TrainSpec
 
 if TYPE_CHECKING:
+    from workers.modules.matrix import MatrixModel
     from workers.modules.ranker import Ranker
 
 __all__ = ["MORE", "Spec", "TrainSpec", "explain"]  # made elsewhere, known from here
@@ -138,13 +139,22 @@ class ModelSpec(Spec):
 class MatrixSpec(ModelSpec):
     """A model that is fitted at once, in one process, from the matrix of who liked what; `workers/fit.py` runs it."""
 
+    tuned: ClassVar[Mapping[str, tuple[Any, ...]]] = {}  # setting: the values tried on validation where it is None
+
+    def build(self) -> "MatrixModel":
+        """The model, not yet fitted; no setting may be None; imports scipy."""
+        raise NotImplementedError
+
+    @property
+    def title(self) -> str:
+        given = {name: getattr(self, name) for name in self.tuned}
+        said = [f"{name} {value}" for name, value in given.items() if value is not None]
+        return " · ".join([self.label, *said, *(["tuned"] if None in given.values() else [])])
+
     def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
         missing = [side for side, there in (("user", schema.has_users), ("item", schema.has_items)) if not there]
         if missing:
-            return (
-                f"{self.label} counts which users liked which items, and this dataset has no {' and no '.join(missing)}; "
-                "choose a ranker such as DLRM."
-            )
+            return f"{self.label} counts who liked what, and this dataset has no {' and no '.join(missing)}; choose a ranker such as DLRM."
         return super().refusal(schema, label)
 
 

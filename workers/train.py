@@ -1,13 +1,10 @@
 """train_rank(run_dir): what every rank of a training run does, top to bottom. TorchDistributor starts it."""
 
-import ctypes
 import faulthandler
 import json
 import logging
 import os
-import signal
 import traceback
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -26,6 +23,7 @@ from workers.journal import Journal, say_why
 from workers.loop import NOTHING, Loop, Start
 from workers.modules.ranker import Batch
 from workers.negatives import Sampler
+from workers.process import log_to, outlive_nobody, peak_memory
 from workers.results import CHECKPOINT, DONE, LOG, MANIFEST, SPEC, TEST, TRAIN, write_json
 from workers.scoring import judge
 from workers.sharding import Optimizers, distribute, fused_state, remember
@@ -46,9 +44,9 @@ def train_rank(run_dir: str, dataset_dir: str, attempt: int) -> None:
         Whatever went wrong, after leaving it in `rank<n>.error.json`.
     """
     run, rank = Path(run_dir), int(os.environ["RANK"])
-    _outlive_nobody()
+    outlive_nobody()
     faulthandler.enable()
-    _log_to(run / LOG, rank)
+    log_to(run / LOG, f"rank {rank}", logging.INFO if rank == 0 else logging.WARNING)
     try:
         spec = RunSpec.read(run / SPEC)
         with _process_group(spec):
@@ -106,7 +104,7 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     judged = judge(distributed.module.model, dataset, TEST, schema, task=task, foretells=not network.learns_choice, told=told)
     journal.event("evaluated")
     memory = [psutil.Process().memory_info().rss] * world
-    dist.all_gather_object(memory, _peak_memory())
+    dist.all_gather_object(memory, peak_memory())
     if rank == 0:
         leave.results(run, dataset, spec, task, judged, plan)
         cost = {"parameters": parameters, "checkpoint_bytes": _size(run / CHECKPOINT), "peak_memory_bytes": max(memory), **trained}
@@ -173,28 +171,6 @@ def _place_on_hosts() -> None:
     same = [rank for rank in by_host if hosts[rank] == hosts[dist.get_rank()]]
     os.environ["RANK"] = str(by_host.index(dist.get_rank()))
     os.environ["LOCAL_RANK"], os.environ["LOCAL_WORLD_SIZE"] = str(same.index(dist.get_rank())), str(len(same))
-
-
-def _outlive_nobody() -> None:
-    """Linux: die with the process that started this rank. PR_SET_PDEATHSIG is 1 in <sys/prctl.h>."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-
-
-def _log_to(path: Path, rank: int) -> None:
-    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter(f"%(asctime)s [rank {rank}] %(levelname)s %(message)s"))
-    logging.basicConfig(handlers=[handler], level=logging.INFO if rank == 0 else logging.WARNING, force=True)
-    for talkative in ("streaming", "torchrec"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", category=FutureWarning)  # torch and torchrec warn of their own calls, not of ours
-
-
-def _peak_memory() -> int:
-    """Peak resident bytes of this process: VmHWM of proc(5)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) * 1024
-    return int(psutil.Process().memory_info().rss)
 
 
 def _size(folder: Path) -> int:

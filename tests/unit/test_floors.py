@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOORS = {"ui": 2, "engine": 1, "workers": 0}
-HEAVY = {"torch", "torchrec", "pyspark", "streaming", "mlflow", "fbgemm_gpu", "transformers"}
+HEAVY = {"torch", "torchrec", "pyspark", "streaming", "mlflow", "fbgemm_gpu", "transformers", "implicit"}
 BRINGS_TORCH = {"engine/recommender.py"}
 
 
@@ -40,9 +40,9 @@ def test_a_rank_knows_no_spark():
         assert not imported(path) & {"pyspark", "mlflow", "streamlit"}, path
 
 
-def loads(code: str) -> set[str]:
+def loads(code: str, heavy: set[str] = HEAVY) -> set[str]:
     """Which heavy packages a fresh interpreter has loaded after running some code."""
-    script = f"import sys\n{code}\nprint(*sorted({HEAVY!r} & {{m.split('.')[0] for m in sys.modules}}))"
+    script = f"import sys\n{code}\nprint(*sorted({heavy!r} & {{m.split('.')[0] for m in sys.modules}}))"
     ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
     return set(ended.stdout.split())
@@ -57,6 +57,7 @@ def test_the_engine_opens_without_the_training_stack():
 
 def test_declarations_on_the_lowest_floor_need_no_torch():
     assert not loads("import workers.specs, workers.results, workers.models, workers.entry, workers.metrics")
+    assert not loads("import workers.models", HEAVY | {"scipy", "numpy", "pandas"})
 
 
 def test_the_components_of_pages_need_no_training_stack():

@@ -1,0 +1,41 @@
+"""Item-kNN: Sarwar et al., "Item-based collaborative filtering recommendation algorithms", WWW 2001; Deshpande and Karypis,
+"Item-based top-N recommendation algorithms", ACM TOIS 22(1), 2004."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from workers.spec import TUNED
+from workers.specs import MatrixSpec
+
+if TYPE_CHECKING:
+    from workers.modules.matrix import MatrixModel
+
+
+class ItemKNNSpec(MatrixSpec):
+    """Items that the same people liked as what a user liked, each with its most similar neighbours: no training, easy to explain."""
+
+    label: ClassVar[str] = "Item-kNN"
+    stage: ClassVar[Literal["retrieval", "ranking"]] = "retrieval"
+    tuned: ClassVar[Mapping[str, tuple[Any, ...]]] = {"neighbours": (10, 20, 50, 100, 200, 400), "similarity": ("cosine", "tfidf", "bm25")}
+
+    kind: Literal["item_knn"] = "item_knn"
+    neighbours: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Similar items kept of each item; empty: the best of 10, 20, 50, 100, 200, 400",
+        json_schema_extra=TUNED,
+    )
+    similarity: Literal["cosine", "tfidf", "bm25"] | None = Field(
+        None,
+        description="cosine of who liked them; tfidf, bm25: users who like much count less; empty: the best of the three",
+        json_schema_extra=TUNED,
+    )
+
+    def build(self) -> "MatrixModel":
+        from workers.modules.item_knn import ItemKNN
+
+        assert self.neighbours is not None and self.similarity is not None
+        return ItemKNN(self.neighbours, self.similarity)
