@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     spec = add("spec", _spec, "Print a complete default spec to start from; descriptions go to standard error.")
     spec.add_argument("what", choices=["dataset", "run"])
     spec.add_argument("--source", default="sample", help="for a dataset: the source, such as sample or movielens")
-    spec.add_argument("--model", default="two_tower", help="for a run: the model, such as two_tower or dlrm")
+    spec.add_argument("--model", default="two_tower", help="for a run: the model, such as two_tower, dlrm or ease")
     spec.add_argument("--dataset", help="for a run: the dataset's id (default: the newest one)")
     return parser
 

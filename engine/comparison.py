@@ -238,7 +238,7 @@ def _judge(table: "pd.DataFrame", against: str) -> "pd.DataFrame":
 def _differences(named: dict[str, list[Run]]) -> "pd.DataFrame":
     import pandas as pd
 
-    specs = {letter: settings(RunSpec.model_validate(group[0].spec)) for letter, group in named.items()}
+    specs = {letter: settings(RunSpec.model_validate(group[0].spec)) | _chosen(group[0]) for letter, group in named.items()}
     for letter, group in named.items():
         if len(group) > 1:
             specs[letter]["train.seed"] = [run.spec["train"]["seed"] for run in group]
@@ -246,6 +246,11 @@ def _differences(named: dict[str, list[Run]]) -> "pd.DataFrame":
     rows = [{"setting": name} | {letter: _shown(spec.get(name)) for letter, spec in specs.items()} for name in names if name != "name"]
     kept = [row for row in rows if len({row[letter] for letter in specs}) > 1]
     return pd.DataFrame(kept, columns=["setting", *specs])
+
+
+def _chosen(run: Run) -> dict[str, str]:
+    """The settings that a run chose by itself, on validation."""
+    return {f"model.{name}": f"{value} (tuned)" for name, value in runs.done(run.run_id).get("chosen", {}).items()}
 
 
 def _shown(value: Any) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from engine.audit import Audit
 from engine.settings import settings
 from engine.specs import DatasetSpec
-from workers.results import BASELINES, FEATURE, ITEMS, MANIFEST, USERS
+from workers.results import BASELINES, FEATURE, ITEMS, MANIFEST, TRAIN, USERS
 from workers.specs import FeatureSchema
 
 if TYPE_CHECKING:
@@ -181,6 +181,17 @@ def user_interactions(id: str, user_id: str) -> "pd.DataFrame":
     titles = pd.read_parquet(path / ITEMS, columns=["item_id", "title", "genres"])
     rows = rows.merge(titles, on="item_id", how="left").sort_values(["timestamp", "item_id"], ascending=[False, True])
     return rows[["item_id", "title", "genres", *columns[1:]]].reset_index(drop=True)
+
+
+def user_likes(id: str, user_id: str) -> "pd.DataFrame":
+    """What one user liked in train: item_id and weight, 1 where rows have none; repeats of an item are rows of their own."""
+    import pyarrow.dataset as ds
+
+    rows = ds.dataset(get_dataset(id).path / INTERACTIONS)
+    liked = (ds.field("user_id") == user_id) & (ds.field("split") == TRAIN) & (ds.field("label") > 0)
+    weight = ["weight"] if "weight" in rows.schema.names else []
+    found = rows.to_table(columns=["item_id", *weight], filter=liked).to_pandas()
+    return found if weight else found.assign(weight=1.0)
 
 
 def user_row(id: str, user_id: str) -> "pd.DataFrame":

@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -24,7 +25,7 @@ from engine.settings import settings
 from engine.specs import DatasetSpec
 from workers.journal import Journal, read_journal, say_why
 from workers.results import CANCEL, CHECKPOINT, DONE, JOURNAL, LOG, METRICS, RESULTS, SPEC, write_json
-from workers.specs import RunSpec
+from workers.specs import MatrixSpec, RunSpec
 
 log = logging.getLogger("engine.driver")
 PROJECT = Path(__file__).resolve().parents[1]
@@ -109,8 +110,10 @@ def _train(run_id: str, run_dir: Path, journal: Journal) -> None:
     datasets.verify(dataset.id)
     counts = json.dumps(dataset.manifest["counts"])
     tracking.log_dataset(run_id, dataset.name, dataset.manifest["fingerprint"], str(dataset.path), counts)
-    journal.progress("starting Spark", 0, 1, force=True)
-    _distribute(run_id, run_dir, dataset.path, spec, journal)
+    if isinstance(spec.model, MatrixSpec):
+        _fit(run_dir, dataset.path, journal)
+    else:
+        _distribute(run_id, run_dir, dataset.path, spec, journal)
     done = _verdict(run_dir)
     logged = {f"test_{name}": value for name, value in done["metrics"].items() if name in METRICS}
     tracking.log_final(run_id, logged | {name: value for name, value in done.items() if name not in ("attempt", "metrics")})
@@ -140,10 +143,11 @@ def _distribute(run_id: str, run_dir: Path, dataset: Path, spec: RunSpec, journa
     from engine.spark import session
     from workers.entry import train_rank
 
+    journal.progress("starting Spark", 0, 1, force=True)
     n = spec.train.processes
     cores = max(1, (os.cpu_count() or 1) // (n if spec.train.local_mode else 1))
     os.environ.update(
-        PYTHONPATH=os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])),
+        PYTHONPATH=_import_path(),
         PYTHONIOENCODING="utf-8:backslashreplace",
         FBGEMM_TBE_BOUNDS_CHECK_MODE="0",
         OMP_NUM_THREADS=str(cores),
@@ -166,6 +170,19 @@ def _distribute(run_id: str, run_dir: Path, dataset: Path, spec: RunSpec, journa
         if not any(run_dir.glob("rank*.error.json")) and not (run_dir / DONE).exists():
             # no rank said why: this error, which names no cause when a rank died, is all there is
             say_why(run_dir, "TorchDistributor", error, traceback.format_exc())
+
+
+def _fit(run_dir: Path, dataset: Path, journal: Journal) -> None:
+    """Start the one process that fits a model, without Spark, and wait. Its verdict is in the files it leaves; a cancel ends it."""
+    journal.progress("starting the process", 0, 1, force=True)
+    words = [sys.executable, "-m", "workers.fit", str(run_dir), str(dataset), str(ATTEMPT)]
+    environment = {**os.environ, "PYTHONPATH": _import_path(), "OMP_NUM_THREADS": str(os.cpu_count() or 1)}
+    subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, check=False)
+
+
+def _import_path() -> str:
+    """PYTHONPATH with which a process finds this project."""
+    return os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
 
 
 def _verdict(run_dir: Path) -> dict[str, Any]:

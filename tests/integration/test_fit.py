@@ -1,0 +1,137 @@
+"""Fitted models as their user meets them: the process that fits them, then real drivers, without Spark and TorchDistributor."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import engine
+from engine import jobs, tracking
+from tests import tiny
+from tests.integration.test_runs import recbench, space, until  # noqa: F401 - a fixture
+
+ROOT = Path(__file__).resolve().parents[2]
+KINDS = ("popularity", "item_knn", "ials", "ease")
+
+
+def fit(run: Path, dataset: Path, model: dict, **train) -> dict:
+    """`python -m workers.fit` to its end: done.json, or the error that it left."""
+    run.mkdir(parents=True)
+    (run / "spec.json").write_text(json.dumps({"dataset": "tiny", "model": model, "train": train}))
+    words = [sys.executable, "-m", "workers.fit", str(run), str(dataset), "1"]
+    subprocess.run(words, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, timeout=120)
+    left = run / "fit.error.json"
+    return json.loads((left if left.exists() else run / "done.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiny") / "dataset"
+    tiny.write(tiny.groups(users=200, items=80), folder)
+    tiny.write_sets(folder)
+    return folder
+
+
+def test_a_fit_leaves_what_a_training_leaves(dataset, tmp_path):
+    done = fit(tmp_path / "run", dataset, {"kind": "ials", "factors": 8, "alpha": 4}, seed=3)
+    assert "metrics" in done, done
+    assert done["chosen"].keys() == {"regularisation", "iterations"}
+    assert (done["attempt"], done["processes"], done["epochs"], done["best_epoch"]) == (1, 1, 1, 1)
+    assert done["parameters"] == 80 * 8
+    assert 0 < done["fit_s"] < done["training_s"]
+    assert done["metrics"]["recall_at_10"] > 0.9
+    results = tmp_path / "run" / "results"
+    tried = json.loads((results / "tuning.json").read_text())["tried"]
+    records = [json.loads(line) for line in (tmp_path / "run" / "journal.jsonl").read_text().splitlines()]
+    curve = [(r["step"], r["values"]["valid_ndcg_at_10"]) for r in records if "values" in r]
+    assert curve == [(place, one["valid"]["ndcg_at_10"]) for place, one in enumerate(tried, 1)]
+    assert len(curve) == 6
+    assert "chosen: regularisation" in (tmp_path / "run" / "run.log").read_text()
+    assert len(pd.read_parquet(results / "item_embeddings.parquet")["embedding"][0]) == 8
+    ranked, top = pd.read_parquet(results / "per_user.parquet"), pd.read_parquet(results / "top_k.parquet")
+    assert ranked["ndcg_at_10"].mean() == pytest.approx(done["metrics"]["ndcg_at_10"])
+    assert list(ranked["user_id"]) == list(top["user_id"])
+    again = fit(tmp_path / "again", dataset, {"kind": "ials", "factors": 8, "alpha": 4}, seed=3)
+    assert again["metrics"] == done["metrics"]
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_scores_of_items_foretell_ratings_of_sets(kind, dataset, tmp_path):
+    found = fit(tmp_path / "run", dataset, {"kind": kind})["metrics"]
+    user_mean = json.loads((dataset / "baselines" / "user_mean.json").read_text())
+    assert found["set_spearman"] > 0.8 > 0.2 > user_mean["set_spearman"]
+    assert found["set_rmse"] < 0.7 < 1 < user_mean["set_rmse"]
+    assert found["sets_left_out"] == user_mean["sets_left_out"] == 1
+
+
+def test_a_fit_that_cannot_be_says_why_and_is_not_done(tmp_path):
+    tiny.write_clicks(tmp_path / "dataset", rows=1200)
+    found = fit(tmp_path / "run", tmp_path / "dataset", {"kind": "ease"})
+    assert "no user and no item" in found["message"]
+    assert not (tmp_path / "run" / "done.json").exists()
+
+
+@pytest.fixture(scope="module")
+def fitted(space):  # noqa: F811
+    """One run of each kind, launched from the command line."""
+    folder, dataset = space
+    paths = [folder / f"{kind}.json" for kind in KINDS]
+    for kind, path in zip(KINDS, paths, strict=True):
+        path.write_text(json.dumps({"dataset": dataset, "model": {"kind": kind}}))
+    return [run["run_id"] for run in recbench("train", *map(str, paths), "--wait")["runs"]]
+
+
+@pytest.mark.slow
+def test_fitted_runs_stand_beside_others_and_recommend_the_lists_that_were_measured(space, fitted):  # noqa: F811
+    folder, dataset = space
+    found = recbench("compare", *fitted)
+    value = {(row["metric"], row["contender"]): row["value"] for row in found["table"]}
+    for metric in ("ndcg_at_10", "recall_at_100", "auc"):
+        assert value[metric, "A"] == value[metric, "pop"]
+    assert max(value["ndcg_at_10", letter] for letter in "BCD") > value["ndcg_at_10", "pop"] > value["ndcg_at_10", "rnd"]
+    assert value["log_loss", "D"] is None
+    items = engine.items(dataset).set_index("row")["item_id"]
+    for run_id in fitted:
+        top = pd.read_parquet(folder / "runs" / run_id / "results" / "top_k.parquet").iloc[0]
+        shown = recbench("recommend", run_id, "--user", top["user_id"], "--k", "10")["lists"][0]["items"]
+        assert [item["item_id"] for item in shown] == [items[row] for row in top["items"][:10]]
+        np.testing.assert_allclose([item["score"] for item in shown], top["scores"][:10], rtol=1e-4)
+    stored = tracking.get(fitted[3])
+    assert stored.info.status == "FINISHED"
+    assert stored.data.metrics["test_ndcg_at_10"] == pytest.approx(value["ndcg_at_10", "D"])
+    under = {file.path for name in ("results", "checkpoint") for file in tracking.client().list_artifacts(fitted[3], name)}
+    assert {"results/tuning.json", "results/per_user.parquet", "checkpoint/best.json"} <= under
+    differs = engine.compare(fitted).differences.set_index("setting")
+    assert "(tuned)" in differs.loc["model.l2", "D"]
+    assert "starting Spark" not in engine.log_tail(fitted[3])
+
+
+@pytest.mark.slow
+def test_a_fit_can_be_cancelled_at_any_time_and_a_killed_one_fails(space):  # noqa: F811
+    _, dataset = space
+    model = {"kind": "ials", "factors": 512, "iterations": 1000, "alpha": 1, "regularisation": 1}
+    spec = engine.RunSpec.model_validate({"dataset": dataset, "model": model})
+
+    def fits(run_id: str) -> list:
+        return [p for p in jobs.processes(run_id) if "workers.fit" in p.cmdline()]
+
+    run_id = engine.submit(spec)
+    until(lambda: (engine.get_run(run_id).progress or engine.Progress(phase="")).phase == "fitting")
+    assert fits(run_id)
+    started = time.monotonic()
+    engine.cancel(run_id)
+    assert time.monotonic() - started < 15
+    assert engine.get_run(run_id).state == engine.RunState.CANCELLED
+    assert jobs.processes(run_id) == []
+    run_id = engine.submit(spec)
+    until(lambda: fits(run_id))
+    fits(run_id)[0].kill()
+    until(lambda: not engine.get_run(run_id).live, 60)
+    assert engine.get_run(run_id).state == engine.RunState.FAILED
+    assert "killed or left early" in (engine.get_run(run_id).message or "")
