@@ -121,6 +121,18 @@ def test_both_models_launch_with_one_click_and_a_double_click_launches_them_once
     assert len({key for _, key in trained.submitted}) == 4
 
 
+def test_a_fitted_model_is_a_button_away_and_tuned_unless_told(trained: FakeEngine, visit: Visit) -> None:
+    at = visit("train")
+    for label in ("Add EASE", "Add Item-kNN"):
+        button(at, label).click().run()
+    assert not at.exception
+    next(n for n in at.number_input if n.label == "Neighbours").set_value(30).run()
+    button(at, "Launch 4 runs").click().run()
+    chosen = {spec.model.kind: spec.model for spec, _ in trained.submitted}
+    assert chosen["ease"].l2 is None
+    assert (chosen["item_knn"].neighbours, chosen["item_knn"].similarity) == (30, None)
+
+
 def test_train_says_what_its_objectives_do(trained: FakeEngine, visit: Visit, says: Says) -> None:
     assert "worse than popularity" in says(visit("train", models="two_tower"))
 

@@ -75,10 +75,14 @@ def field_input(name: str, field: FieldInfo, key: str, start: Any) -> Any:
     if kinds:
         return _kind_input(label, kinds, key, start)
     annotation, optional = _without_none(field.annotation)
+
+    def shown(option: Any) -> str:
+        return _empty(field) if option is None else str(option)
+
     if get_origin(annotation) is Literal:
-        options = list(get_args(annotation))
+        options = [*([None] if optional else []), *get_args(annotation)]
         at = options.index(start) if start in options else 0
-        return st.selectbox(label, options, index=at, key=key, help=field.description, format_func=str, persist_state=KEPT)
+        return st.selectbox(label, options, index=at, key=key, help=field.description, format_func=shown, persist_state=KEPT)
     if annotation is bool:
         return st.toggle(label, value=bool(start), key=key, help=field.description, persist_state=KEPT)
     if annotation in (int, float):
@@ -109,7 +113,7 @@ def _number_input(label: str, kind: type, field: FieldInfo, key: str, start: Any
         format="%d" if kind is int else "%g",
         key=key,
         help=field.description,
-        placeholder="none" if optional else None,
+        placeholder=_empty(field) if optional else None,
         persist_state=KEPT,
     )
 
@@ -162,6 +166,12 @@ def _default(field: FieldInfo) -> Any:
 
 def _folded(field: FieldInfo) -> bool:
     return isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("group") == "more"
+
+
+def _empty(field: FieldInfo) -> str:
+    """What people read where nothing is given."""
+    extra = field.json_schema_extra
+    return str(extra.get("empty", "none")) if isinstance(extra, dict) else "none"
 
 
 def _constant(field: FieldInfo) -> bool:

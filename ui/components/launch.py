@@ -16,6 +16,9 @@ OBJECTIVE = (
 )
 
 
+FIRST = ("two_tower", "dlrm")  # the contenders that a new form starts with; the others are a button away
+
+
 def settings_to_repeat(run_id: str | None) -> dict[str, Any]:
     """The spec of the run that ?from= names, to start the form from; empty when none is named."""
     if run_id is None:
@@ -46,20 +49,20 @@ def _fitting(dataset: Any) -> list[str]:
 def contenders(given: dict[str, Any], dataset: Any) -> list[BaseModel | None]:
     """A form a contender; None stands for one whose settings are wrong or which the dataset refuses.
 
-    They start with what the address names, else with the models that fit; with another dataset that refuses others, anew.
+    They start with what the address names, else with those of FIRST that fit; with another dataset that refuses others, anew.
     """
     start = given.get("model", {}).get("kind")
     fitting = _fitting(dataset)
     before = st.session_state.get("train.fitting", fitting)
     asked = [kind for kind in address.values("models") if kind in engine.MODELS] if before == fitting else []
-    wanted = [start] if start in engine.MODELS else asked or fitting
+    wanted = [start] if start in engine.MODELS else asked or [kind for kind in fitting if kind in FIRST] or fitting[:1]
     origin = address.value("from") or "new"
     st.session_state["train.fitting"] = fitting
     if st.session_state.get("train.origin") != origin or before != fitting or "train.contenders" not in st.session_state:
         st.session_state["train.origin"] = origin
         st.session_state["train.contenders"] = [(uuid.uuid4().hex[:8], kind) for kind in wanted]
     chosen = st.session_state["train.contenders"]
-    for kind in engine.MODELS:
+    for kind in FIRST:
         if kind not in fitting and kind not in [k for _, k in chosen] and (why := refusal(_untouched(kind), dataset)):
             st.caption(f":material/block: {words.md(engine.MODELS[kind].label)} is left out: {words.md(why, 400)}")
     found = []
