@@ -111,7 +111,7 @@ def open_model(run_id: str) -> Recommender:
         matrix.load(checkpoint.load_arrays(folder))
         return MatrixRecommender(dataset.id, matrix, items)
     schema = FeatureSchema.model_validate(kept["schema"])
-    model = RunSpec.model_validate(run.spec).network.build(schema)
+    model = RunSpec.model_validate(run.spec).network.build(schema, Task.of(dataset.manifest["label"]))
     checkpoint.load_whole(folder, model)
     return NetworkRecommender(dataset.id, model, schema, items)
 
