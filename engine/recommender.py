@@ -17,7 +17,7 @@ from workers.metrics import sort_keys, tie_order, top_items
 from workers.modules.matrix import MatrixModel
 from workers.modules.ranker import Ranker
 from workers.results import CHECKPOINT
-from workers.specs import FeatureSchema, MatrixSpec, RunSpec
+from workers.specs import FeatureSchema, MatrixSpec, RunSpec, Task
 
 ROWS = 8192
 
