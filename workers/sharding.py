@@ -99,7 +99,7 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> tuple[Di
     wanted = _shardings(model, spec)
     fused = [model.ebc.embedding_bags[name].weight for name, kind in wanted.items() if kind != DATA_PARALLEL]
     if fused:
-        apply_optimizer_in_backward(FUSED[spec.table_optimizer], fused, {"lr": spec.table_learning_rate})
+        apply_optimizer_in_backward(FUSED[spec.table_optimizer], fused, _rates(spec))
     constraints = {
         name: ParameterConstraints(
             sharding_types=[ShardingType.TABLE_WISE.value, ShardingType.COLUMN_WISE.value] if kind == "auto" else [kind],
@@ -125,6 +125,11 @@ def _shardings(model: Ranker, spec: TrainSpec) -> dict[str, str]:
     return {name: spec.sharding_of.get(name, spec.sharding) for name in names}
 
 
+def _rates(spec: TrainSpec) -> dict[str, Any]:
+    """Learning rate and epsilon of the tables, as far as their optimizer knows them."""
+    return {"lr": spec.table_learning_rate} | ({"eps": spec.table_epsilon} if spec.table_optimizer != "sgd" else {})
+
+
 def _optimizers(distributed: DistributedModelParallel, spec: TrainSpec) -> Optimizers:
     """Weights that are in no fused table: data-parallel tables at the tables' rate, and all others at theirs."""
     left = dict(in_backward_optimizer_filter(distributed.named_parameters()))
@@ -135,7 +140,7 @@ def _optimizers(distributed: DistributedModelParallel, spec: TrainSpec) -> Optim
     if others:
         dense.append(kind(others, lr=spec.dense_learning_rate, weight_decay=spec.weight_decay))
     if tables:
-        dense.append(REPLICATED[spec.table_optimizer](tables, lr=spec.table_learning_rate))
+        dense.append(REPLICATED[spec.table_optimizer](tables, **_rates(spec)))
     return Optimizers(distributed.fused_optimizer, dense, spec.gradient_clip if others else None)
 
 

@@ -169,7 +169,8 @@ class Sampling(Spec):
 class NetworkSpec(ModelSpec):
     """A network that learns from batches by gradient steps; TorchDistributor starts its ranks, `workers/train.py` is one of them."""
 
-    table_rate: ClassVar[float] = 0.02  # learning rate of the tables where the run names none
+    table_rate: ClassVar[float] = 0.02  # learning rate of the tables where the run names none, and …
+    table_epsilon: ClassVar[float] = 1e-8  # … epsilon of their optimizer
 
     action_weights: tuple[float, ...] = Field(
         (),
@@ -248,8 +249,9 @@ class RunSpec(Spec):
     def resolved(self, schema: FeatureSchema) -> Self:
         """The run as it will be on a dataset: what was left to the model is a number, and no history is read where there is none."""
         model, train = self.model.fitted(schema), self.train
-        if isinstance(model, NetworkSpec) and train.table_learning_rate is None:
-            train = train.model_copy(update={"table_learning_rate": model.table_rate})
+        if isinstance(model, NetworkSpec):
+            usual = {"table_learning_rate": model.table_rate, "table_epsilon": model.table_epsilon}
+            train = train.model_copy(update={name: value for name, value in usual.items() if getattr(train, name) is None})
         return self.model_copy(update={"model": model, "train": train})
 
     @property

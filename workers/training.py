@@ -20,6 +20,14 @@ class TrainSpec(Spec):
     table_learning_rate: float | None = Field(
         None, gt=0, le=10, description="Learning rate of the embedding tables; empty: what suits the model"
     )
+    table_epsilon: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Added to the root of what Adagrad remembers of a row: the larger, the smaller the first steps of rare rows, so that a "
+        "high rate suits rare and frequent rows alike; empty: what suits the model",
+        json_schema_extra=MORE,
+    )
     dense_learning_rate: float = Field(0.001, gt=0, le=10, description="Learning rate of all other weights")
     patience: int | None = Field(
         3, ge=1, description="Stop after this many epochs without a better validation metric; empty: never stop early"

@@ -41,6 +41,13 @@ class SyntheticSource(SourceSpec):
     rows: int = Field(100_000, ge=1000, le=10_000_000_000, description="Interactions, spread over sixty days")
     users: int = Field(5000, ge=20, le=1_000_000_000, description="People; few of them are met often, most of them rarely")
     items: int = Field(1000, ge=20, le=100_000_000, description="Things; few of them are met often, most of them rarely")
+    most_values: int = Field(
+        100_000,
+        ge=10,
+        le=10_000_000,
+        description="Values of the largest category (a tenth of the rows at most); rare ones cannot be learnt, so fewer bring models "
+        "nearer to the oracle",
+    )
     signal: float = Field(1.5, gt=0, le=10, description="How strongly features decide a click; more makes the oracle better")
     seed: int = Field(7, ge=0, lt=2**31, description="Another seed makes another world")
 
@@ -125,8 +132,8 @@ def _names(size: int) -> "pa.Array":
 
 
 def cardinalities(spec: SyntheticSource) -> list[int]:
-    """Values of each categorical feature: from a few to as many as a tenth of the rows, 100,000 at most."""
-    most = max(10, min(100_000, spec.rows // 10))
+    """Values of each categorical feature: from a few to as many as a tenth of the rows, `most_values` at most."""
+    most = max(10, min(spec.most_values, spec.rows // 10))
     return np.geomspace(3, most, SPARSE).astype(int).tolist()
 
 

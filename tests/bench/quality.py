@@ -1,7 +1,7 @@
 """How good each contender is as its kind can be, on a prepared dataset: `python -m tests.bench.quality DATASET_FOLDER [--seeds 3]`.
 
-Everything in one run, under the protocol: fitted models tuned on validation, a BPR tuned on validation (implicit),
-networks with their defaults over some seeds, and with `--ablate` the two-tower without each of its parts. Differences are paired over users.
+Everything in one run, under the protocol: fitted models tuned on validation, a BPR tuned on validation (implicit), networks with
+their defaults over some seeds, and with `--ablate` the two-tower without each of its parts. Differences are paired over users.
 """
 
 import argparse

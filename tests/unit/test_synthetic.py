@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from engine.sources import synthetic
-from engine.sources.synthetic import SyntheticSource, oracle_auc
+from engine.sources.synthetic import SyntheticSource, cardinalities, oracle_auc
 from workers.rows import read_frame
 
 if TYPE_CHECKING:
@@ -92,3 +92,10 @@ def test_no_feature_and_no_simple_model_beats_the_oracle_though_one_learns(rows:
     assert single < best
     assert 0.55 < reached < best
     assert f"{best:.4f}" in SPEC.notes()[0]
+
+
+def test_the_largest_category_can_be_kept_small():
+    small = SyntheticSource(rows=100_000, most_values=50)
+    assert cardinalities(small)[-1] == 50
+    assert cardinalities(small.model_copy(update={"most_values": 100_000}))[-1] == 10_000
+    assert small.frame(2000)["C26"].nunique() <= 50

@@ -21,6 +21,9 @@ class RankerSpec(NetworkSpec):
     )
     num_negatives: int = Field(4, ge=1, le=1000, description="Items drawn from the catalogue for each liked row", json_schema_extra=MORE)
     history: bool = Field(True, description="Read the bag of the user's liked items (when the dataset has one)")
+    first_order: bool = Field(
+        True, description="Every value of a category has a weight of its own beside its embedding, added to the logits"
+    )
     dense_layers: tuple[int, ...] = Field(
         (64,), description="Hidden layers over the dense features, before the interaction", json_schema_extra=MORE
     )
@@ -58,5 +61,5 @@ class RankerSpec(NetworkSpec):
             "dense_layers": self.dense_layers,
             "history": self.history and schema.has_history,
             "init_std": self.init_std,
-            "wide": self.kind == "deepfm",
+            "wide": self.first_order,
         }
