@@ -1,0 +1,108 @@
+"""Our side of the bench of training: the real loop over real blocks, under TorchDistributor, that stops and goes when told."""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from tests.bench import turns
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(folder: Path, dataset: Path, model: dict, processes: int) -> turns.Contender:
+    """Ranks that wait for their first turn; a Spark session must be there."""
+    from pyspark.ml.torch.distributor import TorchDistributor
+
+    folder.mkdir()
+    (folder / "spec.json").write_text(json.dumps({"dataset": "bench", "model": model, "train": {"processes": processes}}))
+    environment = {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "OMP_NUM_THREADS": "1",
+        "GLOO_SOCKET_IFNAME": "lo",
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
+    }
+    os.environ.update(environment)
+    work = threading.Thread(
+        target=lambda: TorchDistributor(num_processes=processes, local_mode=True, use_gpu=False).run(take_turns, str(folder), str(dataset)),
+        daemon=True,
+    )
+    work.start()
+    return turns.Contender(folder, work.is_alive)
+
+
+def take_turns(run_dir: str, dataset_dir: str) -> None:
+    """One rank. `what` is "train", or "load": the same batches, made and thrown away."""
+    os.environ.setdefault("FBGEMM_TBE_BOUNDS_CHECK_MODE", "0")
+    import numpy as np
+    import torch
+    import torch.distributed as dist
+
+    from workers.batches import POOL_BLOCKS, epoch_batches, open_split
+    from workers.journal import Journal
+    from workers.loop import Loop
+    from workers.sharding import distribute
+    from workers.specs import FeatureSchema, RunSpec
+    from workers.train import _process_group
+
+    run, dataset = Path(run_dir), Path(dataset_dir)
+    spec = RunSpec.read(run / "spec.json")
+    spec = spec.model_copy(update={"train": spec.train.model_copy(update={"timeout_s": 3600})})
+    manifest = json.loads((dataset / "manifest.json").read_text())
+    schema = FeatureSchema.model_validate(manifest["schema"])
+    device = torch.device("cpu")
+    with _process_group(spec):
+        rank, world = dist.get_rank(), dist.get_world_size()
+        journal = Journal(run if rank == 0 else None)
+        torch.manual_seed(1)
+        distributed, adam, _ = distribute(spec.network.build(schema), spec.train, device)
+        stream = open_split(dataset, "train", shuffle=True, seed=1)
+        liked_only = spec.network.liked_only
+
+        def endless(size: int) -> Iterator:
+            pool = max(POOL_BLOCKS, 2 * size // manifest["block_rows"] + 1)
+            per_epoch = manifest["counts"]["positives" if liked_only else "interactions"]["train"] // (size * world)
+            for epoch in range(1, 1_000_000):
+                rng = np.random.default_rng([1, epoch, rank])
+                yield from epoch_batches(stream, schema, size, per_epoch, pool, rng, liked_only)
+
+        feeds: dict[int, Iterator] = {}
+        feed_of = 0
+        if rank == 0:
+            turns.announce(run)
+        while True:
+            box = [turns.next_turn(run) if rank == 0 else None]
+            dist.broadcast_object_list(box)
+            told = box[0]
+            if told == turns.END:
+                break
+            size, steps = told["batch_size"], told["steps"]
+            if size != feed_of:  # one stream, one reader: the batch size before is done with
+                for feed in feeds.values():
+                    feed.close()
+                feeds, feed_of = {size: endless(size)}, size
+                next(feeds[size])
+            batches = islice(feeds[size], steps)
+            loop = Loop(
+                run=run, dataset=dataset, spec=spec, schema=schema, distributed=distributed, adam=adam,
+                batches=lambda epoch, batches=batches: batches, steps=steps, device=device, journal=journal,
+            )  # fmt: skip
+            dist.barrier()
+            started, cpu = time.perf_counter(), time.process_time()
+            if told["what"] == "load":
+                for _ in batches:
+                    pass
+            else:
+                loop.train(1)
+            cpu_s = torch.tensor(time.process_time() - cpu)
+            dist.all_reduce(cpu_s)
+            if rank == 0:
+                turns.answer(run, steps * size * world, time.perf_counter() - started, float(cpu_s))
+
+
+if __name__ == "__main__":  # without Spark, under the variables of torchrun: for profilers
+    take_turns(*sys.argv[1:])
