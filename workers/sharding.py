@@ -19,6 +19,7 @@ from torchrec.optim import SGD, Adagrad, Adam, RowWiseAdagrad
 from torchrec.optim.keyed import KeyedOptimizer
 from torchrec.optim.optimizers import in_backward_optimizer_filter
 
+from workers import cpu_features
 from workers.checkpoint import OPTIMIZER
 from workers.modules.ranker import Batch, Ranker
 from workers.specs import TrainSpec
@@ -95,20 +96,23 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> tuple[Di
     Raises:
         ValueError: the spec names a table that the model does not have.
     """
+    cpu_features.show_to_fbgemm()
     module = LossModule(model)
     wanted = _shardings(model, spec)
     fused = [model.ebc.embedding_bags[name].weight for name, kind in wanted.items() if kind != DATA_PARALLEL]
     if fused:
         apply_optimizer_in_backward(FUSED[spec.table_optimizer], fused, _rates(spec))
+    world = dist.get_world_size()
+    # one rank has nothing to gain from cutting a table, and tables that are sharded alike are looked up together
+    usual = [ShardingType.TABLE_WISE.value, ShardingType.COLUMN_WISE.value] if world > 1 else [ShardingType.TABLE_WISE.value]
     constraints = {
         name: ParameterConstraints(
-            sharding_types=[ShardingType.TABLE_WISE.value, ShardingType.COLUMN_WISE.value] if kind == "auto" else [kind],
+            sharding_types=usual if kind == "auto" else [kind],
             compute_kernels=[(EmbeddingComputeKernel.DENSE if kind == DATA_PARALLEL else EmbeddingComputeKernel.FUSED).value],
             min_partition=4,
         )
         for name, kind in wanted.items()
     }
-    world = dist.get_world_size()
     topology = Topology(world_size=world, compute_device=device.type, local_world_size=min(world, 8))
     planner = EmbeddingShardingPlanner(topology=topology, constraints=constraints)
     sharders = [_Sharder()]
@@ -138,7 +142,7 @@ def _optimizers(distributed: DistributedModelParallel, spec: TrainSpec) -> Optim
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.dense_optimizer]
     dense: list[torch.optim.Optimizer] = []
     if others:
-        dense.append(kind(others, lr=spec.dense_learning_rate, weight_decay=spec.weight_decay))
+        dense.append(kind(others, lr=spec.dense_learning_rate, weight_decay=spec.weight_decay, fused=True))
     if tables:
         dense.append(REPLICATED[spec.table_optimizer](tables, **_rates(spec)))
     return Optimizers(distributed.fused_optimizer, dense, spec.gradient_clip if others else None)

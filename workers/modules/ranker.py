@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchrec.modules.embedding_configs import EmbeddingBagConfig, PoolingType
 from torchrec.modules.embedding_modules import EmbeddingBagCollection
-from torchrec.sparse.jagged_tensor import KeyedJaggedTensor, KeyedTensor
+from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
 from workers.modules.heads import Head
 from workers.specs import HISTORY, ITEM_ID, USER_ID, Categorical, FeatureSchema
@@ -38,6 +38,9 @@ class Batch(NamedTuple):
         )
 
 
+Pooled = dict[str, Tensor]  # [B, D] of each feature
+
+
 class Ranker(nn.Module):
     """Base of the networks. Subclasses define `user_state`, `item_state`, `score`, and may sharpen `loss` and `score_grid`.
 
@@ -47,11 +50,11 @@ class Ranker(nn.Module):
     ebc: EmbeddingBagCollection
     head: Head
 
-    def user_state(self, pooled: KeyedTensor, batch: Batch) -> Tensor:
+    def user_state(self, pooled: Pooled, batch: Batch) -> Tensor:
         """What the score needs of the user and the context: [B, S]."""
         raise NotImplementedError
 
-    def item_state(self, pooled: KeyedTensor, batch: Batch) -> Tensor:
+    def item_state(self, pooled: Pooled, batch: Batch) -> Tensor:
         """What the score needs of the item: [B, S']."""
         raise NotImplementedError
 
@@ -68,8 +71,10 @@ class Ranker(nn.Module):
                 grid[place, start : start + GRID] = self.head.score(self.score(user.expand(len(part), -1), part))
         return grid
 
-    def embed(self, batch: Batch) -> KeyedTensor:
-        return self.ebc(batch.sparse)
+    def embed(self, batch: Batch) -> Pooled:
+        """What the tables hold of each feature, by name of the table (named as its feature, where a feature has more than one)."""
+        # one split, whose backward is one copy; a slice a feature would add up whole batches
+        return {key.split("@")[-1]: found for key, found in self.ebc(batch.sparse).to_dict().items()}
 
     def encode_users(self, batch: Batch) -> Tensor:
         return self.user_state(self.embed(batch), batch)
@@ -107,11 +112,6 @@ def table(feature: Categorical, dim: int, std: float, name: str | None = None) -
         pooling=pooling,
         init_fn=lambda weight: nn.init.normal_(weight, std=std),
     )
-
-
-def plain_names(found: KeyedTensor) -> KeyedTensor:
-    """Named by table: a feature with two tables comes back as "<feature>@<table>", and tables are named as their features."""
-    return KeyedTensor([key.split("@")[-1] for key in list(found.keys())], found.length_per_key(), found.values())
 
 
 def scale_history(pooled: Tensor, sparse: KeyedJaggedTensor, power: float = 0.5) -> Tensor:

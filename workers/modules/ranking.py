@@ -7,10 +7,9 @@ from torch import Tensor, nn
 from torchrec.models.dlrm import InteractionArch, InteractionDCNArch, OverArch
 from torchrec.modules.crossnet import LowRankCrossNet
 from torchrec.modules.embedding_modules import EmbeddingBagCollection
-from torchrec.sparse.jagged_tensor import KeyedTensor
 
 from workers.modules.heads import Head
-from workers.modules.ranker import Batch, Ranker, mlp, plain_names, scale_history, table, used
+from workers.modules.ranker import Batch, Pooled, Ranker, mlp, scale_history, table, used
 from workers.specs import HISTORY, Categorical, FeatureSchema, Task
 
 WIDE = "wide:"  # tables of first-order weights, beside those of embeddings
@@ -67,24 +66,21 @@ class FeatureRanker(Ranker):
         """Logits [B, O] of the embedded dense features [B, D] and the embeddings [B, F, D]."""
         raise NotImplementedError
 
-    def embed(self, batch: Batch) -> KeyedTensor:
-        return plain_names(self.ebc(batch.sparse)) if self.wide else self.ebc(batch.sparse)
-
-    def _state(self, side: str, pooled: KeyedTensor, batch: Batch) -> Tensor:
+    def _state(self, side: str, pooled: Pooled, batch: Batch) -> Tensor:
         names = self.names[side]
         parts = [scale_history(pooled[n], batch.sparse) if n == HISTORY else pooled[n] for n in names]
         if self.wide:
             parts.append(self._first_order(names, pooled, batch))
         return torch.cat([*parts, batch.dense[:, self.dense[side]]], dim=1)
 
-    def _first_order(self, names: list[str], pooled: KeyedTensor, batch: Batch) -> Tensor:
+    def _first_order(self, names: list[str], pooled: Pooled, batch: Batch) -> Tensor:
         weights = [scale_history(pooled[WIDE + n], batch.sparse) if n == HISTORY else pooled[WIDE + n] for n in names]
         return torch.stack(weights).sum(0) if weights else batch.dense.new_zeros(len(batch.dense), WIDE_DIM)
 
-    def user_state(self, pooled: KeyedTensor, batch: Batch) -> Tensor:
+    def user_state(self, pooled: Pooled, batch: Batch) -> Tensor:
         return self._state("user", pooled, batch)
 
-    def item_state(self, pooled: KeyedTensor, batch: Batch) -> Tensor:
+    def item_state(self, pooled: Pooled, batch: Batch) -> Tensor:
         return self._state("item", pooled, batch)
 
     def score(self, users: Tensor, items: Tensor) -> Tensor:

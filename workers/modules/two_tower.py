@@ -6,10 +6,10 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_gather as all_gather_with_gradient
 from torch.nn import functional as F
 from torchrec.modules.embedding_modules import EmbeddingBagCollection
-from torchrec.sparse.jagged_tensor import KeyedJaggedTensor, KeyedTensor
+from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
 from workers.modules.heads import Head
-from workers.modules.ranker import Batch, Ranker, drop_history, item_rows, mlp, plain_names, scale_history, table, used
+from workers.modules.ranker import Batch, Pooled, Ranker, drop_history, item_rows, mlp, scale_history, table, used
 from workers.specs import HISTORY, ITEM_ID, Categorical, FeatureSchema, Task
 
 BIAS = "item_bias"
@@ -32,7 +32,7 @@ class Tower(nn.Module):
         if self.from_dense is not None:
             nn.init.normal_(self.from_dense.weight, std=0.01)
 
-    def forward(self, pooled: KeyedTensor, batch: Batch) -> Tensor:
+    def forward(self, pooled: Pooled, batch: Batch) -> Tensor:
         parts = [scale_history(pooled[n], batch.sparse, power=1) if n == HISTORY else pooled[n] for n in self.names]
         if self.from_dense is not None:
             parts.append(self.from_dense(batch.dense[:, self.dense]))
@@ -88,14 +88,11 @@ class TwoTower(Ranker):
         self.outputs = _Outputs(task, head, dim + 1) if not softmax and task.output != "binary" else None
         self.register_buffer("frequency", torch.full((num_items,), 1.0 / num_items), persistent=False)
 
-    def embed(self, batch: Batch) -> KeyedTensor:
-        return plain_names(self.ebc(batch.sparse))
-
-    def user_state(self, pooled: KeyedTensor, batch: Batch) -> Tensor:
+    def user_state(self, pooled: Pooled, batch: Batch) -> Tensor:
         vector = self._scaled(self.user(pooled, batch)) / self.temperature
         return torch.cat([vector, torch.ones_like(vector[:, :1])], dim=1)
 
-    def item_state(self, pooled: KeyedTensor, batch: Batch) -> Tensor:
+    def item_state(self, pooled: Pooled, batch: Batch) -> Tensor:
         return torch.cat([self._scaled(self.item(pooled, batch)), pooled[BIAS].sum(1, keepdim=True)], dim=1)
 
     def score(self, users: Tensor, items: Tensor) -> Tensor:
