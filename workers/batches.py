@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Columns = dict[str, np.ndarray]  # single-valued: [n]; a bag: <name>.values and <name>.lengths; dense: [n, F]
+NOTHING = np.zeros(0, np.int32)
+READ = ("dense", "label", "weight", "target")  # columns beside the features that batches are made of
 POOL_BLOCKS = 8  # blocks that are shuffled together when read; they were shuffled globally when written
 
 
@@ -27,16 +29,14 @@ def to_batch(columns: Mapping[str, np.ndarray], schema: FeatureSchema, rows: int
         if feature.multi_valued and f"{feature.name}.values" in columns:
             values.append(columns[f"{feature.name}.values"])
             lengths.append(columns[f"{feature.name}.lengths"])
-        elif feature.name in columns:
-            values.append(columns[feature.name])
-            lengths.append(np.ones(rows, np.int32))
         else:
-            lengths.append(np.zeros(rows, np.int32))
-    flat = np.concatenate(values).astype(np.int64) if values else np.zeros(0, np.int64)
+            values.append(columns.get(feature.name, NOTHING))
+            lengths.append(np.full(rows, feature.name in columns, np.int32))
     sparse = KeyedJaggedTensor(
         [f.name for f in schema.categorical],
-        torch.from_numpy(flat),
-        lengths=torch.from_numpy(np.concatenate(lengths).astype(np.int32)),
+        torch.from_numpy(np.concatenate([NOTHING, *values], dtype=np.int64)),
+        lengths=torch.from_numpy(np.concatenate([NOTHING, *lengths], dtype=np.int32)),
+        length_per_key=[len(column) for column in values],
     )
     dense = columns.get("dense")
     label = torch.from_numpy(np.asarray(columns.get("label", np.zeros(rows)), np.float32))
@@ -118,7 +118,8 @@ def epoch_batches(
     stream is always read to its end, since its next epoch begins for all ranks at once.
     """
     made, left = 0, Columns()
-    for blocks in _pools(stream, pool_blocks):
+    names = {*READ, *(f"{f.name}{part}" for f in schema.categorical for part in ("", ".values", ".lengths"))}
+    for blocks in _pools(stream, names, pool_blocks):
         fresh = join(blocks)
         if liked_only:
             fresh = take(fresh, np.flatnonzero(fresh["label"] > 0))
@@ -137,10 +138,11 @@ def epoch_batches(
         left = take(left, np.zeros(0, int))
 
 
-def _pools(stream: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Columns]]:
+def _pools(stream: Iterable[Mapping[str, Any]], names: set[str], size: int) -> Iterator[list[Columns]]:
+    """Lists of `size` blocks, with the columns of some names."""
     blocks: list[Columns] = []
     for block in stream:
-        blocks.append({name: np.asarray(column) for name, column in block.items()})
+        blocks.append({name: np.asarray(column) for name, column in block.items() if name in names})
         if len(blocks) == size:
             yield blocks
             blocks = []

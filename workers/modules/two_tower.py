@@ -38,7 +38,7 @@ class Tower(nn.Module):
             parts.append(self.from_dense(batch.dense[:, self.dense]))
         if self.deep is not None:
             return self.deep(torch.cat(parts, dim=1))
-        return torch.stack(parts).sum(0) if parts else batch.dense.new_zeros(len(batch.dense), self.dim)
+        return sum(parts[1:], parts[0]) if parts else batch.dense.new_zeros(len(batch.dense), self.dim)
 
 
 class TwoTower(Ranker):
@@ -89,7 +89,8 @@ class TwoTower(Ranker):
         self.register_buffer("frequency", torch.full((num_items,), 1.0 / num_items), persistent=False)
 
     def user_state(self, pooled: Pooled, batch: Batch) -> Tensor:
-        vector = self._scaled(self.user(pooled, batch)) / self.temperature
+        vector = self._scaled(self.user(pooled, batch))
+        vector = vector if self.temperature == 1 else vector / self.temperature  # a pass over [B, D] that dot products do without
         return torch.cat([vector, torch.ones_like(vector[:, :1])], dim=1)
 
     def item_state(self, pooled: Pooled, batch: Batch) -> Tensor:
