@@ -6,7 +6,6 @@ Ranking metrics use binary relevance: Järvelin and Kekäläinen, "Cumulated gai
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -87,6 +86,8 @@ def auc(logits: Floats, labels: Floats) -> tuple[float, float]:
     The error is DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated ROC curves", 1988,
     through midranks: Sun and Xu, IEEE Signal Processing Letters 21(11), 2014.
     """
+    from scipy.stats import rankdata  # a second of import that a rank's first step need not wait for
+
     positive = labels > 0.5
     m, n = int(positive.sum()), int((~positive).sum())
     if m == 0 or n == 0:
