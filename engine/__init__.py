@@ -5,6 +5,7 @@
 
 from engine.audit import Audit, FeatureFacts, Finding, SplitFacts
 from engine.comparison import Comparison, Contender, command_line, compare
+from engine.continuing import continued
 from engine.datasets import (
     Dataset,
     audit,
@@ -20,6 +21,7 @@ from engine.datasets import (
 )
 from engine.downloads import DOWNLOADS, Download, DownloadSpec, downloaded
 from engine.exports import csv_safe
+from engine.foretold import sample_predictions, why_nothing_foretold
 from engine.jobs import cancel, cancel_request, submit, submit_tour
 from engine.preview import Preview, preview, preview_rows
 from engine.rules import LABELS_OF, MeanLabel, PerUserSplit, ThresholdLabel, TimeSplit
@@ -31,15 +33,16 @@ from engine.sources.table import inspect as guess_roles
 from engine.specs import DatasetSpec
 from workers.models import MODELS
 from workers.results import METRICS, Metric
-from workers.specs import ModelSpec, RunSpec, Spec, TrainSpec, explain
+from workers.specs import MatrixSpec, ModelSpec, NetworkSpec, RunSpec, Spec, Task, TrainSpec, explain
 from workers.specs import settings as settings_of
 
 __all__ = [
     "DOWNLOADS", "LABELS_OF", "METRICS", "MODELS", "SOURCES", "Audit", "ColumnRole", "Comparison", "Contender", "Dataset", "DatasetSpec",
-    "Download", "DownloadSpec", "FeatureFacts", "Finding", "MeanLabel", "Metric", "ModelSpec", "PerUserSplit", "Preview", "Progress",
-    "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile", "TableGuess", "TableSource",
-    "ThresholdLabel", "TimeSplit", "TrainSpec", "alarms", "audit", "baseline_results", "cancel", "cancel_request", "command_line",
-    "compare", "csv_safe", "downloaded", "events", "explain", "get_dataset", "get_run", "guess_roles", "history", "is_remote", "items",
-    "keep_upload", "list_datasets", "list_runs", "log_tail", "outputs", "predictions", "preview", "preview_rows", "search_users",
-    "set_aside", "settings", "settings_of", "submit", "submit_tour", "user_interactions", "verify", "why_no_ranking",
+    "Download", "DownloadSpec", "FeatureFacts", "Finding", "MatrixSpec", "MeanLabel", "Metric", "ModelSpec", "NetworkSpec", "PerUserSplit",
+    "Preview", "Progress", "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile", "TableGuess",
+    "TableSource", "Task", "ThresholdLabel", "TimeSplit", "TrainSpec", "alarms", "audit", "baseline_results", "cancel", "cancel_request",
+    "command_line", "compare", "continued", "csv_safe", "downloaded", "events", "explain", "get_dataset", "get_run", "guess_roles",
+    "history", "is_remote", "items", "keep_upload", "list_datasets", "list_runs", "log_tail", "outputs", "predictions", "preview",
+    "preview_rows", "sample_predictions", "search_users", "set_aside", "settings", "settings_of", "submit", "submit_tour",
+    "user_interactions", "verify", "why_no_ranking", "why_nothing_foretold",
 ]  # fmt: skip

@@ -33,16 +33,20 @@ def submit(spec: Asked, key: str | None = None, after: str | None = None) -> str
         after: a run that must finish first, such as the preparation of the dataset.
 
     Raises:
-        LookupError: the dataset is not there (and no `after` will make it).
-        ValueError: the model cannot be trained on the dataset; says why and what to do.
+        LookupError: the dataset is not there (and no `after` will make it), or the run that this one continues is not.
+        ValueError: the model cannot be trained on the dataset, or cannot go on from that run; says why and what to do.
     """
     from filelock import FileLock
+
+    from engine import continuing
 
     if isinstance(spec, RunSpec) and after is None:
         dataset = datasets.get_dataset(spec.dataset)
         if why := spec.model.refusal(dataset.schema, dataset.manifest["label"]):
             raise ValueError(why)
         spec = spec.resolved(dataset.schema)
+    if isinstance(spec, RunSpec):
+        continuing.check(spec)
     if isinstance(spec, DatasetSpec):
         spec.source.check()
     if isinstance(spec, DownloadSpec):
