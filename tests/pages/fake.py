@@ -160,6 +160,9 @@ class FakeEngine:
         self.aside = ASIDE
         self.baselines = {"popularity": {"ndcg_at_10": 0.197, "auc": 0.665}, "random": {"ndcg_at_10": 0.01, "auc": 0.5}}
         self.audits: dict[str, Audit] = {}
+        self.alarmed: list[str] = []
+        self.foretold: dict[str, Any] = {}
+        self.shown = pd.DataFrame()
 
     def install(self, setattr_: Callable[[Any, str, Any], None]) -> None:
         """Put the fakes in place through something like monkeypatch.setattr."""
@@ -221,6 +224,25 @@ class FakeEngine:
 
     def log_tail(self, run_id: str, lines: int = 200) -> str:
         return "12:00:01 planner: 2 tables\n12:00:02 epoch 1 of 10\n"
+
+    def alarms(self, run_id: str) -> list[str]:
+        self.get_run(run_id)
+        return self.alarmed
+
+    def outputs(self, run_id: str) -> dict[str, Any]:
+        self.get_run(run_id)
+        return self.foretold
+
+    def sample_predictions(self, run_id: str) -> pd.DataFrame:
+        self.get_run(run_id)
+        return self.shown
+
+    def continued(self, run_id: str, epochs: int) -> Any:
+        if self.refuses:
+            raise self.refuses
+        spec = self.get_run(run_id).spec
+        more = {"continues": run_id.rjust(32, "0"), "train": spec["train"] | {"epochs": epochs}, "name": "It · continued"}
+        return engine.RunSpec.model_validate(spec | more)
 
     def baseline_results(self, id: str) -> dict[str, dict[str, float]]:
         self.get_dataset(id)

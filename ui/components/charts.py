@@ -32,7 +32,8 @@ class Look(NamedTuple):
 def look(index: int, baseline: bool = False) -> Look:
     """The look of the contender at a place; baselines are gray."""
     at = index % len(COLORS)
-    return Look(GRAY if baseline else COLORS[at], "dot" if baseline else DASHES[at], MARKERS[at], GLYPHS[at])
+    shape = (index + index // len(COLORS)) % len(COLORS)  # the seventh has the first one's colour, and a shape of its own
+    return Look(GRAY if baseline else COLORS[at], "dot" if baseline else DASHES[shape], MARKERS[shape], GLYPHS[shape])
 
 
 def show(figure: go.Figure, alt: str, key: str) -> None:

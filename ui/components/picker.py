@@ -29,6 +29,19 @@ def labels(runs: list[Any]) -> dict[str, str]:
     return {run_id: f"{label} · {run_id[:6]}" if label in twice else label for run_id, label in plain.items()}
 
 
+def titles(runs: list[Any]) -> dict[str, str]:
+    """Run id -> title; where runs of one title and dataset differ in their seed, it says which."""
+    seeds: dict[tuple[str, str | None], set[Any]] = {}
+    for run in runs:
+        seeds.setdefault((run.title, run.dataset), set()).add(_seed(run))
+    many = {name for name, found in seeds.items() if len(found) > 1}
+    return {run.run_id: f"{run.title} · seed {_seed(run)}" if (run.title, run.dataset) in many else run.title for run in runs}
+
+
+def _seed(run: Any) -> Any:
+    return run.spec.get("train", {}).get("seed") if run.kind == "train" else None
+
+
 def pick_runs(key: str, runs: list[Any], default: list[str], label: str = "Runs") -> tuple[list[str], list[str]]:
     """A multiselect of runs bound to ?runs=.
 

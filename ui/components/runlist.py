@@ -30,14 +30,14 @@ def table(asked: str | None) -> None:
 
 
 def _frame(runs: list[Any]) -> pd.DataFrame:
-    rows = []
+    rows, titles = [], picker.titles(runs)
     for run in runs:
         model = engine.MODELS.get(run.model or "")
         took = (run.ended_at - run.started_at).total_seconds() if run.started_at and run.ended_at else None
         rows.append(
             {
                 "State": [states.look(run.state).label],
-                "Run": words.plain(run.title, 80),
+                "Run": words.plain(titles[run.run_id], 80),
                 "Kind": model.label if model else KINDS.get(run.kind, words.DASH),
                 "Dataset": words.plain(run.dataset_name or words.DASH, 40),
                 "Progress": (run.progress.share if run.progress else 0.0) if run.live else None,
@@ -83,6 +83,12 @@ def actions(run: Any) -> None:
             st.page_link("views/data.py", label="Prepare again", icon=":material/replay:", query_params={"view": "new"})
 
 
+def can_continue(run: Any) -> bool:
+    """Whether it is a finished run of a network, which has epochs to go on with."""
+    model = engine.MODELS.get(run.model or "")
+    return states.is_in(run, "FINISHED") and run.kind == "train" and model is not None and issubclass(model, engine.NetworkSpec)
+
+
 def _cancel(run: Any) -> None:
     if states.is_in(run, "CANCELLING"):
         st.caption("Cancelling: its processes are being ended.")
@@ -108,7 +114,8 @@ def _repeat(run: Any) -> dict[str, str]:
 def settings(run: Any) -> None:
     """Everything that was asked of the run, as it was frozen at launch."""
     with st.expander("Settings", icon=":material/tune:", key=f"settings.{run.run_id}"):
-        leaves = _leaves(run.spec)
+        _continues(run)
+        leaves = _leaves({name: value for name, value in run.spec.items() if name != "continues"})
         frame = pd.DataFrame({"value": [words.plain(value) for value in leaves.values()]}, index=list(leaves))
         left, right = st.columns(2, gap="large")
         with left:
@@ -116,6 +123,20 @@ def settings(run: Any) -> None:
         with right:
             st.json(run.spec, expanded=True)
     address.remember(None, "run", run.run_id)
+
+
+def _continues(run: Any) -> None:
+    """The run that this one began with, as a link."""
+    before = run.spec.get("continues")
+    if not before:
+        return
+    try:
+        title = engine.get_run(before).title
+    except LookupError:
+        st.caption(f"Continues run {words.md(before)}, which is not here any more.")
+        return
+    query = {"run": before}
+    st.page_link("views/runs.py", label=f"Continues {words.md(title, 80)}", icon=":material/fast_forward:", query_params=query)
 
 
 def _leaves(spec: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -6,14 +6,24 @@ import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import charts, layout, states, words
+from ui.components import charts, foretold, layout, picker, states, words
+
+OUTPUT_FAMILIES = ("value", "classes", "actions")
+METRICS = (
+    "ndcg_at_10", "recall_at_100", "auc", "log_loss", "calibration",
+    *(key for key, metric in engine.METRICS.items() if metric.family in OUTPUT_FAMILIES),
+)  # fmt: skip  # those of the comparison that the page of a single run shows
 
 
-def line(run: Any) -> None:
-    """One run as a line: badge, title (a link to it), progress."""
+def line(run: Any, title: str | None = None) -> None:
+    """One run as a line: badge, title (a link to it), progress.
+
+    Args:
+        title: what to call it where its own title is not enough to tell it from others.
+    """
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         states.badge(run, width=118)
-        st.page_link("views/runs.py", label=f"**{words.md(run.title, 70)}**", query_params={"run": run.run_id})
+        st.page_link("views/runs.py", label=f"**{words.md(title or run.title, 80)}**", query_params={"run": run.run_id})
         st.caption(_joined(words.md(run.dataset_name or ""), words.ago(run.submitted_at)), width="content")
     if run.live and run.progress is not None and not states.is_in(run, "QUEUED"):
         st.progress(min(1.0, max(0.0, run.progress.share)), text=words.md(states.sentence(run)))
@@ -46,8 +56,9 @@ def watch(run_ids: list[str]) -> bool:
 
     def draw() -> bool:
         runs = [engine.get_run(run_id) for run_id in run_ids]
+        titles = picker.titles(runs)
         for run in runs:
-            line(run)
+            line(run, titles[run.run_id])
         return any(run.live for run in runs)
 
     layout.live(draw, live, seconds=1.5)
@@ -63,7 +74,17 @@ def heading(run_id: str) -> bool:
         st.caption(_joined(words.md(run.dataset_name or ""), f"run {words.md(run.run_id)}"), width="content")
     if states.is_in(run, "FAILED", "INTERRUPTED") and run.message:
         st.error(words.md(run.message, 2000), icon=":material/error:", title=states.look(run.state).label)
+    if states.is_in(run, "FINISHED") and run.kind == "train":
+        alarms(run_id)
     return bool(run.live)
+
+
+def alarms(run_id: str) -> None:
+    """Signs that a finished model is of no use, a sentence each."""
+    found = engine.alarms(run_id)
+    if found:
+        listed = "\n".join(f"- {words.md(sentence, 400)}" for sentence in found)
+        st.warning(listed, icon=":material/warning:", title="Look twice at this model")
 
 
 def details(run_id: str) -> bool:
@@ -75,12 +96,14 @@ def details(run_id: str) -> bool:
     facts(run)
     if run.kind == "train":
         training_curves(run_id, engine.history(run_id))
+        if states.is_in(run, "FINISHED"):
+            foretold.section(run)
     log(run_id, open_=run.live or states.is_in(run, "FAILED"))
     return bool(run.live)
 
 
 def facts(run: Any) -> None:
-    """Times, and the test metrics once there are any."""
+    """Times, and the main test metrics once there are any."""
     cells = [("Submitted", words.ago(run.submitted_at), words.absolute(run.submitted_at))]
     if run.started_at:
         waited = (run.started_at - run.submitted_at).total_seconds() if run.submitted_at else None
@@ -89,11 +112,21 @@ def facts(run: Any) -> None:
         cells.append(("Took", words.duration((run.ended_at - run.started_at).total_seconds()), "From its turn to the verdict"))
     if run.kind == "download" and (wanted := engine.DOWNLOADS.get(run.spec.get("key", ""))):
         cells.append(("Size", words.size(wanted.bytes), "Of the file that is fetched"))
-    for key in ("ndcg_at_10", "recall_at_100", "auc", "log_loss"):
-        if run.metrics and key in run.metrics:
-            metric = engine.METRICS[key]
-            cells.append((f"{metric.label} (test)", words.number(run.metrics[key]), metric.description))
-    grid = st.grid(min_column_width=130, gap="small")
+    _grid(cells, 130)
+    if run.metrics:
+        st.markdown("**On test**")
+        _grid([_metric(key, run.metrics[key]) for key in METRICS if key in run.metrics], 150)
+
+
+def _metric(key: str, value: float) -> tuple[str, str, str]:
+    """A test metric's label with its arrow, the value, and what both mean."""
+    metric = engine.METRICS[key]
+    arrow, better = words.DIRECTIONS[metric.better]
+    return f"{metric.label} {arrow}", words.number(value), f"{metric.description} {better}"
+
+
+def _grid(cells: list[tuple[str, str, str]], width: int) -> None:
+    grid = st.grid(min_column_width=width, gap="small")
     for label, value, tooltip in cells:
         grid.metric(label, value, help=tooltip)
 

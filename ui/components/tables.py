@@ -46,7 +46,7 @@ def metric_table(comparison: Any, baseline: str) -> str:
             family = metric.family
             span = len(comparison.contenders) + 1
             rows.append(f'<tr class="group"><td class="text" colspan="{span}">{FAMILIES.get(family, family)}</td></tr>')
-        arrow, better = ("↑", "Higher is better.") if metric.better == "higher" else ("↓", "Lower is better.")
+        arrow, better = words.DIRECTIONS[metric.better]
         told = words.html(f"{metric.description} {better}", 300)
         label = f'<abbr title="{told}">{words.html(metric.label)}</abbr> {arrow}'
         places = words.decimals(max(values))

@@ -6,6 +6,11 @@ import re
 from datetime import UTC, datetime
 
 DASH = "–"
+DIRECTIONS = {
+    "higher": ("↑", "Higher is better."),
+    "lower": ("↓", "Lower is better."),
+    "one": ("→ 1", "Closest to 1 is best."),
+}  # of a metric: its arrow, and what the arrow means
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=\"'@/])")
 _JOINER = "\u2060"  # invisible; stops what is replaced after the markdown is parsed: :name:, -->, http://, www., a@b
 _REPLACED_LATE = re.compile(r"(?<=:)(?=[\w/])|(?<=[-=<>])(?=[-=<>])|(?<=www)(?=\.)|(?<=@)(?=\w)", re.IGNORECASE)

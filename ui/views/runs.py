@@ -3,7 +3,7 @@
 import streamlit as st
 
 import engine
-from ui.components import address, layout, runlist, runview
+from ui.components import address, launch, layout, runlist, runview
 
 layout.header("Runs", "Every preparation, training and download, live and past. Closing this page changes nothing for a run.")
 
@@ -31,3 +31,5 @@ layout.live(lambda: runview.heading(run.run_id), run.live)
 runlist.actions(run)
 layout.live(lambda: runview.details(run.run_id), run.live)
 runlist.settings(run)
+if runlist.can_continue(run):
+    launch.more_epochs(run)

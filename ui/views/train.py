@@ -3,7 +3,7 @@
 import streamlit as st
 
 import engine
-from ui.components import address, launch, layout, picker, runview, words
+from ui.components import address, contenders, foretold, launch, layout, picker, runview, words
 
 layout.header("Train", "Contenders train on the same rows under the same settings, one after the other, and are measured alike.")
 
@@ -22,22 +22,17 @@ dataset = picker.pick_dataset("train.dataset", datasets)
 if dataset is None:
     st.stop()
 
+st.caption(foretold.asked(dataset))
 if why := engine.why_no_ranking(dataset):
     st.info(words.md(why, 600), icon=":material/person_off:")
 
 st.subheader("Contenders", anchor=False)
-models = launch.contenders(given, dataset)
+models = contenders.contenders(given, dataset)
 st.subheader("Training", anchor=False)
-training = launch.training(given)
-specs = launch.specs(dataset.id, models, training)
-
-with st.expander("As JSON and as commands", icon=":material/terminal:", key="train.commands"):
-    st.caption("What the button launches, as the command line takes it.")
-    for spec in specs:
-        st.code(engine.command_line(spec), language="bash", wrap_lines=True)
-        st.code(spec.model_dump_json(indent=2), language="json", height=220)
-
-launched = launch.button(specs, complete=len(specs) == len(models))
+training, seeds = launch.training(given)
+specs = launch.specs(dataset.id, models, training, seeds)
+launch.commands(specs)
+launched = launch.button([spec for runs in specs for spec in runs], complete=all(specs))
 if launched:
     st.subheader("Launched", anchor=False)
     if runview.watch(launched) and len(launched) > 1:
