@@ -4,7 +4,7 @@
 """
 
 from engine.audit import Audit, FeatureFacts, Finding, SplitFacts
-from engine.comparison import Comparison, Contender, command_line, compare
+from engine.comparison import Comparison, Contender, command_line, compare, seed_groups
 from engine.continuing import continued
 from engine.datasets import (
     Dataset,
@@ -38,11 +38,11 @@ from workers.specs import settings as settings_of
 
 __all__ = [
     "DOWNLOADS", "LABELS_OF", "METRICS", "MODELS", "SOURCES", "Audit", "ColumnRole", "Comparison", "Contender", "Dataset", "DatasetSpec",
-    "Download", "DownloadSpec", "FeatureFacts", "Finding", "MatrixSpec", "MeanLabel", "Metric", "ModelSpec", "NetworkSpec", "PerUserSplit",
-    "Preview", "Progress", "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile", "TableGuess",
-    "TableSource", "Task", "ThresholdLabel", "TimeSplit", "TrainSpec", "alarms", "audit", "baseline_results", "cancel", "cancel_request",
-    "command_line", "compare", "continued", "csv_safe", "downloaded", "events", "explain", "get_dataset", "get_run", "guess_roles",
-    "history", "is_remote", "items", "keep_upload", "list_datasets", "list_runs", "log_tail", "outputs", "predictions", "preview",
-    "preview_rows", "sample_predictions", "search_users", "set_aside", "settings", "settings_of", "submit", "submit_tour",
-    "user_interactions", "verify", "why_no_ranking", "why_nothing_foretold",
+    "Download", "DownloadSpec", "FeatureFacts", "Finding", "MatrixSpec", "MeanLabel", "Metric", "ModelSpec", "NetworkSpec",
+    "PerUserSplit", "Preview", "Progress", "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile",
+    "TableGuess", "TableSource", "Task", "ThresholdLabel", "TimeSplit", "TrainSpec", "alarms", "audit", "baseline_results", "cancel",
+    "cancel_request", "command_line", "compare", "continued", "csv_safe", "downloaded", "events", "explain", "get_dataset", "get_run",
+    "guess_roles", "history", "is_remote", "items", "keep_upload", "list_datasets", "list_runs", "log_tail", "outputs", "predictions",
+    "preview", "preview_rows", "sample_predictions", "search_users", "seed_groups", "set_aside", "settings", "settings_of", "submit",
+    "submit_tour", "user_interactions", "verify", "why_no_ranking", "why_nothing_foretold",
 ]  # fmt: skip

@@ -1,17 +1,19 @@
 """Runs against each other under one protocol: who may be compared, what each reached, how sure, at what cost."""
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from engine import datasets, runs
+from engine.comparison_facts import costs, differences, settings
 from engine.runs import Run, RunState
 from engine.specs import DatasetSpec
 from workers.results import METRICS
-from workers.specs import RunSpec, settings
+from workers.specs import RunSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,17 +22,6 @@ RESAMPLES, SEED, LEVEL = 2000, 7, 0.95
 BASELINE_LETTERS = {"popularity": "pop", "random": "rnd", "user_mean": "mean", "oracle": "best"}
 BASELINE_NAMES = {"user_mean": "User mean", "oracle": "Best possible"}
 UNBEATABLE = "oracle"  # knows the law that made the data: deltas against it are worth reading, a crown for it is not
-COSTS = {
-    "training_s": ("Training time", "s"),
-    "rows_per_s": ("Throughput", "rows/s"),
-    "epochs": ("Epochs trained", ""),
-    "best_epoch": ("Best epoch", ""),
-    "wall_s": ("From turn to verdict", "s"),
-    "peak_memory_bytes": ("Peak memory of a process", "MB"),
-    "parameters": ("Parameters", ""),
-    "checkpoint_bytes": ("Checkpoint", "MB"),
-    "processes": ("Processes", ""),
-}
 
 
 class Contender(BaseModel):
@@ -57,6 +48,7 @@ class Comparison(BaseModel):
     apart: list[tuple[str, str]]
     table: Any
     curves: Any
+    settings: Any = None
     differences: Any
     costs: Any
     users: int
@@ -70,11 +62,12 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
         run_ids: in the order of their letters A, B, …; the first finished one says which dataset is compared.
         baseline: the contender that deltas are against: a run id, or "popularity", "random", "user_mean" or "oracle"; where the
             dataset does not have that one, the first that it has.
-        seeds: runs that differ in their seed alone are one contender: the mean of their values, with the deviation between them.
+        seeds: runs that differ in their seed alone are one contender (`seed_groups`): the mean of their values, with the deviation
+            between them.
 
     Returns:
         `table`: metric, contender, value, low, high (95 % intervals), std (between seeds, nan for one), delta, best. `curves`:
-        contender, metric, step, epoch, rows, time_s, value. `differences`: setting and a column a letter, only what differs.
+        contender, metric, step, epoch, rows, time_s, value. `settings`: setting and a column a letter; `differences`: of them, those that differ.
         `costs`: fact, unit, columns.
         `apart`: title and reason of each run that cannot stand beside the others.
 
@@ -99,26 +92,41 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
         cells += _cells(letter, values, datasets.baseline_per_user(dataset, name), values)
     against = _against(baseline, contenders)
     named = {c.letter: group for c, group in zip(contenders, groups, strict=False)}
+    every = settings(named)
     return Comparison(
         contenders=contenders,
         dataset=dataset,
         apart=apart,
-        table=_judge(pd.DataFrame(cells, columns=["metric", "contender", "value", "low", "high", "std"]), against),
+        table=_judge(pd.DataFrame(cells, columns=["metric", "contender", "value", "low", "high", "std"]), against, _doubled(contenders)),
         curves=pd.concat(curves, ignore_index=True),
-        differences=_differences(named),
-        costs=_costs(named),
+        settings=every,
+        differences=differences(every),
+        costs=costs(named),
         users=int(max(run.resources.get("users", 0) for run in together)),
         against=against,
     )
 
 
+def seed_groups(run_ids: Sequence[str], seeds: bool = True) -> list[list[str]]:
+    """The run ids behind each contender that `compare` would make of runs, in the order of their letters.
+
+    Raises:
+        LookupError: no such run. ValueError: none of the runs can be compared.
+    """
+    together, _ = _sort_out([runs.get_run(run_id) for run_id in dict.fromkeys(run_ids)])
+    return [[run.run_id for run in group] for group in _groups(together, seeds)]
+
+
 def _groups(together: list[Run], seeds: bool) -> list[list[Run]]:
-    """Runs that differ in their seed (and name) alone, in the order of the first of each."""
-    groups: dict[str, list[Run]] = {}
+    """Runs that differ in their seed (and name) alone, in the order of the first of each; a seed that was run twice counts once."""
+    groups: dict[Any, list[Run]] = {}
+    met: Counter[tuple[str, int]] = Counter()
     for run in together:
         spec = RunSpec.model_validate(run.spec)
         alike = spec.model_copy(update={"name": None, "train": spec.train.model_copy(update={"seed": 0})}).model_dump_json()
-        groups.setdefault(alike if seeds else run.run_id, []).append(run)
+        times = met[alike, spec.train.seed]
+        met[alike, spec.train.seed] += 1
+        groups.setdefault((alike, times) if seeds else run.run_id, []).append(run)
     return list(groups.values())
 
 
@@ -137,8 +145,14 @@ def _curves(group: list[Run]) -> "pd.DataFrame":
 
 def _against(baseline: str, contenders: list[Contender]) -> str:
     """The letter of what deltas are taken from."""
-    asked = [c.letter for c in contenders if baseline in (c.run_id, None if c.run_id else c.model)]
+    asked = [c.letter for c in contenders if baseline in (c.run_ids or (c.run_id, None if c.run_id else c.model))]
     return (asked or [c.letter for c in contenders if c.run_id is None] or [contenders[0].letter])[0]
+
+
+def _doubled(contenders: list[Contender]) -> list[str]:
+    """Letters of baselines that stand among the runs as well, such as popularity."""
+    models = {c.model for c in contenders if c.run_id}
+    return [c.letter for c in contenders if c.run_id is None and c.model in models]
 
 
 def _letter(place: int) -> str:
@@ -218,68 +232,37 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
-def _judge(table: "pd.DataFrame", against: str) -> "pd.DataFrame":
-    """Add delta to the baseline, and who is best; a tie has no winner, nor has a lone value or a metric that crowns nobody."""
+def _judge(table: "pd.DataFrame", against: str, stands_for: Collection[str] = ()) -> "pd.DataFrame":
+    """Add delta to the baseline, and who is best (see `_winner`).
+
+    Args:
+        stands_for: letters of baselines that a run is, too: these two are no rivals.
+    """
     table["delta"], table["best"] = math.nan, False
     for key, rows in table.groupby("metric"):
         base = rows.loc[rows["contender"] == against, "value"]
         if len(base):
             others = rows.index[rows["contender"] != against]
             table.loc[others, "delta"] = table.loc[others, "value"] - base.iloc[0]
-        known = rows.loc[rows["contender"] != BASELINE_LETTERS[UNBEATABLE], "value"].dropna()
-        if len(known) > 1 and METRICS[str(key)].crowned:
-            top = known.max() if METRICS[str(key)].better == "higher" else known.min()
-            winners = known.index[known == top]
-            if len(winners) == 1:
-                table.loc[winners, "best"] = True
+        if METRICS[str(key)].crowned:
+            rivals = rows[~rows["contender"].isin([BASELINE_LETTERS[UNBEATABLE], *stands_for])].dropna(subset=["value"])
+            table.loc[_winner(rivals, METRICS[str(key)].better), "best"] = True
     return table
 
 
-def _differences(named: dict[str, list[Run]]) -> "pd.DataFrame":
-    import pandas as pd
+def _winner(rivals: "pd.DataFrame", better: str) -> "list[Any]":
+    """The index of the best of one metric's rows, as a list of one or none.
 
-    specs = {letter: settings(RunSpec.model_validate(group[0].spec)) | _chosen(group[0]) for letter, group in named.items()}
-    for letter, group in named.items():
-        if len(group) > 1:
-            specs[letter]["train.seed"] = [run.spec["train"]["seed"] for run in group]
-    names = list(dict.fromkeys(name for spec in specs.values() for name in spec))
-    rows = [{"setting": name} | {letter: _shown(spec.get(name)) for letter, spec in specs.items()} for name in names if name != "name"]
-    kept = [row for row in rows if len({row[letter] for letter in specs}) > 1]
-    return pd.DataFrame(kept, columns=["setting", *specs])
-
-
-def _chosen(run: Run) -> dict[str, str]:
-    """The settings that a run chose by itself, on validation."""
-    return {f"model.{name}": f"{value} (tuned)" for name, value in runs.done(run.run_id).get("chosen", {}).items()}
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "—"
-    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
-
-
-def _costs(named: dict[str, list[Run]]) -> "pd.DataFrame":
-    import pandas as pd
-
-    facts = {}
-    for letter, group in named.items():
-        told = [_cost(run) for run in group]
-        facts[letter] = {name: float(np.mean([one[name] for one in told])) for name in COSTS if all(name in one for one in told)}
-    rows = [
-        {"fact": label, "unit": unit} | {letter: _scaled(found.get(name), unit) for letter, found in facts.items()}
-        for name, (label, unit) in COSTS.items()
-    ]
-    return pd.DataFrame(rows, columns=["fact", "unit", *facts])
-
-
-def _cost(run: Run) -> dict[str, float]:
-    waited = run.started_at and run.ended_at
-    return run.resources | ({"wall_s": (run.ended_at - run.started_at).total_seconds()} if waited else {})  # type: ignore[operator]
-
-
-def _scaled(value: float | None, unit: str) -> float:
-    return math.nan if value is None else value / 1e6 if unit == "MB" else value
+    A tie has no winner, nor has a lone value, nor a lead over somebody that is no greater than the spread between seeds: the larger
+    `std` of the two.
+    """
+    if len(rivals) < 2:
+        return []
+    ordered = rivals.sort_values("value", ascending=better == "lower", kind="stable")
+    lead = (ordered["value"] - ordered["value"].iloc[0]).abs().iloc[1:]
+    spread = ordered["std"].fillna(0) if "std" in ordered else lead * 0
+    noise = spread.iloc[1:].clip(lower=spread.iloc[0]) if "std" in ordered else spread
+    return [] if (lead <= noise).any() else [ordered.index[0]]
 
 
 def command_line(spec: DatasetSpec | RunSpec) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import streamlit as st
 
 LONGEST = 120  # of one value; an id is far shorter
-MOST = 8  # values in a list
+MOST = 24  # values in a list
 
 
 def value(name: str) -> str | None:
@@ -14,7 +14,7 @@ def value(name: str) -> str | None:
 
 
 def values(name: str) -> list[str]:
-    """A comma-separated query parameter: distinct, clipped, at most eight."""
+    """A comma-separated query parameter: distinct, clipped, at most MOST."""
     parts = [part.strip()[:LONGEST] for part in st.query_params.get(name, "")[: LONGEST * MOST * 2].split(",")]
     return list(dict.fromkeys(part for part in parts if part))[:MOST]
 

@@ -1,7 +1,6 @@
 """Figures: a DataFrame in, a plotly figure out. Transparent, so that one template serves light and dark; SVG, never WebGL."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,31 +8,17 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from ui.components import words
+from ui.components.looks import COLORS, GRAY, Look, look
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-MARKERS = ("circle", "triangle-up", "square", "diamond", "cross", "x")
-GLYPHS = ("●", "▲", "■", "◆", "✚", "✖")
-GRAY = "#8a929c"
 MOST_POINTS = 2000
 X_AXES = {"epoch": "epoch", "step": "step", "time_s": "time since the first step (s)", "rows": "rows seen"}
+LOG_FROM = 20  # costs that differ by more than this many times stand on a log axis
+_OFFSETS = {
+    "middle right": np.array([16, 0]), "middle left": np.array([-16, 0]), "top right": np.array([13, 13]),
+    "bottom right": np.array([13, -13]), "top left": np.array([-13, 13]), "bottom left": np.array([-13, -13]),
+    "top center": np.array([0, 16]), "bottom center": np.array([0, -16]),
+}  # fmt: skip
 _GRID = "rgba(128,138,150,0.22)"
-
-
-class Look(NamedTuple):
-    """How a contender is drawn everywhere: never by colour alone."""
-
-    color: str
-    dash: str
-    marker: str
-    glyph: str
-
-
-def look(index: int, baseline: bool = False) -> Look:
-    """The look of the contender at a place; baselines are gray."""
-    at = index % len(COLORS)
-    shape = (index + index // len(COLORS)) % len(COLORS)  # the seventh has the first one's colour, and a shape of its own
-    return Look(GRAY if baseline else COLORS[at], "dot" if baseline else DASHES[shape], MARKERS[shape], GLYPHS[shape])
 
 
 def show(figure: go.Figure, alt: str, key: str) -> None:
@@ -109,33 +94,61 @@ def loss_curve(history: pd.DataFrame, metric: str, x: str, y: str) -> go.Figure:
     return figure
 
 
-def quality_cost(frame: pd.DataFrame, x: str, y: str, popularity: float | None = None) -> go.Figure:
-    """Contenders by what they cost and what they reach.
+def quality_cost(frame: pd.DataFrame, x: str, y: str, popularity: float | None = None, height: int = 300) -> go.Figure:
+    """Contenders by what they cost and what they reach; cost stands on a log axis where it differs by more than twenty times.
 
     Args:
-        frame: columns name, x, y, low, high, color, marker; one row a contender.
+        frame: columns letter, name, x, y, low, high, color, marker; one row a contender.
         popularity: what the baseline reaches at no cost, drawn as a line.
     """
-    figure = blank(x, y, 300)
-    for row in frame.to_dict("records"):
+    log = bool(len(frame) and frame["x"].min() > 0 and frame["x"].max() > LOG_FROM * frame["x"].min())
+    figure = blank(x, y, height, legend=True)
+    places = label_places(np.log(frame["x"].to_numpy(float)) if log else frame["x"].to_numpy(float), frame["y"].to_numpy(float))
+    for row, place in zip(frame.to_dict("records"), places, strict=True):
         error = None
         if pd.notna(row["low"]) and pd.notna(row["high"]):
             up, down = row["high"] - row["y"], row["y"] - row["low"]
-            error = {"type": "data", "symmetric": False, "array": [up], "arrayminus": [down], "thickness": 1}
-        name = words.html(row["name"], 40)
+            error = {"type": "data", "symmetric": False, "array": [up], "arrayminus": [down], "thickness": 1, "width": 3}
+        name = words.html(f"{row['letter']} {row['name']}", 40)
         figure.add_scatter(
             x=[row["x"]],
             y=[row["y"]],
             error_y=error,
+            name=name,
             mode="markers+text",
-            text=[f"  {name}"],
-            textposition="middle right",
+            text=[f" {words.html(row['letter'])} "],
+            textposition=place,
             cliponaxis=False,
-            marker={"size": 12, "symbol": row["marker"], "color": row["color"]},
+            marker={"size": 11, "symbol": row["marker"], "color": row["color"], "line": {"width": 2 if "open" in row["marker"] else 0}},
             hovertemplate=f"{name}<br>%{{x:.4g}} · %{{y:.4g}}<extra></extra>",
         )
     if popularity is not None and not words.missing(popularity):
         figure.add_hline(y=popularity, line={"color": GRAY, "dash": "dot"}, annotation_text="popularity", annotation_position="top right")
     figure.update_layout(hovermode="closest")
-    figure.update_xaxes(rangemode="tozero")
+    if log:
+        figure.update_xaxes(type="log", dtick=1 if frame["x"].max() > 100 * frame["x"].min() else "D2", minor={"dtick": "D1"})
+    else:
+        figure.update_xaxes(rangemode="tozero")
     return figure
+
+
+def label_places(x: Sequence[float], y: Sequence[float]) -> list[str]:
+    """Where each point's letter stands, so that letters cover neither points nor each other: right of it unless that is taken.
+
+    Args:
+        x, y: points as they lie on the axes, the logarithm taken where an axis is logarithmic.
+    """
+    points = np.column_stack([_scaled(x, 420), _scaled(y, 200)])  # pixels of a figure beside another
+    taken, chosen = list(points), []
+    for point in points:
+        boxes = {place: point + offset for place, offset in _OFFSETS.items()}
+        crowds = {place: sum(bool(np.hypot(*(box - other)) < 15) for other in taken) for place, box in boxes.items()}
+        best = min(crowds, key=crowds.__getitem__)
+        taken.append(boxes[best])
+        chosen.append(best)
+    return chosen
+
+
+def _scaled(values: Sequence[float], pixels: float) -> np.ndarray:
+    found = np.asarray(values, float)
+    return (found - found.min()) / (np.ptp(found) or 1) * pixels if len(found) else found

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import address, states, words
+from ui.components import address, looks, states, words
 
 
 def finished(dataset: str | None = None) -> list[Any]:
@@ -52,9 +52,11 @@ def pick_runs(key: str, runs: list[Any], default: list[str], label: str = "Runs"
     asked = address.values("runs")
     unknown = [run_id for run_id in asked if run_id not in shown]
     known = [run_id for run_id in asked if run_id in shown]
-    address.seed(key, "runs", known if asked else [run_id for run_id in default if run_id in shown])
+    if len(known) > looks.MOST:
+        st.caption(f"The address names {len(known)} runs; {looks.MOST} can be told apart, so the first {looks.MOST} are shown.")
+    address.seed(key, "runs", (known if asked else [run_id for run_id in default if run_id in shown])[: looks.MOST])
     st.session_state[key] = [run_id for run_id in st.session_state[key] if run_id in shown]
-    chosen = st.multiselect(label, list(shown), format_func=lambda run_id: shown[run_id], key=key, max_selections=6, wrap=True)
+    chosen = st.multiselect(label, list(shown), format_func=lambda run_id: shown[run_id], key=key, max_selections=looks.MOST, wrap=True)
     if chosen or not unknown:
         address.remember(key, "runs", chosen)
     return chosen, unknown
@@ -120,7 +122,7 @@ def last_comparison(runs: list[Any]) -> list[str]:
     newest = {run.model: run.run_id for run in reversed(same)}
     chosen = [newest[kind] for kind in sorted(newest, key=_stage)]
     chosen += [run.run_id for run in same if run.run_id not in chosen][: max(0, 2 - len(chosen))]
-    return chosen if len(chosen) > 1 else []
+    return chosen[: looks.MOST] if len(chosen) > 1 else []
 
 
 def _stage(kind: str) -> int:

@@ -3,6 +3,7 @@
 import html as _html
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 DASH = "–"
@@ -138,6 +139,24 @@ def size(amount: float) -> str:
             break
         amount /= 1000
     return f"{amount:.0f} B" if unit == "B" else f"{number(amount)} {unit}"
+
+
+def short(value: float | None, places: int) -> str:
+    """A spread beside the number that it belongs to: .011 for 0.011."""
+    return number(value, places).removeprefix("0") if places else number(value, places)
+
+
+def short_names(titles: Mapping[str, str]) -> dict[str, str]:
+    """Letter -> what sets a title apart from the others: its first part, and of the rest what not all of that first part share.
+
+    Two-tower · softmax · dim 64, Two-tower · pointwise · dim 64, EASE · tuned -> Two-tower · softmax, Two-tower · pointwise, EASE
+    """
+    parts = {letter: title.split(" · ") for letter, title in titles.items()}
+    found = {}
+    for letter, (first, *rest) in parts.items():
+        alike = [other for other in parts.values() if other[0] == first]
+        found[letter] = " · ".join([first, *(part for part in rest if not all(part in other for other in alike))])
+    return found
 
 
 def field_label(name: str) -> str:
