@@ -67,8 +67,8 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
 
     Returns:
         `table`: metric, contender, value, low, high (95 % intervals), std (between seeds, nan for one), delta, best. `curves`:
-        contender, metric, step, epoch, rows, time_s, value. `settings`: setting and a column a letter; `differences`: of them, those that differ.
-        `costs`: fact, unit, columns.
+        contender, metric, step, epoch, rows, time_s, value. `settings`: setting and a column a letter; `differences`: of them, those
+        that differ. `costs`: fact, unit, columns.
         `apart`: title and reason of each run that cannot stand beside the others.
 
     Raises:

@@ -11,6 +11,7 @@ import pandas as pd
 
 import engine
 from engine import Audit, Comparison, Contender, Dataset, FeatureFacts, Finding, Progress, Run, RunState, SplitFacts
+from engine.comparison import _groups
 from workers.specs import Categorical, Dense, FeatureSchema
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -160,9 +161,10 @@ class FakeEngine:
         self.aside = ASIDE
         self.baselines = {"popularity": {"ndcg_at_10": 0.197, "auc": 0.665}, "random": {"ndcg_at_10": 0.01, "auc": 0.5}}
         self.audits: dict[str, Audit] = {}
-        self.alarmed: list[str] = []
         self.foretold: dict[str, Any] = {}
         self.shown = pd.DataFrame()
+        self.signs: dict[str, list[str]] = {}
+        self.std = 0.004
 
     def install(self, setattr_: Callable[[Any, str, Any], None]) -> None:
         """Put the fakes in place through something like monkeypatch.setattr."""
@@ -225,10 +227,6 @@ class FakeEngine:
     def log_tail(self, run_id: str, lines: int = 200) -> str:
         return "12:00:01 planner: 2 tables\n12:00:02 epoch 1 of 10\n"
 
-    def alarms(self, run_id: str) -> list[str]:
-        self.get_run(run_id)
-        return self.alarmed
-
     def outputs(self, run_id: str) -> dict[str, Any]:
         self.get_run(run_id)
         return self.foretold
@@ -260,12 +258,28 @@ class FakeEngine:
         if self.refuses:
             raise self.refuses
 
-    def compare(self, run_ids: Any, baseline: str = "popularity") -> Comparison:
+    def alarms(self, run_id: str) -> list[str]:
+        self.get_run(run_id)
+        return self.signs.get(run_id, [])
+
+    def seed_groups(self, run_ids: Any, seeds: bool = True) -> list[list[str]]:
         runs = [self.get_run(run_id) for run_id in run_ids]
-        together = [r for r in runs if r.dataset == runs[0].dataset]
+        return [[r.run_id for r in group] for group in _groups([r for r in runs if r.dataset == runs[0].dataset], seeds)]
+
+    def compare(self, run_ids: Any, baseline: str = "popularity", seeds: bool = True) -> Comparison:
+        runs = [self.get_run(run_id) for run_id in run_ids]
+        groups = [[self.get_run(run_id) for run_id in group] for group in self.seed_groups(run_ids, seeds)]
+        together, many = [group[0] for group in groups], [len(group) for group in groups]
         contenders = [
-            Contender(letter=chr(65 + at), run_id=r.run_id, name=r.title, model=r.model or "", color_index=at)
-            for at, r in enumerate(together)
+            Contender(
+                letter=chr(65 + at),
+                run_id=group[0].run_id,
+                name=group[0].title + (f" · {len(group)} seeds" if len(group) > 1 else ""),
+                model=group[0].model or "",
+                color_index=at,
+                run_ids=tuple(r.run_id for r in group),
+            )
+            for at, group in enumerate(groups)
         ]
         contenders += [
             Contender(letter=LETTERS[name], run_id=None, name=name.capitalize(), model=name, color_index=len(together) + at)
@@ -276,8 +290,11 @@ class FakeEngine:
         return Comparison(
             contenders=contenders,
             dataset=together[0].dataset or "",
-            apart=[(r.title, f"was trained on {r.dataset}") for r in runs if r not in together],
-            table=self._table(contenders, together, against),
+            apart=[(r.title, f"was trained on {r.dataset}") for r in runs if r.dataset != runs[0].dataset],
+            table=self._table(contenders, together, against).assign(
+                std=lambda frame: [self.std if dict(zip(letters, many, strict=True)).get(c, 1) > 1 else np.nan for c in frame["contender"]]
+            ),
+            settings=pd.DataFrame([{"setting": "model.kind"} | dict(zip(letters, (r.model for r in together), strict=True))]),
             curves=pd.concat([self.history(c.run_id).assign(contender=c.letter) for c in contenders if c.run_id]),
             differences=pd.DataFrame([{"setting": "model.kind"} | dict(zip(letters, (r.model for r in together), strict=True))]),
             costs=pd.DataFrame(

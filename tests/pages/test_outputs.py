@@ -93,12 +93,12 @@ def test_where_nothing_is_predicted_a_sentence_says_why(trained: FakeEngine, vis
 
 
 def test_alarms_of_a_finished_run_stand_at_its_top(trained: FakeEngine, visit: Visit) -> None:
-    trained.alarmed = ["Every test row has the same logit.", HOSTILE]
+    trained.signs["d"] = ["Every test row has the same logit.", HOSTILE]
     at = visit("runs", run="d")
     assert at.warning[0].value.count("\n- ") == 1
     assert "the same logit" in at.warning[0].value
     assert not foreign_markup(at)
-    trained.alarmed = []
+    trained.signs.clear()
     assert not visit("runs", run="d").warning
 
 

@@ -6,21 +6,29 @@ import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import address, charts, tables, words
+from ui.components import address, charts, contenders, tables, words
 
 BASELINES = {"popularity": "Popularity", "random": "Random", "user_mean": "User mean", "oracle": "Best possible"}
+HEIGHT = 400  # of the two figures beside each other
 BESIDE = 4  # contenders whose table has room beside the curves; a wider one gets the page's width
 
 
-def baseline(run_ids: list[str]) -> str:
-    """What differences are taken against: a baseline of the dataset or one of the runs; bound to ?baseline=."""
-    options = [*_known_baselines(run_ids), *run_ids]
+def baseline(groups: list[list[str]]) -> str:
+    """What differences are taken against: a baseline of the dataset or one of the contenders; bound to ?baseline=.
+
+    Args:
+        groups: the run ids behind each contender, in the order of their letters.
+    """
+    firsts = [group[0] for group in groups]
+    options = [*_known_baselines(firsts), *firsts]
     asked, usual = address.value("baseline"), options[0]
+    asked = next((group[0] for group in groups if asked in group), asked)
     address.seed("compare.baseline", "baseline", asked if asked in options else usual)
     if st.session_state["compare.baseline"] not in options:
         st.session_state["compare.baseline"] = usual
+    short = words.short_names({run_id: engine.get_run(run_id).title for run_id in firsts})
     names = {name: BASELINES.get(name, words.field_label(name)) for name in options} | {
-        run_id: f"{chr(65 + at)} · {words.plain(engine.get_run(run_id).title, 60)}" for at, run_id in enumerate(run_ids)
+        run_id: f"{chr(65 + at)} · {words.plain(short[run_id], 60)}" for at, run_id in enumerate(firsts)
     }
     chosen = st.selectbox("Differences against", options, format_func=lambda name: names[name], key="compare.baseline")
     address.remember("compare.baseline", "baseline", None if chosen == usual else chosen)
@@ -37,9 +45,9 @@ def _known_baselines(run_ids: list[str]) -> list[str]:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def compared(run_ids: tuple[str, ...], baseline_name: str) -> Any:
+def compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool) -> Any:
     """The comparison of finished runs; their results no longer change, so neither does this."""
-    return engine.compare(run_ids, baseline=baseline_name)
+    return engine.compare(run_ids, baseline=baseline_name, seeds=seeds)
 
 
 def apart(comparison: Any) -> None:
@@ -87,21 +95,20 @@ def curves(comparison: Any) -> None:
     names = {"epoch": "Epochs", "step": "Steps", "time_s": "Seconds"}
     with right:
         x = st.selectbox("Over", axes, format_func=lambda axis: names[axis], key=f"compare.over.{metric == 'train_loss'}") or axes[0]
-    looks = {c.letter: (f"{c.letter} {_model(c)}", charts.look(c.color_index)) for c in comparison.contenders if c.run_id is not None}
-    shown = {letter: look for letter, look in looks.items() if letter in set(rows["contender"])}
+    short = contenders.names(comparison.contenders)
+    runs = [c for c in comparison.contenders if c.run_id is not None]
+    shown = {c.letter: (f"{c.letter} {short[c.letter]}", charts.look(c.color_index)) for c in runs if c.letter in set(rows["contender"])}
     label = "training loss" if metric == "train_loss" else engine.METRICS[metric].label
     charts.show(
-        charts.curves(rows, shown, x, label, height=360),
+        charts.curves(rows, shown, x, label, height=HEIGHT),
         f"{options[metric]} of {len(shown)} runs over {names[x].lower()}",
         key="compare.curves",
     )
+    without = [c.letter for c in runs if c.letter not in shown]
+    if without:
+        st.caption(f"No such curve of {', '.join(without)}.")
     if metric == "train_loss":
         st.caption("Losses of different objectives have different units; compare a loss with itself only.")
-
-
-def _model(contender: Any) -> str:
-    found = engine.MODELS.get(contender.model)
-    return found.label if found else str(contender.name)
 
 
 def quality_cost(comparison: Any) -> None:
@@ -123,23 +130,28 @@ def quality_cost(comparison: Any) -> None:
         key = st.selectbox("Quality", keys, format_func=lambda name: engine.METRICS[name].label, key="compare.quality") or keys[0]
     with right:
         fact = st.selectbox("Cost", facts, key="compare.cost") or facts[0]
-    table = comparison.table[comparison.table["metric"] == key].set_index("contender")
-    points = []
-    for one in runs:
-        if one.letter in table.index and one.letter in costs.columns:
-            drawn = charts.look(one.color_index)
-            row = table.loc[one.letter]
-            points.append(
-                (one.letter, float(costs.loc[fact, one.letter]), row["value"], row["low"], row["high"], drawn.color, drawn.marker)
-            )
-    frame = pd.DataFrame(points, columns=["name", "x", "y", "low", "high", "color", "marker"]).dropna(subset=["x", "y"])
+    frame = _points(comparison, runs, key, fact)
     if frame.empty:
         st.caption("No run has both.")
         return
     unit = costs.loc[fact, "unit"]
-    popularity = table["value"].get("pop")
-    figure = charts.quality_cost(frame, f"{fact} ({unit})" if unit else str(fact), engine.METRICS[key].label, popularity)
-    charts.show(figure, f"{engine.METRICS[key].label} against {fact} of {len(frame)} runs", key="compare.scatter")
+    values = comparison.table[comparison.table["metric"] == key].set_index("contender")["value"]
+    label, x = engine.METRICS[key].label, f"{fact} ({unit})" if unit else str(fact)
+    figure = charts.quality_cost(frame, x, label, values.get("pop"), height=HEIGHT)
+    charts.show(figure, f"{label} against {fact} of {len(frame)} runs", key="compare.scatter")
+
+
+def _points(comparison: Any, runs: list[Any], key: str, fact: str) -> pd.DataFrame:
+    """letter, name, x, y, low, high, color and marker of each run that has the metric and the cost."""
+    table, costs = comparison.table[comparison.table["metric"] == key].set_index("contender"), comparison.costs.set_index("fact")
+    short, points = contenders.names(comparison.contenders), []
+    for one in runs:
+        if one.letter in table.index and one.letter in costs.columns:
+            drawn, row = charts.look(one.color_index), table.loc[one.letter]
+            cost = float(costs.loc[fact, one.letter])
+            points.append((one.letter, short[one.letter], cost, row["value"], row["low"], row["high"], drawn.color, drawn.marker))
+    frame = pd.DataFrame(points, columns=["letter", "name", "x", "y", "low", "high", "color", "marker"])
+    return frame.dropna(subset=["x", "y"])
 
 
 def settings(comparison: Any) -> None:
@@ -150,14 +162,8 @@ def settings(comparison: Any) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Settings", anchor=False, width="content")
         only = st.toggle("Only what differs", value=True, key="compare.differs")
-    frame = comparison.differences if only else _all_settings(runs)
+    frame = comparison.differences if only else comparison.settings
     if frame.empty:
         st.caption("The runs have the same settings.")
         return
     tables.show(tables.fact_table(frame, runs, "setting"))
-
-
-def _all_settings(runs: list[Any]) -> pd.DataFrame:
-    found = {c.letter: engine.settings_of(engine.RunSpec.model_validate(engine.get_run(c.run_id).spec)) for c in runs}
-    names = dict.fromkeys(name for leaves in found.values() for name in leaves)
-    return pd.DataFrame([{"setting": name} | {letter: leaves.get(name) for letter, leaves in found.items()} for name in names])

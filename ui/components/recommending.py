@@ -8,10 +8,11 @@ import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import address, cards, charts, words
+from ui.components import address, cards, looks, tables, words
 
 DEPTH = 200  # how far down the first list rank moves are told
 HISTORY = 12
+FEW = 3  # lists whose overlaps are read in one line
 
 
 class List(NamedTuple):
@@ -19,7 +20,7 @@ class List(NamedTuple):
 
     letter: str
     name: str
-    look: charts.Look
+    look: looks.Look
     frame: pd.DataFrame  # rank, item_id, title, genres, score, liked
 
 
@@ -100,7 +101,9 @@ def _user_label(row: Any) -> str:
     return " · ".join(part for part in (words.plain(row["user_id"], 40), counts, words.plain(", ".join(shown), 60)) if part)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Opening the model: importing PyTorch, reading its checkpoint, encoding the catalogue …")
+@st.cache_resource(
+    max_entries=looks.MOST, show_spinner="Opening the model: importing PyTorch, reading its checkpoint, encoding the catalogue …"
+)
 def _open(run_id: str) -> Any:
     import engine.recommender
 
@@ -113,16 +116,17 @@ def lists(runs: list[Any], user: str, k: int, with_popularity: bool) -> list[Lis
     A model that cannot be opened is named with the reason and has no list.
     """
     found: list[List] = []
+    short = words.short_names({run.run_id: run.title for run in runs})
     for at, run in enumerate(runs):
         try:
             frame = _open(run.run_id).recommend(user, k=k if found else max(k, DEPTH))
         except (LookupError, ValueError, OSError) as error:
             st.error(f"{words.md(run.title, 60)}: {words.md(error, 400)}", icon=":material/error:")
             continue
-        found.append(List(chr(65 + at), run.title, charts.look(at), frame))
+        found.append(List(chr(65 + at), short[run.run_id], looks.look(at), frame))
     if with_popularity:
         frame = _popular(runs[0].dataset, user, k)
-        found.append(List("pop", "Popularity", charts.look(len(runs), baseline=True), frame))
+        found.append(List("pop", "Popularity", looks.look(len(runs), baseline=True), frame))
     return found
 
 
@@ -173,8 +177,17 @@ def _some(frame: pd.DataFrame, label: str, none: str) -> None:
 
 
 def _overlaps(found: list[List], k: int, held_out: int) -> None:
+    """How many items two lists share: in one line for few lists, as a table folded away for many."""
     import engine.recommender
 
     tops = {one.letter: one.frame["item_id"].head(k).tolist() for one in found}
-    shared = [f"{a} ∩ {b}: {engine.recommender.overlap(tops[a], tops[b])} of {k}" for a, b in combinations(tops, 2)]
-    st.caption(" · ".join([f"✓ marks what the user went on to like ({held_out} held out)", *shared]))
+    shared = {(a, b): engine.recommender.overlap(tops[a], tops[b]) for a, b in combinations(tops, 2)}
+    marks = f"✓ marks what the user went on to like ({held_out} held out)"
+    if len(found) <= FEW:
+        st.caption(" · ".join([marks, *(f"{a} ∩ {b}: {n} of {k}" for (a, b), n in shared.items())]))
+        return
+    st.caption(marks)
+    with st.expander("How far the lists agree"):
+        cells = [[words.DASH if a == b else str(shared.get((a, b), shared.get((b, a)))) for b in tops] for a in tops]
+        frame = pd.DataFrame(cells, index=[f"{one.letter} {one.name}" for one in found], columns=list(tops))
+        tables.show(tables.small_table(frame, f"of {k} in both"))

@@ -1,40 +1,53 @@
 """Tables that people compare in, as real HTML tables: numbers aligned, intervals small, best marked by weight and sign."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import charts, words
+from ui.components import looks, words
+from ui.components.contenders import names
 
-FAMILIES = {"ranking": "Ranking the whole catalogue", "pointwise": "Judging shown items", "sets": "Rating sets of items"}
+FAMILIES = {
+    "ranking": "Ranking the whole catalogue",
+    "pointwise": "Judging shown items",
+    "value": "Predicting the value",
+    "classes": "Predicting the class",
+    "actions": "Predicting actions",
+    "sets": "Rating sets of items",
+}
+ROOMY = 6  # columns that have room for wide cells at 1440 pixels
+BEST = "best: ahead of every other by more than σ, the deviation between seeds, where runs were repeated with other seeds"
 
 
 def letter(contender: Any) -> str:
-    """A contender's letter with its glyph in its colour."""
-    drawn = charts.look(contender.color_index, baseline=contender.run_id is None)
-    return f'<span style="color:{drawn.color}" aria-hidden="true">{drawn.glyph}</span> {words.html(_short(contender), 20)}'
+    """A contender's letter with its glyph in its colour; a baseline's name."""
+    drawn = looks.look(contender.color_index, baseline=contender.run_id is None)
+    said = contender.letter if contender.run_id is not None else contender.name
+    return f'<span style="color:{drawn.color}" aria-hidden="true">{drawn.glyph}</span> {words.html(said, 20)}'
 
 
-def _short(contender: Any) -> str:
-    return contender.letter if contender.run_id is not None else str(contender.name)
-
-
-def _head(contenders: list[Any], first: str) -> str:
-    cells = [f'<th scope="col" class="text">{first}</th>']
+def _head(contenders: Sequence[Any], first: str, alarms: Mapping[str, list[str]] | None = None) -> str:
+    short, cells = names(contenders), [f'<th scope="col" class="text">{first}</th>']
     for one in contenders:
-        name = "" if one.run_id is None else f'<span class="name">{words.html(one.name, 60)}</span>'
-        cells.append(f'<th scope="col">{letter(one)}{name}</th>')
+        wrong = " ".join((alarms or {}).get(one.letter, []))
+        mark = f' <span class="alarm" role="img" aria-label="looks wrong" title="{words.html(wrong, 900)}">⚠</span>' if wrong else ""
+        below = ("nothing can beat it" if one.model == "oracle" else "baseline") if one.run_id is None else short[one.letter]
+        cells.append(
+            f'<th scope="col"><span class="who">{letter(one)}{mark}</span>'
+            f'<span class="name" title="{words.html(one.name)}">{words.html(below, 60)}</span></th>'
+        )
     return f"<thead><tr>{''.join(cells)}</tr></thead>"
 
 
-def metric_table(comparison: Any, baseline: str) -> str:
-    """HTML of the metric table: a column a contender, best in bold with a star, the difference to the baseline below.
+def metric_table(comparison: Any, baseline: str, alarms: Mapping[str, list[str]] | None = None) -> str:
+    """HTML of the metric table: a column a contender, best in bold with a star, the difference to the baseline and σ below.
 
     Args:
         baseline: letter of the contender that differences are against; its own column shows none.
+        alarms: letter -> what looks wrong with it.
     """
     cells = {(row["metric"], row["contender"]): row for row in comparison.table.to_dict("records") if not pd.isna(row["value"])}
     rows, family = [], None
@@ -45,29 +58,37 @@ def metric_table(comparison: Any, baseline: str) -> str:
         if metric.family != family:
             family = metric.family
             span = len(comparison.contenders) + 1
-            rows.append(f'<tr class="group"><td class="text" colspan="{span}">{FAMILIES.get(family, family)}</td></tr>')
+            rows.append(f'<tr class="group"><td class="text" colspan="{span}"><span>{FAMILIES.get(family, family)}</span></td></tr>')
         arrow, better = words.DIRECTIONS[metric.better]
         told = words.html(f"{metric.description} {better}", 300)
         label = f'<abbr title="{told}">{words.html(metric.label)}</abbr> {arrow}'
         places = words.decimals(max(values))
-        shown = "".join(_metric_cell(cells.get((key, c.letter)), places, c.letter == baseline) for c in comparison.contenders)
+        shown = "".join(
+            _metric_cell(cells.get((key, c.letter)), places, c.letter == baseline, len(c.run_ids)) for c in comparison.contenders
+        )
         rows.append(f'<tr><th scope="row" class="text">{label}</th>{shown}</tr>')
-    return _table(_head(comparison.contenders, "metric"), rows, "Metrics of the compared runs")
+    return _table(_head(comparison.contenders, "metric", alarms), rows, "Metrics of the compared runs", _look(comparison.contenders))
 
 
-def _metric_cell(row: dict[str, Any] | None, places: int, is_baseline: bool) -> str:
+def _metric_cell(row: dict[str, Any] | None, places: int, is_baseline: bool, seeds: int) -> str:
     if row is None:
         return f'<td class="dim">{words.DASH}</td>'
     shown = words.number(row["value"], places)
     if row["best"]:
-        shown = f'<span class="best"><span title="best">★</span> {shown}</span>'
+        shown = f'<span class="best"><span title="{BEST}">★</span> {shown}</span>'
     if pd.notna(row["low"]) and pd.notna(row["high"]):
         interval = f"{words.number(row['low'], places)} to {words.number(row['high'], places)}"
-        half = words.number((row["high"] - row["low"]) / 2, places)
+        half = words.short((row["high"] - row["low"]) / 2, places)
         shown += f' <span class="dim" title="95 % interval: {interval}">±{half}</span>'
-    if not is_baseline and pd.notna(row["delta"]):
-        shown += f'<br><span class="dim">{words.signed(row["delta"], places)}</span>'
-    return f"<td>{shown}</td>"
+    below = [words.signed(row["delta"], places)] if not is_baseline and pd.notna(row["delta"]) else []
+    if pd.notna(row.get("std")):
+        told = f"standard deviation between {seeds} seeds; a lead that is no greater is not called best"
+        below.append(f'<span title="{told}">σ {words.short(row["std"], places)}</span>')
+    return f'<td>{shown}{"<br>" if below else ""}<span class="dim">{" ".join(below)}</span></td>'
+
+
+def _look(contenders: Sequence[Any]) -> str:
+    return "wide dense" if len(contenders) > ROOMY else "wide"
 
 
 def fact_table(frame: pd.DataFrame, contenders: list[Any], name: str, unit: str | None = None) -> str:
@@ -82,7 +103,7 @@ def fact_table(frame: pd.DataFrame, contenders: list[Any], name: str, unit: str 
         measured = str(row.get(unit, "") or "") if unit else ""
         cells = "".join(f"<td>{_fact(row[one.letter], measured if unit else None)}</td>" for one in shown)
         rows.append(f'<tr><th scope="row" class="text">{words.html(row[name])}</th>{cells}</tr>')
-    return _table(_head(shown, name), rows, f"Each run's {name}s")
+    return _table(_head(shown, name), rows, f"Each run's {name}s", _look(shown))
 
 
 def _fact(value: Any, unit: str | None) -> str:

@@ -5,49 +5,74 @@ from typing import Any
 import pandas as pd
 
 import engine
-from ui.components import words
+from ui.components import contenders, words
 
-BASELINE_LETTERS = ("pop", "rnd", "mean", "best")  # popularity, random, a user's mean, the best possible
+STAGES = (
+    ("For retrieval", ("ndcg_at_10",)),
+    ("For ranking", ("auc",)),
+    ("For predicting the value", ("rmse",)),
+    ("For predicting the class", ("class_log_loss", "accuracy")),
+    ("For predicting actions", ("action_auc",)),
+    ("For rating sets of items", ("set_rmse",)),
+)  # what a model is for, and the metric that says it best: the first that was measured
 
 
 def sentences(comparison: Any) -> list[str]:
-    """Markdown: one sentence for retrieval, one for ranking, one for sets. Contenders are told apart only when their intervals are.
+    """Markdown: a sentence for each stage whose metric was measured. Contenders are told apart only when intervals and seeds do.
 
     Names are escaped here; letters and labels are ours.
     """
-    stages = {"ndcg_at_10": "For retrieval", "auc": "For ranking", "set_rmse": "For rating sets of items"}
-    said = [_stage_sentence(comparison, metric, stage) for metric, stage in stages.items()]
+    said = []
+    for stage, metrics in STAGES:
+        found = (_stage_sentence(comparison, metric, stage) for metric in metrics)
+        said.append(next((sentence for sentence in found if sentence), ""))
     return [sentence for sentence in said if sentence]
 
 
 def _stage_sentence(comparison: Any, metric: str, stage: str) -> str:
     measured = _measured(comparison, metric)
-    runs = measured[~measured["contender"].isin(BASELINE_LETTERS)]
+    letters = [c.letter for c in comparison.contenders if c.run_id is not None]
+    runs, baselines = measured[measured["contender"].isin(letters)], measured[~measured["contender"].isin(letters)]
     if runs.empty:
         return ""
-    label = engine.METRICS[metric].label
-    first = runs.iloc[0]
-    rivals = measured[measured["contender"] != first["contender"]]
-    names = {c.letter: c.name for c in comparison.contenders}
-    value = f"{label} {words.number(first['value'])}"
-    if len(runs) > 1 and _overlap(first, runs.iloc[1]):
-        inside = [row["contender"] for _, row in runs.iloc[1:].iterrows() if _overlap(first, row)]
-        told = f"{stage}, {first['contender']} is ahead with {value}, but inside the noise of {_listed(inside)}: intervals overlap."
+    label, first = engine.METRICS[metric].label, runs.iloc[0]
+    leader = next(c for c in comparison.contenders if c.letter == first["contender"])
+    name = words.md(contenders.names(comparison.contenders)[leader.letter], 60)
+    told = _told(stage, f"**{leader.letter} {name}**", f"{label} {words.number(first['value'])}", runs)
+    if leader.model == "popularity":
+        popular = "Nothing here is better than what is liked most."
     else:
-        told = f"{stage} take **{first['contender']} {words.md(names[first['contender']], 60)}**: {value}"
-        rest = rivals[~rivals["contender"].isin(BASELINE_LETTERS)]
-        if not rest.empty:
-            told += f", {_ahead(first, rest.iloc[0])}"
-            told += "" if _known(first) and _known(rest.iloc[0]) else " (no interval to judge this by)"
-        told += "."
-    popular = _against(first, rivals, "pop", "popularity") or _against(first, rivals, "rnd", "random")
-    found = [told, popular, _against(first, rivals, "mean", "each user's mean"), _best(rivals, label)]
+        popular = _against(first, baselines, "pop", "popularity") or _against(first, baselines, "rnd", "random")
+    found = [told, popular, _against(first, baselines, "mean", "each user's mean"), _best(baselines, label)]
     return " ".join(sentence for sentence in found if sentence)
+
+
+def _told(stage: str, leader: str, value: str, runs: pd.DataFrame) -> str:
+    """Who to take, or who is ahead of whom by no more than noise."""
+    first, others = runs.iloc[0], [row for _, row in runs.iloc[1:].iterrows()]
+    near = [row["contender"] for row in others if _overlap(first, row)]
+    seeds = [row["contender"] for row in others if row["contender"] not in near and _within_seeds(first, row)]
+    if not near and not seeds:
+        if not others:
+            return f"{stage} take {leader}: {value}."
+        judged = _known(first) and _known(others[0])
+        return f"{stage} take {leader}: {value}, {_ahead(first, others[0])}{'' if judged else ' (no interval to judge this by)'}."
+    noise = [f"inside the noise of {_listed(near)}: intervals overlap"] if near else []
+    noise += [f"no further from {_listed(seeds)} than seeds are from each other"] if seeds else []
+    return f"{stage}, {leader} is ahead with {value}, but {', and '.join(noise)}."
+
+
+def _within_seeds(first: pd.Series, other: pd.Series) -> bool:
+    """Whether a lead is no greater than the spread between seeds, where runs were repeated with other seeds."""
+    spread = pd.Series([first.get("std"), other.get("std")], dtype=float).max()
+    return bool(pd.notna(spread) and abs(first["value"] - other["value"]) <= spread)
 
 
 def _ahead(first: pd.Series, second: pd.Series) -> str:
     """How far the best is from the next, in the direction that is better."""
     gap = first["value"] - second["value"]
+    if gap == 0:
+        return f"like {second['contender']}"
     if engine.METRICS[str(first["metric"])].better == "higher":
         return f"{words.signed(gap)} over {second['contender']}"
     return f"{words.number(abs(gap))} below {second['contender']}"

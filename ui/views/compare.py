@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from ui.components import address, comparing, layout, picker, tables, verdict, words
+import engine
+from ui.components import address, comparing, contenders, layout, picker, tables, verdict, words
 
 layout.header("Compare", "Runs on the same prepared dataset, measured under one protocol, with popularity and random beside them.")
 
@@ -28,9 +29,10 @@ if not chosen:
     st.stop()
 
 with right:
-    baseline = comparing.baseline(chosen)
+    seeds = contenders.seeds_as_one(engine.seed_groups(chosen))
+    baseline = comparing.baseline(engine.seed_groups(chosen, seeds))
 with st.spinner("Reading results and resampling users for the intervals …"):
-    comparison = comparing.compared(tuple(chosen), baseline)
+    comparison = comparing.compared(tuple(chosen), baseline, seeds)
 comparing.apart(comparison)
 why = comparing.no_ranking(comparison)
 if why:
@@ -42,20 +44,24 @@ if said:
         users = "" if why else f" · {words.count(comparison.users)} test users"
         st.caption(f"{words.md(comparing.dataset_name(comparison))}{users} · intervals are 95 %")
 
+alarms = contenders.alarms(comparison.contenders)
+contenders.what_looks_wrong(comparison.contenders, alarms)
+
+costs = comparison.costs.rename(columns={"fact": "cost"})
 wide = len(comparison.contenders) > comparing.BESIDE
 table_at = st.container() if wide else None
 grid = st.grid(2, min_column_width=500, gap="medium")
-with grid.cell() if table_at is None else table_at:
+with table_at or grid.cell():
     st.subheader("Metrics on test", anchor=False)
-    tables.show(tables.metric_table(comparison, comparison.against))
+    tables.show(tables.metric_table(comparison, comparison.against, alarms))
 with grid.cell():
     comparing.curves(comparison)
-cost_at = None if wide else grid.cell()
+cost_at = st.container() if wide else grid.cell()
 with grid.cell():
     comparing.quality_cost(comparison)
-with grid.cell() if cost_at is None else cost_at:
+with cost_at:
     st.subheader("Cost", anchor=False)
-    tables.show(tables.fact_table(comparison.costs.rename(columns={"fact": "cost"}), comparison.contenders, "cost", "unit"))
+    tables.show(tables.fact_table(costs, comparison.contenders, "cost", "unit"))
 
 comparing.settings(comparison)
 if not why:
@@ -63,5 +69,5 @@ if not why:
         "views/recommend.py",
         label="What would they recommend to one user?",
         icon=":material/recommend:",
-        query_params={"runs": ",".join(chosen)},
+        query_params={"runs": ",".join(c.run_id for c in comparison.contenders if c.run_id)},
     )

@@ -3,7 +3,7 @@
 import streamlit as st
 
 import engine
-from ui.components import address, contenders, foretold, launch, layout, picker, runview, words
+from ui.components import address, foretold, launch, layout, lineup, picker, runview, words
 
 layout.header("Train", "Contenders train on the same rows under the same settings, one after the other, and are measured alike.")
 
@@ -27,7 +27,7 @@ if why := engine.why_no_ranking(dataset):
     st.info(words.md(why, 600), icon=":material/person_off:")
 
 st.subheader("Contenders", anchor=False)
-models = contenders.contenders(given, dataset)
+models = lineup.contenders(given, dataset)
 st.subheader("Training", anchor=False)
 training, seeds = launch.training(given)
 specs = launch.specs(dataset.id, models, training, seeds)
