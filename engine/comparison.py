@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from engine import datasets, runs
-from engine.comparison_facts import costs, differences, settings
+from engine.comparison_facts import costs, differences, is_fitted, settings
 from engine.runs import Run, RunState
 from engine.specs import DatasetSpec
 from workers.results import METRICS
@@ -18,6 +18,7 @@ from workers.specs import RunSpec
 if TYPE_CHECKING:
     import pandas as pd
 
+CURVE = ["metric", "step", "epoch", "rows", "time_s", "value"]
 RESAMPLES, SEED, LEVEL = 2000, 7, 0.95
 BASELINE_LETTERS = {"popularity": "pop", "random": "rnd", "user_mean": "mean", "oracle": "best"}
 BASELINE_NAMES = {"user_mean": "User mean", "oracle": "Best possible"}
@@ -98,7 +99,7 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
         dataset=dataset,
         apart=apart,
         table=_judge(pd.DataFrame(cells, columns=["metric", "contender", "value", "low", "high", "std"]), against, _doubled(contenders)),
-        curves=pd.concat(curves, ignore_index=True),
+        curves=pd.concat([frame for frame in curves if len(frame)] or curves[:1], ignore_index=True),
         settings=every,
         differences=differences(every),
         costs=costs(named),
@@ -131,9 +132,11 @@ def _groups(together: list[Run], seeds: bool) -> list[list[Run]]:
 
 
 def _curves(group: list[Run]) -> "pd.DataFrame":
-    """The curves of a run; of several, their mean as far as all of them went on."""
+    """The curves of a run; of several, their mean as far as all of them went on; none of a fitted model, whose steps are trials."""
     import pandas as pd
 
+    if is_fitted(group[0]):
+        return pd.DataFrame(columns=CURVE)
     every = [runs.history(run.run_id) for run in group]
     if len(every) == 1:
         return every[0]

@@ -8,10 +8,12 @@ import numpy as np
 from engine import runs
 from engine.runs import Run
 from workers import specs
+from workers.models import MODELS
 
 if TYPE_CHECKING:
     import pandas as pd
 
+BATCHES = ("rows_per_s", "epochs", "best_epoch")  # what there is of a model that learns from batches, and not of a fitted one
 COSTS = {
     "training_s": ("Training time", "s"),
     "rows_per_s": ("Throughput", "rows/s"),
@@ -25,23 +27,41 @@ COSTS = {
 }
 
 
+def is_fitted(run: Run) -> bool:
+    """Whether a run's model is fitted at once: it has no batches, no epochs and no curves."""
+    found = MODELS.get(run.model or "")
+    return found is not None and issubclass(found, specs.MatrixSpec)
+
+
 def settings(named: dict[str, list[Run]]) -> "pd.DataFrame":
-    """Every setting of each contender, those that it chose by itself included: setting, and a column a letter, all text."""
+    """Every setting of each contender, those that it chose by itself included: setting, and a column a letter.
+
+    Values are text, — for one that is off; None where a contender has no such setting.
+    """
     import pandas as pd
 
-    found = {letter: specs.settings(specs.RunSpec.model_validate(group[0].spec)) | _chosen(group[0]) for letter, group in named.items()}
-    for letter, group in named.items():
-        if len(group) > 1:
-            found[letter]["train.seed"] = [run.spec["train"]["seed"] for run in group]
+    found = {letter: _leaves(group) for letter, group in named.items()}
     names = [name for name in dict.fromkeys(name for leaves in found.values() for name in leaves) if name != "name"]
-    rows = [{"setting": name} | {letter: _shown(leaves.get(name)) for letter, leaves in found.items()} for name in names]
-    return pd.DataFrame(rows, columns=["setting", *found])
+    columns = {letter: [_shown(leaves[name]) if name in leaves else None for name in names] for letter, leaves in found.items()}
+    return pd.DataFrame({"setting": names} | columns)
+
+
+def _leaves(group: list[Run]) -> dict[str, Any]:
+    """The settings of a contender; how batches are walked is none of a fitted model."""
+    first = group[0]
+    leaves = specs.settings(specs.RunSpec.model_validate(first.spec)) | _chosen(first)
+    if is_fitted(first):
+        leaves = {name: value for name, value in leaves.items() if not name.startswith("train.") or name == "train.seed"}
+    if len(group) > 1:
+        leaves["train.seed"] = [run.spec["train"]["seed"] for run in group]
+    return leaves
 
 
 def differences(every: "pd.DataFrame") -> "pd.DataFrame":
-    """Of all settings, those in which contenders differ."""
-    letters = [name for name in every.columns if name != "setting"]
-    return every[every[letters].nunique(axis=1) > 1].reset_index(drop=True) if letters else every
+    """Of all settings, those in which contenders that have them differ, and those that one alone has."""
+    values = every.drop(columns="setting")
+    alone = (values.notna().sum(axis=1) == 1) & (values.shape[1] > 1)
+    return every[(values.nunique(axis=1) > 1) | alone].reset_index(drop=True)
 
 
 def _chosen(run: Run) -> dict[str, str]:
@@ -73,7 +93,8 @@ def costs(named: dict[str, list[Run]]) -> "pd.DataFrame":
 
 def _cost(run: Run) -> dict[str, float]:
     waited = run.started_at and run.ended_at
-    return run.resources | ({"wall_s": (run.ended_at - run.started_at).total_seconds()} if waited else {})  # type: ignore[operator]
+    known = {name: value for name, value in run.resources.items() if not (is_fitted(run) and name in BATCHES)}
+    return known | ({"wall_s": (run.ended_at - run.started_at).total_seconds()} if waited else {})  # type: ignore[operator]
 
 
 def _scaled(value: float | None, unit: str) -> float:

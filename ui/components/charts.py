@@ -103,7 +103,8 @@ def quality_cost(frame: pd.DataFrame, x: str, y: str, popularity: float | None =
     """
     log = bool(len(frame) and frame["x"].min() > 0 and frame["x"].max() > LOG_FROM * frame["x"].min())
     figure = blank(x, y, height, legend=True)
-    places = label_places(np.log(frame["x"].to_numpy(float)) if log else frame["x"].to_numpy(float), frame["y"].to_numpy(float))
+    along = frame["x"].to_numpy(float)
+    places = label_places(np.log(along) if log else along, frame["y"].to_numpy(float), popularity)
     for row, place in zip(frame.to_dict("records"), places, strict=True):
         error = None
         if pd.notna(row["low"]) and pd.notna(row["high"]):
@@ -132,17 +133,22 @@ def quality_cost(frame: pd.DataFrame, x: str, y: str, popularity: float | None =
     return figure
 
 
-def label_places(x: Sequence[float], y: Sequence[float]) -> list[str]:
-    """Where each point's letter stands, so that letters cover neither points nor each other: right of it unless that is taken.
+def label_places(x: Sequence[float], y: Sequence[float], line: float | None = None) -> list[str]:
+    """Where each point's letter stands, so that letters cover neither points, nor a level line, nor each other.
 
     Args:
         x, y: points as they lie on the axes, the logarithm taken where an axis is logarithmic.
+        line: height of a line across the figure.
     """
-    points = np.column_stack([_scaled(x, 420), _scaled(y, 200)])  # pixels of a figure beside another
+    drawn = _scaled(x, 420), _scaled([*y, *([] if words.missing(line) or line is None else [line])], 200)  # pixels, about
+    points, level = np.column_stack([drawn[0], drawn[1][: len(x)]]), drawn[1][len(x) :]
     taken, chosen = list(points), []
     for point in points:
         boxes = {place: point + offset for place, offset in _OFFSETS.items()}
-        crowds = {place: sum(bool(np.hypot(*(box - other)) < 15) for other in taken) for place, box in boxes.items()}
+        crowds = {
+            place: sum(bool(np.hypot(*(box - other)) < 15) for other in taken) + int((abs(level - box[1]) < 9).sum())
+            for place, box in boxes.items()
+        }
         best = min(crowds, key=crowds.__getitem__)
         taken.append(boxes[best])
         chosen.append(best)

@@ -106,7 +106,7 @@ def curves(comparison: Any) -> None:
     )
     without = [c.letter for c in runs if c.letter not in shown]
     if without:
-        st.caption(f"No such curve of {', '.join(without)}.")
+        st.caption(f"No such curve of {', '.join(without)}: fitted at once, or not recorded.")
     if metric == "train_loss":
         st.caption("Losses of different objectives have different units; compare a loss with itself only.")
 
@@ -166,4 +166,4 @@ def settings(comparison: Any) -> None:
     if frame.empty:
         st.caption("The runs have the same settings.")
         return
-    tables.show(tables.fact_table(frame, runs, "setting"))
+    tables.show(tables.settings_table(frame, runs))

@@ -20,6 +20,7 @@ FAMILIES = {
 }
 ROOMY = 6  # columns that have room for wide cells at 1440 pixels
 BEST = "best: ahead of every other by more than σ, the deviation between seeds, where runs were repeated with other seeds"
+CLOSE = "ahead, but its 95 % interval overlaps with that of"
 
 
 def letter(contender: Any) -> str:
@@ -63,19 +64,21 @@ def metric_table(comparison: Any, baseline: str, alarms: Mapping[str, list[str]]
         told = words.html(f"{metric.description} {better}", 300)
         label = f'<abbr title="{told}">{words.html(metric.label)}</abbr> {arrow}'
         places = words.decimals(max(values))
+        near = _near(comparison, [cell for (name, _), cell in cells.items() if name == key])
         shown = "".join(
-            _metric_cell(cells.get((key, c.letter)), places, c.letter == baseline, len(c.run_ids)) for c in comparison.contenders
+            _metric_cell(cells.get((key, c.letter)), places, c.letter == baseline, near, len(c.run_ids)) for c in comparison.contenders
         )
         rows.append(f'<tr><th scope="row" class="text">{label}</th>{shown}</tr>')
     return _table(_head(comparison.contenders, "metric", alarms), rows, "Metrics of the compared runs", _look(comparison.contenders))
 
 
-def _metric_cell(row: dict[str, Any] | None, places: int, is_baseline: bool, seeds: int) -> str:
+def _metric_cell(row: dict[str, Any] | None, places: int, is_baseline: bool, near: list[str], seeds: int) -> str:
     if row is None:
         return f'<td class="dim">{words.DASH}</td>'
     shown = words.number(row["value"], places)
     if row["best"]:
-        shown = f'<span class="best"><span title="{BEST}">★</span> {shown}</span>'
+        mark = f'<span title="{CLOSE} {", ".join(near)}">☆</span>' if near else f'<span title="{BEST}">★</span>'
+        shown = f'<span class="best">{mark} {shown}</span>'
     if pd.notna(row["low"]) and pd.notna(row["high"]):
         interval = f"{words.number(row['low'], places)} to {words.number(row['high'], places)}"
         half = words.short((row["high"] - row["low"]) / 2, places)
@@ -85,6 +88,26 @@ def _metric_cell(row: dict[str, Any] | None, places: int, is_baseline: bool, see
         told = f"standard deviation between {seeds} seeds; a lead that is no greater is not called best"
         below.append(f'<span title="{told}">σ {words.short(row["std"], places)}</span>')
     return f'<td>{shown}{"<br>" if below else ""}<span class="dim">{" ".join(below)}</span></td>'
+
+
+def _near(comparison: Any, rows: list[dict[str, Any]]) -> list[str]:
+    """Whose interval overlaps with that of the best of one metric; baselines that are the same or that nobody can beat do not count."""
+    known = {row["contender"]: row for row in rows if pd.notna(row["low"]) and pd.notna(row["high"])}
+    best = next((one for one, row in known.items() if row["best"]), None)
+    if best is None:
+        return []
+    models = {c.letter: c.model for c in comparison.contenders}
+    same = {c.letter for c in comparison.contenders if c.run_id is None and c.model in ("oracle", models[best])}
+    low, high = known[best]["low"], known[best]["high"]
+    return [one for one, row in known.items() if one not in {best, *same} and row["low"] <= high and low <= row["high"]]
+
+
+def legend(comparison: Any) -> str:
+    """What the marks of the metric table mean."""
+    against = next((c.name if c.run_id is None else c.letter for c in comparison.contenders if c.letter == comparison.against), "")
+    seeds = ["σ deviation between seeds"] if any(len(c.run_ids) > 1 for c in comparison.contenders) else []
+    said = ["★ best", "☆ ahead, but its interval overlaps another's", "± half of the 95 % interval"]
+    return " · ".join([*said, *seeds, f"below: difference to {words.md(against, 60)}"])
 
 
 def _look(contenders: Sequence[Any]) -> str:
@@ -116,6 +139,34 @@ def _fact(value: Any, unit: str | None) -> str:
     if isinstance(value, list | tuple):
         return words.html(", ".join(map(str, value)) or "none")
     return words.html({"True": "yes", "False": "no"}.get(str(value), value))
+
+
+def settings_table(frame: pd.DataFrame, contenders: Sequence[Any]) -> str:
+    """HTML of settings: a row each that several contenders have, and one for all that a contender has alone, its tuned ones among them.
+
+    Args:
+        frame: a column setting, and one column a contender's letter: text, None where there is no such setting.
+    """
+    shown = [one for one in contenders if one.letter in frame.columns]
+    letters = [one.letter for one in shown]
+    alone = (frame[letters].notna().sum(axis=1) == 1) & (len(letters) > 1)
+    rows = []
+    for row in frame[~alone].to_dict("records"):
+        rows.append(_row(_setting(row["setting"]), [_fact(row[one], None) for one in letters]))
+    if alone.any():
+        own = [frame.loc[alone & frame[one].notna(), ["setting", one]].to_numpy().tolist() for one in letters]
+        told = [[f"{_setting(name)}&nbsp;{_fact(value, None)}" for name, value in pairs] for pairs in own]
+        rows.append(_row("of its own", ["<br>".join(lines) or f'<span class="dim">{words.DASH}</span>' for lines in told]))
+    return _table(_head(shown, "setting"), rows, "Each run's settings", f"{_look(shown)} settings")
+
+
+def _setting(name: str) -> str:
+    """model.embedding_dim -> embedding dim; what is said of training keeps the word."""
+    return words.html(name.removeprefix("model.").replace("train.", "train · ").replace("_", " "))
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    return f'<tr><th scope="row" class="text">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
 
 
 def small_table(frame: pd.DataFrame, head: str = "", left: bool = False, told: Mapping[str, str] | None = None) -> str:

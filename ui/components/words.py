@@ -43,7 +43,8 @@ def decimals(value: float, digits: int = 3) -> int:
     """Places behind the point that give a number some significant digits."""
     if value == 0 or not math.isfinite(value):
         return digits
-    return min(6, max(0, digits - 1 - math.floor(math.log10(abs(value)))))
+    rounded = float(f"{abs(value):.{digits - 1}e}")  # 0.0999999 is 0.100
+    return min(6, max(0, digits - 1 - math.floor(math.log10(rounded))))
 
 
 def number(value: float | None, places: int | None = None) -> str:
@@ -68,10 +69,11 @@ def percent(share: float | None) -> str:
 
 
 def signed(value: float | None, places: int | None = None) -> str:
-    """A difference with its sign; a dash for none."""
+    """A difference with its sign, none where it rounds to nothing; a dash for a missing one."""
     if missing(value) or value is None:
         return DASH
-    return ("+" if value >= 0 else "−") + number(abs(value), places)
+    shown = number(abs(value), places)
+    return shown if not shown.strip("0.,") else ("+" if value > 0 else "−") + shown
 
 
 def duration(seconds: float | None) -> str:

@@ -54,6 +54,7 @@ grid = st.grid(2, min_column_width=500, gap="medium")
 with table_at or grid.cell():
     st.subheader("Metrics on test", anchor=False)
     tables.show(tables.metric_table(comparison, comparison.against, alarms))
+    st.caption(tables.legend(comparison))
 with grid.cell():
     comparing.curves(comparison)
 cost_at = st.container() if wide else grid.cell()

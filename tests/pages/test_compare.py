@@ -1,0 +1,246 @@
+"""Compare with many contenders: identities, seeds, signs of trouble, marks, and sentences for every kind of output."""
+
+import re
+from typing import Any
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import engine
+from engine import Comparison, Contender, Run
+from tests.pages.fake import DATASET, HOSTILE, FakeEngine, dataset, run
+from tests.pages.test_pages import Says, Visit, foreign_markup, links
+from ui.components import charts, looks, tables, verdict, words
+
+
+def many(count: int) -> list[Run]:
+    """Finished runs of every model there is, then of two-towers of other widths."""
+    kinds = [*engine.MODELS]
+    found = [run(f"r{at}", kind) for at, kind in enumerate(kinds[:count])]
+    for at in range(len(found), count):
+        found.append(differing(f"r{at}", embedding_dim=4 * at))
+    return found
+
+
+def differing(run_id: str, seed: int = 1, **settings: Any) -> Run:
+    spec = engine.RunSpec(dataset=DATASET, model=engine.MODELS["two_tower"](**settings), train=engine.TrainSpec(seed=seed))
+    return run(run_id, spec=spec.model_dump(mode="json"), title=spec.title)
+
+
+@pytest.fixture
+def crowd(fake: FakeEngine) -> FakeEngine:
+    fake.datasets, fake.runs = [dataset()], many(12)
+    return fake
+
+
+def toggle(at: AppTest, label: str) -> Any:
+    return next((found for found in at.toggle if found.label == label), None)
+
+
+def test_no_two_of_twelve_look_alike() -> None:
+    drawn = [looks.look(at) for at in range(looks.MOST)]
+    for part in zip(*drawn, strict=True):
+        assert len(set(part)) == looks.MOST
+    assert looks.look(3, baseline=True) not in drawn
+
+
+def luminance(color: str) -> float:
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("ground", ["#ffffff", "#12171e"])
+def test_every_colour_is_seen_on_both_grounds(ground: str) -> None:
+    for color in looks.COLORS:
+        dark, light = sorted((luminance(color), luminance(ground)))
+        assert (light + 0.05) / (dark + 0.05) > 2.2, color
+
+
+def test_twelve_contenders_fill_one_table(crowd: FakeEngine, visit: Visit, says: Says) -> None:
+    at = visit("compare", runs=",".join(r.run_id for r in crowd.runs))
+    said = says(at)
+    head = next(html.value for html in at.html if "Metrics of the compared runs" in html.value).split("</thead>")[0]
+    assert head.count('<th scope="col">') == 14  # and popularity and random
+    assert [glyph in head for glyph in looks.GLYPHS] == [True] * 12
+    assert "Two-tower · dim 44" in head  # what sets it apart, and no more
+    assert "history" not in re.sub(r'title="[^"]*"', "", head)
+    assert head.count(">baseline<") == 2  # popularity the run and popularity the baseline are told apart
+    assert "L" in said
+
+
+def test_more_than_can_be_told_apart_are_said_and_not_dropped_in_silence(crowd: FakeEngine, visit: Visit, says: Says) -> None:
+    crowd.runs = many(14)
+    at = visit("compare", runs=",".join(r.run_id for r in crowd.runs))
+    assert "names 14 runs" in says(at)
+    assert len(at.multiselect[0].value) == 12
+
+
+def test_hostile_names_stay_text_in_a_crowd(crowd: FakeEngine, visit: Visit, says: Says) -> None:
+    crowd.runs = [r.model_copy(update={"title": f"{HOSTILE} · {HOSTILE}{at}"}) for at, r in enumerate(many(8))]
+    crowd.signs = {"r0": [HOSTILE], "r3": [HOSTILE]}
+    ids = ",".join(r.run_id for r in crowd.runs)
+    for page in ("compare", "recommend"):
+        at = visit(page, runs=ids)
+        assert "Bold" in says(at)
+        assert not foreign_markup(at)
+
+
+def test_seeds_stand_as_one_until_they_are_set_apart(fake: FakeEngine, visit: Visit, says: Says) -> None:
+    fake.datasets = [dataset()]
+    fake.runs = [differing("s1"), differing("s2", 2), differing("s3", 3), run("d", "dlrm")]
+    at = visit("compare", runs="s1,s2,s3,d")
+    said = says(at)
+    assert "A Two\\-tower · 3 seeds" in said
+    assert "σ .004" in said
+    assert "deviation between 3 seeds" in said
+    assert "C" not in tables_of(at, "Metrics")
+    assert "What would they recommend to one user?" in links(at)
+    toggle(at, "Seeds as one").set_value(False).run()
+    assert not at.exception
+    assert at.query_params["seeds"] == "apart"
+    assert "3 seeds" not in says(at)
+    assert toggle(visit("compare", runs="s1,s2,s3,d", seeds="apart"), "Seeds as one").value is False
+
+
+def tables_of(at: AppTest, label: str) -> list[str]:
+    html = next(found.value for found in at.html if f'aria-label="{label}' in found.value)
+    return re.findall(r"</span> ([A-Z])<", html.split("</thead>")[0])
+
+
+def test_without_seeds_to_group_nobody_is_asked(crowd: FakeEngine, visit: Visit) -> None:
+    assert toggle(visit("compare", runs="r0,r1"), "Seeds as one") is None
+
+
+def test_a_seed_run_twice_counts_once(fake: FakeEngine, visit: Visit) -> None:
+    fake.datasets, fake.runs = [dataset()], [differing("s1"), differing("again"), differing("s2", 2)]
+    assert fake.seed_groups(["s1", "again", "s2"]) == [["s1", "s2"], ["again"]]
+
+
+def test_a_baseline_of_the_address_may_be_any_seed_of_a_group(fake: FakeEngine, visit: Visit) -> None:
+    fake.datasets, fake.runs = [dataset()], [run("d", "dlrm"), differing("s1"), differing("s2", 2)]
+    at = visit("compare", runs="d,s1,s2", baseline="s2")
+    chosen = next(box for box in at.selectbox if box.label == "Differences against")
+    assert (chosen.value, chosen.options[-1]) == ("s1", "B · Two-tower")
+
+
+def test_what_looks_wrong_is_a_sign_in_the_header_and_a_list(crowd: FakeEngine, visit: Visit, says: Says) -> None:
+    crowd.signs = {"r2": ["Item embeddings have collapsed: their mean cosine is 0.995."]}
+    at = visit("compare", runs="r0,r1,r2")
+    head = next(html.value for html in at.html if "Metrics of the compared runs" in html.value)
+    assert head.count("⚠") == 1
+    assert 'title="Item embeddings have collapsed' in head
+    assert [box.label for box in at.expander] == ["What looks wrong (1)"]
+    assert "**C " in at.expander[0].markdown[0].value
+    crowd.signs = {}
+    assert not visit("compare", runs="r0,r1").expander
+
+
+def test_many_lists_agree_in_a_table(crowd: FakeEngine, visit: Visit, says: Says) -> None:
+    at = visit("recommend", runs=",".join(r.run_id for r in crowd.runs[:8]), user="7", k="5")
+    assert [box.label for box in at.expander] == ["How far the lists agree"]
+    assert "A ∩ B" not in says(at)
+    assert len(crowd.opened) == 8
+
+
+Row = tuple[str, str, float, float, float, float]
+NO = float("nan")
+
+
+def told(*rows: Row, models: dict[str, str] | None = None) -> Comparison:
+    """A comparison that is only a table: metric, letter, value, low, high, std."""
+    frame = pd.DataFrame(rows, columns=["metric", "contender", "value", "low", "high", "std"])
+    named = dict.fromkeys(frame["contender"], "dlrm") | (models or {})
+    contenders = [
+        Contender(letter=letter, run_id=letter.lower() if len(letter) == 1 else None, name=f"Model {letter}", model=model, color_index=at)
+        for at, (letter, model) in enumerate(named.items())
+    ]
+    nothing = pd.DataFrame()
+    judged = frame.assign(delta=NO, best=False)
+    return Comparison(
+        contenders=contenders, dataset=DATASET, apart=[], table=judged, curves=nothing, differences=nothing, costs=nothing, users=1
+    )
+
+
+@pytest.mark.parametrize(
+    "metric, values, said",
+    [
+        ("rmse", (0.9, 1.0), "For predicting the value take **A Model A**: RMSE 0.900, 0.100 below B (no interval to judge this by)."),
+        ("class_log_loss", (1.2, 1.1), "For predicting the class take **B Model B**: Class log loss 1.10, 0.100 below A (no interval"),
+        ("accuracy", (0.4, 0.5), "For predicting the class take **B Model B**: Accuracy 0.500, +0.100 over A (no interval"),
+        ("action_auc", (0.7, 0.6), "For predicting actions take **A Model A**: Mean action AUC 0.700, +0.100 over B (no interval"),
+    ],
+)
+def test_every_output_has_its_sentence_in_the_direction_that_is_better(metric: str, values: tuple[float, float], said: str) -> None:
+    found = verdict.sentences(told(*((metric, letter, value, NO, NO, NO) for letter, value in zip("AB", values, strict=True))))
+    assert len(found) == 1
+    assert found[0].startswith(said)
+
+
+def test_the_class_is_told_by_log_loss_where_there_is_one() -> None:
+    rows = [(m, letter, v, NO, NO, NO) for m in ("accuracy", "class_log_loss") for letter, v in (("A", 0.5), ("B", 0.6))]
+    assert len(verdict.sentences(told(*rows))) == 1
+
+
+def test_a_lead_within_the_spread_of_seeds_is_called_that() -> None:
+    close = verdict.sentences(told(("auc", "A", 0.703, NO, NO, 0.004), ("auc", "B", 0.7, NO, NO, NO)))[0]
+    assert "is ahead with AUC 0.703, but no further from B than seeds are from each other." in close
+    clear = verdict.sentences(told(("auc", "A", 0.71, NO, NO, 0.004), ("auc", "B", 0.7, NO, NO, NO)))[0]
+    assert clear.startswith("For ranking take **A")
+
+
+def test_popularity_that_wins_is_not_compared_with_itself() -> None:
+    rows = [("ndcg_at_10", "A", 0.2, 0.19, 0.21, NO), ("ndcg_at_10", "B", 0.1, 0.09, 0.11, NO), ("ndcg_at_10", "pop", 0.2, 0.19, 0.21, NO)]
+    said = verdict.sentences(told(*rows, models={"A": "popularity", "pop": "popularity"}))[0]
+    assert "Nothing here is better than what is liked most." in said
+    assert "popularity (" not in said
+
+
+def test_a_best_value_whose_interval_overlaps_is_a_hollow_star() -> None:
+    comparison = told(("ndcg_at_10", "A", 0.2, 0.18, 0.22, NO), ("ndcg_at_10", "B", 0.19, 0.17, 0.21, NO))
+    comparison.table.loc[0, "best"] = True
+    assert "overlaps with that of B" in tables.metric_table(comparison, "pop")
+    comparison.table.loc[1, ["value", "low", "high"]] = (0.1, 0.09, 0.11)
+    assert "☆" not in tables.metric_table(comparison, "pop")
+
+
+def test_settings_of_one_contender_alone_share_a_row() -> None:
+    comparison = told(("auc", "A", 0.7, NO, NO, NO), ("auc", "B", 0.7, NO, NO, NO))
+    frame = pd.DataFrame(
+        {"setting": ["model.embedding_dim", "model.l2", "model.x"], "A": ["16", "100 (tuned)", None], "B": ["8", None, "—"]}
+    )
+    html = tables.settings_table(frame, comparison.contenders)
+    assert html.count("<tr>") == 3  # head, embedding dim, of its own
+    assert "l2&nbsp;100 (tuned)" in html
+
+
+@pytest.mark.parametrize(
+    "titles, short",
+    [
+        (["EASE · tuned", "DLRM · history · dim 16"], ["EASE", "DLRM"]),
+        (["T · soft · dim 64", "T · point · dim 64", "T · soft · dim 8"], ["T · soft · dim 64", "T · point · dim 64", "T · soft · dim 8"]),
+        (["T · softmax · dim 64", "T · pointwise · dim 64"], ["T · softmax", "T · pointwise"]),
+        (["DLRM · dim 16", "DLRM · dim 16"], ["DLRM", "DLRM"]),
+    ],
+)  # fmt: skip
+def test_a_name_is_what_sets_a_title_apart(titles: list[str], short: list[str]) -> None:
+    letters = [chr(65 + at) for at in range(len(titles))]
+    assert list(words.short_names(dict(zip(letters, titles, strict=True))).values()) == short
+
+
+def test_letters_of_points_that_lie_together_stand_apart() -> None:
+    places = charts.label_places([1.0, 1.0, 1.0, 10.0], [0.1, 0.1, 0.1, 0.5])
+    assert len(set(places[:3])) == 3
+    assert places[3] == "middle right"
+    assert charts.label_places([0.0, 1.0], [0.2, 0.4], line=0.2)[0] != "middle right"
+
+
+def test_costs_that_differ_by_far_stand_on_a_log_axis() -> None:
+    def figure(*costs: float) -> Any:
+        rows = [("A", "m", cost, 0.2, NO, NO, "#000000", "circle") for cost in costs]
+        return charts.quality_cost(pd.DataFrame(rows, columns=["letter", "name", "x", "y", "low", "high", "color", "marker"]), "s", "q")
+
+    assert figure(1, 100).layout.xaxis.type == "log"
+    assert figure(1, 2).layout.xaxis.type != "log"
+    assert figure(0, 100).layout.xaxis.type != "log"

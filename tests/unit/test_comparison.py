@@ -1,0 +1,135 @@
+"""Contenders of a comparison: whose seeds stand as one, who is best, and which facts a model has."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import engine
+from engine import comparison, comparison_facts, runs
+from engine.comparison import _judge
+from tests.pages.fake import DATASET, run
+from workers.results import METRICS
+
+Add = Callable[..., str]
+
+
+@pytest.fixture
+def add(monkeypatch: pytest.MonkeyPatch) -> Add:
+    """Remember a finished run: its model's settings, its seed, its metrics; no store, no folder, no baselines."""
+    known: dict[str, engine.Run] = {}
+    ends: dict[str, dict[str, Any]] = {}
+    users: dict[str, pd.DataFrame] = {}
+
+    def added(run_id: str, kind: str = "two_tower", seed: int = 1, ndcg: float = 0.2, end: Any = None, **settings: Any) -> str:
+        spec = engine.RunSpec(dataset=DATASET, model=engine.MODELS[kind](**settings), train=engine.TrainSpec(seed=seed))
+        known[run_id] = run(run_id, kind, spec=spec.model_dump(mode="json"), title=spec.title, metrics={"ndcg_at_10": ndcg})
+        ends[run_id] = {"metrics": {"ndcg_at_10": ndcg}} | (end or {})
+        spread = np.linspace(-0.05, 0.05, 40)
+        users[run_id] = pd.DataFrame({"user_id": [str(at) for at in range(40)], "ndcg_at_10": ndcg + spread})
+        return run_id
+
+    def history(run_id: str) -> pd.DataFrame:
+        steps = [1, 2, 3] if known[run_id].spec["train"]["seed"] == 1 else [1, 2]
+        value = known[run_id].metrics["ndcg_at_10"]
+        return pd.DataFrame({"metric": "valid_ndcg_at_10", "step": steps, "epoch": steps, "rows": 10, "time_s": 1.0, "value": value})
+
+    for name, found in (("get_run", known.__getitem__), ("done", ends.__getitem__), ("per_user", users.__getitem__), ("history", history)):
+        monkeypatch.setattr(runs, name, found)
+    monkeypatch.setattr(comparison, "_baselines", lambda dataset: {})
+    return added
+
+
+def cell(found: engine.Comparison, metric: str, letter: str) -> Any:
+    return found.table.set_index(["metric", "contender"]).loc[(metric, letter)]
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_contender(add: Add) -> None:
+    ids = [add("a", ndcg=0.2), add("w", embedding_dim=8), add("b", seed=2, ndcg=0.22), add("again", ndcg=0.3), add("c", seed=3, ndcg=0.24)]
+    found = engine.compare(ids)
+    assert engine.seed_groups(ids) == [["a", "b", "c"], ["w"], ["again"]]  # a seed that was run twice counts once
+    assert [c.run_ids for c in found.contenders] == [("a", "b", "c"), ("w",), ("again",)]
+    assert found.contenders[0].name.endswith(" · 3 seeds")
+    one = cell(found, "ndcg_at_10", "A")
+    assert (one["value"], one["std"]) == (pytest.approx(0.22), pytest.approx(0.02))
+    assert one["low"] < 0.22 < one["high"]
+    assert np.isnan(cell(found, "ndcg_at_10", "B")["std"])
+    curve = found.curves[found.curves["contender"] == "A"]
+    assert (curve["step"].tolist(), curve["value"].tolist()) == ([1, 2], pytest.approx([0.22, 0.22]))  # as far as all went on
+    seeds = found.differences.set_index("setting").loc["train.seed"]
+    assert (seeds["A"], seeds["B"]) == ("1, 2, 3", "1")
+
+
+def test_seeds_can_be_set_apart_and_any_of_a_group_be_the_baseline(add: Add) -> None:
+    ids = [add("w", embedding_dim=8), add("a"), add("b", seed=2)]
+    assert engine.seed_groups(ids, seeds=False) == [["w"], ["a"], ["b"]]
+    assert [c.run_id for c in engine.compare(ids, seeds=False).contenders] == ids
+    assert engine.compare(ids, baseline="b").against == "B"
+
+
+def judged(*values: tuple[str, float, float], better: str = "ndcg_at_10", stands_for: tuple[str, ...] = ()) -> list[str]:
+    """Who is crowned, of letter, value and deviation between seeds."""
+    table = pd.DataFrame([(better, *row) for row in values], columns=["metric", "contender", "value", "std"])
+    found = _judge(table, "none", stands_for)
+    return found.loc[found["best"], "contender"].tolist()
+
+
+NO = float("nan")
+
+
+@pytest.mark.parametrize(
+    "values, best",
+    [
+        ([("A", 0.30, 0.004), ("B", 0.29, NO)], ["A"]),
+        ([("A", 0.293, 0.004), ("B", 0.29, NO)], []),  # a lead within the leader's own seeds
+        ([("A", 0.293, NO), ("B", 0.29, 0.004)], []),  # and within those of the next
+        ([("A", 0.30, NO), ("B", 0.295, NO), ("C", 0.29, 0.02)], []),  # somebody further back may do as well with another seed
+        ([("A", 0.30, NO), ("B", 0.30, NO)], []),
+        ([("A", 0.30, NO)], []),
+    ],
+)
+def test_a_lead_within_the_spread_of_seeds_is_not_crowned(values: list[tuple[str, float, float]], best: list[str]) -> None:
+    assert judged(*values) == best
+
+
+def test_lower_is_better_where_it_is_and_closest_to_one_has_no_crown() -> None:
+    values = (("A", 0.9, NO), ("B", 0.8, NO))
+    assert judged(*values, better="rmse") == ["B"]
+    assert judged(*values, better="calibration") == []
+    assert not METRICS["calibration"].crowned
+
+
+def test_a_baseline_that_is_also_a_run_is_no_rival_of_it() -> None:
+    values = (("A", 0.3, NO), ("B", 0.2, NO), ("pop", 0.3, NO))
+    assert judged(*values) == []
+    assert judged(*values, stands_for=("pop",)) == ["A"]
+
+
+def test_a_fitted_model_has_no_batches_and_shows_what_it_tuned(add: Add) -> None:
+    found = engine.compare([add("e", "ease", end={"chosen": {"l2": 100.0}}), add("d", "dlrm")])
+    settings = found.differences.set_index("setting")
+    assert settings.loc["model.l2", "A"] == "100.0 (tuned)"
+    assert pd.isna(settings.loc["model.l2", "B"])
+    assert "train.batch_size" not in settings.index or pd.isna(settings.loc["train.batch_size", "A"])
+    assert "train.seed" not in settings.index
+    costs = found.costs.set_index("fact")
+    assert np.isnan(costs.loc["Throughput", "A"])
+    assert costs.loc["Throughput", "B"] > 0
+    assert costs.loc["Training time", "A"] > 0
+    assert "Checkpoint" not in costs.index  # nobody has it
+    assert set(found.curves["contender"]) == {"B"}  # steps of a fitted model are trials
+
+
+def test_all_settings_are_told_beside_those_that_differ(add: Add) -> None:
+    found = engine.compare([add("a", embedding_dim=8), add("b", embedding_dim=16)])
+    assert found.differences["setting"].tolist() == ["model.embedding_dim"]
+    assert "train.batch_size" in found.settings["setting"].tolist()
+
+
+def test_costs_of_seeds_are_their_mean(add: Add) -> None:
+    add("a")
+    first, second = runs.get_run("a"), runs.get_run(add("b", seed=2))
+    slow = second.model_copy(update={"resources": second.resources | {"training_s": 37.5}})
+    assert comparison_facts.costs({"A": [first, slow]}).set_index("fact").loc["Training time", "A"] == pytest.approx(25)
