@@ -7,7 +7,7 @@ import pytest
 import engine
 from engine.foretold import in_words
 from tests.pages.fake import HOSTILE, run
-from ui.components import charts, foretold_charts
+from ui.components import foretold_charts
 from workers.specs import Task
 
 WHO = {"user_id": ["u1", "u2"], "item_id": ["i1", "i2"]}
@@ -89,10 +89,3 @@ def test_rare_ones_of_many_classes_share_a_row() -> None:
     assert shown[-1] == f"{many - foretold_charts.MOST_CLASSES + 1} others"
     assert figure.data[0].z[-1][-1] == 1
     assert not figure.layout.annotations
-
-
-def test_ten_contenders_look_unlike() -> None:
-    looks = [charts.look(place) for place in range(10)]
-    assert len({(look.color, look.glyph, look.dash) for look in looks}) == 10
-    assert charts.look(6).color == charts.look(0).color
-    assert charts.look(6).glyph != charts.look(0).glyph
