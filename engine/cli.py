@@ -223,10 +223,12 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
     letters = [c.letter for c in found.contenders]
     for contender in found.contenders:
         print(f"{contender.letter:>4}  {contender.name}")
-    print(f"\nDataset {found.dataset}, {found.users} users ranked for\n{'':14}" + "".join(f"{letter:>22}" for letter in letters))
+    print(f"\nDataset {found.dataset}, {found.users} users ranked for\n{'':20}" + "".join(f"{letter:>22}" for letter in letters))
     for key, metric in engine.METRICS.items():
         rows = found.table[found.table["metric"] == key].set_index("contender")
-        print(f"{metric.label:<14}" + "".join(f"{_cell(rows.loc[letter]):>22}" for letter in letters))
+        if rows["value"].isna().all():
+            continue
+        print(f"{metric.label:<20}" + "".join(f"{_cell(rows.loc[letter]):>22}" for letter in letters))
     for title, reason in found.apart:
         print(f"apart: {title} {reason}")
     table = json.loads(found.table.to_json(orient="records"))

@@ -1,5 +1,6 @@
 """Figures: a DataFrame in, a plotly figure out. Transparent, so that one template serves light and dark; SVG, never WebGL."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -127,10 +128,18 @@ def quality_cost(frame: pd.DataFrame, x: str, y: str, popularity: float | None =
         figure.add_hline(y=popularity, line={"color": GRAY, "dash": "dot"}, annotation_text="popularity", annotation_position="top right")
     figure.update_layout(hovermode="closest")
     if log:
-        figure.update_xaxes(type="log", dtick=1 if frame["x"].max() > 100 * frame["x"].min() else "D2", minor={"dtick": "D1"})
+        ticks = _log_ticks(frame["x"].min(), frame["x"].max())
+        figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{tick:,g}" for tick in ticks])
     else:
         figure.update_xaxes(rangemode="tozero")
     return figure
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """1, 2, 5, 10, 20 … around what is drawn; over more than three decades, or for large numbers, the powers of ten alone."""
+    steps = (1,) if high > 1000 * low or high > 10_000 else (1, 2, 5)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return [step * 10.0**decade for decade in decades for step in steps]
 
 
 def label_places(x: Sequence[float], y: Sequence[float], line: float | None = None) -> list[str]:

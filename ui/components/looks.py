@@ -1,6 +1,6 @@
 """How contenders are told apart: a colour, a dash, a marker and a glyph each, no two alike among twelve, in light and in dark.
 
-The first six colours are Okabe and Ito's (2008). The others were searched for: far from all before them (at least 16 in CIELAB) to
+The first six colours are Okabe and Ito's (2008). The others were searched for: far from all before them (at least 14 in CIELAB) to
 people with normal sight and to those without red, green or blue cones, and visible on both grounds.
 """
 
@@ -10,7 +10,7 @@ MOST = 12  # contenders that can be told apart
 GRAY = "#8a929c"
 COLORS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
-    "#8516E5", "#7F5133", "#CCA351", "#76527F", "#99460F", "#805BE5",
+    "#A016E5", "#636642", "#CCA351", "#E5164E", "#9DB274", "#A55BE5",
 )  # fmt: skip
 DASHES = (
     "solid", "dash", "dot", "dashdot", "longdash", "longdashdot",

@@ -33,13 +33,16 @@ def same_dataset(runs: list[Any]) -> list[Any]:
     return together
 
 
-def pick_user(dataset: str) -> tuple[str | None, int, bool]:
-    """Find a user by id, or draw one; bound to ?user= and ?k=. Returns the user, k, and whether popularity is shown."""
+def pick_user(dataset: str, popularity_is_run: bool) -> tuple[str | None, int, bool]:
+    """Find a user by id, or draw one; bound to ?user= and ?k=. Returns the user, k, and whether popularity is shown beside the runs."""
     find, pick = st.columns([1, 3], vertical_alignment="bottom")
     options_row = st.container(horizontal=True)
     held_out = options_row.toggle("With held-out likes", value=True, key="recommend.held", help="Only users who went on to like something")
     popularity = options_row.toggle(
-        "Popularity", value=True, key="recommend.popularity", help="A column of what is liked most, the same for all"
+        "Popularity",
+        value=not popularity_is_run,
+        key=f"recommend.popularity.{popularity_is_run}",
+        help="A column of what is liked most, the same for all",
     )
     with find:
         text = st.text_input("Find a user", key="recommend.find", placeholder="part of an id", on_change=_searched, max_chars=100) or ""
@@ -126,7 +129,7 @@ def lists(runs: list[Any], user: str, k: int, with_popularity: bool) -> list[Lis
         found.append(List(chr(65 + at), short[run.run_id], looks.look(at), frame))
     if with_popularity:
         frame = _popular(runs[0].dataset, user, k)
-        found.append(List("pop", "Popularity", looks.look(len(runs), baseline=True), frame))
+        found.append(List("pop", "Popularity (baseline)", looks.look(len(runs), baseline=True), frame))
     return found
 
 
@@ -146,34 +149,41 @@ def side_by_side(seen: pd.DataFrame, found: list[List], k: int) -> None:
     liked = seen[seen["label"] > 0]
     before, after = liked[liked["split"] == "train"], liked[liked["split"] != "train"]
     _overlaps(found, k, len(after))
-    grid = st.grid(1 + len(found), min_column_width=215, gap="medium")
-    with grid.cell():
-        st.markdown(f"**Went on to like** ({len(after)})")
-        _some(after, "what the user went on to like", "Nothing that was held out.")
-        st.markdown(f"**Liked before** ({len(before)})")
-        _some(before, "what the user liked before", "Nothing in train: to the models this is a new user.")
+    many = len(found) > FEW  # then the person's own lists are as long as the others, so that no row of the grid has holes
+    shown = max(5, k) if many else HISTORY
+    grid = st.grid(min(6, 2 + len(found)) if many else 1 + len(found), min_column_width=215, gap="medium")
+    person = grid.cell()
+    with person:
+        _heading("Went on to like", words.count(len(after)))
+        _some(after, "what the user went on to like", "Nothing that was held out.", shown)
+    with grid.cell() if many else person:
+        _heading("Liked before", words.count(len(before)))
+        _some(before, "what the user liked before", "Nothing in train: to the models this is a new user.", shown)
     ranks = dict(zip(found[0].frame["item_id"], found[0].frame["rank"].astype(int), strict=True)) if found else {}
     for one in found:
         with grid.cell():
             top = one.frame.head(k)
             hits = int(top["liked"].sum())
             name = one.name if one.letter == "pop" else f"{one.letter} · {one.name}"
-            st.html(
-                f'<div class="rb"><b><span style="color:{one.look.color}">{one.look.glyph}</span> {words.html(name, 60)}</b>'
-                f' <span class="dim">{hits} {"hit" if hits == 1 else "hits"}</span></div>'
-            )
+            _heading(name, f"{hits} {'hit' if hits == 1 else 'hits'}", one.look)
             moves = None if one is found[0] else ranks
             cards.recommendations(top, f"Top {k} of {name}", moves, found[0].letter, len(ranks), counts=one.letter == "pop")
 
 
-def _some(frame: pd.DataFrame, label: str, none: str) -> None:
+def _heading(name: str, count: str, drawn: looks.Look | None = None) -> None:
+    """What stands over a list of items; a contender's with its glyph."""
+    glyph = f'<span style="color:{drawn.color}" aria-hidden="true">{drawn.glyph}</span> ' if drawn else ""
+    st.html(f'<div class="rb"><b>{glyph}{words.html(name, 60)}</b> <span class="dim">{words.html(count)}</span></div>')
+
+
+def _some(frame: pd.DataFrame, label: str, none: str, shown: int) -> None:
     if frame.empty:
         st.caption(none)
         return
-    cards.interactions(frame.head(HISTORY), label)
-    if len(frame) > HISTORY:
-        with st.expander(f"{len(frame) - HISTORY} more"):
-            cards.interactions(frame.iloc[HISTORY : HISTORY + 300], f"more of {label}")
+    cards.interactions(frame.head(shown), label)
+    if len(frame) > shown:
+        with st.expander(f"{len(frame) - shown} more"):
+            cards.interactions(frame.iloc[shown : shown + 300], f"more of {label}")
 
 
 def _overlaps(found: list[List], k: int, held_out: int) -> None:

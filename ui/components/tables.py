@@ -156,7 +156,7 @@ def settings_table(frame: pd.DataFrame, contenders: Sequence[Any]) -> str:
     if alone.any():
         own = [frame.loc[alone & frame[one].notna(), ["setting", one]].to_numpy().tolist() for one in letters]
         told = [[f"{_setting(name)}&nbsp;{_fact(value, None)}" for name, value in pairs] for pairs in own]
-        rows.append(_row("of its own", ["<br>".join(lines) or f'<span class="dim">{words.DASH}</span>' for lines in told]))
+        rows.append(_row("its own", ["<br>".join(lines) or f'<span class="dim">{words.DASH}</span>' for lines in told]))
     return _table(_head(shown, "setting"), rows, "Each run's settings", f"{_look(shown)} settings")
 
 

@@ -29,7 +29,9 @@ if not chosen:
     st.stop()
 
 with right:
+    baseline_at = st.container()
     seeds = contenders.seeds_as_one(engine.seed_groups(chosen))
+with baseline_at:
     baseline = comparing.baseline(engine.seed_groups(chosen, seeds))
 with st.spinner("Reading results and resampling users for the intervals …"):
     comparison = comparing.compared(tuple(chosen), baseline, seeds)

@@ -39,7 +39,7 @@ if why:
     compared = {"runs": ",".join(run.run_id for run in contenders)}
     st.page_link("views/compare.py", label="Compare how well they judge rows", icon=":material/balance:", query_params=compared)
     st.stop()
-user, k, with_popularity = recommending.pick_user(dataset)
+user, k, with_popularity = recommending.pick_user(dataset, any(run.model == "popularity" for run in contenders))
 if user is None:
     st.stop()
 try:
