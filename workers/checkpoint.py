@@ -138,6 +138,45 @@ def restore_own(root: Path, state: dict[str, Any]) -> None:
     dist.barrier()
 
 
+def restore(folder: Path, state: dict[str, Any]) -> None:
+    """Copy a checkpoint into the live tensors of a state dict, whatever ranks and plan it was written under.
+
+    Tables must be restored after they are sharded: TorchRec gives sharded tables fresh weights, whatever the module held.
+
+    Raises:
+        ValueError: the checkpoint is of another model, or not whole.
+    """
+    sizes = {name: list(value.size()) for name, value in state.items()}
+    own: dict[str, list[tuple[list[int], Tensor]]] = {name: [] for name in state}
+    for name, _, offsets, tensor in _shards(state, 0):  # every rank fills what all of them hold
+        own[name].append((offsets, tensor))
+    left = {(name, tuple(offsets)): tensor.numel() for name, parts in own.items() for offsets, tensor in parts}
+    for file_name, entry in facts(folder)["files"].items():
+        with safe_open(folder / Path(file_name).name, "pt") as file, torch.no_grad():
+            for key, shard in entry["shards"].items():
+                name = shard["name"]
+                if key.startswith(OPTIMIZER):
+                    continue
+                if sizes.get(name) != shard["size"]:
+                    raise ValueError(f"Checkpoint {folder} holds {name} {shard['size']}, which this model does not have.")
+                kept = file.get_tensor(key) if own[name] else None
+                for offsets, tensor in own[name] if kept is not None else ():
+                    left[name, tuple(offsets)] -= _copy_overlap(kept, shard["offsets"], tensor, offsets)
+    if missing := sorted({name for (name, _), count in left.items() if count}):
+        raise ValueError(f"Checkpoint {folder} lacks weights of {', '.join(missing)}.")
+
+
+def _copy_overlap(kept: Tensor, kept_at: list[int], live: Tensor, live_at: list[int]) -> int:
+    """Copy what two parts of one tensor, each at its offsets, have in common; returns how many numbers that is."""
+    low = [max(a, b) for a, b in zip(kept_at, live_at, strict=True)]
+    high = [min(a + m, b + n) for a, m, b, n in zip(kept_at, kept.shape, live_at, live.shape, strict=True)]
+    if any(h <= lo for lo, h in zip(low, high, strict=True)):
+        return 0
+    there = live[tuple(slice(lo - at, h - at) for lo, h, at in zip(low, high, live_at, strict=True))]
+    there.copy_(kept[tuple(slice(lo - at, h - at) for lo, h, at in zip(low, high, kept_at, strict=True))])
+    return there.numel()
+
+
 def restore_optimizers(folder: Path, live: dict[str, Any]) -> dict[str, Tensor] | None:
     """Collective: copy what sharded optimizers remember into their live tensors, if every rank finds its own shards in a checkpoint.
 

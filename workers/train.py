@@ -15,6 +15,7 @@ import pandas as pd
 import psutil
 import torch
 import torch.distributed as dist
+from torchrec.distributed import DistributedModelParallel
 
 from workers import checkpoint, leave
 from workers.batches import POOL_BLOCKS, epoch_batches, open_split, table_columns
@@ -73,12 +74,10 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     if schema.has_items:
         model.learn_frequencies(liked)
     before = checkpoint.best(run.parent / spec.continues / CHECKPOINT) if spec.continues else None
-    if before:
-        checkpoint.load_whole(before, model)
     parameters = sum(p.numel() for p in model.parameters())
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if spec.train.device == "cuda" else torch.device("cpu")
     distributed, optimizers, plan = distribute(model, spec.train, device)
-    first = _go_on(before, optimizers) if before else NOTHING
+    first = _go_on(before, distributed, optimizers) if before else NOTHING
     torch.manual_seed(spec.train.seed + 1 + rank)  # dropout differs between ranks
     journal.event("model built")
 
@@ -119,8 +118,9 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
         dist.barrier()
 
 
-def _go_on(before: Path, optimizers: Optimizers) -> Start:
-    """Where the run that this one continues ended; its optimizers are taken along where ranks and plan are the same."""
+def _go_on(before: Path, distributed: DistributedModelParallel, optimizers: Optimizers) -> Start:
+    """Where the run that this one continues ended; its weights are taken along, and its optimizers where ranks and plan are the same."""
+    checkpoint.restore(before, distributed.state_dict())
     known = checkpoint.restore_optimizers(before, fused_state(optimizers))
     if known is None:
         log.warning("ranks or plan are not those of the run that is continued: its weights are taken over, its optimizers begin anew")

@@ -113,6 +113,26 @@ def test_a_run_goes_on_from_the_weights_and_optimisers_of_another(dataset, tmp_p
     assert facts["epoch"] == after["best_epoch"]
 
 
+STILL = {"epochs": 1, "table_learning_rate": 1e-9, "dense_learning_rate": 1e-9}
+
+
+@pytest.mark.parametrize(
+    ("processes", "more"),
+    [(1, {}), (1, {"sharding": "data_parallel"}), (2, {"sharding": "row_wise"}), (2, {"table_sharding": ["item_id=data_parallel"]})],
+)
+def test_a_run_that_hardly_moves_judges_as_the_one_it_continues(dataset, tmp_path, processes, more):
+    """Tables too: sharding gives them fresh weights, so they must be restored behind it."""
+    first = "a" * 32
+    spec = {"model": {"kind": "dlrm", "dropout": 0.0}, "train": EPOCHS}
+    before = ranks.train(tmp_path / first, dataset, spec)
+    assert before["metrics"]["auc"] > 0.8
+    again = spec | {"continues": first, "train": EPOCHS | STILL | more}
+    after = ranks.train(tmp_path / ("b" * 32), dataset, again, processes=processes)
+    for name in ("auc", "log_loss", "ndcg_at_10"):
+        assert after["metrics"][name] == pytest.approx(before["metrics"][name], abs=1e-4), (name, after)
+    assert losses(tmp_path / ("b" * 32))[0] < losses(tmp_path / first)[0] - 0.05
+
+
 def test_other_ranks_take_over_the_weights_and_a_broken_checkpoint_is_refused(dataset, tmp_path):
     first, run, torn = "a" * 32, "b" * 32, "c" * 32
     spec = {"model": TWO_TOWER, "train": EPOCHS | {"epochs": 2}}
