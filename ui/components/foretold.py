@@ -145,7 +145,7 @@ def _readable(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _columns(frame: pd.DataFrame) -> dict[str, Any]:
     column = st.column_config
-    share = {name: column.NumberColumn(words.plain(name, 40), format="%.3f") for name in frame if str(name).startswith("P(")}
+    share = {name: column.NumberColumn(words.plain(name, 24), format="%.3f") for name in frame if str(name).startswith("P(")}
     told = "A probability." if frame["truth"].dtype == bool else None
     return {
         "user_id": column.TextColumn("User"),

@@ -40,7 +40,7 @@ def _frame(runs: list[Any]) -> pd.DataFrame:
                 "Run": words.plain(titles[run.run_id], 80),
                 "Kind": model.label if model else KINDS.get(run.kind, words.DASH),
                 "Dataset": words.plain(run.dataset_name or words.DASH, 40),
-                "Progress": (run.progress.share if run.progress else 0.0) if run.live else None,
+                "Progress": round(run.progress.share if run.progress else 0.0, 2) if run.live else None,
                 "Left": words.left(run.progress.eta_s) if run.live and run.progress else "",
                 "NDCG@10": run.metrics.get("ndcg_at_10"),
                 "AUC": run.metrics.get("auc"),
