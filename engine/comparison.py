@@ -81,7 +81,7 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
     dataset, groups = together[0].dataset or "", _groups(together, seeds)
     contenders, cells, curves = [], [], []
     for place, group in enumerate(groups):
-        many = f" · {len(group)} seeds" if len(group) > 1 else ""
+        many = f" · {len(group)} seeds" if len(group) > 1 else _seed(group[0], together)
         ids, letter = tuple(run.run_id for run in group), _letter(place)
         model = group[0].model or ""
         contenders.append(Contender(letter=letter, run_id=ids[0], name=group[0].title + many, model=model, color_index=place, run_ids=ids))
@@ -129,6 +129,12 @@ def _groups(together: list[Run], seeds: bool) -> list[list[Run]]:
         met[alike, spec.train.seed] += 1
         groups.setdefault((alike, times) if seeds else run.run_id, []).append(run)
     return list(groups.values())
+
+
+def _seed(run: Run, together: list[Run]) -> str:
+    """The seed, for the name of a run that nothing but its seed tells from another."""
+    seeds = {other.spec["train"]["seed"] for other in together if other.title == run.title}
+    return f" · seed {run.spec['train']['seed']}" if len(seeds) > 1 else ""
 
 
 def _curves(group: list[Run]) -> "pd.DataFrame":

@@ -65,7 +65,9 @@ def test_runs_that_differ_in_their_seed_alone_are_one_contender(add: Add) -> Non
 def test_seeds_can_be_set_apart_and_any_of_a_group_be_the_baseline(add: Add) -> None:
     ids = [add("w", embedding_dim=8), add("a"), add("b", seed=2)]
     assert engine.seed_groups(ids, seeds=False) == [["w"], ["a"], ["b"]]
-    assert [c.run_id for c in engine.compare(ids, seeds=False).contenders] == ids
+    apart = engine.compare(ids, seeds=False).contenders
+    assert [c.run_id for c in apart] == ids
+    assert [c.name.rsplit(" · ", 1)[1] for c in apart] == ["dim 8", "seed 1", "seed 2"]  # what nothing else tells apart
     assert engine.compare(ids, baseline="b").against == "B"
 
 
