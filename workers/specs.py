@@ -175,7 +175,8 @@ class NetworkSpec(ModelSpec):
     action_weights: tuple[float, ...] = Field(
         (),
         max_length=1000,
-        description="Where several actions are predicted: weight of each in loss and ranking, in the dataset's order; empty: 1 each",
+        description="Where several actions are predicted: weight of each in loss and ranking, in the dataset's order; empty: 1 each in "
+        "the loss, and those that count as liked rank",
         json_schema_extra=MORE,
     )
 

@@ -13,10 +13,10 @@ from workers.specs import Task
 class Head(nn.Module):
     """Without weights of its own. `preference` [O] says how logits add up to the score that ranks: linear, so that towers can be indexed.
 
-    Multi-class: mean logit of the liked classes minus that of the others. Actions: the weighted sum of their logits.
+    Multi-class: mean logit of the liked classes minus that of the others. Actions: the weighted mean of their logits.
 
     Args:
-        action_weights: of each action, in the order of `task.classes`; empty: 1 each.
+        action_weights: of each action, in the order of `task.classes`; empty: 1 each in the loss, and those that count as liked rank.
     """
 
     preference: Tensor
@@ -31,7 +31,8 @@ class Head(nn.Module):
             liked = torch.tensor([name in (task.liked or task.classes[-1:]) for name in task.classes])
             preference = liked / liked.sum().clamp(min=1) - ~liked / (~liked).sum().clamp(min=1)
         elif task.output == "actions":
-            preference = weights / weights.sum()
+            counts = weights if action_weights else torch.tensor([float(name in (task.liked or task.classes)) for name in task.classes])
+            preference = counts / counts.sum()
         self.register_buffer("weights", weights, persistent=False)
         self.register_buffer("preference", preference, persistent=False)
 
