@@ -46,7 +46,7 @@ def take_turns(run_dir: str, dataset_dir: str) -> None:
     from workers.journal import Journal
     from workers.loop import Loop
     from workers.sharding import distribute
-    from workers.specs import FeatureSchema, RunSpec
+    from workers.specs import BINARY, FeatureSchema, RunSpec
     from workers.train import _process_group
 
     run, dataset = Path(run_dir), Path(dataset_dir)
@@ -59,7 +59,8 @@ def take_turns(run_dir: str, dataset_dir: str) -> None:
         rank, world = dist.get_rank(), dist.get_world_size()
         journal = Journal(run if rank == 0 else None)
         torch.manual_seed(1)
-        distributed, adam, _ = distribute(spec.network.build(schema), spec.train, device)
+        spec = spec.resolved(schema)
+        distributed, optimizers, _ = distribute(spec.network.build(schema), spec.train, device)
         stream = open_split(dataset, "train", shuffle=True, seed=1)
         liked_only = spec.network.liked_only
 
@@ -88,7 +89,7 @@ def take_turns(run_dir: str, dataset_dir: str) -> None:
                 next(feeds[size])
             batches = islice(feeds[size], steps)
             loop = Loop(
-                run=run, dataset=dataset, spec=spec, schema=schema, distributed=distributed, adam=adam,
+                run=run, dataset=dataset, spec=spec, task=BINARY, schema=schema, distributed=distributed, optimizers=optimizers,
                 batches=lambda epoch, batches=batches: batches, steps=steps, device=device, journal=journal,
             )  # fmt: skip
             dist.barrier()

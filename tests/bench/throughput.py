@@ -41,13 +41,13 @@ class Case:
     peer: dict[str, Any] | None = None
 
 
-PAIR = {"kind": "two_tower", "objective": "bce", "user_id": True, "embedding_dim": 64}
-DEEP = {"kind": "deepfm" if "deepfm" in MODELS else "dlrm", "embedding_dim": 16}
+PAIR = {"kind": "two_tower", "objective": "pointwise", "user_id": True, "embedding_dim": 64}
+DEEP = {"kind": "deepfm", "embedding_dim": 16}
 CASES = {
     "dlrm": Case(
         "DLRM 13 + 26, dim 64, 512-256-64, 512-256-1",
         rows.CLICKS,
-        {"kind": "dlrm", "embedding_dim": 64, "dense_layers": [512, 256], "over_layers": [512, 256], "dropout": 0.0},
+        {"kind": "dlrm", "embedding_dim": 64, "dense_layers": [512, 256], "over_layers": [512, 256], "dropout": 0.0, "first_order": False},
         {"1 rank / plain": 0.9, "2 ranks / 1 rank": 1.7},
     ),
     "two_tower": Case("two-tower 140k x 27k, dim 64", rows.PAIRS, PAIR, {"1 rank / plain": 0.8, "2 ranks / 1 rank": 1.3}),
