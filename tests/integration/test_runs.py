@@ -154,7 +154,7 @@ def test_a_killed_rank_fails_the_run(space):
     run_id = engine.submit(spec(dataset, "dlrm", epochs=1000, patience=None, processes=2))
     until(lambda: (engine.get_run(run_id).progress or engine.Progress(phase="")).phase == "training")
     ranks = [p for p in jobs.processes(run_id) if p.environ().get("RANK") == "1"]
-    max(ranks, key=lambda p: p.create_time()).send_signal(signal.SIGKILL)
+    min(ranks, key=lambda p: p.create_time()).send_signal(signal.SIGKILL)  # the oldest: its children have RANK too
     until(lambda: not engine.get_run(run_id).live, 60)
     assert engine.get_run(run_id).state == engine.RunState.FAILED
     assert engine.get_run(run_id).message
