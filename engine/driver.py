@@ -1,4 +1,4 @@
-"""python -m engine.driver RUN_ID: prepares, trains or downloads, as the run's only driver. Started by engine.jobs, owned by no page.
+"""python -m engine.driver RUN_ID KIND: prepares, trains or downloads, as the run's only driver. Started by engine.jobs, owned by no page.
 
 It holds the run folder's lock for life, waits its turn, gives the verdict from files, and leaves no process behind.
 """
@@ -16,16 +16,21 @@ import sys
 import threading
 import time
 import traceback
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine import datasets, jobs, tracking
 from engine.downloads import DownloadSpec, fetch
+from engine.flusher import Flusher
 from engine.settings import settings
 from engine.specs import DatasetSpec
-from workers.journal import Journal, read_journal, say_why
-from workers.results import CANCEL, CHECKPOINT, DONE, JOURNAL, LOG, METRICS, RESULTS, SPEC, write_json
+from workers.journal import Journal, say_why
+from workers.results import CANCEL, CHECKPOINT, DONE, LOG, METRICS, RESULTS, SPEC, write_json
 from workers.specs import MatrixSpec, RunSpec
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 log = logging.getLogger("engine.driver")
 PROJECT = Path(__file__).resolve().parents[1]
@@ -36,7 +41,7 @@ class Cancelled(BaseException):
     """Somebody asked the run to stop. Not an Exception, so that no library's handler swallows it."""
 
 
-def main(run_id: str) -> None:
+def main(run_id: str, kind: tracking.Kind) -> None:
     """Drive one run to its verdict; never raises."""
     _adopt_lock()
     run_dir = settings().runs / run_id
@@ -47,10 +52,12 @@ def main(run_id: str) -> None:
     message: str | None = "The driver ended without a verdict."
     flusher = Flusher(run_id, run_dir)
     try:
-        tracking.client()  # before a cancel may interrupt: a half-imported mlflow could not record the verdict
+        # a cancel interrupts the main thread alone: a half-imported mlflow could not record the verdict
+        store = threading.Thread(target=tracking.client, daemon=True)
+        store.start()
         signal.signal(signal.SIGTERM, _on_sigterm)
         threading.Thread(target=_watch_for_cancel, args=(run_dir,), daemon=True).start()
-        _drive(run_id, run_dir, flusher)
+        _drive(run_id, run_dir, kind, store, flusher)
         status, message = "FINISHED", None
     except Cancelled:
         status, message = "KILLED", "Cancelled."
@@ -68,20 +75,25 @@ def main(run_id: str) -> None:
     log.info("verdict: %s %s", status, message or "")
 
 
-def _drive(run_id: str, run_dir: Path, flusher: "Flusher") -> None:
+def _drive(run_id: str, run_dir: Path, kind: tracking.Kind, store: threading.Thread, flusher: Flusher) -> None:
     from engine import turns
 
     journal = Journal(run_dir)
     journal.event("driver up")
-    kind = tracking.get(run_id).data.tags[tracking.TAG + "kind"]
     if kind != "download":  # it hardly computes, so it waits for nobody and nobody for it
         turns.wait(run_id, run_dir)
     journal.event("turn came")
-    tracking.set_status(run_id, "RUNNING")
-    flusher.start()
     os.environ["TMPDIR"] = str(run_dir / "tmp")
     (run_dir / "tmp").mkdir(exist_ok=True)
-    {"prepare": _prepare, "train": _train, "download": _download}[kind](run_id, run_dir, journal)
+    spark = _start_spark(run_id, RunSpec.read(run_dir / SPEC)) if kind == "train" else None
+    store.join()
+    journal.event("store up")
+    tracking.set_status(run_id, "RUNNING")
+    flusher.start()
+    if kind == "train":
+        _train(run_id, run_dir, journal, spark)
+    else:
+        {"prepare": _prepare, "download": _download}[kind](run_id, run_dir, journal)
 
 
 def _prepare(run_id: str, run_dir: Path, journal: Journal) -> None:
@@ -103,16 +115,18 @@ def _prepare(run_id: str, run_dir: Path, journal: Journal) -> None:
     write_json(run_dir / DONE, {"attempt": ATTEMPT, "dataset": dataset.id, **cost})
 
 
-def _train(run_id: str, run_dir: Path, journal: Journal) -> None:
+def _train(run_id: str, run_dir: Path, journal: Journal, spark: "Future[SparkSession] | None") -> None:
     spec = RunSpec.read(run_dir / SPEC)
     dataset = datasets.get_dataset(spec.dataset)
     journal.progress("checking the dataset", 0, 1, force=True)
     datasets.verify(dataset.id)
     counts = json.dumps(dataset.manifest["counts"])
     tracking.log_dataset(run_id, dataset.name, dataset.manifest["fingerprint"], str(dataset.path), counts)
-    if isinstance(spec.model, MatrixSpec):
+    if spark is None:
         _fit(run_dir, dataset.path, journal)
     else:
+        journal.progress("starting Spark", 0, 1, force=True)
+        spark.result()
         _distribute(run_id, run_dir, dataset.path, spec, journal)
     done = _verdict(run_dir)
     logged = {f"test_{name}": value for name, value in done["metrics"].items() if name in METRICS}
@@ -136,16 +150,13 @@ def _download(run_id: str, run_dir: Path, journal: Journal) -> None:
     write_json(run_dir / DONE, {"attempt": ATTEMPT, "path": str(path), **found})
 
 
-def _distribute(run_id: str, run_dir: Path, dataset: Path, spec: RunSpec, journal: Journal) -> None:
-    """Start the ranks and wait. Whether they succeeded is not learnt here: TorchDistributor reports success for failed runs."""
-    from pyspark.ml.torch.distributor import TorchDistributor
-
+def _start_spark(run_id: str, spec: RunSpec) -> "Future[SparkSession] | None":
+    """The session that starts the ranks, on its way while other things get ready; None for a model that needs no ranks."""
+    if isinstance(spec.model, MatrixSpec):
+        return None
     from engine.spark import session
-    from workers.entry import train_rank
 
-    journal.progress("starting Spark", 0, 1, force=True)
-    n = spec.train.processes
-    cores = max(1, (os.cpu_count() or 1) // (n if spec.train.local_mode else 1))
+    cores = max(1, (os.cpu_count() or 1) // (spec.train.processes if spec.train.local_mode else 1))
     os.environ.update(
         PYTHONPATH=_import_path(),
         PYTHONIOENCODING="utf-8:backslashreplace",
@@ -155,9 +166,23 @@ def _distribute(run_id: str, run_dir: Path, dataset: Path, spec: RunSpec, journa
     )
     if spec.train.local_mode:
         os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    spark = session(f"recbench {run_id[:8]}")
+    pool = ThreadPoolExecutor(1)
+    starting = pool.submit(session, f"recbench {run_id[:8]}")
+    pool.shutdown(wait=False)
+    return starting
+
+
+def _distribute(run_id: str, run_dir: Path, dataset: Path, spec: RunSpec, journal: Journal) -> None:
+    """Start the ranks and wait. Whether they succeeded is not learnt here: TorchDistributor reports success for failed runs."""
+    from pyspark.ml.torch.distributor import TorchDistributor
+
+    from engine.spark import session
+    from workers.entry import train_rank
+
+    spark = session("")  # the one that is up, for this thread
     journal.event("spark up")
     journal.progress("starting processes", 0, 1, force=True)
+    n = spec.train.processes
     spark.sparkContext.setJobGroup(run_id, spec.title, interruptOnCancel=True)
     try:
         distributor = TorchDistributor(num_processes=n, local_mode=spec.train.local_mode, use_gpu=spec.train.device == "cuda")
@@ -223,37 +248,6 @@ def _tell_store(run_id: str, run_dir: Path, status: Any, message: str | None) ->
             log.exception("the store does not answer; trying again")
 
 
-class Flusher:
-    """Carries journal records to the store from a thread, so that training never waits for it."""
-
-    def __init__(self, run_id: str, run_dir: Path) -> None:
-        self._run_id, self._path, self._offset = run_id, run_dir / JOURNAL, 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        """Carry what is left."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=60)
-        self._flush()
-
-    def _work(self) -> None:
-        while not self._stop.wait(1.0):
-            self._flush()
-
-    def _flush(self) -> None:
-        try:
-            records, offset = read_journal(self._path, self._offset)
-            tracking.log_records(self._run_id, records)
-            self._offset = offset
-        except Exception:
-            log.exception("metrics stay in the journal; trying again")
-
-
 def _watch_for_cancel(run_dir: Path) -> None:
     while not (run_dir / CANCEL).exists():
         time.sleep(0.25)
@@ -283,4 +277,4 @@ def _log_to(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])  # type: ignore[arg-type]

@@ -109,20 +109,20 @@ def _launch(spec: Asked, tags: dict[str, str], after: str | None) -> str:
     (folder / SPEC).write_text(spec.model_dump_json(indent=2))
     if after:
         write_json(folder / AFTER, {"run": after})
-    _start_driver(run_id, folder, queues=kind != "download")
+    _start_driver(run_id, kind, folder)
     return run_id
 
 
-def _start_driver(run_id: str, folder: Path, queues: bool) -> None:
+def _start_driver(run_id: str, kind: tracking.Kind, folder: Path) -> None:
     lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if queues:
+        if kind != "download":
             write_json(folder / TICKET, {"submitted": time.time_ns()})
         environment = {**os.environ, TOKEN: run_id, "RECBENCH_WORKSPACE": str(settings().workspace), "RECBENCH_LOCK_FD": str(lock)}
         with (folder / OUTPUT).open("ab") as output:
             subprocess.Popen(
-                [sys.executable, "-m", "engine.driver", run_id],
+                [sys.executable, "-m", "engine.driver", run_id, kind],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
