@@ -8,7 +8,6 @@ import numpy as np
 from engine import runs
 from engine.runs import Run
 from workers import specs
-from workers.models import MODELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,13 +23,14 @@ COSTS = {
     "parameters": ("Parameters", ""),
     "checkpoint_bytes": ("Checkpoint", "MB"),
     "processes": ("Processes", ""),
+    "latency_p50_ms": ("A person's list, median", "ms"),
+    "latency_p99_ms": ("A person's list, 99th percentile", "ms"),
 }
 
 
 def is_fitted(run: Run) -> bool:
-    """Whether a run's model is fitted at once: it has no batches, no epochs and no curves."""
-    found = MODELS.get(run.model or "")
-    return found is not None and issubclass(found, specs.MatrixSpec)
+    """Whether a run's model has no ranks, fitted at once or made of others: it has no batches, no epochs and no curves."""
+    return specs.RunSpec.model_validate(run.spec).model.module is not None
 
 
 def settings(named: dict[str, list[Run]]) -> "pd.DataFrame":

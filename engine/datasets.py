@@ -194,6 +194,15 @@ def user_likes(id: str, user_id: str) -> "pd.DataFrame":
     return found if weight else found.assign(weight=1.0)
 
 
+def seen_in_train(id: str, user_id: str) -> list[str]:
+    """The items that one user met in train, liked or not."""
+    import pyarrow.dataset as ds
+
+    met = (ds.field("user_id") == user_id) & (ds.field("split") == TRAIN)
+    rows = ds.dataset(get_dataset(id).path / INTERACTIONS).to_table(columns=["item_id"], filter=met)
+    return [str(item) for item in rows["item_id"].unique().to_pylist()]
+
+
 def user_row(id: str, user_id: str) -> "pd.DataFrame":
     """One user's row of users.parquet, encoded features included; LookupError when the dataset has no such user."""
     import pandas as pd

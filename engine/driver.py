@@ -27,7 +27,7 @@ from engine.settings import settings
 from engine.specs import DatasetSpec
 from workers.journal import Journal, say_why
 from workers.results import CANCEL, CHECKPOINT, DONE, LOG, METRICS, RESULTS, SPEC, write_json
-from workers.specs import MatrixSpec, RunSpec
+from workers.specs import RunSpec
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -123,7 +123,7 @@ def _train(run_id: str, run_dir: Path, journal: Journal, spark: "Future[SparkSes
     counts = json.dumps(dataset.manifest["counts"])
     tracking.log_dataset(run_id, dataset.name, dataset.manifest["fingerprint"], str(dataset.path), counts)
     if spark is None:
-        _fit(run_dir, dataset.path, journal)
+        _alone(spec.model.module or "", run_dir, dataset.path, journal)
     else:
         journal.progress("starting Spark", 0, 1, force=True)
         spark.result()
@@ -152,7 +152,7 @@ def _download(run_id: str, run_dir: Path, journal: Journal) -> None:
 
 def _start_spark(run_id: str, spec: RunSpec) -> "Future[SparkSession] | None":
     """The session that starts the ranks, on its way while other things get ready; None for a model that needs no ranks."""
-    if isinstance(spec.model, MatrixSpec):
+    if spec.model.module is not None:
         return None
     from engine.spark import session
 
@@ -197,10 +197,10 @@ def _distribute(run_id: str, run_dir: Path, dataset: Path, spec: RunSpec, journa
             say_why(run_dir, "TorchDistributor", error, traceback.format_exc())
 
 
-def _fit(run_dir: Path, dataset: Path, journal: Journal) -> None:
-    """Start the one process that fits a model, without Spark, and wait. Its verdict is in the files it leaves; a cancel ends it."""
+def _alone(module: str, run_dir: Path, dataset: Path, journal: Journal) -> None:
+    """Start the one process of a model without ranks, without Spark, and wait. Its verdict is in the files it leaves; a cancel ends it."""
     journal.progress("starting the process", 0, 1, force=True)
-    words = [sys.executable, "-m", "workers.fit", str(run_dir), str(dataset), str(ATTEMPT)]
+    words = [sys.executable, "-m", module, str(run_dir), str(dataset), str(ATTEMPT)]
     environment = {**os.environ, "PYTHONPATH": _import_path(), "OMP_NUM_THREADS": str(os.cpu_count() or 1)}
     subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, check=False)
 

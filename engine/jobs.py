@@ -38,7 +38,7 @@ def submit(spec: Asked, key: str | None = None, after: str | None = None) -> str
     """
     from filelock import FileLock
 
-    from engine import continuing
+    from engine import continuing, funnels
 
     if isinstance(spec, RunSpec) and after is None:
         dataset = datasets.get_dataset(spec.dataset)
@@ -47,6 +47,7 @@ def submit(spec: Asked, key: str | None = None, after: str | None = None) -> str
         spec = spec.resolved(dataset.schema)
     if isinstance(spec, RunSpec):
         continuing.check(spec)
+        funnels.check(spec)
     if isinstance(spec, DatasetSpec):
         spec.source.check()
     if isinstance(spec, DownloadSpec):

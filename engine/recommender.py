@@ -1,37 +1,46 @@
 """Live recommendations of a finished run for one user. Brings torch: import it where a page first needs it."""
 
-from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from scipy.sparse import coo_matrix
 
 from engine import datasets, runs
 from engine.settings import settings
-from workers import checkpoint
-from workers.batches import table_columns, to_batch
-from workers.evaluate import TIE_SEED, catalogue
+from workers.evaluate import TIE_SEED
 from workers.metrics import sort_keys, tie_order, top_items
-from workers.modules.matrix import MatrixModel
-from workers.modules.ranker import Ranker
-from workers.results import CHECKPOINT
-from workers.specs import FeatureSchema, MatrixSpec, RunSpec, Task
+from workers.opened import Met, Opened, newcomer, open_run
+from workers.specs import Task
 
-ROWS = 8192
+SHOWN = ["item_id", "title", "genres", "train_positives"]
 
 
-class Recommender(ABC):
-    """A trained model with its catalogue, ready to rank it for a user."""
+class Recommender:
+    """A finished run's model with its catalogue, ready to rank it for a user or for somebody new."""
 
-    def __init__(self, dataset: str, items: pd.DataFrame) -> None:
-        self.dataset, self.items = dataset, items
-        self._ties = tie_order(len(items), TIE_SEED)
+    def __init__(self, dataset: datasets.Dataset, opened: Opened) -> None:
+        self.dataset, self.opened, self.items = dataset.id, opened, opened.items
+        self.schema = dataset.schema
+        self._ties = tie_order(len(self.items), TIE_SEED)
+        self._place = pd.Series(np.arange(len(self.items)), index=self.items["item_id"])
 
-    @abstractmethod
-    def scores(self, user_id: str) -> np.ndarray:
-        """Scores of the whole catalogue, float32 [N]; of a network the logits. LookupError: no such user in the dataset."""
+    def scores(self, user_id: str, exclude_seen: bool = True) -> np.ndarray:
+        """Scores of the whole catalogue for a user of the dataset, float32 [N]; -inf for what is not shown. LookupError: no such user."""
+        row, met = datasets.user_row(self.dataset, user_id), self._met(user_id)
+        return self._scores(row, met if exclude_seen else met._replace(seen=np.zeros(0, np.int64)))
+
+    def scores_of_new(self, liked: list[str]) -> np.ndarray:
+        """Scores for somebody of whom only some liked items (ids) are known, by history bag or fold-in. LookupError: no such item."""
+        places = self.places(liked)
+        met = Met(places, np.ones(len(places), np.float32), places)
+        return self._scores(newcomer(self.schema, list(places + 1)), met)
+
+    def places(self, item_ids: list[str]) -> np.ndarray:
+        """Places in the catalogue of items, int64 [n]; LookupError names one that is not in train."""
+        unknown = [item for item in item_ids if item not in self._place.index]
+        if unknown:
+            raise LookupError(f"Item {unknown[0][:80]!r} is not in the catalogue of {self.dataset}; choose one that train has.")
+        return self._place[item_ids].to_numpy(np.int64)
 
     def recommend(self, user_id: str, k: int = 10, exclude_seen: bool = True) -> pd.DataFrame:
         """The user's k best items, under the protocol's rules.
@@ -42,57 +51,41 @@ class Recommender(ABC):
         Raises:
             LookupError: no such user in the dataset.
         """
+        scores = self.scores(user_id, exclude_seen)
         met = datasets.user_interactions(self.dataset, user_id)
-        scores = self.scores(user_id)
-        if exclude_seen:
-            seen = self.items["item_id"].isin(met.loc[met["split"] == "train", "item_id"])
-            scores[seen.to_numpy()] = -np.inf
+        liked = met.loc[(met["split"] != "train") & (met["label"] > 0), "item_id"]
+        return self.best(scores, k).assign(liked=lambda top: top["item_id"].isin(liked))
+
+    def best(self, scores: np.ndarray, k: int) -> pd.DataFrame:
+        """The k best of some scores [N], ties in the protocol's order: rank, item_id, title, genres, train_positives, score."""
         top = top_items(sort_keys(scores[None], self._ties), k)[0]
         top = top[np.isfinite(scores[top])]
-        liked = met.loc[(met["split"] != "train") & (met["label"] > 0), "item_id"]
-        shown: Any = self.items.iloc[top][["item_id", "title", "genres", "train_positives"]].reset_index(drop=True)
+        shown: Any = self.items.iloc[top][SHOWN].reset_index(drop=True)
         shown.insert(0, "rank", np.arange(1, len(shown) + 1))
-        return shown.assign(score=scores[top], liked=shown["item_id"].isin(liked))
+        return shown.assign(score=scores[top])
 
-
-class NetworkRecommender(Recommender):
-    """A network: what it makes of each item is worked out once."""
-
-    def __init__(self, dataset: str, model: Ranker, schema: FeatureSchema, items: pd.DataFrame) -> None:
-        super().__init__(dataset, items)
-        self._model, self._schema = model.eval(), schema
-        with torch.no_grad():
-            parts = [items.iloc[start : start + ROWS] for start in range(0, len(items), ROWS)]
-            states = [model.encode_items(to_batch(table_columns(p, schema, "item"), schema, len(p))) for p in parts]
-            self._states = torch.cat(states)
-
-    @torch.no_grad()
     def user_state(self, user_id: str) -> np.ndarray:
-        """What the model makes of a user, float32 [S]; for a retriever its dot product with an item's state is the logit."""
-        user = datasets.user_row(self.dataset, user_id)
-        return self._model.encode_users(to_batch(table_columns(user, self._schema, "user"), self._schema, 1))[0].numpy()
+        """The query of a retriever's user, float32 [S]: its dot product with an item's embedding is the score that ranks.
 
-    @torch.no_grad()
-    def scores(self, user_id: str) -> np.ndarray:
-        return self._model.score_grid(torch.from_numpy(self.user_state(user_id))[None], self._states)[0].numpy()
+        Raises:
+            LookupError: no such user. ValueError: the model has no space of items.
+        """
+        found = self.opened.queries(self.opened.people(datasets.user_row(self.dataset, user_id), [self._met(user_id)]))
+        if found is None:
+            raise ValueError("This model has no vectors of users and items; choose a two-tower or iALS.")
+        return found[0]
 
+    def _scores(self, row: pd.DataFrame, met: Met) -> np.ndarray:
+        scores = np.array(self.opened.scores(self.opened.people(row, [met])[0]), np.float32)
+        scores[met.seen] = -np.inf
+        return scores
 
-class MatrixRecommender(Recommender):
-    """A fitted model: it reads what the user liked in train."""
-
-    def __init__(self, dataset: str, model: MatrixModel, items: pd.DataFrame) -> None:
-        super().__init__(dataset, items)
-        self._model = model
-        self._place = pd.Series(np.arange(len(items)), index=items["item_id"])
-
-    def scores(self, user_id: str) -> np.ndarray:
-        datasets.user_row(self.dataset, user_id)
+    def _met(self, user_id: str) -> Met:
         liked = datasets.user_likes(self.dataset, user_id)
         liked = liked[liked["item_id"].isin(self._place.index)]
-        places, weights = self._place[liked["item_id"]].to_numpy(), liked["weight"].to_numpy(np.float32)
-        likes = coo_matrix((weights, (np.zeros(len(places), np.int64), places)), (1, len(self.items))).tocsr()
-        likes.sort_indices()
-        return self._model.scores(likes)[0]
+        seen = datasets.seen_in_train(self.dataset, user_id)
+        places = self._place[liked["item_id"]].to_numpy(np.int64)
+        return Met(places, liked["weight"].to_numpy(np.float32), self._place.reindex(seen).dropna().to_numpy(np.int64))
 
 
 def open_model(run_id: str) -> Recommender:
@@ -103,17 +96,8 @@ def open_model(run_id: str) -> Recommender:
     dataset = datasets.get_dataset(run.dataset)
     if why := datasets.why_no_ranking(dataset):
         raise ValueError(why)
-    folder = checkpoint.best(settings().runs / run_id / CHECKPOINT)
-    kept, items = checkpoint.facts(folder), catalogue(dataset.path)
-    fitted = RunSpec.model_validate(kept["spec"]).model  # with the settings that tuning chose
-    if isinstance(fitted, MatrixSpec):
-        matrix = fitted.build()
-        matrix.load(checkpoint.load_arrays(folder))
-        return MatrixRecommender(dataset.id, matrix, items)
-    schema = FeatureSchema.model_validate(kept["schema"])
-    model = RunSpec.model_validate(run.spec).network.build(schema, Task.of(dataset.manifest["label"]))
-    checkpoint.load_whole(folder, model)
-    return NetworkRecommender(dataset.id, model, schema, items)
+    opened = open_run(settings().runs / run_id, dataset.path, dataset.schema, Task.of(dataset.manifest["label"]))
+    return Recommender(dataset, opened)
 
 
 def overlap(list_a: list[str], list_b: list[str]) -> int:

@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from workers import checkpoint
+from workers import checkpoint, serving
 from workers.evaluate import catalogue, users_to_validate
 from workers.fitted_scoring import Judged, judge
 from workers.journal import Journal, say_why
 from workers.likes import Likes, read_likes
 from workers.modules.matrix import MatrixModel
+from workers.opened import OpenedMatrix
 from workers.process import log_to, outlive_nobody, peak_memory
 from workers.results import (
     CHECKPOINT,
@@ -91,6 +92,7 @@ def _fit(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     judged = judge(tuned.model, likes.matrix, dataset, TEST, told=lambda done, total: journal.progress("evaluating", done, total))
     journal.event("evaluated")
     _write_results(run, dataset, tuned, judged)
+    served = serving.serve(run, OpenedMatrix(catalogue(dataset), tuned.model), *serving.people_to_rank(dataset, likes.matrix))
     kept = {"spec": tuned.filled(spec).model_dump(mode="json"), "schema": schema.model_dump(mode="json"), "valid": tuned.valid}
     arrays = tuned.model.arrays()
     checkpoint.save_arrays(run / CHECKPOINT, arrays, kept)
@@ -101,7 +103,7 @@ def _fit(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     }
     done = {"attempt": attempt, "metrics": judged.metrics, "users": len(judged.ranked), "processes": 1, "best_epoch": 1, "epochs": 1}
     journal.event("done")
-    write_json(run / DONE, done | cost | tuned.cost(read_s) | {"chosen": tuned.chosen})
+    write_json(run / DONE, done | cost | served | tuned.cost(read_s) | {"chosen": tuned.chosen})
 
 
 def candidates(spec: MatrixSpec) -> list[MatrixSpec]:

@@ -110,11 +110,13 @@ BINARY = Task()
 class ModelSpec(Spec):
     """Base of the model specs in `workers/models/`: architecture and objective, nothing about the run.
 
-    A subclass sets `kind` to a Literal with a default and `label` to the name that people say. It is a NetworkSpec or a MatrixSpec.
+    A subclass sets `kind` to a Literal with a default and `label` to the name that people say. It is a NetworkSpec, a MatrixSpec or
+    a FunnelSpec.
     """
 
     label: ClassVar[str]
     stage: ClassVar[Literal["retrieval", "ranking"]]
+    module: ClassVar[str | None] = None  # what one process runs instead of ranks under TorchDistributor
     kind: str
 
     def fitted(self, schema: FeatureSchema) -> Self:
@@ -139,6 +141,7 @@ class ModelSpec(Spec):
 class MatrixSpec(ModelSpec):
     """A model that is fitted at once, in one process, from the matrix of who liked what; `workers/fit.py` runs it."""
 
+    module: ClassVar[str | None] = "workers.fit"
     tuned: ClassVar[Mapping[str, tuple[Any, ...]]] = {}  # setting: the values tried on validation where it is None
 
     def build(self) -> "MatrixModel":
@@ -239,9 +242,10 @@ class RunSpec(Spec):
     @field_validator("model", mode="before")
     @classmethod
     def _by_kind(cls, value: Any) -> Any:
+        from workers.funnel_spec import FunnelSpec
         from workers.models import MODELS
 
-        return pick(value, MODELS, "model")
+        return pick(value, MODELS | {"funnel": FunnelSpec}, "model")
 
     @property
     def title(self) -> str:

@@ -17,13 +17,14 @@ import torch
 import torch.distributed as dist
 from torchrec.distributed import DistributedModelParallel
 
-from workers import checkpoint, leave
+from workers import checkpoint, leave, serving
 from workers.batches import POOL_BLOCKS, epoch_batches, open_split, table_columns
 from workers.evaluate import catalogue
 from workers.journal import Journal, say_why
 from workers.loop import NOTHING, Loop, Start
 from workers.modules.ranker import Batch
 from workers.negatives import Sampler
+from workers.opened import open_run
 from workers.process import log_to, outlive_nobody, peak_memory
 from workers.results import CHECKPOINT, DONE, LOG, MANIFEST, SPEC, TEST, TRAIN, write_json
 from workers.scoring import judge
@@ -107,15 +108,21 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     if rank == 0:
         leave.results(run, dataset, spec, task, judged, plan)
         cost = {"parameters": parameters, "checkpoint_bytes": _size(run / CHECKPOINT), "peak_memory_bytes": max(memory), **trained}
+        served = _serve(run, dataset, schema, task) if schema.can_rank and cost["checkpoint_bytes"] < serving.WHOLE else {}
         found = leave.alarms_of(dataset, network, judged, loop.losses)
         for sentence in found:
             log.warning("alarm: %s", sentence)
-        done = {"attempt": attempt, "metrics": judged.metrics, "users": len(judged.ranked), "processes": world, "alarms": found, **cost}
+        done = {"attempt": attempt, "metrics": judged.metrics, "users": len(judged.ranked), "processes": world, "alarms": found}
         dist.barrier()
         journal.event("done")
-        write_json(run / DONE, done)
+        write_json(run / DONE, done | cost | served)
     else:
         dist.barrier()
+
+
+def _serve(run: Path, dataset: Path, schema: FeatureSchema, task: Task) -> dict[str, float]:
+    """Open what was just kept as whoever serves it would, index its items and time it; nobody waits for other ranks here."""
+    return serving.serve(run, open_run(run, dataset, schema, task), *serving.people_to_rank(dataset, None))
 
 
 def _go_on(before: Path, distributed: DistributedModelParallel, optimizers: Optimizers) -> Start:

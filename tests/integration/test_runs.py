@@ -118,6 +118,28 @@ def test_live_recommendations_are_the_lists_that_were_measured(space, trained):
     assert list(best["row"]) == list(user["items"][:10])
 
 
+def test_a_funnel_of_two_runs_is_measured_like_any_contender(space, trained):
+    """With the whole catalogue as candidates it shows what its ranker shows; with few, what the retriever lost is told."""
+    from engine import funnels
+
+    folder, _ = space
+    whole, few = (engine.submit(funnels.funnel(*trained, candidates=n)) for n in (10_000, 20))
+    until(lambda: not engine.get_run(few).live)
+    assert [engine.get_run(run).state for run in (whole, few)] == [engine.RunState.FINISHED] * 2, engine.log_tail(whole)
+    lists = [pd.read_parquet(folder / "runs" / run / "results" / "top_k.parquet").set_index("user_id") for run in (trained[1], whole)]
+    assert all(list(lists[0]["items"][user]) == list(lists[1]["items"][user]) for user in lists[0].index)
+    told = {row["candidates"]: row for row in funnels.losses(few)["curve"]}
+    assert told[20]["lost_at_retrieval"] > 0 and told[20]["latency_p50_ms"] > 0
+    found = recbench("compare", *trained, few)
+    assert [c["name"] for c in found["contenders"]][2].startswith("Funnel · Two-tower")
+    with pytest.raises(ValueError, match="is a funnel itself"):
+        funnels.funnel(few, trained[1])
+    shown = recbench("recommend", few, "--user", lists[0].index[0], "--k", "5")
+    kept = pd.read_parquet(folder / "runs" / few / "results" / "top_k.parquet").set_index("user_id")["items"]
+    items = engine.items(space[1]).set_index("row")["item_id"]
+    assert [item["item_id"] for item in shown["lists"][0]["items"]] == [items[row] for row in kept[lists[0].index[0]][:5]]
+
+
 def test_one_key_is_one_run_and_a_waiting_run_can_be_cancelled(space):
     _, dataset = space
     long = spec(dataset, "dlrm", epochs=1000, patience=None)

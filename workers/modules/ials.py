@@ -52,7 +52,10 @@ class IALS(MatrixModel):
         return np.linalg.solve(left, right[..., None])[..., 0]
 
     def scores(self, likes: csr_matrix) -> np.ndarray:
-        return (self.user_factors(likes).astype(np.float32) @ self.items.T).astype(np.float32)
+        return (self.user_vector(likes) @ self.items.T).astype(np.float32)
+
+    def user_vector(self, likes: csr_matrix) -> np.ndarray:
+        return self.user_factors(likes).astype(np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
         return {"items": self.items}

@@ -43,3 +43,7 @@ class MatrixModel(ABC):
     def item_embeddings(self) -> np.ndarray | None:
         """Vectors of the items, float32 [N, D], whose dot product with a vector of the user is the score; None without such."""
         return None
+
+    def user_vector(self, likes: csr_matrix) -> np.ndarray | None:
+        """Vectors of people by their likes [U, N], float32 [U, D], whose dot products with `item_embeddings` score; None without such."""
+        return None

@@ -1,0 +1,112 @@
+"""A funnel of two models with known scores: what it shows, and where what it misses was lost."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workers import funnel, index
+from workers.funnel_spec import FunnelSpec
+from workers.journal import Journal
+from workers.opened import Met, Opened, OpenedFunnel
+from workers.specs import RunSpec
+
+ITEMS, USERS = 40, 25
+RNG = np.random.default_rng(5)
+
+
+class Known(Opened):
+    """Scores are a dot product; `vectors` only where it is told to have an index."""
+
+    def __init__(self, indexed: bool) -> None:
+        super().__init__(pd.DataFrame({"row": np.arange(1, ITEMS + 1)}))
+        self.of_users, self.of_items = (RNG.normal(0, 1, (n, 6)).astype(np.float32) for n in (USERS, ITEMS))
+        self.indexed = indexed
+
+    def people(self, frame, met):
+        return [self.of_users[place] for place in frame.index]
+
+    def scores(self, person, places=None):
+        found = self.of_items @ person
+        return found if places is None else found[places]
+
+    def queries(self, people):
+        return np.stack(people) if self.indexed else None
+
+    @property
+    def vectors(self):
+        return self.of_items if self.indexed else None
+
+
+@pytest.fixture
+def people():
+    seen = [RNG.choice(ITEMS, 8, replace=False) for _ in range(USERS)]
+    liked = [np.setdiff1d(RNG.choice(ITEMS, 9, replace=False), one)[: 1 + place % 5] for place, one in enumerate(seen)]
+    users = pd.DataFrame(
+        {"user_id": [f"u{n}" for n in range(USERS)], "seen": [s + 1 for s in seen], "relevant": [one + 1 for one in liked]}
+    )
+    none = (np.zeros(0, np.int64), np.zeros(0, np.float32))
+    return users, [Met(*none, one.astype(np.int64)) for one in seen]
+
+
+def made(indexed: bool, candidates: int) -> OpenedFunnel:
+    retriever, ranker = Known(indexed), Known(False)
+    return OpenedFunnel(retriever, ranker, index.build(retriever.of_items) if indexed else None, candidates)
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_candidates_are_the_best_unmet_items_of_the_retriever(people, indexed):
+    users, met = people
+    opened = made(indexed, 10)
+    for place, person in enumerate(opened.people(users, met)):
+        order = np.argsort(-opened.retriever.scores(person[0]))
+        wanted = [item for item in order if item not in set(met[place].seen)][:10]
+        assert list(opened.retrieve(person, 10)) == wanted
+        shown = opened.scores(person)
+        assert sorted(np.flatnonzero(np.isfinite(shown))) == sorted(wanted)
+        assert np.allclose(shown[wanted], opened.ranker.scores(person[1])[wanted])
+
+
+def test_with_the_whole_catalogue_as_candidates_it_is_the_ranker(people):
+    users, met = people
+    opened = made(True, ITEMS)
+    ranked, _ = funnel._judge(opened, users, met, [ITEMS], Journal(None))
+    for place, person in enumerate(opened.people(users, met)):
+        scores = opened.ranker.scores(person[1]).copy()
+        scores[met[place].seen] = -np.inf
+        assert list(ranked["items"][place] - 1) == list(np.argsort(-scores)[: ITEMS - 8])
+
+
+def test_every_miss_was_lost_in_one_of_two_places(people):
+    users, met = people
+    opened = made(True, 12)
+    ranked, curve = funnel._judge(opened, users, met, [5, 12, ITEMS], Journal(None))
+    for row in curve:
+        assert row["found"] + row["lost_at_retrieval"] + row["lost_at_ranking"] == pytest.approx(1)
+    assert curve[-1]["lost_at_retrieval"] == 0 and curve[-1]["recall_ceiling"] == 1
+    assert [row["recall_ceiling"] for row in curve] == sorted(row["recall_ceiling"] for row in curve)
+    own = curve[1]
+    assert own["ndcg_at_10"] == pytest.approx(ranked["ndcg_at_10"].mean())
+    assert own["recall_at_10"] == pytest.approx(ranked["recall_at_10"].mean())
+    among = lost = 0  # by hand: what the retriever does not bring cannot be found
+    for place, person in enumerate(opened.people(users, met)):
+        relevant, kept = set(users["relevant"][place] - 1), set(opened.retrieve(person, 12))
+        among, lost = among + min(len(relevant), 10), lost + len(relevant - kept)
+    assert own["lost_at_retrieval"] == pytest.approx(lost / among)
+
+
+def test_a_user_who_has_seen_everything_gets_nothing(people):
+    users, _ = people
+    everything = Met(np.zeros(0, np.int64), np.zeros(0, np.float32), np.arange(ITEMS))
+    opened = made(True, 10)
+    person = opened.people(users.head(1), [everything])[0]
+    assert len(opened.retrieve(person, 10)) == 0 and not np.isfinite(opened.scores(person)).any()
+
+
+def test_a_funnel_is_a_spec_like_any_other():
+    asked = {"kind": "funnel", "retriever": "a" * 32, "ranker": "b" * 32, "candidates": 50, "titles": ("Two-tower", "DLRM")}
+    spec = RunSpec.model_validate({"dataset": "sample-1", "model": asked})
+    assert isinstance(spec.model, FunnelSpec) and spec.title == "Funnel · Two-tower → DLRM · N 50"
+    assert RunSpec.model_validate_json(spec.model_dump_json()) == spec
+    for wrong in ({"ranker": "a" * 32}, {"retriever": "../../etc"}, {"candidates": 0}, {"index": "Flat; rm -rf"}):
+        with pytest.raises(ValueError, match=r"retriever|ranker|candidates|index"):
+            RunSpec.model_validate({"dataset": "sample-1", "model": asked | wrong})

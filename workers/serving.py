@@ -1,0 +1,97 @@
+"""What a finished model is like where it serves: its vector index, and how long one person waits for a list."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+
+from workers import index
+from workers.evaluate import LIST_LENGTH, TIE_SEED, users_to_rank
+from workers.metrics import sort_keys, tie_order, top_items
+from workers.opened import Met, Opened
+from workers.results import FEATURE, RESULTS, TEST
+from workers.specs import USER_ID
+
+TIMED, WARM_UP = 200, 5  # people who are timed, after some who are not
+WHOLE = 2 << 30  # bytes of a checkpoint that one process still opens beside what it trained
+
+
+def people_to_rank(dataset: Path, likes: csr_matrix | None, limit: int | None = None) -> tuple[pd.DataFrame, list[Met]]:
+    """The users of test that are ranked for, encoded, and what each met in train. `likes`: [U + 1, N], where a model reads them."""
+    users = users_to_rank(dataset, TEST, limit)
+    rows = users[FEATURE + USER_ID].to_numpy(np.int64)
+    none = (np.zeros(0, np.int64), np.zeros(0, np.float32))
+    liked = [none] * len(users) if likes is None else [_liked(likes, row) for row in rows]
+    return users, [Met(*one, np.asarray(seen, np.int64) - 1) for one, seen in zip(liked, users["seen"], strict=True)]
+
+
+def _liked(likes: csr_matrix, row: int) -> tuple[np.ndarray, np.ndarray]:
+    start, end = likes.indptr[row], likes.indptr[row + 1]
+    return likes.indices[start:end].astype(np.int64), likes.data[start:end]
+
+
+def serve(run: Path, opened: Opened, users: pd.DataFrame, met: list[Met]) -> dict[str, float]:
+    """Leave the index of a retriever in the run's results, and time the model.
+
+    Returns:
+        latency_p50_ms and latency_p99_ms: of one person's list of LIST_LENGTH, from the person's row to ranked items, on one thread;
+        empty where there is nobody to rank for.
+    """
+    if opened.vectors is not None:
+        probes = opened.queries(opened.people(users.head(index.PROBES), met[: index.PROBES])) if len(users) else None
+        index.save(index.build(opened.vectors, probes=probes), run / RESULTS)
+    return latency(opened, users, met)
+
+
+def latency(opened: Opened, users: pd.DataFrame, met: list[Met]) -> dict[str, float]:
+    """See `serve`."""
+    ties = tie_order(len(opened.items), TIE_SEED)
+    times = []
+    with one_thread():
+        for place in range(min(len(users), TIMED + WARM_UP)):
+            started = time.perf_counter()
+            one_list(opened, users.iloc[place : place + 1], met[place], ties)
+            times.append(1000 * (time.perf_counter() - started))
+    times = times[WARM_UP:] or times
+    return percentiles(times, "latency") if times else {}
+
+
+def percentiles(times: list[float], name: str) -> dict[str, float]:
+    """The median and the 99th percentile of milliseconds, as <name>_p50_ms and <name>_p99_ms."""
+    return {f"{name}_p50_ms": float(np.percentile(times, 50)), f"{name}_p99_ms": float(np.percentile(times, 99))}
+
+
+def one_list(opened: Opened, user: pd.DataFrame, met: Met, ties: np.ndarray, k: int = LIST_LENGTH) -> tuple[np.ndarray, np.ndarray]:
+    """One person's k best places that were not met in train, best first, and their scores; fewer where there are no more.
+
+    Args:
+        ties: `tie_order` of the catalogue: equal scores in the protocol's order.
+    """
+    scores = np.array(opened.scores(opened.people(user, [met])[0]), np.float32)
+    scores[met.seen] = -np.inf
+    top = top_items(sort_keys(scores[None], ties), k)[0]
+    top = top[np.isfinite(scores[top])]
+    return top, scores[top]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for BLAS, FAISS and PyTorch: what one of many requests at once gets."""
+    import faiss
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before: Any = torch.get_num_threads(), faiss.omp_get_max_threads()
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before[0])
+        faiss.omp_set_num_threads(before[1])
