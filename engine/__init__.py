@@ -4,6 +4,7 @@
 """
 
 from engine.audit import Audit, FeatureFacts, Finding, SplitFacts
+from engine.calibration import pooled_reliability
 from engine.comparison import Comparison, Contender, command_line, compare, seed_groups
 from engine.continuing import continued
 from engine.datasets import (
@@ -31,6 +32,7 @@ from engine.sources import SOURCES, SourceSpec
 from engine.sources.table import ColumnRole, TableFile, TableGuess, TableSource, is_remote, keep_upload
 from engine.sources.table import inspect as guess_roles
 from engine.specs import DatasetSpec
+from engine.tradeoff import pareto_front
 from workers.models import MODELS
 from workers.results import METRICS, Metric
 from workers.specs import MatrixSpec, ModelSpec, NetworkSpec, RunSpec, Spec, Task, TrainSpec, explain
@@ -42,7 +44,8 @@ __all__ = [
     "PerUserSplit", "Preview", "Progress", "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile",
     "TableGuess", "TableSource", "Task", "ThresholdLabel", "TimeSplit", "TrainSpec", "alarms", "audit", "baseline_results", "cancel",
     "cancel_request", "command_line", "compare", "continued", "csv_safe", "downloaded", "events", "explain", "get_dataset", "get_run",
-    "guess_roles", "history", "is_remote", "items", "keep_upload", "list_datasets", "list_runs", "log_tail", "outputs", "predictions",
+    "guess_roles", "history", "is_remote", "items", "keep_upload", "list_datasets", "list_runs", "log_tail", "outputs",
+    "pareto_front", "pooled_reliability", "predictions",
     "preview", "preview_rows", "sample_predictions", "search_users", "seed_groups", "set_aside", "settings", "settings_of", "submit",
     "submit_tour", "user_interactions", "verify", "why_no_ranking", "why_nothing_foretold",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 import streamlit as st
 
 import engine
-from ui.components import address, comparing, contenders, layout, picker, tables, verdict, words
+from ui.components import address, calibration, comparing, contenders, layout, learning, picker, tables, tradeoff, verdict, words
 
 layout.header("Compare", "Runs on the same prepared dataset, measured under one protocol, with popularity and random beside them.")
 
@@ -58,10 +58,12 @@ with table_at or grid.cell():
     tables.show(tables.metric_table(comparison, comparison.against, alarms))
     st.caption(tables.legend(comparison))
 with grid.cell():
-    comparing.curves(comparison)
+    learning.section(comparison)
 cost_at = st.container() if wide else grid.cell()
 with grid.cell():
-    comparing.quality_cost(comparison)
+    tradeoff.section(comparison)
+with grid.cell():
+    calibration.section(comparison)
 with cost_at:
     st.subheader("Cost", anchor=False)
     tables.show(tables.fact_table(costs, comparison.contenders, "cost", "unit"))
