@@ -3,7 +3,7 @@
 import streamlit as st
 
 import engine
-from ui.components import address, calibration, comparing, contenders, layout, learning, picker, tables, tradeoff, verdict, words
+from ui.components import address, calibration, comparing, contenders, layout, learning, picker, shown, tables, tradeoff, verdict, words
 
 layout.header("Compare", "Runs on the same prepared dataset, measured under one protocol, with popularity and random beside them.")
 
@@ -50,13 +50,14 @@ alarms = contenders.alarms(comparison.contenders)
 contenders.what_looks_wrong(comparison.contenders, alarms)
 
 costs = comparison.costs.rename(columns={"fact": "cost"})
-wide = len(comparison.contenders) > comparing.BESIDE
+wide = len(comparison.contenders) > comparing.BESIDE or shown.turned()
 table_at = st.container() if wide else None
 grid = st.grid(2, min_column_width=500, gap="medium")
 with table_at or grid.cell():
-    st.subheader("Metrics on test", anchor=False)
-    tables.show(tables.metric_table(comparison, comparison.against, alarms))
-    st.caption(tables.legend(comparison))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Metrics on test", anchor=False, width="content")
+        chosen_metrics = shown.pick(comparison)
+    shown.table(comparison, chosen_metrics, alarms)
 with grid.cell():
     learning.section(comparison)
 cost_at = st.container() if wide else grid.cell()
