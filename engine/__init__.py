@@ -25,6 +25,8 @@ from engine.exports import csv_safe
 from engine.foretold import sample_predictions, why_nothing_foretold
 from engine.jobs import cancel, cancel_request, submit, submit_tour
 from engine.preview import Preview, preview, preview_rows
+from engine.report import EXPORTS, export, write_export
+from engine.report import file_name as export_name
 from engine.rules import LABELS_OF, MeanLabel, PerUserSplit, ThresholdLabel, TimeSplit
 from engine.runs import Progress, Run, RunState, alarms, events, get_run, history, list_runs, log_tail, outputs, predictions
 from engine.settings import Settings, settings
@@ -39,13 +41,13 @@ from workers.specs import MatrixSpec, ModelSpec, NetworkSpec, RunSpec, Spec, Tas
 from workers.specs import settings as settings_of
 
 __all__ = [
-    "DOWNLOADS", "LABELS_OF", "METRICS", "MODELS", "SOURCES", "Audit", "ColumnRole", "Comparison", "Contender", "Dataset", "DatasetSpec",
-    "Download", "DownloadSpec", "FeatureFacts", "Finding", "MatrixSpec", "MeanLabel", "Metric", "ModelSpec", "NetworkSpec",
+    "DOWNLOADS", "EXPORTS", "LABELS_OF", "METRICS", "MODELS", "SOURCES", "Audit", "ColumnRole", "Comparison", "Contender", "Dataset",
+    "DatasetSpec", "Download", "DownloadSpec", "FeatureFacts", "Finding", "MatrixSpec", "MeanLabel", "Metric", "ModelSpec", "NetworkSpec",
     "PerUserSplit", "Preview", "Progress", "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile",
     "TableGuess", "TableSource", "Task", "ThresholdLabel", "TimeSplit", "TrainSpec", "alarms", "audit", "baseline_results", "cancel",
-    "cancel_request", "command_line", "compare", "continued", "csv_safe", "downloaded", "events", "explain", "get_dataset", "get_run",
-    "guess_roles", "history", "is_remote", "items", "keep_upload", "list_datasets", "list_runs", "log_tail", "outputs",
-    "pareto_front", "pooled_reliability", "predictions",
-    "preview", "preview_rows", "sample_predictions", "search_users", "seed_groups", "set_aside", "settings", "settings_of", "submit",
-    "submit_tour", "user_interactions", "verify", "why_no_ranking", "why_nothing_foretold",
+    "cancel_request", "command_line", "compare", "continued", "csv_safe", "downloaded", "events", "explain", "export", "export_name",
+    "get_dataset", "get_run", "guess_roles", "history", "is_remote", "items", "keep_upload", "list_datasets", "list_runs", "log_tail",
+    "outputs", "pareto_front", "pooled_reliability", "predictions", "preview", "preview_rows", "sample_predictions", "search_users",
+    "seed_groups", "set_aside", "settings", "settings_of", "submit", "submit_tour", "user_interactions", "verify", "why_no_ranking",
+    "why_nothing_foretold", "write_export",
 ]  # fmt: skip

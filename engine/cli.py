@@ -66,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     compare = add("compare", _compare, "Set finished runs side by side under one protocol.")
     compare.add_argument("run_ids", nargs="+", metavar="RUN")
     compare.add_argument("--baseline", default="popularity", help="what deltas are against: popularity, random or a run")
+    compare.add_argument(
+        "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html or .json"
+    )
     recommend = add("recommend", _recommend, "What each run would recommend to one user.")
     recommend.add_argument("run_ids", nargs="+", metavar="RUN")
     recommend.add_argument("--user", required=True, help="user id, as in the source")
@@ -231,6 +234,9 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
         print(f"{metric.label:<20}" + "".join(f"{_cell(rows.loc[letter]):>22}" for letter in letters))
     for title, reason in found.apart:
         print(f"apart: {title} {reason}")
+    for path in args.export:
+        engine.write_export(found, path)
+        print(f"written: {path}")
     table = json.loads(found.table.to_json(orient="records"))
     return {"dataset": found.dataset, "contenders": [c.model_dump() for c in found.contenders], "table": table, "apart": found.apart}
 

@@ -3,7 +3,21 @@
 import streamlit as st
 
 import engine
-from ui.components import address, calibration, comparing, contenders, layout, learning, picker, shown, tables, tradeoff, verdict, words
+from ui.components import (
+    address,
+    calibration,
+    comparing,
+    contenders,
+    exporting,
+    layout,
+    learning,
+    picker,
+    shown,
+    tables,
+    tradeoff,
+    verdict,
+    words,
+)
 
 layout.header("Compare", "Runs on the same prepared dataset, measured under one protocol, with popularity and random beside them.")
 
@@ -57,6 +71,7 @@ with table_at or grid.cell():
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Metrics on test", anchor=False, width="content")
         chosen_metrics = shown.pick(comparison)
+        exporting.offer(comparison, said)
     shown.table(comparison, chosen_metrics, alarms)
 with grid.cell():
     learning.section(comparison)
