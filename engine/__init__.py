@@ -24,6 +24,22 @@ from engine.downloads import DOWNLOADS, Download, DownloadSpec, downloaded
 from engine.exports import csv_safe
 from engine.foretold import sample_predictions, why_nothing_foretold
 from engine.jobs import cancel, cancel_request, submit, submit_tour
+from engine.keeping import (
+    LONGEST_NAME,
+    LONGEST_NOTE,
+    LONGEST_TAG,
+    MOST_TAGS,
+    annotate,
+    dependents,
+    list_trash,
+    pin,
+    rename,
+    restore,
+    tag,
+    trash,
+    unpin,
+    why_kept,
+)
 from engine.preview import Preview, preview, preview_rows
 from engine.report import EXPORTS, export, write_export
 from engine.report import file_name as export_name
@@ -41,13 +57,14 @@ from workers.specs import MatrixSpec, ModelSpec, NetworkSpec, RunSpec, Spec, Tas
 from workers.specs import settings as settings_of
 
 __all__ = [
-    "DOWNLOADS", "EXPORTS", "LABELS_OF", "METRICS", "MODELS", "SOURCES", "Audit", "ColumnRole", "Comparison", "Contender", "Dataset",
-    "DatasetSpec", "Download", "DownloadSpec", "FeatureFacts", "Finding", "MatrixSpec", "MeanLabel", "Metric", "ModelSpec", "NetworkSpec",
-    "PerUserSplit", "Preview", "Progress", "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile",
-    "TableGuess", "TableSource", "Task", "ThresholdLabel", "TimeSplit", "TrainSpec", "alarms", "audit", "baseline_results", "cancel",
-    "cancel_request", "command_line", "compare", "continued", "csv_safe", "downloaded", "events", "explain", "export", "export_name",
-    "get_dataset", "get_run", "guess_roles", "history", "is_remote", "items", "keep_upload", "list_datasets", "list_runs", "log_tail",
-    "outputs", "pareto_front", "pooled_reliability", "predictions", "preview", "preview_rows", "sample_predictions", "search_users",
-    "seed_groups", "set_aside", "settings", "settings_of", "submit", "submit_tour", "user_interactions", "verify", "why_no_ranking",
-    "why_nothing_foretold", "write_export",
+    "DOWNLOADS", "EXPORTS", "LABELS_OF", "LONGEST_NAME", "LONGEST_NOTE", "LONGEST_TAG", "METRICS", "MODELS", "MOST_TAGS", "SOURCES",
+    "Audit", "ColumnRole", "Comparison", "Contender", "Dataset", "DatasetSpec", "Download", "DownloadSpec", "FeatureFacts", "Finding",
+    "MatrixSpec", "MeanLabel", "Metric", "ModelSpec", "NetworkSpec", "PerUserSplit", "Preview", "Progress", "Run", "RunSpec", "RunState",
+    "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile", "TableGuess", "TableSource", "Task", "ThresholdLabel", "TimeSplit",
+    "TrainSpec", "alarms", "annotate", "audit", "baseline_results", "cancel", "cancel_request", "command_line", "compare", "continued",
+    "csv_safe", "dependents", "downloaded", "events", "explain", "export", "export_name", "get_dataset", "get_run", "guess_roles",
+    "history", "is_remote", "items", "keep_upload", "list_datasets", "list_runs", "list_trash", "log_tail", "outputs", "pareto_front",
+    "pin", "pooled_reliability", "predictions", "preview", "preview_rows", "rename", "restore", "sample_predictions", "search_users",
+    "seed_groups", "set_aside", "settings", "settings_of", "submit", "submit_tour", "tag", "trash", "unpin", "user_interactions", "verify",
+    "why_kept", "why_no_ranking", "why_nothing_foretold", "write_export",
 ]  # fmt: skip

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine import cli_keeping
+
 if TYPE_CHECKING:
     from engine.runs import Run
 
@@ -73,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     recommend.add_argument("run_ids", nargs="+", metavar="RUN")
     recommend.add_argument("--user", required=True, help="user id, as in the source")
     recommend.add_argument("--k", type=int, default=10, help="list length (default 10)")
+    cli_keeping.register(add)
     spec = add("spec", _spec, "Print a complete default spec to start from; descriptions go to standard error.")
     spec.add_argument("what", choices=["dataset", "run"])
     spec.add_argument("--source", default="sample", help="for a dataset: the source, such as sample or movielens")

@@ -12,6 +12,7 @@ import pandas as pd
 import engine
 from engine import Audit, Comparison, Contender, Dataset, FeatureFacts, Finding, Progress, Run, RunState, SplitFacts
 from engine.comparison import _groups
+from engine.keeping import Kept
 from workers.specs import Categorical, Dense, FeatureSchema
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -178,8 +179,46 @@ class FakeEngine:
     def get_dataset(self, id: str) -> Dataset:
         return self._one(self.datasets, "id", id)
 
-    def list_runs(self, kind: str | None = None, dataset: str | None = None, limit: int = 500) -> list[Run]:
-        return [r for r in self.runs if (kind is None or r.kind == kind) and (dataset is None or r.dataset == dataset)][:limit]
+    def list_runs(self, kind: str | None = None, dataset: str | None = None, limit: int = 500, trashed: bool = False) -> list[Run]:
+        kept = [r for r in self.runs if (r.trashed_at is not None) == trashed]
+        return [r for r in kept if (kind is None or r.kind == kind) and (dataset is None or r.dataset == dataset)][:limit]
+
+    def list_trash(self) -> list[Run]:
+        return self.list_runs(trashed=True)
+
+    def _change(self, run_id: str, **changes: Any) -> None:
+        if self.refuses:
+            raise self.refuses
+        at = self.runs.index(self.get_run(run_id))
+        self.runs[at] = self.runs[at].model_copy(update=changes)
+
+    def rename(self, run_id: str, name: str) -> None:
+        self._change(run_id, title=name)
+
+    def annotate(self, run_id: str, note: str) -> None:
+        self._change(run_id, note=note or None)
+
+    def tag(self, run_id: str, tags: Any) -> None:
+        self._change(run_id, tags=tuple(tags))
+
+    def pin(self, run_id: str) -> None:
+        self._change(run_id, pinned=True)
+
+    def unpin(self, run_id: str) -> None:
+        self._change(run_id, pinned=False)
+
+    def trash(self, run_ids: Any) -> list[Kept]:
+        found = {run_id: engine.why_kept(self.get_run(run_id)) for run_id in run_ids}
+        for run_id in [run_id for run_id, why in found.items() if not why]:
+            self._change(run_id, trashed_at=NOW)
+        return [Kept(run_id, self.get_run(run_id).title, why) for run_id, why in found.items() if why]
+
+    def restore(self, run_ids: Any) -> None:
+        for run_id in run_ids:
+            self._change(run_id, trashed_at=None)
+
+    def dependents(self, run_id: str) -> list[Run]:
+        return [r for r in self.list_runs("train") if r.spec.get("continues") == run_id]
 
     def get_run(self, run_id: str) -> Run:
         return self._one(self.runs, "run_id", run_id)

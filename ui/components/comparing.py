@@ -12,21 +12,24 @@ BESIDE = 4  # contenders whose table has room beside the curves; a wider one get
 
 
 def baseline(groups: list[list[str]]) -> str:
-    """What differences are taken against: a baseline of the dataset or one of the contenders; bound to ?baseline=.
+    """What differences are taken against: a baseline of the dataset or one of the contenders, first of all the one that is pinned;
+    bound to ?baseline=.
 
     Args:
         groups: the run ids behind each contender, in the order of their letters.
     """
     firsts = [group[0] for group in groups]
     options = [*_known_baselines(firsts), *firsts]
-    asked, usual = address.value("baseline"), options[0]
+    pinned = [group[0] for group in groups if any(engine.get_run(run_id).pinned for run_id in group)]
+    asked, usual = address.value("baseline"), (pinned or options)[0]
     asked = next((group[0] for group in groups if asked in group), asked)
     address.seed("compare.baseline", "baseline", asked if asked in options else usual)
     if st.session_state["compare.baseline"] not in options:
         st.session_state["compare.baseline"] = usual
     short = words.short_names({run_id: engine.get_run(run_id).title for run_id in firsts})
     names = {name: BASELINES.get(name, words.field_label(name)) for name in options} | {
-        run_id: f"{chr(65 + at)} · {words.plain(short[run_id], 60)}" for at, run_id in enumerate(firsts)
+        run_id: f"{chr(65 + at)} · {words.plain(short[run_id], 60)}{' · pinned' if run_id in pinned else ''}"
+        for at, run_id in enumerate(firsts)
     }
     chosen = st.selectbox("Differences against", options, format_func=lambda name: names[name], key="compare.baseline")
     address.remember("compare.baseline", "baseline", None if chosen == usual else chosen)
@@ -42,9 +45,14 @@ def _known_baselines(run_ids: list[str]) -> list[str]:
     return sorted(found, key=lambda name: list(BASELINES).index(name) if name in BASELINES else len(BASELINES))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
 def compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool) -> Any:
-    """The comparison of finished runs; their results no longer change, so neither does this."""
+    """The comparison of finished runs; made once, as long as nobody renames one of them."""
+    return _compared(run_ids, baseline_name, seeds, tuple(engine.get_run(run_id).title for run_id in run_ids))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool, titles: tuple[str, ...]) -> Any:
+    """Results of finished runs no longer change, so neither does this."""
     return engine.compare(run_ids, baseline=baseline_name, seeds=seeds)
 
 

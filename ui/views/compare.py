@@ -9,6 +9,7 @@ from ui.components import (
     comparing,
     contenders,
     exporting,
+    keeping,
     layout,
     learning,
     picker,
@@ -24,7 +25,7 @@ layout.header("Compare", "Runs on the same prepared dataset, measured under one 
 finished = picker.finished()
 if not finished:
     if address.values("runs"):
-        layout.unknown("finished run", address.values("runs"))
+        keeping.missing("finished run", address.values("runs"))
     layout.empty(
         "No training has finished yet. Train two models to compare them.",
         "views/train.py",
@@ -37,7 +38,7 @@ left, right = st.columns([4, 1])
 with left:
     chosen, unknown = picker.pick_runs("compare.runs", finished, picker.last_comparison(finished) or [finished[0].run_id])
 if unknown:
-    layout.unknown("finished run", unknown)
+    keeping.missing("finished run", unknown)
 if not chosen:
     st.info("Choose one or more finished runs above.")
     st.stop()
