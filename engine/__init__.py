@@ -23,6 +23,7 @@ from engine.datasets import (
 from engine.downloads import DOWNLOADS, Download, DownloadSpec, downloaded
 from engine.exports import csv_safe
 from engine.foretold import sample_predictions, why_nothing_foretold
+from engine.guide import guide
 from engine.jobs import cancel, cancel_request, submit, submit_tour
 from engine.keeping import (
     LONGEST_NAME,
@@ -62,7 +63,7 @@ __all__ = [
     "MatrixSpec", "MeanLabel", "Metric", "ModelSpec", "NetworkSpec", "PerUserSplit", "Preview", "Progress", "Run", "RunSpec", "RunState",
     "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile", "TableGuess", "TableSource", "Task", "ThresholdLabel", "TimeSplit",
     "TrainSpec", "alarms", "annotate", "audit", "baseline_results", "cancel", "cancel_request", "command_line", "compare", "continued",
-    "csv_safe", "dependents", "downloaded", "events", "explain", "export", "export_name", "get_dataset", "get_run", "guess_roles",
+    "csv_safe", "dependents", "downloaded", "events", "explain", "export", "export_name", "get_dataset", "get_run", "guess_roles", "guide",
     "history", "is_remote", "items", "keep_upload", "list_datasets", "list_runs", "list_trash", "log_tail", "outputs", "pareto_front",
     "pin", "pooled_reliability", "predictions", "preview", "preview_rows", "rename", "restore", "sample_predictions", "search_users",
     "seed_groups", "set_aside", "settings", "settings_of", "submit", "submit_tour", "tag", "trash", "unpin", "user_interactions", "verify",

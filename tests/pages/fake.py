@@ -166,6 +166,7 @@ class FakeEngine:
         self.shown = pd.DataFrame()
         self.signs: dict[str, list[str]] = {}
         self.std = 0.004
+        self.guided: dict[str, Any] = {"retrieval": None, "ranking": None}
 
     def install(self, setattr_: Callable[[Any, str, Any], None]) -> None:
         """Put the fakes in place through something like monkeypatch.setattr."""
@@ -300,6 +301,9 @@ class FakeEngine:
     def alarms(self, run_id: str) -> list[str]:
         self.get_run(run_id)
         return self.signs.get(run_id, [])
+
+    def guide(self, comparison: Comparison) -> dict[str, Any]:
+        return self.guided
 
     def seed_groups(self, run_ids: Any, seeds: bool = True) -> list[list[str]]:
         runs = [self.get_run(run_id) for run_id in run_ids]

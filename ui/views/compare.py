@@ -9,6 +9,7 @@ from ui.components import (
     comparing,
     contenders,
     exporting,
+    guide,
     keeping,
     layout,
     learning,
@@ -61,6 +62,7 @@ if said:
         users = "" if why else f" · {words.count(comparison.users)} test users"
         st.caption(f"{words.md(comparing.dataset_name(comparison))}{users} · intervals are 95 %")
 
+guide.section(comparison)
 alarms = contenders.alarms(comparison.contenders)
 contenders.what_looks_wrong(comparison.contenders, alarms)
 
