@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add("cancel", _cancel, "Stop a run and verify that no process of it is left.").add_argument("run_id", metavar="RUN")
     compare = add("compare", _compare, "Set finished runs side by side under one protocol.")
     compare.add_argument("run_ids", nargs="+", metavar="RUN")
-    compare.add_argument("--baseline", default="popularity", help="what deltas are against: popularity, random or a run")
+    compare.add_argument("--baseline", help="what deltas are against: popularity, random or a run; default: the pinned one among them")
     compare.add_argument(
         "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html or .json"
     )
@@ -225,7 +225,8 @@ def _cancel(args: argparse.Namespace) -> dict[str, Any]:
 def _compare(args: argparse.Namespace) -> dict[str, Any]:
     import engine
 
-    found = engine.compare(args.run_ids, args.baseline)
+    pinned = (run_id for run_id in args.run_ids if engine.get_run(run_id).pinned)
+    found = engine.compare(args.run_ids, args.baseline or next(pinned, "popularity"))
     letters = [c.letter for c in found.contenders]
     for contender in found.contenders:
         print(f"{contender.letter:>4}  {contender.name}")

@@ -2,6 +2,7 @@
 
 import io
 import re
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.looks import look
@@ -25,6 +26,7 @@ DASHES: dict[str, Any] = {
     "longdash": (0, (9, 3)),
     "longdashdot": (0, (9, 3, 2, 3)),
 }
+DRAWING = threading.Lock()  # matplotlib's settings are those of the whole process, and pages draw at once
 TOO_FAR = 20  # costs that differ by more than this many times stand on a log axis
 
 
@@ -119,7 +121,7 @@ def _svg(sheet: Any, axes: Any) -> str:
     if len(axes.get_legend_handles_labels()[0]) > 1:
         axes.legend(frameon=False, labelcolor=INK, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
     file = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "recbench"}):
+    with DRAWING, matplotlib.rc_context({"svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "recbench"}):
         sheet.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     drawn = file.getvalue()[file.getvalue().index("<svg") :]
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine import RunState
 from tests.pages.fake import HOSTILE, NOW, FakeEngine, run
-from tests.pages.test_pages import Says, Visit, button, foreign_markup
+from tests.pages.test_pages import Says, Visit, button, foreign_markup, links
 
 
 def labels(at: AppTest) -> list[str]:
@@ -126,7 +126,9 @@ def test_a_pinned_run_is_what_differences_are_against(trained: FakeEngine, visit
     assert box.options[-1] == "B · DLRM · pinned"
     box.set_value("popularity").run()
     assert at.query_params["baseline"] == "popularity"
-    assert next(b for b in visit("compare", runs="a").selectbox if b.label == "Differences against").value == "popularity"
+    at = visit("compare", runs="a")
+    assert next(b for b in at.selectbox if b.label == "Differences against").value == "popularity"
+    assert "Add the pinned DLRM · history · dim 16" in [label.replace("\\", "") for label in links(at)]
     button(visit("runs", run="d"), "Unpin").click().run()
     assert not trained.get_run("d").pinned
 

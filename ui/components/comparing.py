@@ -33,7 +33,18 @@ def baseline(groups: list[list[str]]) -> str:
     }
     chosen = st.selectbox("Differences against", options, format_func=lambda name: names[name], key="compare.baseline")
     address.remember("compare.baseline", "baseline", None if chosen == usual else chosen)
+    if not pinned:
+        _offer_pinned(groups)
     return chosen or usual
+
+
+def _offer_pinned(groups: list[list[str]]) -> None:
+    """A link that adds the dataset's pinned baseline, where there is one that is not compared."""
+    ids = [run_id for group in groups for run_id in group]
+    found = next((run for run in engine.list_runs("train", engine.get_run(ids[0]).dataset) if run.pinned), None)
+    if found is not None:
+        label = f"Add the pinned {words.md(found.title, 40)}"
+        st.page_link("views/compare.py", label=label, icon=":material/keep:", query_params={"runs": ",".join([*ids, found.run_id])})
 
 
 def _known_baselines(run_ids: list[str]) -> list[str]:

@@ -81,7 +81,7 @@ def leaderboard(comparison: Any, baseline: str, keys: Sequence[str], order: str,
     groups: dict[str, int] = {}
     for key in keys:
         groups[engine.METRICS[key].family] = groups.get(engine.METRICS[key].family, 0) + 1
-    heads = [f'<th scope="col"{_sorted(key == order)}>{_metric_name(engine.METRICS[key])}</th>' for key in keys]
+    heads = [f'<th scope="col"{_sorted(key, order)}>{_metric_name(engine.METRICS[key])}</th>' for key in keys]
     over = [f'<th scope="colgroup" colspan="{n}">{FAMILIES.get(family, family)}</th>' for family, n in groups.items()]
     of_metric = {key: [row for (name, _), row in cells.items() if name == key] for key in keys}
     places = {key: words.decimals(max(abs(row["value"]) for row in rows)) if rows else 3 for key, rows in of_metric.items()}
@@ -99,8 +99,10 @@ def leaderboard(comparison: Any, baseline: str, keys: Sequence[str], order: str,
     return _table(head, rows, f"Contenders by {engine.METRICS[order].label}, best first", look)
 
 
-def _sorted(here: bool) -> str:
-    return ' aria-sort="other" class="sorted"' if here else ""
+def _sorted(key: str, order: str) -> str:
+    """What says of a column's head that rows are ordered by it."""
+    way = {"higher": "descending", "lower": "ascending", "one": "other"}[engine.METRICS[key].better]
+    return f' aria-sort="{way}" class="sorted"' if key == order else ""
 
 
 def _rank(row: dict[str, Any] | None, better: str) -> float:
