@@ -23,6 +23,7 @@ class Drawing(NamedTuple):
     log_y: bool
 
 
+@st.fragment  # a choice here draws this part of the page alone
 def section(comparison: Any) -> None:
     """Validation metrics or the training loss of all runs; bound to ?metric=, ?over=, ?smooth= and ?log=."""
     frame = comparison.curves

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 import engine
-from ui.components import address, tables
+from ui.components import address, exporting, tables
 
 USUAL = {
     "ranking": ("ndcg_at_10", "recall_at_10", "recall_at_100", "mrr", "coverage_at_10"),
@@ -15,6 +15,7 @@ USUAL = {
 FEW = 4
 ALL, NONE = "all", "none"  # in the address
 LONGEST = 2000
+LAID_OUT = "compare.turned"  # in the session: whether the page was laid out for contenders as rows
 
 
 class Shown(NamedTuple):
@@ -22,6 +23,22 @@ class Shown(NamedTuple):
 
     keys: list[str]
     order: str | None
+
+
+@st.fragment
+def section(comparison: Any, alarms: Mapping[str, list[str]], said: Sequence[str]) -> None:
+    """The metric table under what it is chosen and taken away by; a choice draws this part of the page alone.
+
+    Args:
+        alarms: letter -> what looks wrong with it. said: the verdict, for whoever takes it along.
+    """
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Metrics on test", anchor=False, width="content")
+        shown = pick(comparison)
+        exporting.offer(comparison, said)
+    table(comparison, shown, alarms)
+    if (shown.order is not None) != st.session_state.get(LAID_OUT, False):
+        st.rerun()
 
 
 def pick(comparison: Any) -> Shown:
@@ -45,8 +62,9 @@ def pick(comparison: Any) -> Shown:
 
 
 def turned() -> bool:
-    """Whether contenders will be rows, which take the page's width; may be asked before `pick`."""
-    return bool(st.session_state.get("compare.order", address.value("order")))
+    """Whether contenders will be rows, which take the page's width; asked when the page is laid out, before `section`."""
+    st.session_state[LAID_OUT] = bool(st.session_state.get("compare.order", address.value("order")))
+    return bool(st.session_state[LAID_OUT])
 
 
 def _families(comparison: Any) -> dict[str, list[str]]:

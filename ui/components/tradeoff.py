@@ -11,6 +11,7 @@ from ui.components import address, charts, contenders, words
 HEIGHT = 400
 
 
+@st.fragment  # a choice here draws this part of the page alone
 def section(comparison: Any) -> None:
     """Test quality against one cost, the front through those that nobody beats in both, popularity as a line; ?quality= and ?cost=."""
     costs = comparison.costs.set_index("fact")

@@ -8,7 +8,6 @@ from ui.components import (
     calibration,
     comparing,
     contenders,
-    exporting,
     guide,
     keeping,
     layout,
@@ -67,15 +66,11 @@ alarms = contenders.alarms(comparison.contenders)
 contenders.what_looks_wrong(comparison.contenders, alarms)
 
 costs = comparison.costs.rename(columns={"fact": "cost"})
-wide = len(comparison.contenders) > comparing.BESIDE or shown.turned()
+wide = shown.turned() or len(comparison.contenders) > comparing.BESIDE
 table_at = st.container() if wide else None
 grid = st.grid(2, min_column_width=500, gap="medium")
 with table_at or grid.cell():
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("Metrics on test", anchor=False, width="content")
-        chosen_metrics = shown.pick(comparison)
-        exporting.offer(comparison, said)
-    shown.table(comparison, chosen_metrics, alarms)
+    shown.section(comparison, alarms, said)
 with grid.cell():
     learning.section(comparison)
 cost_at = st.container() if wide else grid.cell()
