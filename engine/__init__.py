@@ -34,6 +34,7 @@ from engine.keeping import (
     dependents,
     list_trash,
     pin,
+    pinned,
     rename,
     restore,
     tag,
@@ -65,7 +66,7 @@ __all__ = [
     "TrainSpec", "alarms", "annotate", "audit", "baseline_results", "cancel", "cancel_request", "command_line", "compare", "continued",
     "csv_safe", "dependents", "downloaded", "events", "explain", "export", "export_name", "get_dataset", "get_run", "guess_roles", "guide",
     "history", "is_remote", "items", "keep_upload", "list_datasets", "list_runs", "list_trash", "log_tail", "outputs", "pareto_front",
-    "pin", "pooled_reliability", "predictions", "preview", "preview_rows", "rename", "restore", "sample_predictions", "search_users",
-    "seed_groups", "set_aside", "settings", "settings_of", "submit", "submit_tour", "tag", "trash", "unpin", "user_interactions", "verify",
-    "why_kept", "why_no_ranking", "why_nothing_foretold", "write_export",
+    "pin", "pinned", "pooled_reliability", "predictions", "preview", "preview_rows", "rename", "restore", "sample_predictions",
+    "search_users", "seed_groups", "set_aside", "settings", "settings_of", "submit", "submit_tour", "tag", "trash", "unpin",
+    "user_interactions", "verify", "why_kept", "why_no_ranking", "why_nothing_foretold", "write_export",
 ]  # fmt: skip

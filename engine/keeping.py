@@ -67,15 +67,23 @@ def pin(run_id: str) -> None:
         raise ValueError(f"{run.title} is {'a preparation' if run.kind == 'prepare' else run.state.value}; pin a finished training.")
     if run.trashed_at:
         raise ValueError(f"{run.title} is in the trash; restore it before it is pinned.")
-    for other in runs.list_runs("train", run.dataset):
-        if other.pinned and other.run_id != run_id:
-            unpin(other.run_id)
+    before = pinned(run.dataset or "")
     tracking.set_tag(run_id, "pinned", "yes")
+    if before is not None and before.run_id != run_id:
+        unpin(before.run_id)
 
 
 def unpin(run_id: str) -> None:
     """Leave it to popularity again; LookupError for an unknown run."""
     tracking.drop_tag(run_id, "pinned")
+
+
+def pinned(dataset: str) -> Run | None:
+    """The pinned baseline of a dataset; None where there is none."""
+    name = "".join(c for c in dataset if c.isalnum() or c in "-_")
+    of_dataset = f"tags.`{tracking.TAG}pinned` IS NOT NULL AND tags.`{tracking.TAG}dataset` = '{name}'"
+    found = tracking.search(("train",), 1, of_dataset)
+    return runs.get_run(found[0].info.run_id) if found else None
 
 
 def trash(run_ids: Sequence[str]) -> list[Kept]:
@@ -121,9 +129,14 @@ def list_trash() -> list[Run]:
     return sorted(found, key=lambda run: run.trashed_at or run.submitted_at, reverse=True)
 
 
-def dependents(run_id: str) -> list[Run]:
-    """Trainings that need a run: they go on from it, or have it for a part. By the ids in their specs."""
-    return [other for other in runs.list_runs("train") if other.run_id != run_id and f'"{run_id}"' in json.dumps(other.spec)]
+def dependents(run_id: str, among: Sequence[Run] | None = None) -> list[Run]:
+    """Trainings that need a run: they go on from it, or have it for a part. By the ids in their specs.
+
+    Args:
+        among: the runs that are looked through; None: all that are not in the trash.
+    """
+    every = runs.list_runs("train") if among is None else among
+    return [other for other in every if other.run_id != run_id and f'"{run_id}"' in json.dumps(other.spec)]
 
 
 def _oldest() -> datetime:

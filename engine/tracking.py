@@ -5,7 +5,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -93,14 +93,27 @@ def annotate(run_id: str, note: str) -> None:
 
 
 def kept(tags: Mapping[str, str]) -> dict[str, Any]:
-    """What people wrote on a run, out of all its tags: note, tags, pinned, trashed_at."""
+    """What people wrote on a run, out of all its tags: note, tags, pinned, trashed_at. A stock `mlflow ui` may have spoiled them."""
     trashed = tags.get(TAG + "trashed")
+    try:
+        written = json.loads(tags.get(TAG + "tags", "[]"))
+    except ValueError:
+        written = []
     return {
         "note": tags.get(NOTE) or None,
-        "tags": tuple(json.loads(tags.get(TAG + "tags", "[]"))),
+        "tags": tuple(str(one) for one in written) if isinstance(written, list) else (),
         "pinned": TAG + "pinned" in tags,
-        "trashed_at": datetime.fromisoformat(trashed) if trashed else None,
+        "trashed_at": None if trashed is None else _moment(trashed),
     }
+
+
+def _moment(text: str) -> datetime:
+    """A moment out of a tag, in UTC; one that is none is long ago."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def log_records(run_id: str, records: Iterable[Mapping[str, Any]]) -> None:

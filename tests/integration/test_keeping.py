@@ -134,8 +134,10 @@ def test_one_baseline_a_dataset_is_pinned() -> None:
         engine.pin(failed)
     with pytest.raises(ValueError, match="is in the trash; restore it"):
         engine.pin(thrown)
-    assert engine.get_run(second).pinned
+    assert engine.pinned(DATASET) == engine.get_run(second)
+    assert engine.pinned("nowhere' OR 1=1") is None
     engine.unpin(second)
+    assert engine.pinned(DATASET) is None
     engine.unpin(second)
     assert not engine.get_run(second).pinned
 
@@ -149,6 +151,25 @@ def test_the_trash_forgets_after_thirty_days() -> None:
     with pytest.raises(ValueError, match="more than 30 days ago"):
         engine.restore([old])
     assert old not in listed()
+
+
+@pytest.mark.parametrize(
+    "name, value", [("tags", "no json"), ("tags", '{"a": 1}'), ("tags", "[1, null]"), ("trashed", "soon"), ("trashed", "")]
+)
+def test_tags_that_were_spoiled_elsewhere_spoil_no_list(name: str, value: str) -> None:
+    run_id = made()
+    tracking.set_tag(run_id, name, value)
+    run = engine.get_run(run_id)
+    assert all(isinstance(one, str) for one in run.tags)
+    assert (run.trashed_at is None) == (name == "tags") == (run_id in listed())
+    assert run_id not in {one.run_id for one in engine.list_trash()}
+
+
+def test_a_moment_without_a_zone_is_in_utc() -> None:
+    run_id = made()
+    tracking.set_tag(run_id, "trashed", datetime.now(UTC).replace(tzinfo=None).isoformat())
+    assert run_id in {one.run_id for one in engine.list_trash()}
+    engine.restore([run_id])
 
 
 def test_runs_that_need_a_run_are_named() -> None:

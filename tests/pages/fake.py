@@ -218,8 +218,8 @@ class FakeEngine:
         for run_id in run_ids:
             self._change(run_id, trashed_at=None)
 
-    def dependents(self, run_id: str) -> list[Run]:
-        return [r for r in self.list_runs("train") if r.spec.get("continues") == run_id]
+    def pinned(self, dataset: str) -> Run | None:
+        return next((r for r in self.list_runs("train", dataset) if r.pinned), None)
 
     def get_run(self, run_id: str) -> Run:
         return self._one(self.runs, "run_id", run_id)

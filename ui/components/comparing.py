@@ -41,7 +41,7 @@ def baseline(groups: list[list[str]]) -> str:
 def _offer_pinned(groups: list[list[str]]) -> None:
     """A link that adds the dataset's pinned baseline, where there is one that is not compared."""
     ids = [run_id for group in groups for run_id in group]
-    found = next((run for run in engine.list_runs("train", engine.get_run(ids[0]).dataset) if run.pinned), None)
+    found = engine.pinned(engine.get_run(ids[0]).dataset or "")
     if found is not None:
         label = f"Add the pinned {words.md(found.title, 40)}"
         st.page_link("views/compare.py", label=label, icon=":material/keep:", query_params={"runs": ",".join([*ids, found.run_id])})

@@ -24,12 +24,12 @@ def note(run: Any) -> None:
         st.caption("  \n".join(words.md(line, engine.LONGEST_NOTE) or "\u00a0" for line in run.note.splitlines()))
 
 
-def edit(run: Any) -> None:
-    """A popover to rename, annotate and tag a run."""
+def edit(run: Any, runs: Sequence[Any]) -> None:
+    """A popover to rename, annotate and tag a run; the tags of all runs are offered."""
     with st.popover("Name and notes", icon=":material/edit_note:"), st.form(f"keep.{run.run_id}", border=False):
         name = st.text_input("Name", run.title, max_chars=engine.LONGEST_NAME, key=f"keep.name.{run.run_id}")
         text = st.text_area("Note", run.note or "", max_chars=engine.LONGEST_NOTE, key=f"keep.note.{run.run_id}", height=140)
-        known = list(dict.fromkeys([*run.tags, *(one for other in engine.list_runs() for one in other.tags)]))
+        known = list(dict.fromkeys([*run.tags, *(one for other in runs for one in other.tags)]))
         tags = st.multiselect(
             "Tags", known, list(run.tags), accept_new_options=True, max_selections=engine.MOST_TAGS, key=f"keep.tags.{run.run_id}"
         )
@@ -72,22 +72,22 @@ def pin(run: Any) -> None:
         _done(lambda: engine.pin(run.run_id), "Pinned as the baseline of its dataset")
 
 
-def throw(run: Any) -> None:
+def throw(run: Any, runs: Sequence[Any]) -> None:
     """A popover to move a run to the trash: who needs it is said first; whoever must stay is told why."""
     with st.popover("Trash", icon=":material/delete:"):
         if why := engine.why_kept(run):
             st.markdown(f"This run cannot be moved to the trash: {words.md(why)}.")
             return
-        _needed([run])
+        _needed([run], runs)
         st.markdown("It leaves all lists, and can be restored for 30 days. Nothing is deleted.")
         if st.button("Move to trash", type="primary", key=f"throw.{run.run_id}"):
             _throw([run.run_id])
 
 
-def _needed(runs: Sequence[Any]) -> None:
+def _needed(some: Sequence[Any], runs: Sequence[Any]) -> None:
     """Warn of runs that go on from some, or have one for a part."""
-    for run in runs:
-        if others := engine.dependents(run.run_id):
+    for run in some:
+        if others := engine.dependents(run.run_id, runs):
             named = ", ".join(words.md(other.title, 60) for other in others[:3]) + (" …" if len(others) > 3 else "")
             st.warning(f"{named} needs {words.md(run.title, 60)}: it goes on from it, or has it for a part.", icon=":material/link:")
 
@@ -112,7 +112,9 @@ def undo() -> None:
         st.warning(f"**{words.md(title, 80)}** was kept: {words.md(reason, 200)}.", icon=":material/keep:")
     if address.value("run"):  # another run is looked at: this is over
         st.session_state.pop(UNDO, None)
-    gone = [run_id for run_id in st.session_state.get(UNDO, []) if run_id in {run.run_id for run in engine.list_trash()}]
+    thrown = st.session_state.get(UNDO) or []
+    there = {run.run_id for run in engine.list_trash()} if thrown else set()
+    gone = [run_id for run_id in thrown if run_id in there]
     if not gone:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -123,11 +125,11 @@ def undo() -> None:
             _done(lambda: engine.restore(gone), "Restored")
 
 
-def trash() -> None:
-    """Folded: what can be restored, and several runs to move at once."""
+def trash(runs: Sequence[Any]) -> None:
+    """Folded: what can be restored, and several of some runs to move at once."""
     found = engine.list_trash()
     with st.expander(f"Trash ({len(found)})" if found else "Trash", icon=":material/delete:", key="keeping.trash"):
-        _several()
+        _several(runs)
         if not found:
             st.caption("The trash is empty. What is moved here leaves all lists and can be restored for 30 days.")
         for run in found:
@@ -138,15 +140,15 @@ def trash() -> None:
                 st.caption(f"{words.md(run.dataset_name or '')} · thrown away {words.ago(run.trashed_at)}", width="content")
 
 
-def _several() -> None:
+def _several(runs: Sequence[Any]) -> None:
     """Choose ended runs and move them together; pinned ones are not among them, and live ones neither."""
-    free = [run for run in engine.list_runs() if not engine.why_kept(run)]
+    free = [run for run in runs if not engine.why_kept(run)]
     if not free:
         return
     shown = picker.labels(free)
     st.session_state["keeping.several"] = [run_id for run_id in st.session_state.get("keeping.several", []) if run_id in shown]
     chosen = st.multiselect("Move several to the trash", list(shown), format_func=lambda run_id: shown[run_id], key="keeping.several")
-    _needed([run for run in free if run.run_id in chosen])
+    _needed([run for run in free if run.run_id in chosen], runs)
     if chosen and st.button(f"Move {len(chosen)} to trash", key="keeping.several.button"):
         _throw(chosen)
 

@@ -66,7 +66,7 @@ def _columns() -> dict[str, Any]:
     }
 
 
-def actions(run: Any) -> None:
+def actions(run: Any, runs: list[Any]) -> None:
     """What can be done with a run: cancel, repeat, compare, see what it made, write on it, throw it away."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if run.live:
@@ -84,10 +84,10 @@ def actions(run: Any) -> None:
             st.page_link("views/data.py", label="To the sources", icon=":material/table:", query_params={"view": "new"})
         if run.kind == "prepare" and states.is_in(run, "FAILED", "CANCELLED", "INTERRUPTED"):
             st.page_link("views/data.py", label="Prepare again", icon=":material/replay:", query_params={"view": "new"})
-        keeping.edit(run)
+        keeping.edit(run, runs)
         if states.is_in(run, "FINISHED") and run.kind == "train":
             keeping.pin(run)
-        keeping.throw(run)
+        keeping.throw(run, runs)
 
 
 def can_continue(run: Any) -> bool:

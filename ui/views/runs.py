@@ -11,7 +11,7 @@ keeping.undo()
 runs = engine.list_runs()
 if not runs:
     if engine.list_trash():
-        keeping.trash()
+        keeping.trash(runs)
     layout.empty(
         "Nothing has been launched yet. One click on the home page trains two models on sample ratings.",
         "views/home.py",
@@ -25,14 +25,14 @@ if asked and asked not in {run.run_id for run in runs}:
     asked = None
 
 runlist.table(asked)
-keeping.trash()
+keeping.trash(runs)
 if asked is None:
     st.caption("Select a run to see its progress, curves, log and settings.")
     st.stop()
 
 run = engine.get_run(asked)
 layout.live(lambda: runview.heading(run.run_id), run.live)
-runlist.actions(run)
+runlist.actions(run, runs)
 layout.live(lambda: runview.details(run.run_id), run.live)
 runlist.settings(run)
 if runlist.can_continue(run):
