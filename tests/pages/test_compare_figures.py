@@ -57,6 +57,11 @@ def test_the_sentence_names_the_front_from_the_cheapest_on_and_escapes_names() -
     assert "others" not in tradeoff.sentence(frame[:1], "lower")
 
 
+def test_a_long_legend_leaves_the_drawing_its_room() -> None:
+    assert charts.room(2) == charts.room(4) == 400
+    assert charts.room(12) - charts.room(4) >= 4 * 19  # lines of the legend
+
+
 def test_quality_and_cost_stand_in_the_address(trained: FakeEngine, visit: Visit, says: Says) -> None:
     at = visit("compare", runs="a,d", quality="auc", cost="nonsense")
     chosen = {box.label: box.value for box in at.selectbox}

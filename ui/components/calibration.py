@@ -12,7 +12,6 @@ from ui.components import charts, contenders, words
 from ui.components.looks import Look
 
 Bins = Sequence[Mapping[str, float]]
-HEIGHT = 400
 
 
 def section(comparison: Any) -> None:
@@ -54,7 +53,7 @@ def figure(found: Mapping[str, Bins], drawn: Mapping[str, tuple[str, Look]]) -> 
         found: letter -> bins, as `engine.pooled_reliability` gives them.
         drawn: letter -> (name in the legend, look), in legend order.
     """
-    shown = charts.blank("predicted probability", "share that is liked", HEIGHT, legend=True)
+    shown = charts.blank("predicted probability", "share that is liked", charts.room(len(drawn)), legend=True)
     line = {"color": charts.GRAY, "dash": "dot", "width": 1.5}
     shown.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=line, hoverinfo="skip", showlegend=False)
     most = max(bin["rows"] for bins in found.values() for bin in bins)

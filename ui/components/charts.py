@@ -36,6 +36,11 @@ def thinned(frame: pd.DataFrame, most: int = MOST_POINTS) -> pd.DataFrame:
     return frame.groupby(bucket)[list(frame.select_dtypes("number").columns)].mean().reset_index(drop=True)
 
 
+def room(contenders: int) -> int:
+    """The height of a figure whose legend stands above it, two to a line, so that many leave the drawing its room."""
+    return 400 + 20 * max(0, (contenders + 1) // 2 - 2)
+
+
 def blank(x: str, y: str, height: int = 300, legend: bool = False) -> go.Figure:
     """A figure with nothing on it yet: axes titled, ground transparent."""
     figure = go.Figure()

@@ -8,7 +8,6 @@ import streamlit as st
 import engine
 from ui.components import address, charts, contenders
 
-HEIGHT = 400
 OVER = {"epoch": "Epochs", "step": "Steps", "time_s": "Seconds", "rows": "Rows seen"}
 LOSS = "train_loss"
 SMOOTH = 0.8  # of a loss, which is told every few steps and jumps; validation comes once an epoch and is shown as it is
@@ -45,7 +44,7 @@ def section(comparison: Any) -> None:
     short = contenders.names(comparison.contenders)
     shown = {c.letter: (f"{c.letter} {short[c.letter]}", charts.look(c.color_index)) for c in runs if c.letter in set(rows["contender"])}
     label = "training loss" if metric == LOSS else engine.METRICS[metric].label
-    figure = charts.curves(rows, shown, over, label, HEIGHT, drawing.smooth, drawing.log_x, drawing.log_y)
+    figure = charts.curves(rows, shown, over, label, charts.room(len(shown)), drawing.smooth, drawing.log_x, drawing.log_y)
     charts.show(figure, f"{options[metric]} of {len(shown)} runs over {OVER[over].lower()}", key="compare.curves")
     _remarks(rows, drawing, [c.letter for c in runs if c.letter not in shown], metric == LOSS)
 

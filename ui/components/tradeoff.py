@@ -8,8 +8,6 @@ import streamlit as st
 import engine
 from ui.components import address, charts, contenders, words
 
-HEIGHT = 400
-
 
 @st.fragment  # a choice here draws this part of the page alone
 def section(comparison: Any) -> None:
@@ -40,7 +38,7 @@ def section(comparison: Any) -> None:
     frame["front"] = engine.pareto_front(frame["x"].tolist(), frame["y"].tolist(), engine.METRICS[key].better, cheaper)
     values = comparison.table[comparison.table["metric"] == key].set_index("contender")["value"]
     label, x = engine.METRICS[key].label, f"{fact} ({unit})" if unit else str(fact)
-    figure = charts.quality_cost(frame, x, label, values.get("pop"), height=HEIGHT, rising=cheaper == "lower")
+    figure = charts.quality_cost(frame, x, label, values.get("pop"), height=charts.room(len(frame) + 1), rising=cheaper == "lower")
     charts.show(figure, f"{label} against {fact} of {len(frame)} runs; {_plain(frame)}", key="compare.scatter")
     st.caption(sentence(frame, cheaper))
 
