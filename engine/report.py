@@ -171,11 +171,11 @@ def bundle(comparison: "Comparison", verdict: Sequence[str] = ()) -> dict[str, A
     name = file_name(comparison, "json")
     specs, notes = _specs(comparison)
     data, trained = [file for file in specs if file.startswith("data-")], [file for file in specs if not file.startswith("data-")]
-    unpack = f"import json; [open(n, 'w').write(json.dumps(s, indent=2)) for n, s in json.load(open('{name}'))['files'].items()]"
+    unpack = "import json, sys; [open(n, 'w').write(json.dumps(s)) for n, s in json.load(open(sys.argv[1]))['files'].items()]"
     ids = [run_id for c in comparison.contenders for run_id in c.run_ids]
     against = next((c for c in comparison.contenders if c.letter == comparison.against), None)
     baseline = "" if against is None else f" --baseline {shlex.quote(against.run_id or against.model)}"
-    commands = [f'python -c "{unpack}"', *(f"recbench prepare {file}" for file in data)]
+    commands = [f'python -c "{unpack}" {name}', *(f"recbench prepare {file}" for file in data)]
     commands += [f"recbench train {' '.join(trained)} --wait"] if trained else []
     return {
         "title": _title(comparison),
