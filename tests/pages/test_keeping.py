@@ -109,6 +109,15 @@ def test_several_are_moved_at_once_and_the_pinned_one_is_no_choice(trained: Fake
     assert len(trained.list_runs()) == 4
 
 
+def test_one_that_was_pinned_meanwhile_is_kept_and_told(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    at = visit("runs", run="a")
+    trained.pin("a")  # in another tab
+    button(at, "Move to trash").click().run()
+    assert not at.exception
+    assert trained.get_run("a").trashed_at is None
+    assert [t.value for t in at.toast] == []
+
+
 def test_runs_that_need_it_are_named_before(trained: FakeEngine, visit: Visit, says: Says) -> None:
     trained.runs.append(run("c", spec=trained.runs[0].spec | {"continues": "a"}, title=f"{HOSTILE} more"))
     at = visit("runs", run="a")

@@ -49,14 +49,18 @@ def _save(run: Any, name: str, text: str, tags: Sequence[str]) -> None:
     _done(write, "Saved")
 
 
-def _done(write: Callable[[], Any], said: str) -> None:
-    """Do it, then draw the page anew with a toast; a refusal is a sentence where the button is."""
+def _done(write: Callable[[], str | None], said: str) -> None:
+    """Do it, then draw the page anew with a toast; a refusal is a sentence where the button is.
+
+    Args:
+        said: what the toast says, where `write` does not say it.
+    """
     try:
-        write()
+        told = write()
     except (ValueError, LookupError) as error:
         st.error(words.md(error.args[0] if error.args else error, 400))
         return
-    st.session_state[SAID] = said
+    st.session_state[SAID] = said if told is None else told
     st.rerun()
 
 
@@ -93,15 +97,16 @@ def _needed(some: Sequence[Any], runs: Sequence[Any]) -> None:
 
 
 def _throw(run_ids: list[str]) -> None:
-    def move() -> None:
+    def move() -> str:
         kept = engine.trash(run_ids)
         gone = [run_id for run_id in run_ids if run_id not in {one.run_id for one in kept}]
         st.session_state[UNDO] = gone
         st.session_state["keeping.kept"] = [(one.title, one.reason) for one in kept]
-        st.query_params.pop("run", None)
+        if gone:
+            st.query_params.pop("run", None)
+        return "" if not gone else f"Moved {'the run' if len(gone) == 1 else f'{len(gone)} runs'} to the trash"
 
-    count = "the run" if len(run_ids) == 1 else f"{len(run_ids)} runs"
-    _done(move, f"Moved {count} to the trash")
+    _done(move, "")
 
 
 def undo() -> None:
@@ -155,18 +160,17 @@ def _several(runs: Sequence[Any]) -> None:
 
 def missing(noun: str, run_ids: Sequence[str]) -> None:
     """Runs of an address that are not to be had: those in the trash with the reason, the others as what they are, unknown."""
-    unknown = []
-    for run_id in run_ids:
-        run = _known(run_id)
-        if run is None or run.trashed_at is None:
-            unknown.append(run_id)
-            continue
+    known = {run_id: _known(run_id) for run_id in run_ids}
+    thrown = [run for run in known.values() if run is not None and run.trashed_at]
+    for run in thrown:
         st.warning(
             f"**{words.md(run.title, 80)}** was moved to the trash {words.ago(run.trashed_at)}, so it is not shown. "
             "Restore it on the Runs page, under *Trash*, to see it again.",
             icon=":material/delete:",
         )
+    if thrown:
         st.page_link("views/runs.py", label="Go to the Runs page", icon=":material/list:")
+    unknown = [run_id for run_id in run_ids if run_id not in {run.run_id for run in thrown}]
     if unknown:
         layout.unknown(noun, unknown)
 
