@@ -14,6 +14,7 @@ import pandas as pd
 
 from workers import metrics
 from workers.blocks import blocks_of
+from workers.lists import DEEPEST, ranking_metrics
 from workers.outputs import judge_outputs
 from workers.results import BASELINES, ITEMS, METRICS, ORACLE, RANKING, SETS, TEST, write_json
 from workers.specs import BINARY, ITEM_ID, USER_ID
@@ -69,19 +70,16 @@ def _rank_chunk(users: pd.DataFrame, scores: np.ndarray, ties: np.ndarray) -> pd
         scores[place, np.asarray(seen, int) - 1] = -np.inf
         relevant[place, np.asarray(liked, int) - 1] = True
     keys = metrics.sort_keys(scores, ties)
-    top = metrics.top_items(keys, LIST_LENGTH)
+    top = metrics.top_items(keys, max(LIST_LENGTH, DEEPEST))
     top_scores = np.take_along_axis(scores, top, axis=1)
-    real = np.isfinite(top_scores)
+    real = top_scores > -np.inf
     hits = np.take_along_axis(relevant, top, axis=1) & real
     counts = relevant.sum(axis=1)
-    columns: dict[str, Any] = {"user_id": users["user_id"].to_numpy(), "relevant": counts}
-    for metric in METRICS.values():
-        name, _, k = metric.key.partition("_at_")
-        if metric.family == "ranking" and metric.per_user and k:
-            columns[metric.key] = {"recall": metrics.recall_at_k, "ndcg": metrics.ndcg_at_k}[name](hits, counts, int(k))
-    columns["mrr"] = metrics.reciprocal_rank(metrics.first_hit_rank(keys, relevant))
-    columns["items"] = [(row[ok] + 1).astype(np.int32) for row, ok in zip(top, real, strict=True)]
-    columns["scores"] = [row[ok] for row, ok in zip(top_scores, real, strict=True)]
+    columns: dict[str, Any] = {"user_id": users["user_id"].to_numpy(), "relevant": counts} | ranking_metrics(hits, counts)
+    columns["mrr"] = metrics.reciprocal_rank(metrics.first_hit_rank(keys, relevant), counts)
+    lengths = np.minimum(real.sum(axis=1), LIST_LENGTH)  # what was left out stands last
+    columns["items"] = [(row[:length] + 1).astype(np.int32) for row, length in zip(top, lengths, strict=True)]
+    columns["scores"] = [row[:length] for row, length in zip(top_scores, lengths, strict=True)]
     return pd.DataFrame(columns)
 
 

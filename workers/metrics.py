@@ -1,7 +1,8 @@
 """The protocol's formulas, in numpy: pure functions of scores and truth. Letters: U users, N items, K list length.
 
 Ranking metrics use binary relevance: Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques", TOIS
-2002, for NDCG; Voorhees, "The TREC-8 question answering track report", 1999, for MRR.
+2002, for NDCG; Voorhees, "The TREC-8 question answering track report", 1999, for MRR. An item whose score is -inf is never found: it
+was left out, or not retrieved.
 """
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+NEVER = -0x7F800000  # the upper half of the key of -inf
 
 
 def tie_order(num_items: int, seed: int) -> Ints:
@@ -41,14 +44,18 @@ def top_items(keys: Ints, k: int) -> Ints:
     return np.take_along_axis(best, order, axis=1)
 
 
-def first_hit_rank(keys: Ints, relevant: NDArray[np.bool_]) -> Ints:
-    """Rank (from 1) of the best relevant item in the full ranking of each row, int64 [U]; 0 where none is relevant."""
+def first_hit_rank(keys: Ints, relevant: Bools) -> Ints:
+    """Rank (from 1) of the best relevant item in the full ranking of each row, int64 [U]; 0 where none is found.
+
+    Args:
+        keys: [U, N] of `sort_keys`; an item whose score is -inf is not found. relevant: [U, N] bool.
+    """
     lowest = np.iinfo(np.int64).min
-    best = np.where(relevant, keys, lowest).max(axis=1)
+    best = np.where(relevant & (keys >> 32 != NEVER), keys, lowest).max(axis=1)
     return np.where(best > lowest, (keys > best[:, None]).sum(axis=1) + 1, 0)
 
 
-def recall_at_k(hits: NDArray[np.bool_], num_relevant: Ints, k: int) -> Floats:
+def recall_at_k(hits: Bools, num_relevant: Ints, k: int) -> Floats:
     """Share of a user's relevant items among the first k: [U]; nan where nothing is relevant.
 
     Args:
@@ -59,7 +66,7 @@ def recall_at_k(hits: NDArray[np.bool_], num_relevant: Ints, k: int) -> Floats:
     return _ratio(hits[:, :k].sum(axis=1).astype(float), num_relevant.astype(float))
 
 
-def ndcg_at_k(hits: NDArray[np.bool_], num_relevant: Ints, k: int) -> Floats:
+def ndcg_at_k(hits: Bools, num_relevant: Ints, k: int) -> Floats:
     """NDCG@k with gains 1 and discounts 1 / log2(rank + 1): [U]; nan where nothing is relevant. Arguments as in recall."""
     discounts = 1.0 / np.log2(np.arange(2, k + 2))
     gained = hits[:, :k] @ discounts[: hits[:, :k].shape[1]]
@@ -67,9 +74,31 @@ def ndcg_at_k(hits: NDArray[np.bool_], num_relevant: Ints, k: int) -> Floats:
     return _ratio(gained, ideal)
 
 
-def reciprocal_rank(first_rank: Ints) -> Floats:
-    """1 / rank of the first relevant item, [U]; nan where nothing is relevant (rank 0)."""
-    return _ratio(np.ones(len(first_rank)), first_rank.astype(float))
+def precision_at_k(hits: Bools, num_relevant: Ints, k: int) -> Floats:
+    """Relevant items among the first k, over k: [U]; nan where nothing is relevant. Arguments as in recall."""
+    return np.where(num_relevant > 0, hits[:, :k].sum(axis=1) / k, np.nan)
+
+
+def average_precision_at_k(hits: Bools, num_relevant: Ints, k: int) -> Floats:
+    """Precision at each hit among the first k, summed, over min(relevant, k): [U]; nan where nothing is relevant. Its mean is MAP@k.
+
+    The divisor lets a perfect list reach 1 where more than k items are relevant: McFee, Bertin-Mahieux, Ellis and Lanckriet, "The
+    Million Song Dataset Challenge", WWW 2012 companion. Over all relevant items, as in trec_eval, it could not. Arguments as in recall.
+    """
+    first = hits[:, :k]
+    precisions = np.cumsum(first, axis=1) / np.arange(1, first.shape[1] + 1)
+    return _ratio((precisions * first).sum(axis=1), np.minimum(num_relevant, k).astype(float))
+
+
+def hit_rate_at_k(hits: Bools, num_relevant: Ints, k: int) -> Floats:
+    """1 where any of the first k is relevant, else 0: [U]; nan where nothing is relevant. Arguments as in recall."""
+    return np.where(num_relevant > 0, hits[:, :k].any(axis=1), np.nan)
+
+
+def reciprocal_rank(first_rank: Ints, num_relevant: Ints) -> Floats:
+    """1 / rank of the first relevant item, [U]: 0 where none is found (rank 0), nan where nothing is relevant."""
+    found = np.divide(1.0, first_rank, out=np.zeros(len(first_rank)), where=first_rank > 0)
+    return np.where(num_relevant > 0, found, np.nan)
 
 
 def coverage(top: Ints, num_items: int) -> float:

@@ -35,8 +35,34 @@ class Metric(BaseModel):
     crowned: bool = True  # whether the best value makes a winner: random lists cover a catalogue best
 
 
-def _cutoff(name: str, key: str, k: int, text: str) -> Metric:
-    return Metric(key=f"{key}_at_{k}", label=f"{name}@{k}", better="higher", family="ranking", description=text)
+RANKING_NAMES = ("ndcg", "recall", "precision", "map", "hit_rate")  # metrics of the family "ranking" that have a cutoff
+_AT_K = {
+    "ndcg": ("NDCG", "Like recall, but a hit counts more the higher it stands in the top {k}; 1 is a perfect order."),
+    "recall": ("Recall", "Share of a user's held-out liked items found in the top {k}, averaged over users."),
+    "precision": ("Precision", "Share of the top {k} that the user went on to like, averaged over users."),
+    "map": ("MAP", "Precision at each hit in the top {k}, over as many hits as there could be, averaged over users."),
+    "hit_rate": ("Hit rate", "Share of users who went on to like at least one item of their top {k}."),
+}
+
+
+def cutoff(key: str) -> tuple[str, int] | None:
+    """The name and the k of a key such as ndcg_at_10; None where it is none of a metric that has a cutoff."""
+    name, _, k = key.rpartition("_at_")
+    return (name, int(k)) if name in _AT_K and k.isascii() and k.isdecimal() and int(k) > 0 else None
+
+
+def metric(key: str) -> Metric:
+    """The metric of a key: one of METRICS, or any that has a cutoff, at any k; LookupError where there is none."""
+    if key in METRICS:
+        return METRICS[key]
+    if found := cutoff(key):
+        return _at(*found)
+    raise LookupError(f"There is no metric {key[:80]!r}; choose one of {', '.join(METRICS)}, or one with _at_ and another number.")
+
+
+def _at(name: str, k: int) -> Metric:
+    label, text = _AT_K[name]
+    return Metric(key=f"{name}_at_{k}", label=f"{label}@{k}", better="higher", family="ranking", description=text.format(k=k))
 
 
 _KNOWN = " Over the test interactions whose user and item stand in train."
@@ -52,20 +78,19 @@ def _judging(
     return Metric(key=key, label=label, better=better, family=family, description=text + _KNOWN, per_user=False, crowned=better != "one")
 
 
-_RECALL = "Share of a user's held-out liked items found in the top {k}, averaged over users."
-_NDCG = "Like recall, but a hit counts more the higher it stands in the top {k}; 1 is a perfect order."
 METRICS: dict[str, Metric] = {
     m.key: m
     for m in (
-        _cutoff("NDCG", "ndcg", 10, _NDCG.format(k=10)),
-        _cutoff("NDCG", "ndcg", 20, _NDCG.format(k=20)),
-        *(_cutoff("Recall", "recall", k, _RECALL.format(k=k)) for k in (10, 20, 100)),
+        _at("ndcg", 10),
+        _at("ndcg", 20),
+        *(_at("recall", k) for k in (10, 20, 100)),
+        *(_at(name, 10) for name in ("precision", "map", "hit_rate")),
         Metric(
             key="mrr",
             label="MRR",
             better="higher",
             family="ranking",
-            description="One divided by the rank of the first held-out liked item, averaged over users.",
+            description="One divided by the rank of the first held-out liked item in the whole ranking, averaged over users.",
         ),
         Metric(
             key="coverage_at_10",
