@@ -5,21 +5,24 @@ Ranking: the full catalogue (items of train), for one fixed sample of users,
 without the items that the user met in train, equal scores in one fixed random order. Letters: U users, N items.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.dataset as parquet
 
 from workers import metrics
 from workers.blocks import blocks_of
-from workers.lists import DEEPEST, ranking_metrics
+from workers.lists import DEEPEST, Facts, all_lists_metrics, facts_of, list_metrics, padded, ranking_metrics
 from workers.outputs import judge_outputs
-from workers.results import BASELINES, ITEMS, METRICS, ORACLE, RANKING, SETS, TEST, write_json
-from workers.specs import BINARY, ITEM_ID, USER_ID
+from workers.results import BASELINES, ITEMS, MANIFEST, METRICS, ORACLE, RANKING, SETS, TEST, USERS, write_json
+from workers.specs import BINARY, ITEM_ID, USER_ID, FeatureSchema
 
 LIST_LENGTH = 100
+LISTS_AT = 10  # the k at which a run says what its lists are like
 TIE_SEED = 20_240_229
 CHUNK = 64  # users scored at a time: bounds memory at CHUNK x N
 VALID_PAIRS = 2_000_000  # user-item pairs that one validation may score: bounds its cost on large catalogues
@@ -83,13 +86,28 @@ def _rank_chunk(users: pd.DataFrame, scores: np.ndarray, ties: np.ndarray) -> pd
     return pd.DataFrame(columns)
 
 
+def users_of_train(dataset: Path) -> int:
+    """How many users train has; from the table of users while a dataset is being prepared, and has no manifest yet."""
+    if (dataset / MANIFEST).exists():
+        schema = FeatureSchema.model_validate(json.loads((dataset / MANIFEST).read_text())["schema"])
+        return schema.feature(USER_ID).num_rows - 1
+    return int(parquet.dataset(dataset / USERS).count_rows(filter=parquet.field("row") > 0))
+
+
+def describe(ranked: pd.DataFrame, facts: Facts) -> pd.DataFrame:
+    """What `rank_users` gives, and what each user's list is like, a column a metric."""
+    if ranked.empty:
+        return ranked
+    return ranked.assign(**list_metrics(padded(ranked["items"], LISTS_AT), facts, LISTS_AT))
+
+
 def summarise(ranked: pd.DataFrame, num_items: int) -> dict[str, float]:
-    """Means over users of the per-user metrics, and the coverage; empty without users."""
+    """Means over users of the per-user metrics, and metrics of all lists together; empty without users, undefined ones are absent."""
     if ranked.empty:
         return {}
     found = {m.key: float(ranked[m.key].mean()) for m in METRICS.values() if m.key in ranked}
-    top = np.concatenate([items[:10] for items in ranked["items"]])
-    return found | {"coverage_at_10": metrics.coverage(top, num_items)}
+    found |= all_lists_metrics(padded(ranked["items"], LISTS_AT), num_items, LISTS_AT)
+    return {key: value for key, value in found.items() if np.isfinite(value)}
 
 
 def pointwise(logits: np.ndarray, labels: np.ndarray, known: np.ndarray, *, probability: bool) -> dict[str, float]:
@@ -135,7 +153,7 @@ def write_baselines(dataset: Path) -> None:
 
 def _write_ranking_baselines(dataset: Path, folder: Path) -> None:
     items, users = catalogue(dataset), users_to_rank(dataset, TEST)
-    liked = items["train_positives"].to_numpy(np.float32)
+    liked, facts = items["train_positives"].to_numpy(np.float32), facts_of(items, users_of_train(dataset))
     rng = np.random.default_rng(TIE_SEED)
     scorers: dict[str, Scorer] = {
         "popularity": lambda places: np.broadcast_to(liked, (len(places), len(liked))),
@@ -144,7 +162,7 @@ def _write_ranking_baselines(dataset: Path, folder: Path) -> None:
     by_row = np.concatenate([[0.0], liked])
     rows, labels, known = _test_rows(dataset)
     for name, score in scorers.items():
-        ranked = rank_users(users, len(items), score)
+        ranked = describe(rank_users(users, len(items), score), facts)
         scored = by_row[rows] if name == "popularity" else rng.random(len(rows))
         found = summarise(ranked, len(items)) | pointwise(scored, labels, known, probability=False)
         write_json(folder / f"{name}.json", found)

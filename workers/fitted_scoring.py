@@ -13,6 +13,7 @@ from workers.evaluate import (
     CHUNK,
     calibrated,
     catalogue,
+    describe,
     has_sets,
     judge_sets,
     pointwise,
@@ -20,9 +21,11 @@ from workers.evaluate import (
     rated_sets,
     set_raters,
     summarise,
+    users_of_train,
     users_to_rank,
 )
 from workers.likes import read_rows
+from workers.lists import facts_of
 from workers.modules.matrix import MatrixModel
 from workers.results import FEATURE, TEST, TRAIN, VALID
 from workers.specs import USER_ID
@@ -57,7 +60,7 @@ def judge(
         told(int(places[0]), len(users))
         return model.scores(likes[rows[places]])
 
-    ranked = rank_users(users, len(items), score)
+    ranked = describe(rank_users(users, len(items), score), facts_of(items, users_of_train(dataset)))
     held_out = read_rows(dataset, split)
     scored = pair_scores(model, likes, held_out.users, held_out.items)
     found = summarise(ranked, len(items)) | pointwise(scored, held_out.labels, held_out.known, probability=False)

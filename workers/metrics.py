@@ -5,12 +5,15 @@ Ranking metrics use binary relevance: Järvelin and Kekäläinen, "Cumulated gai
 was left out, or not retrieved.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+LISTED = 4000  # items whose genres are compared at a time: bounds memory
 NEVER = -0x7F800000  # the upper half of the key of -inf
 
 
@@ -104,6 +107,87 @@ def reciprocal_rank(first_rank: Ints, num_relevant: Ints) -> Floats:
 def coverage(top: Ints, num_items: int) -> float:
     """Share of the catalogue that stands in at least one list: `top` holds the items of all lists, in any shape."""
     return len(np.unique(top)) / num_items
+
+
+def gini(top: Ints, num_items: int) -> float:
+    """Gini index of how often each item of the catalogue is shown: 0 when all are alike, 1 when one item alone is; nan without any.
+
+    G = sum over j of (2j - N - 1) p_j / (N - 1), p_j the share of item j in what is shown, rising with j: Castells, Hurley and
+    Vargas, "Novelty and diversity in recommender systems", Recommender Systems Handbook, 2nd ed. 2015; Adomavicius and Kwon, TKDE
+    24(5), 2012, measure the diversity of all lists together so.
+
+    Args:
+        top: positions of items in the catalogue, of all lists, in any shape. num_items: N; nan where it is below 2.
+    """
+    if top.size == 0 or num_items < 2:
+        return float("nan")
+    shown = np.sort(np.bincount(top.ravel(), minlength=num_items))
+    return float((2 * np.arange(1, num_items + 1) - num_items - 1) @ shown / ((num_items - 1) * shown.sum()))
+
+
+def self_information(likes: Floats, num_users: int) -> Floats:
+    """Bits of surprise of each item, -log2 of the share of the users of train who liked it: [N].
+
+    Zhou et al., "Solving the apparent diversity-accuracy dilemma of recommender systems", PNAS 107(10), 2010; averaged over a list
+    it is the novelty of Vargas and Castells, "Rank and relevance in novelty and diversity metrics", RecSys 2011. An item that
+    nobody liked counts as liked by one user, and one that was liked more often than there are users as liked by all.
+
+    Args:
+        likes: [N] liked rows of train. num_users: users of train, 1 or more.
+    """
+    return -np.log2(np.clip(likes, 1, num_users) / num_users)
+
+
+def popularity_percentile(likes: Floats) -> Floats:
+    """Share of the catalogue that was liked less often than each item, equals counted half: [N], 0.5 on average over the catalogue.
+
+    Of the signs of popularity bias it has a fixed scale: the likes of a list's items, averaged (ARP: Abdollahpouri, Burke and
+    Mobasher, "Managing popularity bias in recommender systems with personalized re-ranking", FLAIRS 2019), are in a unit that
+    differs between datasets, and one favourite of everybody outweighs a list of rarities.
+    """
+    ordered = np.sort(likes)
+    below, upto = np.searchsorted(ordered, likes, side="left"), np.searchsorted(ordered, likes, side="right")
+    return (below + upto) / 2 / max(len(likes), 1)
+
+
+def list_means(values: Floats, top: Ints) -> Floats:
+    """Mean over each list of what its items have: [U]; nan for an empty list.
+
+    Args:
+        values: [N]. top: [U, K] positions in the catalogue, -1 behind a list that is shorter.
+    """
+    there = top >= 0
+    return _ratio(np.where(there, values[top], 0.0).sum(axis=1), there.sum(axis=1).astype(float))
+
+
+def list_diversity(top: Ints, group: Ints, groups: Sequence[Ints]) -> Floats:
+    """Mean Jaccard distance of the genres of every two items of each list: [U]; nan below two items that have genres.
+
+    The mean distance between pairs is the diversity of Smyth and McClave, "Similarity vs. diversity", ICCBR 2001, and one minus
+    the intra-list similarity of Ziegler et al., "Improving recommendation lists through topic diversification", WWW 2005, per pair.
+
+    Args:
+        top: [U, K] positions in the catalogue, -1 behind a list that is shorter.
+        group: [N] which of `groups` the genres of an item are, -1 for one without. groups: each some genres, as distinct numbers.
+    """
+    step = max(1, LISTED // max(top.shape[1], 1))
+    parts = [_diversity(np.where(part >= 0, group[part], -1), groups) for part in (top[at : at + step] for at in range(0, len(top), step))]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _diversity(own: Ints, groups: Sequence[Ints]) -> Floats:
+    """`list_diversity` of the groups [U, K] of some lists, -1 for none; genres are numbered anew, for there may be very many."""
+    met, place = np.unique(own, return_inverse=True)
+    genres = [groups[one] if one >= 0 else np.zeros(0, np.int64) for one in met]
+    numbers, column = np.unique(np.concatenate([np.zeros(0, np.int64), *genres]), return_inverse=True)
+    has = np.zeros((len(met), len(numbers)), np.float32)
+    has[np.repeat(np.arange(len(met)), [len(one) for one in genres]), column] = 1
+    grid = has[place.reshape(own.shape)]
+    shared, sizes = grid @ grid.transpose(0, 2, 1), grid.sum(axis=2)
+    distance = 1 - shared / np.maximum(sizes[:, :, None] + sizes[:, None, :] - shared, 1)  # of an item to itself 0
+    known = (sizes > 0).astype(np.float64)
+    count = known.sum(axis=1)
+    return _ratio((known[:, None, :] @ distance @ known[:, :, None])[:, 0, 0], count * (count - 1))
 
 
 def auc(logits: Floats, labels: Floats) -> tuple[float, float]:

@@ -29,20 +29,31 @@ class Metric(BaseModel):
     key: str
     label: str
     better: Literal["higher", "lower", "one"]
-    family: Literal["ranking", "pointwise", "value", "classes", "actions", "sets"]
+    family: Literal["ranking", "lists", "pointwise", "value", "classes", "actions", "sets"]
     description: str
     per_user: bool = True
-    crowned: bool = True  # whether the best value makes a winner: random lists cover a catalogue best
+    crowned: bool = True  # whether the best value makes a winner: random lists are the most novel
 
 
 RANKING_NAMES = ("ndcg", "recall", "precision", "map", "hit_rate")  # metrics of the family "ranking" that have a cutoff
+LIST_NAMES = ("coverage", "novelty", "diversity", "popularity", "gini")  # those of the family "lists"
 _AT_K = {
     "ndcg": ("NDCG", "Like recall, but a hit counts more the higher it stands in the top {k}; 1 is a perfect order."),
     "recall": ("Recall", "Share of a user's held-out liked items found in the top {k}, averaged over users."),
     "precision": ("Precision", "Share of the top {k} that the user went on to like, averaged over users."),
     "map": ("MAP", "Precision at each hit in the top {k}, over as many hits as there could be, averaged over users."),
     "hit_rate": ("Hit rate", "Share of users who went on to like at least one item of their top {k}."),
+    "coverage": ("Coverage", "Share of the catalogue that stands in at least one user's top {k}."),
+    "novelty": (
+        "Novelty",
+        "Bits of surprise of an item in the top {k}: 0 if all users liked it in train, 1 more whenever half as many did.",
+    ),
+    "diversity": ("Diversity", "How far the genres of two items of one top {k} differ: 0 they have the same ones, 1 they share none."),
+    "popularity": ("Popularity", "Share of the catalogue that was liked less often than an item in the top {k}; 0.5 is drawing at random."),
+    "gini": ("Gini", "How unevenly the catalogue is shown over the top {k} of all users: 0 all items equally, 1 one item alone."),
 }
+_LOWER = ("popularity", "gini")
+_TOGETHER = ("coverage", "gini")  # of the lists of all users, not of each
 
 
 def cutoff(key: str) -> tuple[str, int] | None:
@@ -62,7 +73,16 @@ def metric(key: str) -> Metric:
 
 def _at(name: str, k: int) -> Metric:
     label, text = _AT_K[name]
-    return Metric(key=f"{name}_at_{k}", label=f"{label}@{k}", better="higher", family="ranking", description=text.format(k=k))
+    ranks = name in RANKING_NAMES
+    return Metric(
+        key=f"{name}_at_{k}",
+        label=f"{label}@{k}",
+        better="lower" if name in _LOWER else "higher",
+        family="ranking" if ranks else "lists",
+        description=text.format(k=k),
+        per_user=name not in _TOGETHER,
+        crowned=ranks,
+    )
 
 
 _KNOWN = " Over the test interactions whose user and item stand in train."
@@ -92,15 +112,7 @@ METRICS: dict[str, Metric] = {
             family="ranking",
             description="One divided by the rank of the first held-out liked item in the whole ranking, averaged over users.",
         ),
-        Metric(
-            key="coverage_at_10",
-            label="Coverage@10",
-            better="higher",
-            family="ranking",
-            per_user=False,
-            crowned=False,
-            description="Share of the catalogue that stands in at least one user's top 10.",
-        ),
+        *(_at(name, 10) for name in LIST_NAMES),
         Metric(
             key="auc",
             label="AUC",

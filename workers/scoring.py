@@ -15,6 +15,7 @@ from workers.blocks import blocks_of
 from workers.evaluate import (
     calibrated,
     catalogue,
+    describe,
     has_sets,
     judge_sets,
     known_to_train,
@@ -23,8 +24,10 @@ from workers.evaluate import (
     rated_sets,
     set_raters,
     summarise,
+    users_of_train,
     users_to_rank,
 )
+from workers.lists import facts_of
 from workers.modules.ranker import Batch, Ranker
 from workers.outputs import judge_outputs
 from workers.results import TEST, TRAIN, VALID
@@ -157,7 +160,8 @@ def judge(
     if schema.can_rank:
         items = catalogue(dataset)
         item_states = encode(model.encode_items, table_columns(items, schema, "item"), len(items), schema)
-        ranked = _rank(model, users_to_rank(dataset, split, limit), item_states, schema, told)
+        facts = facts_of(items, users_of_train(dataset))
+        ranked = describe(_rank(model, users_to_rank(dataset, split, limit), item_states, schema, told), facts)
         found = summarise(ranked, len(items)) | found
         if split == TEST and has_sets(dataset):
             found |= _judge_sets(model, dataset, schema, item_states)
