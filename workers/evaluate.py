@@ -110,15 +110,23 @@ def summarise(ranked: pd.DataFrame, num_items: int) -> dict[str, float]:
     return {key: value for key, value in found.items() if np.isfinite(value)}
 
 
-def pointwise(logits: np.ndarray, labels: np.ndarray, known: np.ndarray, *, probability: bool) -> dict[str, float]:
-    """AUC over the interactions whose user and item train met, and over all of them; where the scores are logits of a
-    probability, log loss and calibration too. Standard errors as `<key>_se`; what one class or no row leaves undefined is absent.
+def pointwise(
+    logits: np.ndarray, labels: np.ndarray, known: np.ndarray, *, probability: bool, users: np.ndarray | None = None
+) -> dict[str, float]:
+    """AUC over the interactions whose user and item train met, of all users together and of each, and over all of them; where the
+    scores are logits of a probability, log loss and calibration too. Standard errors as `<key>_se`; what one class or no row leaves
+    undefined is absent.
 
     Args:
         logits, labels: [B]. known: [B] bool, train met both the user and the item.
+        users: [B] rows of the vocabulary; None, or 0 in every row, where the dataset has no users.
     """
     logits, labels = logits.astype(np.float64), labels.astype(np.float64)
     found = dict(zip(("auc", "auc_se"), metrics.auc(logits[known], labels[known]), strict=True))
+    if users is not None:
+        some = known & (users > 0)
+        of_users = metrics.user_auc(logits[some], labels[some], users[some])
+        found |= dict(zip(("user_auc", "user_auc_se"), of_users, strict=True))
     found |= dict(zip(("auc_all", "auc_all_se"), metrics.auc(logits, labels), strict=True))
     if probability:
         found |= judge_outputs(BINARY, logits[:, None], labels, labels, known)[0]
@@ -146,7 +154,7 @@ def write_baselines(dataset: Path) -> None:
     if (dataset / ITEMS).exists() and (dataset / RANKING).exists():
         _write_ranking_baselines(dataset, folder)
     else:
-        _, labels, known = _test_rows(dataset)
+        _, _, labels, known = _test_rows(dataset)
         chance = np.random.default_rng(TIE_SEED).random(len(labels))
         write_json(folder / "random.json", pointwise(chance, labels, known, probability=False))
 
@@ -160,11 +168,11 @@ def _write_ranking_baselines(dataset: Path, folder: Path) -> None:
         "random": lambda places: rng.random((len(places), len(liked)), np.float32),
     }
     by_row = np.concatenate([[0.0], liked])
-    rows, labels, known = _test_rows(dataset)
+    who, rows, labels, known = _test_rows(dataset)
     for name, score in scorers.items():
         ranked = describe(rank_users(users, len(items), score), facts)
         scored = by_row[rows] if name == "popularity" else rng.random(len(rows))
-        found = summarise(ranked, len(items)) | pointwise(scored, labels, known, probability=False)
+        found = summarise(ranked, len(items)) | pointwise(scored, labels, known, probability=False, users=who)
         write_json(folder / f"{name}.json", found)
         ranked.drop(columns=["items", "scores"]).to_parquet(folder / f"{name}_per_user.parquet", index=False)
 
@@ -231,11 +239,13 @@ def known_to_train(columns: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
     return known
 
 
-def _test_rows(dataset: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Item row (0 without items), label, and whether train met user and item, of each test row; from the blocks one at a time."""
-    parts = [(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, bool))]
+def _test_rows(dataset: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """User and item row (0 without any), label, and whether train met both, of each test row; from the blocks one at a time."""
+    none = np.zeros(0, np.int32)
+    parts = [(none, none, np.zeros(0, np.float32), np.zeros(0, bool))]
     for block in blocks_of(dataset, TEST):
         rows = len(block["label"])
-        parts.append((block.get(ITEM_ID, np.zeros(rows, np.int32)), block["label"], known_to_train(block, rows)))
-    items, labels, known = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return items, labels, known
+        user, item = (block.get(key, np.zeros(rows, np.int32)) for key in (USER_ID, ITEM_ID))
+        parts.append((user, item, block["label"], known_to_train(block, rows)))
+    users, items, labels, known = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return users, items, labels, known

@@ -63,7 +63,8 @@ def judge(
     ranked = describe(rank_users(users, len(items), score), facts_of(items, users_of_train(dataset)))
     held_out = read_rows(dataset, split)
     scored = pair_scores(model, likes, held_out.users, held_out.items)
-    found = summarise(ranked, len(items)) | pointwise(scored, held_out.labels, held_out.known, probability=False)
+    found = summarise(ranked, len(items))
+    found |= pointwise(scored, held_out.labels, held_out.known, probability=False, users=held_out.users)
     if split == TEST and has_sets(dataset):
         found |= _judge_sets(model, likes, dataset)
     return Judged(found, ranked)

@@ -122,6 +122,9 @@ METRICS: dict[str, Metric] = {
             description="Chance that a liked test interaction is scored above a disliked one; 0.5 is a coin toss. "
             "Over the interactions whose user and item stand in train.",
         ),
+        _judging(
+            "user_auc", "AUC per user", "higher", "AUC among each user's own rows, averaged by rows over users with both labels (GAUC)."
+        ),
         Metric(
             key="auc_all",
             label="AUC, cold too",

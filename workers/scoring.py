@@ -152,7 +152,8 @@ def judge(
     model.eval()
     scored = score_split(model, dataset, split, schema)
     preference = model.head.score(torch.from_numpy(scored.logits).to(_device())).cpu().numpy()
-    found, tables = pointwise(preference, scored.labels, scored.known, probability=False), dict[str, Any]()
+    found = pointwise(preference, scored.labels, scored.known, probability=False, users=scored.users)
+    tables: dict[str, Any] = {}
     if foretells:
         judged, tables = judge_outputs(task, scored.logits, scored.labels, scored.targets, scored.known)
         found |= judged

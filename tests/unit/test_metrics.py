@@ -8,7 +8,7 @@ from sklearn.metrics import log_loss as sk_log_loss
 from sklearn.metrics import roc_auc_score
 
 from workers import metrics
-from workers.evaluate import rank_users, summarise
+from workers.evaluate import pointwise, rank_users, summarise
 from workers.lists import RANKING_AT
 from workers.results import METRICS, RANKING_NAMES, cutoff, metric
 
@@ -124,6 +124,43 @@ def test_auc_and_log_loss_match_scikit_learn(seed):
     assert metrics.log_loss(logits, labels)[0] == pytest.approx(sk_log_loss(labels, 1 / (1 + np.exp(-logits))), abs=1e-9)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_auc_per_user_is_scikit_learns_of_each_weighted_by_rows(seed):
+    rng = np.random.default_rng(seed)
+    users, labels = rng.integers(1, 40, 300), (rng.random(300) < 0.3).astype(float)
+    scores = rng.integers(-3, 3, 300) + 0.5 * labels
+    labels[users == 7] = 1  # a user who liked everything has no AUC
+    found = [(roc_auc_score(labels[own], scores[own]), own.sum()) for own in (users == u for u in range(40)) if len(set(labels[own])) == 2]
+    areas, rows = np.array(found).T
+    assert metrics.user_auc(scores, labels, users)[0] == pytest.approx(np.average(areas, weights=rows), abs=1e-12)
+    shuffled = rng.permutation(300)
+    assert metrics.user_auc(scores[shuffled], labels[shuffled], users[shuffled]) == pytest.approx(metrics.user_auc(scores, labels, users))
+
+
+def test_auc_per_user_knows_no_more_than_what_tells_a_users_items_apart():
+    """Scores that only say which user likes much are worth something over all rows, and nothing within a user."""
+    users = np.repeat([1, 2], 4)
+    labels = np.array([0, 0, 0, 1, 0, 1, 1, 1.0])
+    assert metrics.user_auc(users.astype(float), labels, users)[0] == 0.5 < metrics.auc(users.astype(float), labels)[0]
+    value, error = metrics.user_auc(labels[:4], labels[:4], users[:4])
+    assert value == 1 and np.isnan(error)
+    assert np.isnan(metrics.user_auc(np.arange(2.0), np.ones(2), np.arange(2))).all()
+    assert np.isnan(metrics.user_auc(np.zeros(0), np.zeros(0), np.zeros(0, int))).all()
+
+
+def test_standard_error_of_auc_per_user_is_that_of_repeated_samples():
+    rng = np.random.default_rng(3)
+
+    def draw() -> tuple[float, float]:
+        users = np.repeat(np.arange(120), rng.integers(4, 30, 120))
+        labels = (rng.random(len(users)) < 0.4).astype(float)
+        skill = rng.normal(0.8, 0.8, 120)[users]  # users differ in how well they are known
+        return metrics.user_auc(labels * skill + rng.normal(0, 1, len(users)), labels, users)
+
+    values, errors = np.array([draw() for _ in range(300)]).T
+    assert errors.mean() == pytest.approx(values.std(), rel=0.1)
+
+
 def test_standard_error_of_auc_is_that_of_repeated_samples():
     rng = np.random.default_rng(1)
     drawn = [metrics.auc(np.r_[rng.normal(0.7, 1, 150), rng.normal(0, 1, 250)], np.r_[np.ones(150), np.zeros(250)]) for _ in range(400)]
@@ -136,6 +173,16 @@ def test_one_class_and_no_rows_are_undefined_not_wrong():
     assert np.isnan(metrics.auc(np.zeros(0), np.zeros(0))).all()
     assert np.isnan(metrics.log_loss(np.zeros(0), np.zeros(0))).all()
     assert metrics.log_loss(np.array([1000.0, -1000.0]), np.array([1.0, 0.0]))[0] == 0  # no overflow
+
+
+def test_auc_per_user_is_of_known_rows_and_absent_without_users():
+    rng = np.random.default_rng(0)
+    scores, labels, known, users = rng.normal(size=60), rng.integers(0, 2, 60), rng.random(60) < 0.7, rng.integers(0, 6, 60)
+    found = pointwise(scores, labels, known, probability=False, users=users)
+    some = known & (users > 0)
+    assert found["user_auc"] == metrics.user_auc(scores[some], labels[some].astype(float), users[some])[0]
+    for none in (None, np.zeros(60, int)):
+        assert not {"user_auc", "user_auc_se"} & pointwise(scores, labels, known, probability=False, users=none).keys()
 
 
 def test_a_diverged_model_is_an_error():
