@@ -18,12 +18,13 @@ from workers import metrics
 from workers.blocks import blocks_of
 from workers.lists import DEEPEST, Facts, all_lists_metrics, facts_of, list_metrics, padded, ranking_metrics
 from workers.outputs import judge_outputs
-from workers.results import BASELINES, ITEMS, MANIFEST, METRICS, ORACLE, RANKING, SETS, TEST, USERS, write_json
+from workers.results import BASELINES, ITEMS, MANIFEST, METRICS, ORACLE, RANKING, SETS, TEST, TOP_K, USERS, write_json
 from workers.specs import BINARY, ITEM_ID, USER_ID, FeatureSchema
 
 LIST_LENGTH = 100
 LISTS_AT = 10  # the k at which a run says what its lists are like
 TIE_SEED = 20_240_229
+LISTS = ["items", "scores"]  # columns of ranked users that hold their top lists
 CHUNK = 64  # users scored at a time: bounds memory at CHUNK x N
 VALID_PAIRS = 2_000_000  # user-item pairs that one validation may score: bounds its cost on large catalogues
 
@@ -110,6 +111,13 @@ def summarise(ranked: pd.DataFrame, num_items: int) -> dict[str, float]:
     return {key: value for key, value in found.items() if np.isfinite(value)}
 
 
+def write_ranked(ranked: pd.DataFrame, per_user: Path, top_k: Path) -> None:
+    """The per-user metrics; and the top lists (user_id, items, scores), where there is somebody to rank for."""
+    ranked.drop(columns=LISTS, errors="ignore").to_parquet(per_user, index=False)
+    if len(ranked):
+        ranked[["user_id", *LISTS]].to_parquet(top_k, index=False)
+
+
 def pointwise(
     logits: np.ndarray, labels: np.ndarray, known: np.ndarray, *, probability: bool, users: np.ndarray | None = None
 ) -> dict[str, float]:
@@ -174,7 +182,7 @@ def _write_ranking_baselines(dataset: Path, folder: Path) -> None:
         scored = by_row[rows] if name == "popularity" else rng.random(len(rows))
         found = summarise(ranked, len(items)) | pointwise(scored, labels, known, probability=False, users=who)
         write_json(folder / f"{name}.json", found)
-        ranked.drop(columns=["items", "scores"]).to_parquet(folder / f"{name}_per_user.parquet", index=False)
+        write_ranked(ranked, folder / f"{name}_per_user.parquet", folder / f"{name}_{TOP_K}")
 
 
 def has_sets(dataset: Path) -> bool:

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from workers import checkpoint
-from workers.evaluate import catalogue, users_to_validate
+from workers.evaluate import catalogue, users_to_validate, write_ranked
 from workers.fitted_scoring import Judged, judge
 from workers.journal import Journal, say_why
+from workers.leave import scored_rows
 from workers.likes import Likes, read_likes
 from workers.modules.matrix import MatrixModel
 from workers.process import log_to, outlive_nobody, peak_memory
@@ -33,6 +34,7 @@ from workers.results import (
     METRICS,
     PER_USER,
     RESULTS,
+    SCORED,
     SPEC,
     TEST,
     TOP_K,
@@ -189,9 +191,9 @@ def _write_results(run: Path, dataset: Path, tuned: Tuning, judged: Judged) -> N
     folder = run / RESULTS
     folder.mkdir(exist_ok=True)
     write_json(folder / TUNING, {"chosen": tuned.chosen, "tried": tuned.tried})
-    judged.ranked.drop(columns=["items", "scores"], errors="ignore").to_parquet(folder / PER_USER, index=False)
-    if len(judged.ranked):
-        judged.ranked[["user_id", "items", "scores"]].to_parquet(folder / TOP_K, index=False)
+    write_ranked(judged.ranked, folder / PER_USER, folder / TOP_K)
+    rows = judged.rows
+    scored_rows(rows.users, rows.items, rows.labels, rows.known, judged.scores).to_parquet(folder / SCORED, index=False)
     embeddings = tuned.model.item_embeddings()
     if embeddings is not None:
         items = catalogue(dataset)[["row", "item_id"]]

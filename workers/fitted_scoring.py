@@ -24,7 +24,7 @@ from workers.evaluate import (
     users_of_train,
     users_to_rank,
 )
-from workers.likes import read_rows
+from workers.likes import Rows, read_rows
 from workers.lists import facts_of
 from workers.modules.matrix import MatrixModel
 from workers.results import FEATURE, TEST, TRAIN, VALID
@@ -36,6 +36,8 @@ class Judged(NamedTuple):
 
     metrics: dict[str, float]
     ranked: pd.DataFrame
+    rows: Rows  # of the split
+    scores: np.ndarray  # [B] float32, of those rows
 
 
 def judge(
@@ -67,7 +69,7 @@ def judge(
     found |= pointwise(scored, held_out.labels, held_out.known, probability=False, users=held_out.users)
     if split == TEST and has_sets(dataset):
         found |= _judge_sets(model, likes, dataset)
-    return Judged(found, ranked)
+    return Judged(found, ranked, held_out, scored)
 
 
 def pair_scores(model: MatrixModel, likes: csr_matrix, users: np.ndarray, items: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ SPEC, JOURNAL, PROGRESS, DONE, LOG, CANCEL = "spec.json", "journal.jsonl", "prog
 CHECKPOINT, RESULTS = "checkpoint", "results"
 PER_USER, TOP_K, ITEM_EMBEDDINGS, PLAN = "per_user.parquet", "top_k.parquet", "item_embeddings.parquet", "plan.json"
 OUTPUTS, PREDICTIONS = "outputs.json", "predictions.parquet"  # tables behind the pictures of outputs; some test rows as foretold
+SCORED = "scored.parquet"  # test rows with the score that ranks, sorted, so that two runs' files stand row by row beside each other
 TUNING = "tuning.json"  # of a fitted model: every setting that was tried, and how it did on validation
 
 

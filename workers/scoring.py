@@ -34,10 +34,11 @@ from workers.results import TEST, TRAIN, VALID
 from workers.specs import ITEM_ID, USER_ID, FeatureSchema, Task
 
 ROWS = 4096  # rows encoded or scored at a time
+PLACE = "_place"  # of a row in its split: number of its block << 32 + place in it
 
 
 class Scored(NamedTuple):
-    """Rows of a split."""
+    """Rows of a split, in the order of the dataset."""
 
     logits: np.ndarray  # [B, O] float32
     labels: np.ndarray  # [B] float32
@@ -98,9 +99,9 @@ def encode(encoder: Callable[[Batch], Tensor], columns: Columns, rows: int, sche
 
 @torch.no_grad()
 def score_split(model: Ranker, dataset: Path, split: str, schema: FeatureSchema) -> Scored:
-    """Collective: every row of a split, each exactly once, on every rank."""
-    batches = _fixed_batches(blocks_of(dataset, split, dist.get_rank(), dist.get_world_size()))
-    parts: list[Scored] = []
+    """Collective: every row of a split, each exactly once and in the order of the dataset, on every rank."""
+    batches = _fixed_batches(_placed_blocks(dataset, split))
+    parts: list[tuple[np.ndarray, ...]] = []  # the columns of Scored, and the place of each row
     idle: Batch | None = None
     while True:
         rows = next(batches, None)
@@ -113,10 +114,19 @@ def score_split(model: Ranker, dataset: Path, split: str, schema: FeatureSchema)
         batch, none = to_batch(rows, schema, num_rows(rows)), np.zeros(num_rows(rows), np.int32)
         logits, known = model(batch.to(_device())).cpu().numpy(), known_to_train(rows, num_rows(rows))
         ids = (rows.get(USER_ID, none), rows.get(ITEM_ID, none))
-        parts.append(Scored(logits, batch.label.numpy(), batch.target.numpy(), known, *ids))
-    every: list[list[Scored]] = [parts] * dist.get_world_size()
+        parts.append((*Scored(logits, batch.label.numpy(), batch.target.numpy(), known, *ids), rows[PLACE]))
+    every: list[list[tuple[np.ndarray, ...]]] = [parts] * dist.get_world_size()
     dist.all_gather_object(every, parts)  # a rank without a block has no part, and does not know the shapes
-    return Scored(*(np.concatenate(column) for column in zip(*(part for own in every for part in own), strict=True)))
+    *columns, places = (np.concatenate(column) for column in zip(*(part for own in every for part in own), strict=True))
+    order = np.argsort(places)
+    return Scored(*(column[order] for column in columns))
+
+
+def _placed_blocks(dataset: Path, split: str) -> Iterator[Columns]:
+    """This rank's blocks of a split, with the place of each row in it: ranks read in turns, and how many there are must not matter."""
+    rank, world = dist.get_rank(), dist.get_world_size()
+    for turn, block in enumerate(blocks_of(dataset, split, rank, world)):
+        yield block | {PLACE: ((rank + turn * world) << 32) + np.arange(num_rows(block))}
 
 
 def _fixed_batches(blocks: Iterator[Columns]) -> Iterator[Columns]:

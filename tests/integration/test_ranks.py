@@ -5,9 +5,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 from streaming import MDSWriter, StreamingDataset
 
 from tests import ranks, tiny
+from workers.leave import scored_rows
+from workers.likes import read_rows
 from workers.models import MODELS
 from workers.specs import BINARY, FeatureSchema, NetworkSpec
 
@@ -34,6 +37,14 @@ def test_two_ranks_learn_what_popularity_cannot(kind, dataset, tmp_path):
     ranked = pd.read_parquet(tmp_path / "run" / "results" / "per_user.parquet")
     users = pd.read_parquet(dataset / "ranking" / "test.parquet")
     assert sorted(ranked["user_id"]) == sorted(users["user_id"])  # each user once over both ranks
+    scored = pd.read_parquet(tmp_path / "run" / "results" / "scored.parquet")
+    truth = read_rows(dataset, "test")
+    order = np.lexsort((truth.labels, truth.items, truth.users))
+    assert scored["user"].tolist() == truth.users[order].tolist()  # each row once, and as any other run has them
+    assert scored["item"].tolist() == truth.items[order].tolist()
+    known = scored[scored["known"]]
+    assert roc_auc_score(known["label"], known["score"]) == pytest.approx(done["metrics"]["auc"], abs=1e-6)
+    assert done["metrics"].keys() >= {"user_auc", "novelty_at_10", "popularity_at_10", "gini_at_10", "coverage_at_10", "map_at_10"}
     plan = json.loads((tmp_path / "run" / "results" / "plan.json").read_text())
     assert {shard["rank"] for table in plan.values() for shard in table["shards"]} == {0, 1}
 
@@ -88,7 +99,7 @@ def test_scores_of_items_foretell_ratings_of_sets_alike_on_two_ranks_and_on_one(
     assert found["set_spearman"] > 0.8 > 0.2 > user_mean["set_spearman"]
     assert found["set_rmse"] < 0.7 < 1 < user_mean["set_rmse"]
     assert found["sets_left_out"] == user_mean["sets_left_out"] == 1
-    alone = _judged_alone(tmp_path / "run", with_sets, {"kind": kind})
+    alone = _judged_alone(tmp_path / "run", with_sets, {"kind": kind}).metrics
     for name in ("set_rmse", "set_spearman", "auc", "ndcg_at_10"):
         assert found[name] == pytest.approx(alone[name], abs=1e-4), name
 
@@ -107,7 +118,7 @@ def _judged_alone(run, dataset, model):
     checkpoint.load_whole(folder, net)
     dist.init_process_group("gloo", store=dist.FileStore(str(run / "store"), 1), rank=0, world_size=1)
     try:
-        return judge(net, dataset, "test", schema, task=BINARY, foretells=True).metrics
+        return judge(net, dataset, "test", schema, task=BINARY, foretells=True)
     finally:
         dist.destroy_process_group()
 
@@ -126,8 +137,12 @@ def test_without_users_and_items_a_ranker_learns_and_stays_below_the_oracle(proc
     assert found["auc"] == found["auc_all"]
     assert found["log_loss"] > baselines["oracle"]["log_loss"] - 0.02
     assert baselines["random"]["auc"] == pytest.approx(0.5, abs=0.06)
-    assert "ndcg_at_10" not in found
+    assert not {"ndcg_at_10", "user_auc", "gini_at_10"} & found.keys()
     assert done["users"] == 0
+    alone = _judged_alone(tmp_path / "run", dataset, {"kind": "dlrm"})
+    rows, stored = alone.scored, pd.read_parquet(tmp_path / "run" / "results" / "scored.parquet")
+    expected = scored_rows(rows.users, rows.items, rows.labels, rows.known, alone.preference)
+    pd.testing.assert_frame_equal(stored, expected, atol=1e-5)  # row by row, however many ranks read them
 
 
 def test_a_model_that_cannot_learn_from_a_dataset_says_so(tmp_path):
