@@ -1,8 +1,8 @@
 """The one protocol, the same for every contender.
 
 Pointwise: every interaction of a split once. Sets: ratings of several items at once, foretold by the mean of the items' scores.
-Ranking: the full catalogue (items of train), for one fixed sample of users,
-without the items that the user met in train, equal scores in one fixed random order. Letters: U users, N items.
+Ranking: the full catalogue (items of train), for one fixed sample of users, without the items that the user met in train unless
+`Protocol` says otherwise, equal scores in one fixed random order. Letters: U users, N items.
 """
 
 import json
@@ -18,13 +18,13 @@ from workers import metrics
 from workers.blocks import blocks_of
 from workers.lists import DEEPEST, Facts, all_lists_metrics, facts_of, list_metrics, padded, ranking_metrics
 from workers.outputs import judge_outputs
+from workers.protocol import TIE_SEED, Protocol
 from workers.results import BASELINES, ITEMS, MANIFEST, METRICS, ORACLE, RANKING, SETS, TEST, TOP_K, USERS, write_json
 from workers.specs import BINARY, ITEM_ID, USER_ID, FeatureSchema
 
-LIST_LENGTH = 100
 LISTS_AT = 10  # the k at which a run says what its lists are like
-TIE_SEED = 20_240_229
-LISTS = ["items", "scores"]  # columns of ranked users that hold their top lists
+LISTS = ["items", "scores", "wanted"]  # columns of ranked users that hold their top lists
+DEFAULT = Protocol()
 CHUNK = 64  # users scored at a time: bounds memory at CHUNK x N
 VALID_PAIRS = 2_000_000  # user-item pairs that one validation may score: bounds its cost on large catalogues
 
@@ -37,10 +37,25 @@ def catalogue(dataset: Path) -> pd.DataFrame:
     return items[items["row"] > 0].sort_values("row").reset_index(drop=True)
 
 
-def users_to_rank(dataset: Path, split: str, limit: int | None = None) -> pd.DataFrame:
-    """The fixed sample of users of a split, the first `limit` of it."""
+def users_to_rank(dataset: Path, split: str, limit: int | None = None, protocol: Protocol = DEFAULT) -> pd.DataFrame:
+    """The fixed sample of users of a split, the first `limit` of it: who liked something of the catalogue that was new to them.
+
+    `relevant` is what was new, or, where items met in train compete, everything of the catalogue that the user liked in the split.
+    """
     users = pd.read_parquet(dataset / RANKING / f"{split}.parquet")
-    return users.head(limit) if limit else users
+    users = users.head(limit) if limit else users
+    return users if protocol.exclude_seen else users.assign(relevant=_liked(dataset, split, users["user"].to_numpy()))
+
+
+def _liked(dataset: Path, split: str, users: np.ndarray) -> list[np.ndarray]:
+    """The different items of the catalogue that some users (rows) liked in a split, in order, from the blocks one at a time."""
+    parts = [np.zeros((0, 2), np.int32)]
+    for block in blocks_of(dataset, split):
+        own = (block["label"] > 0) & (block[ITEM_ID] > 0) & np.isin(block[USER_ID], users)
+        parts.append(np.stack([block[USER_ID][own], block[ITEM_ID][own]], axis=1))
+    pairs = np.unique(np.concatenate(parts), axis=0)
+    first, end = (np.searchsorted(pairs[:, 0], users, side) for side in ("left", "right"))
+    return [pairs[a:b, 1] for a, b in zip(first, end, strict=True)]
 
 
 def users_to_validate(num_items: int) -> int:
@@ -48,7 +63,7 @@ def users_to_validate(num_items: int) -> int:
     return max(50, VALID_PAIRS // (num_items + 1))
 
 
-def rank_users(users: pd.DataFrame, num_items: int, score: Scorer) -> pd.DataFrame:
+def rank_users(users: pd.DataFrame, num_items: int, score: Scorer, protocol: Protocol = DEFAULT) -> pd.DataFrame:
     """Rank the catalogue for each user of a sample and measure the lists.
 
     Args:
@@ -57,33 +72,35 @@ def rank_users(users: pd.DataFrame, num_items: int, score: Scorer) -> pd.DataFra
         score: gives the scores of some users, by position in the sample.
 
     Returns:
-        U rows: user_id, relevant (count), one column a per-user ranking metric, `items` and `scores` (top lists, item rows).
+        U rows: user_id, relevant (count), one column a per-user ranking metric, `items` and `scores` (top lists, item rows); and
+        `wanted`, the relevant items, where the protocol makes them others than those of the dataset.
     """
-    ties = metrics.tie_order(num_items, TIE_SEED)
-    parts = [
-        _rank_chunk(users.iloc[start : start + CHUNK], score(np.arange(start, min(start + CHUNK, len(users)))), ties)
-        for start in range(0, len(users), CHUNK)
-    ]
+    ties = metrics.tie_order(num_items, protocol.tie_seed)
+    chunks = [np.arange(start, min(start + CHUNK, len(users))) for start in range(0, len(users), CHUNK)]
+    parts = [_rank_chunk(users.iloc[places], score(places), ties, protocol) for places in chunks]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"user_id": [], "relevant": [], "items": [], "scores": []})
 
 
-def _rank_chunk(users: pd.DataFrame, scores: np.ndarray, ties: np.ndarray) -> pd.DataFrame:
+def _rank_chunk(users: pd.DataFrame, scores: np.ndarray, ties: np.ndarray, protocol: Protocol) -> pd.DataFrame:
     scores = np.array(scores, np.float32)
     relevant = np.zeros(scores.shape, bool)
     for place, (seen, liked) in enumerate(zip(users["seen"], users["relevant"], strict=True)):
-        scores[place, np.asarray(seen, int) - 1] = -np.inf
+        if protocol.exclude_seen:
+            scores[place, np.asarray(seen, int) - 1] = -np.inf
         relevant[place, np.asarray(liked, int) - 1] = True
     keys = metrics.sort_keys(scores, ties)
-    top = metrics.top_items(keys, max(LIST_LENGTH, DEEPEST))
+    top = metrics.top_items(keys, max(protocol.list_length, DEEPEST))
     top_scores = np.take_along_axis(scores, top, axis=1)
     real = top_scores > -np.inf
     hits = np.take_along_axis(relevant, top, axis=1) & real
     counts = relevant.sum(axis=1)
     columns: dict[str, Any] = {"user_id": users["user_id"].to_numpy(), "relevant": counts} | ranking_metrics(hits, counts)
     columns["mrr"] = metrics.reciprocal_rank(metrics.first_hit_rank(keys, relevant), counts)
-    lengths = np.minimum(real.sum(axis=1), LIST_LENGTH)  # what was left out stands last
+    lengths = np.minimum(real.sum(axis=1), protocol.list_length)  # what was left out stands last
     columns["items"] = [(row[:length] + 1).astype(np.int32) for row, length in zip(top, lengths, strict=True)]
     columns["scores"] = [row[:length] for row, length in zip(top_scores, lengths, strict=True)]
+    if not protocol.exclude_seen:
+        columns["wanted"] = list(users["relevant"])
     return pd.DataFrame(columns)
 
 
@@ -112,10 +129,12 @@ def summarise(ranked: pd.DataFrame, num_items: int) -> dict[str, float]:
 
 
 def write_ranked(ranked: pd.DataFrame, per_user: Path, top_k: Path) -> None:
-    """The per-user metrics; and the top lists (user_id, items, scores), where there is somebody to rank for."""
+    """The per-user metrics; and, where there is somebody to rank for, the top lists: user_id, items, scores, and relevant where it is
+    not that of the dataset."""
     ranked.drop(columns=LISTS, errors="ignore").to_parquet(per_user, index=False)
     if len(ranked):
-        ranked[["user_id", *LISTS]].to_parquet(top_k, index=False)
+        lists = ranked[[name for name in ("user_id", *LISTS) if name in ranked]]
+        lists.rename(columns={"wanted": "relevant"}).to_parquet(top_k, index=False)
 
 
 def pointwise(

@@ -90,7 +90,11 @@ def _fit(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
         log.warning("%d liked rows are left out: their user or item is the unknown one", likes.unknown)
     tuned = Tuning(dataset, likes, spec, journal).run()
     journal.event("trained")
-    judged = judge(tuned.model, likes.matrix, dataset, TEST, told=lambda done, total: journal.progress("evaluating", done, total))
+
+    def told(done: int, total: int) -> None:
+        journal.progress("evaluating", done, total)
+
+    judged = judge(tuned.model, likes.matrix, dataset, TEST, told=told, protocol=spec.protocol)
     journal.event("evaluated")
     _write_results(run, dataset, tuned, judged)
     kept = {"spec": tuned.filled(spec).model_dump(mode="json"), "schema": schema.model_dump(mode="json"), "valid": tuned.valid}
@@ -103,7 +107,8 @@ def _fit(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     }
     done = {"attempt": attempt, "metrics": judged.metrics, "users": len(judged.ranked), "processes": 1, "best_epoch": 1, "epochs": 1}
     journal.event("done")
-    write_json(run / DONE, done | cost | tuned.cost(read_s) | {"chosen": tuned.chosen})
+    measured = {"protocol": spec.protocol.model_dump(mode="json"), "chosen": tuned.chosen}
+    write_json(run / DONE, done | cost | tuned.cost(read_s) | measured)
 
 
 def candidates(spec: MatrixSpec) -> list[MatrixSpec]:
@@ -157,7 +162,8 @@ class Tuning:
         model.fit(self.likes, self.spec.train.seed, told)
         fit_s = time.monotonic() - since
         self.seconds += fit_s
-        judged = judge(model, self.likes.matrix, self.dataset, VALID, users_to_validate(self.likes.matrix.shape[1]))
+        some = users_to_validate(self.likes.matrix.shape[1])
+        judged = judge(model, self.likes.matrix, self.dataset, VALID, some, protocol=self.spec.protocol)
         found = {name: value for name, value in judged.metrics.items() if name in METRICS}
         rows = place * self.likes.matrix.nnz
         self.journal.metrics({f"valid_{name}": value for name, value in found.items()}, step=place, epoch=place, rows=rows)

@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 
 from workers.evaluate import (
     CHUNK,
+    DEFAULT,
     calibrated,
     catalogue,
     describe,
@@ -27,6 +28,7 @@ from workers.evaluate import (
 from workers.likes import Rows, read_rows
 from workers.lists import facts_of
 from workers.modules.matrix import MatrixModel
+from workers.protocol import Protocol
 from workers.results import FEATURE, TEST, TRAIN, VALID
 from workers.specs import USER_ID
 
@@ -47,6 +49,7 @@ def judge(
     split: str,
     limit: int | None = None,
     told: Callable[[int, int], None] = lambda done, total: None,
+    protocol: Protocol = DEFAULT,
 ) -> Judged:
     """The whole protocol on one split. Scores are no probabilities, so there is no log loss.
 
@@ -55,14 +58,14 @@ def judge(
         limit: rank for the first so many users of the sample only.
         told: hears of the users ranked so far.
     """
-    items, users = catalogue(dataset), users_to_rank(dataset, split, limit)
+    items, users = catalogue(dataset), users_to_rank(dataset, split, limit, protocol)
     rows = users[FEATURE + USER_ID].to_numpy(np.int64)
 
     def score(places: np.ndarray) -> np.ndarray:
         told(int(places[0]), len(users))
         return model.scores(likes[rows[places]])
 
-    ranked = describe(rank_users(users, len(items), score), facts_of(items, users_of_train(dataset)))
+    ranked = describe(rank_users(users, len(items), score, protocol), facts_of(items, users_of_train(dataset)))
     held_out = read_rows(dataset, split)
     scored = pair_scores(model, likes, held_out.users, held_out.items)
     found = summarise(ranked, len(items))

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from workers.alarms import alarms
-from workers.evaluate import catalogue, write_ranked
+from workers.evaluate import DEFAULT, catalogue, write_ranked
 from workers.outputs import predictions
 from workers.results import BASELINES, ITEM_EMBEDDINGS, OUTPUTS, PER_USER, PLAN, PREDICTIONS, RESULTS, SCORED, TOP_K, write_json
-from workers.specs import NetworkSpec, RunSpec, Task
+from workers.specs import RunSpec, Task
 
 if TYPE_CHECKING:
     from workers.scoring import Judged, Scored
@@ -74,11 +74,12 @@ def _some_rows(task: Task, scored: "Scored") -> pd.DataFrame:
     return pd.DataFrame(rows).assign(target=list(scored.targets[some].tolist()), predicted=list(told.tolist()))
 
 
-def alarms_of(dataset: Path, network: NetworkSpec, judged: "Judged", losses: list[float]) -> list[str]:
+def alarms_of(dataset: Path, spec: RunSpec, judged: "Judged", losses: list[float]) -> list[str]:
     """Signs that the model is degenerate, a sentence each."""
     path = dataset / BASELINES / "popularity.json"
-    popularity = json.loads(path.read_text()).get("ndcg_at_10") if path.is_file() else None
-    states = judged.item_states.numpy() if network.stage == "retrieval" else np.zeros((0, 0))
+    alike = path.is_file() and spec.protocol.measures_like(DEFAULT)  # which baselines are measured under
+    popularity = json.loads(path.read_text()).get("ndcg_at_10") if alike else None
+    states = judged.item_states.numpy() if spec.model.stage == "retrieval" else np.zeros((0, 0))
     return alarms(
         logits=judged.preference if judged.tables.get("output") != "regression" else np.zeros(0),  # values may all be positive
         ranked=judged.ranked,

@@ -13,6 +13,7 @@ from torch import Tensor
 from workers.batches import Columns, join, num_rows, table_columns, take, to_batch
 from workers.blocks import blocks_of
 from workers.evaluate import (
+    DEFAULT,
     calibrated,
     catalogue,
     describe,
@@ -30,6 +31,7 @@ from workers.evaluate import (
 from workers.lists import facts_of
 from workers.modules.ranker import Batch, Ranker
 from workers.outputs import judge_outputs
+from workers.protocol import Protocol
 from workers.results import TEST, TRAIN, VALID
 from workers.specs import ITEM_ID, USER_ID, FeatureSchema, Task
 
@@ -149,6 +151,7 @@ def judge(
     *,
     task: Task,
     foretells: bool,
+    protocol: Protocol = DEFAULT,
     limit: int | None = None,
     told: Callable[[int, int], None] = lambda done, total: None,
 ) -> Judged:
@@ -172,7 +175,8 @@ def judge(
         items = catalogue(dataset)
         item_states = encode(model.encode_items, table_columns(items, schema, "item"), len(items), schema)
         facts = facts_of(items, users_of_train(dataset))
-        ranked = describe(_rank(model, users_to_rank(dataset, split, limit), item_states, schema, told), facts)
+        users = users_to_rank(dataset, split, limit, protocol)
+        ranked = describe(_rank(model, users, item_states, schema, protocol, told), facts)
         found = summarise(ranked, len(items)) | found
         if split == TEST and has_sets(dataset):
             found |= _judge_sets(model, dataset, schema, item_states)
@@ -180,7 +184,14 @@ def judge(
     return Judged(found, ranked, item_states, scored, preference, tables)
 
 
-def _rank(model: Ranker, users: pd.DataFrame, item_states: Tensor, schema: FeatureSchema, told: Callable[[int, int], None]) -> pd.DataFrame:
+def _rank(
+    model: Ranker,
+    users: pd.DataFrame,
+    item_states: Tensor,
+    schema: FeatureSchema,
+    protocol: Protocol,
+    told: Callable[[int, int], None],
+) -> pd.DataFrame:
     """Collective: rank the catalogue for each user, some on each rank; all of them on every rank."""
     if len(users):
         user_states = encode(model.encode_users, table_columns(users, schema, "user"), len(users), schema)
@@ -191,7 +202,7 @@ def _rank(model: Ranker, users: pd.DataFrame, item_states: Tensor, schema: Featu
         told(int(places[0]), len(own))
         return model.score_grid(user_states[own[places]].to(device), on_device).cpu().numpy()
 
-    mine = rank_users(users.iloc[own], len(item_states), score)
+    mine = rank_users(users.iloc[own], len(item_states), score, protocol)
     parts: list[pd.DataFrame] = [mine] * dist.get_world_size()
     dist.all_gather_object(parts, mine)
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)

@@ -18,6 +18,7 @@ from tests import tiny
 from tests.integration.test_runs import recbench, space, until  # noqa: F401 - a fixture
 from workers.likes import read_rows
 from workers.metrics import user_auc
+from workers.protocol import Protocol
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("popularity", "item_knn", "ials", "ease")
@@ -61,6 +62,7 @@ def test_a_fit_leaves_what_a_training_leaves(dataset, tmp_path):
     assert ranked["ndcg_at_10"].mean() == pytest.approx(done["metrics"]["ndcg_at_10"])
     assert list(ranked["user_id"]) == list(top["user_id"])
     _same_rows_and_scores_as_measured(dataset, results, done["metrics"])
+    assert done["protocol"] == Protocol().model_dump(mode="json")
     again = fit(tmp_path / "again", dataset, {"kind": "ials", "factors": 8, "alpha": 4}, seed=3)
     assert again["metrics"] == done["metrics"]
 

@@ -12,6 +12,7 @@ from tests import ranks, tiny
 from workers.leave import scored_rows
 from workers.likes import read_rows
 from workers.models import MODELS
+from workers.protocol import Protocol
 from workers.specs import BINARY, FeatureSchema, NetworkSpec
 
 NETWORKS = [kind for kind, model in MODELS.items() if issubclass(model, NetworkSpec)]
@@ -57,6 +58,18 @@ def test_sharding_asked_for_is_the_plan_in_use(dataset, tmp_path):
     index = json.loads(next((tmp_path / "run" / "checkpoint").glob("epoch-*/checkpoint.json")).read_text())
     rows = [shard["offsets"][0] for file in index["files"].values() for shard in file["shards"].values() if "item_id" in shard["name"]]
     assert sorted(rows)[0] == 0 < sorted(rows)[-1]
+
+
+def test_ranks_measure_under_the_protocol_of_the_run(dataset, tmp_path):
+    train = EPOCHS | {"epochs": 3}
+    spec = {"model": {"kind": "two_tower"}, "train": train, "protocol": {"exclude_seen": False, "list_length": 20}}
+    done = ranks.train(tmp_path / "run", dataset, spec, processes=2)
+    assert done["protocol"] == Protocol(exclude_seen=False, list_length=20).model_dump(mode="json")
+    lists = pd.read_parquet(tmp_path / "run" / "results" / "top_k.parquet").set_index("user_id")
+    users = pd.read_parquet(dataset / "ranking" / "test.parquet").set_index("user_id").loc[lists.index]
+    assert {len(items) for items in lists["items"]} == {20}
+    assert all(set(items) & set(seen) for items, seen in zip(lists["items"], users["seen"], strict=True))
+    assert [list(rows) for rows in lists["relevant"]] == [list(rows) for rows in users["relevant"]]  # nothing is liked twice here
 
 
 def test_same_spec_and_seed_give_the_same_metrics(dataset, tmp_path):

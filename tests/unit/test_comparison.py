@@ -130,6 +130,37 @@ def test_all_settings_are_told_beside_those_that_differ(add: Add) -> None:
     assert "train.batch_size" in found.settings["setting"].tolist()
 
 
+AGAIN = {"protocol": {"exclude_seen": False}}
+
+
+def test_a_run_measured_under_another_protocol_stands_apart(add: Add) -> None:
+    shorter = {"protocol": engine.RunSpec.model_fields["protocol"].default.model_dump() | {"list_length": 10}}
+    ids = [add("old"), add("again", end=AGAIN), add("shorter", end=shorter, embedding_dim=8)]
+    found = engine.compare(ids)
+    assert [c.run_id for c in found.contenders] == ["old", "shorter"]  # how much of a list was kept makes no difference
+    ((title, reason),) = found.apart
+    assert title == runs.get_run("again").title
+    assert reason == "was measured with the items that users met in train, the others without the items that users met in train"
+    assert set(found.table["contender"]) == {"A", "B"}
+    assert [c.run_id for c in engine.compare(["again", "old"]).contenders] == ["again"]
+    assert engine.seed_groups(ids) == [["old"], ["shorter"]]
+
+
+def test_baselines_of_another_protocol_are_left_out_and_it_is_said(add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"popularity": {"ndcg_at_10": 0.1, "auc": 0.6}, "oracle": {"auc": 0.8}}
+    monkeypatch.setattr(comparison, "_baselines", lambda dataset: known)
+    monkeypatch.setattr(comparison.datasets, "baseline_per_user", lambda dataset, name: None)
+    ids = [add("a", end=AGAIN), add("b", end=AGAIN, embedding_dim=8, ndcg=0.3)]
+    found = engine.compare(ids)
+    assert [c.letter for c in found.contenders] == ["A", "B", "best"]
+    assert found.apart == [
+        ("Popularity", "was measured without the items that users met in train, the runs with the items that users met in train")
+    ]
+    assert found.against == "best"
+    assert cell(found, "ndcg_at_10", "B")["best"] and np.isnan(cell(found, "ndcg_at_10", "B")["delta"])
+    assert [c.letter for c in engine.compare([add("c"), add("d", embedding_dim=16)]).contenders] == ["A", "B", "pop", "best"]
+
+
 def test_costs_of_seeds_are_their_mean(add: Add) -> None:
     add("a")
     first, second = runs.get_run("a"), runs.get_run(add("b", seed=2))
