@@ -32,7 +32,7 @@ from engine.sources.table import ColumnRole, TableFile, TableGuess, TableSource,
 from engine.sources.table import inspect as guess_roles
 from engine.specs import DatasetSpec
 from workers.models import MODELS
-from workers.results import METRICS, Metric
+from workers.results import METRICS, Metric, metric
 from workers.specs import MatrixSpec, ModelSpec, NetworkSpec, RunSpec, Spec, Task, TrainSpec, explain
 from workers.specs import settings as settings_of
 
@@ -42,7 +42,8 @@ __all__ = [
     "PerUserSplit", "Preview", "Progress", "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile",
     "TableGuess", "TableSource", "Task", "ThresholdLabel", "TimeSplit", "TrainSpec", "alarms", "audit", "baseline_results", "cancel",
     "cancel_request", "command_line", "compare", "continued", "csv_safe", "downloaded", "events", "explain", "get_dataset", "get_run",
-    "guess_roles", "history", "is_remote", "items", "keep_upload", "list_datasets", "list_runs", "log_tail", "outputs", "predictions",
-    "preview", "preview_rows", "sample_predictions", "search_users", "seed_groups", "set_aside", "settings", "settings_of", "submit",
+    "guess_roles", "history", "is_remote", "items", "keep_upload", "list_datasets", "list_runs", "log_tail", "metric", "outputs",
+    "predictions", "preview", "preview_rows", "sample_predictions", "search_users", "seed_groups", "set_aside", "settings",
+    "settings_of", "submit",
     "submit_tour", "user_interactions", "verify", "why_no_ranking", "why_nothing_foretold",
 ]  # fmt: skip

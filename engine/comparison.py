@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from engine import datasets, runs
-from engine.comparison_cells import cells_of, run_cells
+from engine import datasets, lists, runs
+from engine.comparison_cells import baseline_cells, protocol_of, run_cells
 from engine.comparison_facts import costs, differences, is_fitted, settings
 from engine.runs import Run, RunState
 from engine.specs import DatasetSpec
@@ -53,9 +53,10 @@ class Comparison(BaseModel):
     costs: Any
     users: int
     against: str = "pop"
+    k: int = lists.STORED_AT  # of the metrics of lists
 
 
-def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = True) -> Comparison:
+def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = True, k: int = lists.STORED_AT) -> Comparison:
     """Set finished runs of one dataset side by side, and with them what needs no training on it.
 
     Args:
@@ -64,18 +65,20 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
             dataset does not have that one, the first that it has.
         seeds: runs that differ in their seed alone are one contender (`seed_groups`): the mean of their values, with the deviation
             between them.
+        k: 1 to 100. Metrics of lists are those at k, from the lists that were stored; at 10 they stand with all others that runs log.
 
     Returns:
-        `table`: metric, contender, value, low, high (95 % intervals), std (between seeds, nan for one), delta, best. `curves`:
-        contender, metric, step, epoch, rows, time_s, value. `settings`: setting and a column a letter; `differences`: of them, those
-        that differ. `costs`: fact, unit, columns.
+        `table`: metric (a key that `metric` knows), contender, value, low, high (95 % intervals), std (between seeds, nan for one),
+        delta, best. `curves`: contender, metric, step, epoch, rows, time_s, value. `settings`: setting and a column a letter;
+        `differences`: of them, those that differ. `costs`: fact, unit, columns.
         `apart`: title and reason of each run, or baseline, that cannot stand beside the others.
 
     Raises:
-        LookupError: no such run. ValueError: none of the runs can be compared.
+        LookupError: no such run. ValueError: none of the runs can be compared, or not at such a k.
     """
     import pandas as pd
 
+    k = lists.checked(k)
     together, apart = _sort_out([runs.get_run(run_id) for run_id in dict.fromkeys(run_ids)])
     dataset, groups = together[0].dataset or "", _groups(together, seeds)
     contenders, cells, curves = [], [], []
@@ -84,13 +87,13 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
         ids, letter = tuple(run.run_id for run in group), _letter(place)
         model = group[0].model or ""
         contenders.append(Contender(letter=letter, run_id=ids[0], name=group[0].title + many, model=model, color_index=place, run_ids=ids))
-        cells += run_cells(group, letter)
+        cells += run_cells(group, letter, k)
         curves.append(_curves(group).assign(contender=letter))
     baselines, left_out = _measured_like(protocol_of(together[0]), _baselines(dataset))
     for place, (name, values) in enumerate(baselines.items(), len(contenders)):
         shown, letter = BASELINE_NAMES.get(name, name.capitalize()), BASELINE_LETTERS.get(name, name)
         contenders.append(Contender(letter=letter, run_id=None, name=shown, model=name, color_index=place))
-        cells += cells_of(letter, values, datasets.baseline_per_user(dataset, name), values)
+        cells += baseline_cells(dataset, name, values, letter, k)
     against = _against(baseline, contenders)
     named = {c.letter: group for c, group in zip(contenders, groups, strict=False)}
     every = settings(named)
@@ -105,6 +108,7 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
         costs=costs(named),
         users=int(max(run.resources.get("users", 0) for run in together)),
         against=against,
+        k=k,
     )
 
 
@@ -186,11 +190,6 @@ def _sort_out(found: list[Run]) -> tuple[list[Run], list[tuple[str, str]]]:
         why = "; ".join(f"{title} {reason}" for title, reason in apart) or "no run was named"
         raise ValueError(f"Nothing to compare: {why}. Choose finished training runs.")
     return together, apart
-
-
-def protocol_of(run: Run) -> Protocol:
-    """What a finished run was measured under; runs of before there was a choice know of none."""
-    return Protocol.model_validate(runs.done(run.run_id).get("protocol") or run.spec.get("protocol") or {})
 
 
 def _measured_like(protocol: Protocol, baselines: dict[str, dict[str, float]]) -> tuple[dict[str, dict[str, float]], list[tuple[str, str]]]:
