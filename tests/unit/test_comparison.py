@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import bootstrap
 
 import engine
 from engine import comparison, comparison_facts, runs
 from engine.comparison import _judge
+from engine.comparison_cells import intervals
 from tests.pages.fake import DATASET, run
 from workers.results import METRICS
 
@@ -69,6 +71,21 @@ def test_seeds_can_be_set_apart_and_any_of_a_group_be_the_baseline(add: Add) -> 
     assert [c.run_id for c in apart] == ids
     assert [c.name.rsplit(" · ", 1)[1] for c in apart] == ["dim 8", "seed 1", "seed 2"]  # what nothing else tells apart
     assert engine.compare(ids, baseline="b").against == "B"
+
+
+def test_intervals_are_scipys() -> None:
+    rng = np.random.default_rng(0)
+    values = np.stack([rng.normal(size=300), rng.integers(0, 2, 300).astype(float), np.ones(300), np.full(300, np.nan)], axis=1)
+    found = intervals(values)
+    for column, ends in zip(values.T[:2], found, strict=False):
+        theirs = bootstrap((column,), np.mean, n_resamples=2000, method="percentile", rng=7).confidence_interval
+        assert ends == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    assert np.isnan(found[2:]).all()  # all alike, or nothing known
+    some = values[:, :1].copy()
+    some[::3] = np.nan
+    theirs = bootstrap((some[np.isfinite(some)],), np.mean, n_resamples=2000, method="percentile", rng=7).confidence_interval
+    assert intervals(some)[0] == pytest.approx((theirs.low, theirs.high), abs=0.03)  # other resamples of the same 200 users
+    assert np.isnan(intervals(np.array([[1.0]]))).all() and np.isnan(intervals(np.zeros((0, 2)))).all()
 
 
 def judged(*values: tuple[str, float, float], better: str = "ndcg_at_10", stands_for: tuple[str, ...] = ()) -> list[str]:
