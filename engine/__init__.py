@@ -54,7 +54,7 @@ from engine.sources.table import inspect as guess_roles
 from engine.specs import DatasetSpec
 from engine.tradeoff import pareto_front
 from workers.models import MODELS
-from workers.results import METRICS, Metric
+from workers.results import METRICS, Metric, metric
 from workers.specs import MatrixSpec, ModelSpec, NetworkSpec, RunSpec, Spec, Task, TrainSpec, explain
 from workers.specs import settings as settings_of
 
@@ -65,8 +65,8 @@ __all__ = [
     "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile", "TableGuess", "TableSource", "Task", "ThresholdLabel", "TimeSplit",
     "TrainSpec", "alarms", "annotate", "audit", "baseline_results", "cancel", "cancel_request", "command_line", "compare", "continued",
     "csv_safe", "dependents", "downloaded", "events", "explain", "export", "export_name", "get_dataset", "get_run", "guess_roles", "guide",
-    "history", "is_remote", "items", "keep_upload", "list_datasets", "list_runs", "list_trash", "log_tail", "outputs", "pareto_front",
-    "pin", "pinned", "pooled_reliability", "predictions", "preview", "preview_rows", "rename", "restore", "sample_predictions",
-    "search_users", "seed_groups", "set_aside", "settings", "settings_of", "submit", "submit_tour", "tag", "trash", "unpin",
-    "user_interactions", "verify", "why_kept", "why_no_ranking", "why_nothing_foretold", "write_export",
+    "history", "is_remote", "items", "keep_upload", "list_datasets", "list_runs", "list_trash", "log_tail", "metric", "outputs",
+    "pareto_front", "pin", "pinned", "pooled_reliability", "predictions", "preview", "preview_rows", "rename", "restore",
+    "sample_predictions", "search_users", "seed_groups", "set_aside", "settings", "settings_of", "submit", "submit_tour", "tag", "trash",
+    "unpin", "user_interactions", "verify", "why_kept", "why_no_ranking", "why_nothing_foretold", "write_export",
 ]  # fmt: skip

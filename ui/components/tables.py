@@ -12,6 +12,7 @@ from ui.components.contenders import names
 
 FAMILIES = {
     "ranking": "Ranking the whole catalogue",
+    "lists": "What the lists are like",
     "pointwise": "Judging shown items",
     "value": "Predicting the value",
     "classes": "Predicting the class",
