@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from engine import datasets, runs
 from engine.exports import csv_safe
 from engine.report_tables import Cell, Table, long, number, one_line, tables
-from workers.results import METRICS
+from workers.results import metric
 
 if TYPE_CHECKING:
     from engine.comparison import Comparison
@@ -77,9 +77,7 @@ def leaders(comparison: "Comparison") -> list[str]:
     named, table = {c.letter: one_line(c.name) for c in comparison.contenders}, comparison.table
     best = {row["metric"]: row for row in table[table["best"].astype(bool)].to_dict("records")}
     return [
-        f"Best {metric.label}: {best[key]['contender']} {named[best[key]['contender']]} ({number(best[key]['value'])})."
-        for key, metric in METRICS.items()
-        if key in best
+        f"Best {metric(key).label}: {row['contender']} {named[row['contender']]} ({number(row['value'])})." for key, row in best.items()
     ]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.looks import look
 from engine.tradeoff import pareto_front
-from workers.results import METRICS
+from workers.results import METRICS, metric
 
 if TYPE_CHECKING:
     from engine.comparison import Comparison
@@ -64,13 +64,13 @@ def _tradeoff(comparison: "Comparison") -> Figure | None:
     if not len(costs):
         return None
     fact = costs.iloc[0]
-    key, values = next(((key, found) for key in METRICS if (found := _both(table, fact, key))), ("", {}))
+    key, values = next(((key, found) for key in dict.fromkeys(table["metric"]) if (found := _both(table, fact, key))), ("", {}))
     if not values:
         return None
-    metric, both = METRICS[key], [c for c in runs if c.letter in values]
+    shown, both = metric(key), [c for c in runs if c.letter in values]
     x, y = [float(fact[c.letter]) for c in both], [values[c.letter] for c in both]
-    sheet, axes = _axes(f"{fact['fact']} ({fact['unit']})" if fact["unit"] else fact["fact"], metric.label)
-    front = pareto_front(x, y, metric.better)
+    sheet, axes = _axes(f"{fact['fact']} ({fact['unit']})" if fact["unit"] else fact["fact"], shown.label)
+    front = pareto_front(x, y, shown.better)
     stair = sorted((a, b) for a, b, on in zip(x, y, front, strict=True) if on)
     axes.step(*zip(*stair, strict=True), where="post", color=GRAY, linewidth=1)
     for one, a, b in zip(both, x, y, strict=True):
@@ -80,7 +80,7 @@ def _tradeoff(comparison: "Comparison") -> Figure | None:
     if min(x) > 0 and max(x) > TOO_FAR * min(x):
         axes.set_xscale("log")
     on = ", ".join(c.letter for c, there in zip(both, front, strict=True) if there)
-    return Figure(f"{metric.label} against {str(fact['fact']).lower()}; nobody beats {on} in both.", _svg(sheet, axes))
+    return Figure(f"{shown.label} against {str(fact['fact']).lower()}; nobody beats {on} in both.", _svg(sheet, axes))
 
 
 def _both(table: Any, fact: Any, key: str) -> dict[str, float]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from workers.results import METRICS
+from workers.results import metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,10 +51,11 @@ def _metrics(comparison: "Comparison") -> Table:
     cells = {(row["metric"], row["contender"]): row for row in comparison.table.to_dict("records") if row["value"] == row["value"]}
     letters = [c.letter for c in comparison.contenders]
     rows = []
-    for key, metric in METRICS.items():
+    for key in dict.fromkeys(comparison.table["metric"]):  # in the order of the protocol
+        found = metric(key)
         of_row = [cells.get((key, letter)) for letter in letters]
         if any(of_row):
-            rows.append([Cell(f"{metric.label} {ARROWS[metric.better]}"), *(_metric(cell) for cell in of_row)])
+            rows.append([Cell(f"{found.label} {ARROWS[found.better]}"), *(_metric(cell) for cell in of_row)])
     return Table("Metrics on test", ["metric", *letters], rows)
 
 

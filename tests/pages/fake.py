@@ -1,5 +1,6 @@
 """An engine of remembered records: pages are tested without Spark, MLflow or PyTorch. Specs and registries are the real ones."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -309,7 +310,7 @@ class FakeEngine:
         runs = [self.get_run(run_id) for run_id in run_ids]
         return [[r.run_id for r in group] for group in _groups([r for r in runs if r.dataset == runs[0].dataset], seeds)]
 
-    def compare(self, run_ids: Any, baseline: str = "popularity", seeds: bool = True) -> Comparison:
+    def compare(self, run_ids: Any, baseline: str = "popularity", seeds: bool = True, k: int = 10) -> Comparison:
         runs = [self.get_run(run_id) for run_id in run_ids]
         groups = [[self.get_run(run_id) for run_id in group] for group in self.seed_groups(run_ids, seeds)]
         together, many = [group[0] for group in groups], [len(group) for group in groups]
@@ -335,7 +336,8 @@ class FakeEngine:
             dataset=together[0].dataset or "",
             apart=[(r.title, f"was trained on {r.dataset}") for r in runs if r.dataset != runs[0].dataset],
             table=self._table(contenders, together, against).assign(
-                std=lambda frame: [self.std if dict(zip(letters, many, strict=True)).get(c, 1) > 1 else np.nan for c in frame["contender"]]
+                metric=lambda frame: [name if k == 10 else re.sub(r"_at_\d+$", f"_at_{k}", name) for name in frame["metric"]],
+                std=lambda frame: [self.std if dict(zip(letters, many, strict=True)).get(c, 1) > 1 else np.nan for c in frame["contender"]],
             ),
             settings=pd.DataFrame([{"setting": "model.kind"} | dict(zip(letters, (r.model for r in together), strict=True))]),
             curves=pd.concat([self.history(c.run_id).assign(contender=c.letter) for c in contenders if c.run_id]),
@@ -348,6 +350,7 @@ class FakeEngine:
             ),
             users=28,
             against=against,
+            k=k,
         )
 
     def _table(self, contenders: list[Contender], runs: list[Run], against: str) -> pd.DataFrame:

@@ -99,9 +99,28 @@ def test_names_in_rows_are_escaped() -> None:
 def test_a_family_that_is_not_known_here_shows_its_first_few(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = [f"m{at}" for at in range(6)]
     made = {key: engine.METRICS["mae"].model_copy(update={"key": key, "family": "lists"}) for key in keys}
-    monkeypatch.setattr(engine, "METRICS", {**engine.METRICS, **made})
+    monkeypatch.setattr(engine, "metric", made.__getitem__)
     table = pd.DataFrame({"metric": keys, "contender": "A", "value": 0.5})
     comparison = told(("auc", "A", 0.6, NO, NO, NO)).model_copy(update={"table": table})
     families = shown._families(comparison)
     assert families == {"lists": keys}
-    assert shown._usual(families["lists"]) == keys[:4]
+    assert shown._usual(families["lists"], 10) == keys[:4]
+
+
+def test_metrics_of_lists_are_at_the_k_that_is_asked_for(measured: FakeEngine, visit: Visit) -> None:
+    at = visit("compare", runs="a,d", k="50", metrics="ndcg_at_10,auc", order="ndcg_at_10")
+    box = next(b for b in at.selectbox if b.label == "Contenders")
+    assert box.value == "ndcg_at_50"  # the same metrics, at this k
+    assert at.query_params["metrics"] == "ndcg_at_50,auc"
+    html = next(h.value for h in at.html if "best first" in h.value)
+    assert "NDCG@50" in html
+    assert "NDCG@10" not in html
+    at.number_input[0].set_value(10).run()
+    assert not at.exception
+    assert "k" not in at.query_params
+    assert at.query_params["metrics"] == "ndcg_at_10,auc"
+
+
+@pytest.mark.parametrize("k", ["0", "101", "-1", "x", "1e2", "\u0665", "9" * 5000])
+def test_a_k_that_is_none_is_the_usual_one(measured: FakeEngine, visit: Visit, k: str) -> None:
+    assert visit("compare", runs="a,d", k=k).number_input[0].value == 10

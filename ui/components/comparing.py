@@ -56,15 +56,15 @@ def _known_baselines(run_ids: list[str]) -> list[str]:
     return sorted(found, key=lambda name: list(BASELINES).index(name) if name in BASELINES else len(BASELINES))
 
 
-def compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool) -> Any:
-    """The comparison of finished runs; made once, as long as nobody renames one of them."""
-    return _compared(run_ids, baseline_name, seeds, tuple(engine.get_run(run_id).title for run_id in run_ids))
+def compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool, k: int = engine.USUAL_K) -> Any:
+    """The comparison of finished runs, lists cut at k; made once, as long as nobody renames one of them."""
+    return _compared(run_ids, baseline_name, seeds, k, tuple(engine.get_run(run_id).title for run_id in run_ids))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool, titles: tuple[str, ...]) -> Any:
+def _compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool, k: int, titles: tuple[str, ...]) -> Any:
     """Results of finished runs no longer change, so neither does this."""
-    return engine.compare(run_ids, baseline=baseline_name, seeds=seeds)
+    return engine.compare(run_ids, baseline=baseline_name, seeds=seeds, k=k)
 
 
 def apart(comparison: Any) -> None:

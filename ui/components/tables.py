@@ -55,9 +55,10 @@ def metric_table(comparison: Any, baseline: str, alarms: Mapping[str, list[str]]
     """
     cells = {(row["metric"], row["contender"]): row for row in comparison.table.to_dict("records") if not pd.isna(row["value"])}
     rows, family = [], None
-    for key, metric in engine.METRICS.items():
+    for key in dict.fromkeys(name for name, _ in cells):  # in the order of the protocol
+        metric = engine.metric(key)
         values = [abs(row["value"]) for (name, _), row in cells.items() if name == key]
-        if not values or (keys is not None and key not in keys):
+        if keys is not None and key not in keys:
             continue
         if metric.family != family:
             family = metric.family
@@ -81,14 +82,14 @@ def leaderboard(comparison: Any, baseline: str, keys: Sequence[str], order: str,
     cells = {(row["metric"], row["contender"]): row for row in comparison.table.to_dict("records") if not pd.isna(row["value"])}
     groups: dict[str, int] = {}
     for key in keys:
-        groups[engine.METRICS[key].family] = groups.get(engine.METRICS[key].family, 0) + 1
-    heads = [f'<th scope="col"{_sorted(key, order)}>{_metric_name(engine.METRICS[key])}</th>' for key in keys]
+        groups[engine.metric(key).family] = groups.get(engine.metric(key).family, 0) + 1
+    heads = [f'<th scope="col"{_sorted(key, order)}>{_metric_name(engine.metric(key))}</th>' for key in keys]
     over = [f'<th scope="colgroup" colspan="{n}">{FAMILIES.get(family, family)}</th>' for family, n in groups.items()]
     of_metric = {key: [row for (name, _), row in cells.items() if name == key] for key in keys}
     places = {key: words.decimals(max(abs(row["value"]) for row in rows)) if rows else 3 for key, rows in of_metric.items()}
     near = {key: _near(comparison, rows) for key, rows in of_metric.items()}
     rows, short = [], names(comparison.contenders)
-    for one in sorted(comparison.contenders, key=lambda c: _rank(cells.get((order, c.letter)), engine.METRICS[order].better)):
+    for one in sorted(comparison.contenders, key=lambda c: _rank(cells.get((order, c.letter)), engine.metric(order).better)):
         shown = "".join(
             _metric_cell(cells.get((key, one.letter)), places[key], one.letter == baseline, near[key], len(one.run_ids)) for key in keys
         )
@@ -97,12 +98,12 @@ def leaderboard(comparison: Any, baseline: str, keys: Sequence[str], order: str,
         f'<thead><tr class="over"><td></td>{"".join(over)}</tr><tr><th scope="col" class="text">contender</th>{"".join(heads)}</tr></thead>'
     )
     look = "wide dense turned" if len(keys) > ROOMY else "wide turned"
-    return _table(head, rows, f"Contenders by {engine.METRICS[order].label}, best first", look)
+    return _table(head, rows, f"Contenders by {engine.metric(order).label}, best first", look)
 
 
 def _sorted(key: str, order: str) -> str:
     """What says of a column's head that rows are ordered by it."""
-    way = {"higher": "descending", "lower": "ascending", "one": "other"}[engine.METRICS[key].better]
+    way = {"higher": "descending", "lower": "ascending", "one": "other"}[engine.metric(key).better]
     return f' aria-sort="{way}" class="sorted"' if key == order else ""
 
 

@@ -1,5 +1,7 @@
 """Compare: runs of one dataset against each other and against popularity: verdict, metrics, curves, settings, cost."""
 
+from functools import partial
+
 import streamlit as st
 
 import engine
@@ -70,7 +72,7 @@ wide = shown.turned() or len(comparison.contenders) > comparing.BESIDE
 table_at = st.container() if wide else None
 grid = st.grid(2, min_column_width=500, gap="medium")
 with table_at or grid.cell():
-    shown.section(comparison, alarms, said)
+    shown.section(partial(comparing.compared, tuple(chosen), baseline, seeds), alarms, said)
 with grid.cell():
     learning.section(comparison)
 cost_at = st.container() if wide else grid.cell()
