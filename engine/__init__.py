@@ -51,6 +51,7 @@ from engine.rules import LABELS_OF, MeanLabel, PerUserSplit, ThresholdLabel, Tim
 from engine.runs import Progress, Run, RunState, alarms, events, get_run, history, list_runs, log_tail, outputs, predictions
 from engine.settings import Settings, settings
 from engine.significance import Best, best_of, pairs, testable
+from engine.slices import FEW_IN_SLICE, slice_choices, slice_metrics, sliced
 from engine.sources import SOURCES, SourceSpec
 from engine.sources.table import ColumnRole, TableFile, TableGuess, TableSource, is_remote, keep_upload
 from engine.sources.table import inspect as guess_roles
@@ -62,7 +63,7 @@ from workers.specs import MatrixSpec, ModelSpec, NetworkSpec, RunSpec, Spec, Tas
 from workers.specs import settings as settings_of
 
 __all__ = [
-    "DOWNLOADS", "EXPORTS", "LABELS_OF", "LONGEST_NAME", "LONGEST_NOTE", "LONGEST_TAG", "METRICS", "MODELS", "MOST_K",
+    "DOWNLOADS", "EXPORTS", "FEW_IN_SLICE", "LABELS_OF", "LONGEST_NAME", "LONGEST_NOTE", "LONGEST_TAG", "METRICS", "MODELS", "MOST_K",
     "MOST_TAGS", "SOURCES", "USUAL_K", "Audit", "Best", "ColumnRole", "Comparison", "Contender", "Dataset", "DatasetSpec", "Download",
     "DownloadSpec", "FeatureFacts", "Finding", "MatrixSpec", "MeanLabel", "Metric", "ModelSpec", "NetworkSpec", "PerUserSplit", "Preview",
     "Progress", "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile", "TableGuess", "TableSource",
@@ -71,6 +72,6 @@ __all__ = [
     "export_name", "get_dataset", "get_run", "guess_roles", "guide", "history", "is_remote", "items", "keep_upload", "list_datasets",
     "list_runs", "list_trash", "log_tail", "metric", "outputs", "pairs", "pareto_front", "pin", "pinned", "pooled_reliability",
     "predictions", "preview", "preview_rows", "rename", "restore", "sample_predictions", "search_users", "seed_groups", "set_aside",
-    "settings", "settings_of", "submit", "submit_tour", "tag", "testable", "trash", "unpin",
+    "settings", "settings_of", "slice_choices", "slice_metrics", "sliced", "submit", "submit_tour", "tag", "testable", "trash", "unpin",
     "user_interactions", "verify", "why_kept", "why_no_ranking", "why_nothing_foretold", "write_export",
 ]  # fmt: skip
