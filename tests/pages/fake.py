@@ -168,6 +168,8 @@ class FakeEngine:
         self.signs: dict[str, list[str]] = {}
         self.std = 0.004
         self.guided: dict[str, Any] = {"retrieval": None, "ranking": None}
+        self.tested = pd.DataFrame(columns=["a", "b", "verdict"])
+        self.slices: dict[str, pd.DataFrame] = {}
 
     def install(self, setattr_: Callable[[Any, str, Any], None]) -> None:
         """Put the fakes in place through something like monkeypatch.setattr."""
@@ -305,6 +307,21 @@ class FakeEngine:
 
     def guide(self, comparison: Comparison) -> dict[str, Any]:
         return self.guided
+
+    def testable(self, comparison: Comparison) -> list[str]:
+        return ["ndcg_at_10", "auc"] if len(self.tested) else []
+
+    def pairs(self, comparison: Comparison, metric: str) -> pd.DataFrame:
+        return self.tested
+
+    def slice_choices(self, comparison: Comparison) -> dict[str, str]:
+        return {by: by.capitalize() for by in self.slices}
+
+    def slice_metrics(self, comparison: Comparison, by: str) -> list[str]:
+        return ["ndcg_at_10"]
+
+    def sliced(self, comparison: Comparison, by: str, metric: str) -> pd.DataFrame:
+        return self.slices[by]
 
     def seed_groups(self, run_ids: Any, seeds: bool = True) -> list[list[str]]:
         runs = [self.get_run(run_id) for run_id in run_ids]
