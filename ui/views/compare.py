@@ -14,8 +14,10 @@ from ui.components import (
     keeping,
     layout,
     learning,
+    pairs,
     picker,
     shown,
+    slices_view,
     tables,
     tradeoff,
     verdict,
@@ -56,7 +58,7 @@ comparing.apart(comparison)
 why = comparing.no_ranking(comparison)
 if why:
     st.info(words.md(why, 600), icon=":material/person_off:")
-said = verdict.sentences(comparison)
+said = verdict.sentences(comparison, pairs.tested)
 if said:
     with st.container(border=True):
         st.markdown("\n\n".join(said))
@@ -84,6 +86,8 @@ with cost_at:
     st.subheader("Cost", anchor=False)
     tables.show(tables.fact_table(costs, comparison.contenders, "cost", "unit"))
 
+pairs.show(comparison)
+slices_view.show(comparison)
 comparing.settings(comparison)
 if not why:
     st.page_link(
