@@ -47,11 +47,11 @@ class Best(BaseModel):
 
     letter: str | None  # None where fewer than two contenders have a value, or the metric has no best
     near: tuple[str, ...] = ()  # tested, and not significantly behind
-    untested: tuple[str, ...] = ()
+    untested: tuple[str, ...] = ()  # and whose 95 % interval overlaps with that of the best, or is not known
 
     @property
     def sure(self) -> bool:
-        """Whether the lead over every rival was tested and is significant."""
+        """Whether the lead over every rival is significant: tested, or at least with intervals apart."""
         return self.letter is not None and not self.near and not self.untested
 
 
@@ -94,8 +94,8 @@ def pairs(comparison: Comparison, metric: str) -> "pd.DataFrame":
 
 def best_of(comparison: Comparison, metric: str, tested: "pd.DataFrame | None" = None) -> Best:
     """Who is best by a metric, and whether that is more than chance; `tested`: what `pairs` gave, where that is known already."""
-    letters = [one.letter for one in rivals(comparison)]
-    rows = comparison.table[(comparison.table["metric"] == metric) & comparison.table["contender"].isin(letters)].dropna(subset=["value"])
+    table, letters = comparison.table, [one.letter for one in rivals(comparison)]
+    rows = table[(table["metric"] == metric) & table["contender"].isin(letters)].dropna(subset=["value"])
     if len(rows) < 2 or not metric_of(metric).crowned:
         return Best(letter=None)
     ordered = rows.sort_values("value", ascending=metric_of(metric).better == "lower", kind="stable")["contender"].tolist()
@@ -105,7 +105,14 @@ def best_of(comparison: Comparison, metric: str, tested: "pd.DataFrame | None" =
         if leader in (a, b):
             better[b if a == leader else a] = verdict == ("a better" if a == leader else "b better")
     near = tuple(letter for letter in ordered[1:] if better.get(letter) is False)
-    return Best(letter=leader, near=near, untested=tuple(letter for letter in ordered[1:] if letter not in better))
+    others = [letter for letter in ordered[1:] if letter not in better]
+    return Best(letter=leader, near=near, untested=tuple(letter for letter in others if not _intervals_apart(rows, leader, letter)))
+
+
+def _intervals_apart(rows: "pd.DataFrame", a: str, b: str) -> bool:
+    """Whether the intervals of two contenders are known and share no value; rows: of one metric."""
+    ends = rows.set_index("contender").reindex(columns=["low", "high"])
+    return bool(ends.loc[a, "low"] > ends.loc[b, "high"] or ends.loc[b, "low"] > ends.loc[a, "high"])
 
 
 def rivals(comparison: Comparison) -> list[Contender]:
@@ -209,11 +216,8 @@ def scored(one: Contender) -> "list[pd.DataFrame] | None":
     """Scored test rows of each seed of a contender: user, item, label, known, score; None where they are not here, or not alike."""
     import pandas as pd
 
-    paths = scored_files(one)
-    if paths is None:
-        return None
-    found = [pd.read_parquet(path) for path in paths]
-    return found if all(rows_alike(found[0], other) for other in found[1:]) else None
+    found = [pd.read_parquet(path) for path in scored_files(one) or []]
+    return found if found and all(rows_alike(found[0], other) for other in found[1:]) else None
 
 
 def rows_alike(one: "pd.DataFrame", other: "pd.DataFrame") -> bool:
@@ -252,9 +256,8 @@ def placements(scores: np.ndarray, liked: np.ndarray) -> tuple[np.ndarray, np.nd
     from scipy.stats import rankdata
 
     ranks, m = rankdata(scores), int(liked.sum())
-    above = (ranks[liked] - rankdata(scores[liked])) / (len(scores) - m)
-    below = 1.0 - (ranks[~liked] - rankdata(scores[~liked])) / m
-    return above.astype(np.float32), below.astype(np.float32)
+    above, below = (ranks[liked] - rankdata(scores[liked])) / (len(scores) - m), (ranks[~liked] - rankdata(scores[~liked])) / m
+    return above.astype(np.float32), (1.0 - below).astype(np.float32)
 
 
 def delong(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> tuple[float, float, float, float, float, float, int]:

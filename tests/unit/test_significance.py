@@ -145,6 +145,14 @@ def test_who_is_ahead_and_of_whom_that_is_not_sure(make: Make) -> None:
     assert engine.best_of(make({"A": ranked(1)}), "ndcg_at_10").letter is None
 
 
+def test_an_untested_rival_is_behind_where_intervals_are_apart(make: Make) -> None:
+    comparison = make({"A": ranked(1, lead=0.1), "B": ranked(1)}, seeds={"A": ("A",), "B": ("B",), "C": ("gone",), "D": ("lost",)})
+    ends = {"A": (0.4, 0.5, 0.45), "B": (0.2, 0.3, 0.25), "C": (0.1, 0.39, 0.2), "D": (0.1, 0.4, 0.2)}
+    for place, name in enumerate(("low", "high", "value")):
+        comparison.table[name] = [ends[letter][place] for letter in comparison.table["contender"]]
+    assert engine.best_of(comparison, "ndcg_at_10") == significance.Best(letter="A", untested=("D",))
+
+
 def test_a_baseline_that_is_a_run_too_and_what_nobody_can_beat_are_no_rivals(make: Make) -> None:
     users = {"A": ranked(1), "B": ranked(2), "popularity": ranked(1), "oracle": ranked(3)}
     found = engine.pairs(make(users, A="popularity"), "ndcg_at_10")
