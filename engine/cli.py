@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine import cli_keeping
+
 if TYPE_CHECKING:
     from engine.runs import Run
 
@@ -65,11 +67,15 @@ def _parser() -> argparse.ArgumentParser:
     add("cancel", _cancel, "Stop a run and verify that no process of it is left.").add_argument("run_id", metavar="RUN")
     compare = add("compare", _compare, "Set finished runs side by side under one protocol.")
     compare.add_argument("run_ids", nargs="+", metavar="RUN")
-    compare.add_argument("--baseline", default="popularity", help="what deltas are against: popularity, random or a run")
+    compare.add_argument("--baseline", help="what deltas are against: popularity, random or a run; default: the pinned one among them")
+    compare.add_argument(
+        "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html or .json"
+    )
     recommend = add("recommend", _recommend, "What each run would recommend to one user.")
     recommend.add_argument("run_ids", nargs="+", metavar="RUN")
     recommend.add_argument("--user", required=True, help="user id, as in the source")
     recommend.add_argument("--k", type=int, default=10, help="list length (default 10)")
+    cli_keeping.register(add)
     spec = add("spec", _spec, "Print a complete default spec to start from; descriptions go to standard error.")
     spec.add_argument("what", choices=["dataset", "run"])
     spec.add_argument("--source", default="sample", help="for a dataset: the source, such as sample or movielens")
@@ -219,7 +225,8 @@ def _cancel(args: argparse.Namespace) -> dict[str, Any]:
 def _compare(args: argparse.Namespace) -> dict[str, Any]:
     import engine
 
-    found = engine.compare(args.run_ids, args.baseline)
+    pinned = (run_id for run_id in args.run_ids if engine.get_run(run_id).pinned)
+    found = engine.compare(args.run_ids, args.baseline or next(pinned, "popularity"))
     letters = [c.letter for c in found.contenders]
     for contender in found.contenders:
         print(f"{contender.letter:>4}  {contender.name}")
@@ -231,6 +238,9 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
         print(f"{metric.label:<20}" + "".join(f"{_cell(rows.loc[letter]):>22}" for letter in letters))
     for title, reason in found.apart:
         print(f"apart: {title} {reason}")
+    for path in args.export:
+        engine.write_export(found, path)
+        print(f"written: {path}")
     table = json.loads(found.table.to_json(orient="records"))
     return {"dataset": found.dataset, "contenders": [c.model_dump() for c in found.contenders], "table": table, "apart": found.apart}
 

@@ -5,21 +5,20 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from engine import datasets, runs
+from engine import datasets, lists, runs
+from engine.comparison_cells import baseline_cells, protocol_of, run_cells
 from engine.comparison_facts import costs, differences, is_fitted, settings
 from engine.runs import Run, RunState
 from engine.specs import DatasetSpec
-from workers.results import METRICS
-from workers.specs import RunSpec
+from workers.results import METRICS, metric
+from workers.specs import Protocol, RunSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CURVE = ["metric", "step", "epoch", "rows", "time_s", "value"]
-RESAMPLES, SEED, LEVEL = 2000, 7, 0.95
 BASELINE_LETTERS = {"popularity": "pop", "random": "rnd", "user_mean": "mean", "oracle": "best"}
 BASELINE_NAMES = {"user_mean": "User mean", "oracle": "Best possible"}
 UNBEATABLE = "oracle"  # knows the law that made the data: deltas against it are worth reading, a crown for it is not
@@ -54,9 +53,10 @@ class Comparison(BaseModel):
     costs: Any
     users: int
     against: str = "pop"
+    k: int = lists.STORED_AT  # of the metrics of lists
 
 
-def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = True) -> Comparison:
+def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = True, k: int = lists.STORED_AT) -> Comparison:
     """Set finished runs of one dataset side by side, and with them what needs no training on it.
 
     Args:
@@ -65,18 +65,20 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
             dataset does not have that one, the first that it has.
         seeds: runs that differ in their seed alone are one contender (`seed_groups`): the mean of their values, with the deviation
             between them.
+        k: 1 to 100. Metrics of lists are those at k, from the lists that were stored; at 10 they stand with all others that runs log.
 
     Returns:
-        `table`: metric, contender, value, low, high (95 % intervals), std (between seeds, nan for one), delta, best. `curves`:
-        contender, metric, step, epoch, rows, time_s, value. `settings`: setting and a column a letter; `differences`: of them, those
-        that differ. `costs`: fact, unit, columns.
-        `apart`: title and reason of each run that cannot stand beside the others.
+        `table`: metric (a key that `metric` knows), contender, value, low, high (95 % intervals), std (between seeds, nan for one),
+        delta, best. `curves`: contender, metric, step, epoch, rows, time_s, value. `settings`: setting and a column a letter;
+        `differences`: of them, those that differ. `costs`: fact, unit, columns.
+        `apart`: title and reason of each run, or baseline, that cannot stand beside the others.
 
     Raises:
-        LookupError: no such run. ValueError: none of the runs can be compared.
+        LookupError: no such run. ValueError: none of the runs can be compared, or not at such a k.
     """
     import pandas as pd
 
+    k = lists.checked(k)
     together, apart = _sort_out([runs.get_run(run_id) for run_id in dict.fromkeys(run_ids)])
     dataset, groups = together[0].dataset or "", _groups(together, seeds)
     contenders, cells, curves = [], [], []
@@ -85,19 +87,20 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
         ids, letter = tuple(run.run_id for run in group), _letter(place)
         model = group[0].model or ""
         contenders.append(Contender(letter=letter, run_id=ids[0], name=group[0].title + many, model=model, color_index=place, run_ids=ids))
-        cells += _run_cells(group, letter)
+        cells += run_cells(group, letter, k)
         curves.append(_curves(group).assign(contender=letter))
-    for place, (name, values) in enumerate(_baselines(dataset).items(), len(contenders)):
+    baselines, left_out = _measured_like(protocol_of(together[0]), _baselines(dataset))
+    for place, (name, values) in enumerate(baselines.items(), len(contenders)):
         shown, letter = BASELINE_NAMES.get(name, name.capitalize()), BASELINE_LETTERS.get(name, name)
         contenders.append(Contender(letter=letter, run_id=None, name=shown, model=name, color_index=place))
-        cells += _cells(letter, values, datasets.baseline_per_user(dataset, name), values)
+        cells += baseline_cells(dataset, name, values, letter, k)
     against = _against(baseline, contenders)
     named = {c.letter: group for c, group in zip(contenders, groups, strict=False)}
     every = settings(named)
     return Comparison(
         contenders=contenders,
         dataset=dataset,
-        apart=apart,
+        apart=[*apart, *left_out],
         table=_judge(pd.DataFrame(cells, columns=["metric", "contender", "value", "low", "high", "std"]), against, _doubled(contenders)),
         curves=pd.concat([frame for frame in curves if len(frame)] or curves[:1], ignore_index=True),
         settings=every,
@@ -105,6 +108,7 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
         costs=costs(named),
         users=int(max(run.resources.get("users", 0) for run in together)),
         against=against,
+        k=k,
     )
 
 
@@ -178,6 +182,8 @@ def _sort_out(found: list[Run]) -> tuple[list[Run], list[tuple[str, str]]]:
             apart.append((run.title, f"is {run.state.value}, so it has no test metrics"))
         elif together and run.dataset != together[0].dataset:
             apart.append((run.title, f"was trained on {run.dataset}, the others on {together[0].dataset}"))
+        elif together and not protocol_of(run).measures_like(protocol_of(together[0])):
+            apart.append((run.title, f"was measured {protocol_of(run).said}, the others {protocol_of(together[0]).said}"))
         else:
             together.append(run)
     if not together:
@@ -186,26 +192,17 @@ def _sort_out(found: list[Run]) -> tuple[list[Run], list[tuple[str, str]]]:
     return together, apart
 
 
-Cell = tuple[str, str, float, float, float, float]
+def _measured_like(protocol: Protocol, baselines: dict[str, dict[str, float]]) -> tuple[dict[str, dict[str, float]], list[tuple[str, str]]]:
+    """The baselines that may stand beside runs under a protocol, and those that may not, with the reason.
 
-
-def _run_cells(group: list[Run], letter: str) -> list[Cell]:
-    """The metrics of a run, or the mean of several: per user first, so that the interval is that of the mean over seeds."""
-    import pandas as pd
-
-    values = {key: float(np.mean([run.metrics.get(key, math.nan) for run in group])) for key in METRICS}
-    ends = [runs.done(run.run_id).get("metrics", {}) for run in group]
-    errors = {key: float(np.mean([end.get(key, math.nan) for end in ends])) for end in ends for key in end if key.endswith("_se")}
-    try:
-        users = pd.concat([runs.per_user(run.run_id) for run in group])
-        per_user: pd.DataFrame | None = users.groupby("user_id", sort=False).mean(numeric_only=True) if len(group) > 1 else users
-    except LookupError:
-        per_user = None
-    cells = _cells(letter, values, per_user, errors)
-    if len(group) == 1:
-        return cells
-    spread = {key: float(np.std([run.metrics.get(key, math.nan) for run in group], ddof=1)) for key in METRICS}
-    return [(*cell[:5], spread[cell[0]]) for cell in cells]
+    They are measured under the default one when a dataset is prepared; what does not rank is the same under any.
+    """
+    if protocol.measures_like(Protocol()):
+        return baselines, []
+    ranks = [name for name, values in baselines.items() if any(metric(key).family == "ranking" for key in values if key in METRICS)]
+    reason = f"was measured {Protocol().said}, the runs {protocol.said}"
+    kept = {name: values for name, values in baselines.items() if name not in ranks}
+    return kept, [(BASELINE_NAMES.get(name, name.capitalize()), reason) for name in ranks]
 
 
 def _baselines(dataset: str) -> dict[str, dict[str, float]]:
@@ -213,32 +210,6 @@ def _baselines(dataset: str) -> dict[str, dict[str, float]]:
         return datasets.baseline_results(dataset)
     except LookupError:
         return {}
-
-
-def _cells(letter: str, values: dict[str, float], per_user: "pd.DataFrame | None", errors: dict[str, float]) -> list[Cell]:
-    cells = []
-    for key, metric in METRICS.items():
-        value, low, high = values.get(key, math.nan), math.nan, math.nan
-        if metric.per_user and per_user is not None and key in per_user:
-            low, high = interval(per_user[key].to_numpy(float))
-        elif f"{key}_se" in errors:
-            low, high = value - 1.96 * errors[f"{key}_se"], value + 1.96 * errors[f"{key}_se"]
-        cells.append((key, letter, value, low, high, math.nan))
-    return cells
-
-
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of a mean over users [U] (Efron and Tibshirani 1993, ch. 13); nan below two users."""
-    from scipy.stats import bootstrap
-
-    values = values[np.isfinite(values)]
-    if len(values) < 2 or np.ptp(values) == 0:
-        return (math.nan, math.nan)
-    batch = max(1, 4_000_000 // len(values))  # bounds memory at 32 MB
-    found = bootstrap(
-        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=LEVEL, method="percentile", rng=SEED, batch=batch
-    ).confidence_interval
-    return float(found.low), float(found.high)
 
 
 def _judge(table: "pd.DataFrame", against: str, stands_for: Collection[str] = ()) -> "pd.DataFrame":
@@ -253,9 +224,9 @@ def _judge(table: "pd.DataFrame", against: str, stands_for: Collection[str] = ()
         if len(base):
             others = rows.index[rows["contender"] != against]
             table.loc[others, "delta"] = table.loc[others, "value"] - base.iloc[0]
-        if METRICS[str(key)].crowned:
+        if metric(str(key)).crowned:
             rivals = rows[~rows["contender"].isin([BASELINE_LETTERS[UNBEATABLE], *stands_for])].dropna(subset=["value"])
-            table.loc[_winner(rivals, METRICS[str(key)].better), "best"] = True
+            table.loc[_winner(rivals, metric(str(key)).better), "best"] = True
     return table
 
 

@@ -7,9 +7,9 @@ import pandas as pd
 
 from engine import datasets, runs
 from engine.settings import settings
-from workers.evaluate import TIE_SEED
 from workers.metrics import sort_keys, tie_order, top_items
 from workers.opened import Met, Opened, newcomer, open_run
+from workers.protocol import TIE_SEED
 from workers.specs import Task
 
 SHOWN = ["item_id", "title", "genres", "train_positives"]

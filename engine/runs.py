@@ -80,15 +80,20 @@ class Run(BaseModel):
     progress: Progress | None
     metrics: dict[str, float]
     resources: dict[str, float]
+    note: str | None = None
+    tags: tuple[str, ...] = ()
+    pinned: bool = False  # what runs of its dataset are compared with unless told otherwise
+    trashed_at: datetime | None = None
 
     @property
     def live(self) -> bool:
         return self.state in LIVE
 
 
-def list_runs(kind: tracking.Kind | None = None, dataset: str | None = None, limit: int = 500) -> list[Run]:
-    """Runs, newest first."""
-    found = [_run(stored) for stored in tracking.search((kind,) if kind else tracking.EXPERIMENTS, limit)]
+def list_runs(kind: tracking.Kind | None = None, dataset: str | None = None, limit: int = 500, trashed: bool = False) -> list[Run]:
+    """Runs, newest first; those in the trash are left out, or are the only ones."""
+    condition = f"tags.`{tracking.TAG}trashed` IS {'NOT ' if trashed else ''}NULL"
+    found = [_run(stored) for stored in tracking.search((kind,) if kind else tracking.EXPERIMENTS, limit, condition)]
     return [run for run in found if dataset is None or run.dataset == dataset]
 
 
@@ -122,6 +127,7 @@ def _run(stored: Any) -> Run:
         progress=_progress(folder) if live else None,
         metrics={key: metrics[f"test_{key}"] for key in METRICS if f"test_{key}" in metrics},
         resources={name: metrics[name] for name in RESOURCES if name in metrics},
+        **tracking.kept(stored.data.tags),
     )
 
 

@@ -1,9 +1,11 @@
 """The only MLflow client on this floor: stores, experiments, and the names of tags, metrics and artifacts."""
 
 import functools
+import json
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 Kind = Literal["prepare", "train", "download"]
 Status = Literal["SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED"]
 EXPERIMENTS: dict[Kind, str] = {"prepare": "preparations", "train": "trainings", "download": "downloads"}
-TAG = "recbench."  # prefix of our tags: kind, spec, dataset, model, workspace, message, key, interrupted
+TAG = "recbench."  # prefix of our tags: kind, spec, dataset, model, workspace, message, key, interrupted, tags, pinned, trashed
+NOTE = "mlflow.note.content"
 LOOK = {"mlflow.experimentKind": "custom_model_development"}  # a stock `mlflow ui` then opens on parameters and metrics
 BATCH = 900  # the store takes at most 1000 metrics a call
 
@@ -73,6 +76,44 @@ def set_status(run_id: str, status: Status, message: str | None = None) -> None:
 
 def set_tag(run_id: str, name: str, value: str) -> None:
     client().set_tag(run_id, TAG + name, value)
+
+
+def drop_tag(run_id: str, name: str) -> None:
+    if TAG + name in get(run_id).data.tags:
+        client().delete_tag(run_id, TAG + name)
+
+
+def rename(run_id: str, name: str) -> None:
+    client().update_run(run_id, name=name)
+
+
+def annotate(run_id: str, note: str) -> None:
+    """A run's note, under the name by which a stock `mlflow ui` shows and edits it."""
+    client().set_tag(run_id, NOTE, note)
+
+
+def kept(tags: Mapping[str, str]) -> dict[str, Any]:
+    """What people wrote on a run, out of all its tags: note, tags, pinned, trashed_at. A stock `mlflow ui` may have spoiled them."""
+    trashed = tags.get(TAG + "trashed")
+    try:
+        written = json.loads(tags.get(TAG + "tags", "[]"))
+    except ValueError:
+        written = []
+    return {
+        "note": tags.get(NOTE) or None,
+        "tags": tuple(str(one) for one in written) if isinstance(written, list) else (),
+        "pinned": TAG + "pinned" in tags,
+        "trashed_at": None if trashed is None else _moment(trashed),
+    }
+
+
+def _moment(text: str) -> datetime:
+    """A moment out of a tag, in UTC; one that is none is long ago."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def log_records(run_id: str, records: Iterable[Mapping[str, Any]]) -> None:

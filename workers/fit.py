@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from workers import checkpoint, serving
-from workers.evaluate import catalogue, users_to_validate
+from workers.evaluate import catalogue, users_to_validate, write_ranked
 from workers.fitted_scoring import Judged, judge
 from workers.journal import Journal, say_why
+from workers.leave import scored_rows
 from workers.likes import Likes, read_likes
 from workers.modules.matrix import MatrixModel
 from workers.opened import OpenedMatrix
@@ -34,6 +35,7 @@ from workers.results import (
     METRICS,
     PER_USER,
     RESULTS,
+    SCORED,
     SPEC,
     TEST,
     TOP_K,
@@ -89,7 +91,11 @@ def _fit(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
         log.warning("%d liked rows are left out: their user or item is the unknown one", likes.unknown)
     tuned = Tuning(dataset, likes, spec, journal).run()
     journal.event("trained")
-    judged = judge(tuned.model, likes.matrix, dataset, TEST, told=lambda done, total: journal.progress("evaluating", done, total))
+
+    def told(done: int, total: int) -> None:
+        journal.progress("evaluating", done, total)
+
+    judged = judge(tuned.model, likes.matrix, dataset, TEST, told=told, protocol=spec.protocol)
     journal.event("evaluated")
     _write_results(run, dataset, tuned, judged)
     served = serving.serve(run, OpenedMatrix(catalogue(dataset), tuned.model), *serving.people_to_rank(dataset, likes.matrix))
@@ -103,7 +109,8 @@ def _fit(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     }
     done = {"attempt": attempt, "metrics": judged.metrics, "users": len(judged.ranked), "processes": 1, "best_epoch": 1, "epochs": 1}
     journal.event("done")
-    write_json(run / DONE, done | cost | served | tuned.cost(read_s) | {"chosen": tuned.chosen})
+    measured = {"protocol": spec.protocol.model_dump(mode="json"), "chosen": tuned.chosen}
+    write_json(run / DONE, done | cost | served | tuned.cost(read_s) | measured)
 
 
 def candidates(spec: MatrixSpec) -> list[MatrixSpec]:
@@ -157,7 +164,8 @@ class Tuning:
         model.fit(self.likes, self.spec.train.seed, told)
         fit_s = time.monotonic() - since
         self.seconds += fit_s
-        judged = judge(model, self.likes.matrix, self.dataset, VALID, users_to_validate(self.likes.matrix.shape[1]))
+        some = users_to_validate(self.likes.matrix.shape[1])
+        judged = judge(model, self.likes.matrix, self.dataset, VALID, some, protocol=self.spec.protocol)
         found = {name: value for name, value in judged.metrics.items() if name in METRICS}
         rows = place * self.likes.matrix.nnz
         self.journal.metrics({f"valid_{name}": value for name, value in found.items()}, step=place, epoch=place, rows=rows)
@@ -191,9 +199,9 @@ def _write_results(run: Path, dataset: Path, tuned: Tuning, judged: Judged) -> N
     folder = run / RESULTS
     folder.mkdir(exist_ok=True)
     write_json(folder / TUNING, {"chosen": tuned.chosen, "tried": tuned.tried})
-    judged.ranked.drop(columns=["items", "scores"], errors="ignore").to_parquet(folder / PER_USER, index=False)
-    if len(judged.ranked):
-        judged.ranked[["user_id", "items", "scores"]].to_parquet(folder / TOP_K, index=False)
+    write_ranked(judged.ranked, folder / PER_USER, folder / TOP_K)
+    rows = judged.rows
+    scored_rows(rows.users, rows.items, rows.labels, rows.known, judged.scores).to_parquet(folder / SCORED, index=False)
     embeddings = tuned.model.item_embeddings()
     if embeddings is not None:
         items = catalogue(dataset)[["row", "item_id"]]

@@ -11,8 +11,10 @@ from scipy.sparse import csr_matrix
 
 from workers.evaluate import (
     CHUNK,
+    DEFAULT,
     calibrated,
     catalogue,
+    describe,
     has_sets,
     judge_sets,
     pointwise,
@@ -20,10 +22,13 @@ from workers.evaluate import (
     rated_sets,
     set_raters,
     summarise,
+    users_of_train,
     users_to_rank,
 )
-from workers.likes import read_rows
+from workers.likes import Rows, read_rows
+from workers.lists import facts_of
 from workers.modules.matrix import MatrixModel
+from workers.protocol import Protocol
 from workers.results import FEATURE, TEST, TRAIN, VALID
 from workers.specs import USER_ID
 
@@ -33,6 +38,8 @@ class Judged(NamedTuple):
 
     metrics: dict[str, float]
     ranked: pd.DataFrame
+    rows: Rows  # of the split
+    scores: np.ndarray  # [B] float32, of those rows
 
 
 def judge(
@@ -42,6 +49,7 @@ def judge(
     split: str,
     limit: int | None = None,
     told: Callable[[int, int], None] = lambda done, total: None,
+    protocol: Protocol = DEFAULT,
 ) -> Judged:
     """The whole protocol on one split. Scores are no probabilities, so there is no log loss.
 
@@ -50,20 +58,21 @@ def judge(
         limit: rank for the first so many users of the sample only.
         told: hears of the users ranked so far.
     """
-    items, users = catalogue(dataset), users_to_rank(dataset, split, limit)
+    items, users = catalogue(dataset), users_to_rank(dataset, split, limit, protocol)
     rows = users[FEATURE + USER_ID].to_numpy(np.int64)
 
     def score(places: np.ndarray) -> np.ndarray:
         told(int(places[0]), len(users))
         return model.scores(likes[rows[places]])
 
-    ranked = rank_users(users, len(items), score)
+    ranked = describe(rank_users(users, len(items), score, protocol), facts_of(items, users_of_train(dataset)))
     held_out = read_rows(dataset, split)
     scored = pair_scores(model, likes, held_out.users, held_out.items)
-    found = summarise(ranked, len(items)) | pointwise(scored, held_out.labels, held_out.known, probability=False)
+    found = summarise(ranked, len(items))
+    found |= pointwise(scored, held_out.labels, held_out.known, probability=False, users=held_out.users)
     if split == TEST and has_sets(dataset):
         found |= _judge_sets(model, likes, dataset)
-    return Judged(found, ranked)
+    return Judged(found, ranked, held_out, scored)
 
 
 def pair_scores(model: MatrixModel, likes: csr_matrix, users: np.ndarray, items: np.ndarray) -> np.ndarray:

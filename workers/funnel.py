@@ -17,13 +17,15 @@ import numpy as np
 import pandas as pd
 
 from workers import index, serving
-from workers.evaluate import TIE_SEED, rank_users, summarise
+from workers.evaluate import DEFAULT, catalogue, describe, rank_users, summarise, users_of_train, write_ranked
 from workers.funnel_spec import FunnelSpec
 from workers.journal import Journal, say_why
 from workers.likes import read_likes
+from workers.lists import facts_of
 from workers.metrics import ndcg_at_k, sort_keys, tie_order, top_items
 from workers.opened import Met, OpenedFunnel, open_run
 from workers.process import log_to, outlive_nobody, peak_memory
+from workers.protocol import TIE_SEED, Protocol
 from workers.results import DONE, FUNNEL, LOG, MANIFEST, PER_USER, RESULTS, SPEC, TOP_K, write_json
 from workers.specs import FeatureSchema, RunSpec, Task
 
@@ -68,10 +70,11 @@ def _measure(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     journal.progress("opening the two models", 0, 1, force=True)
     (run / RESULTS).mkdir(exist_ok=True)
     opened = _open(run, dataset, schema, Task.of(manifest.get("label", {})), funnel)
-    users, met = serving.people_to_rank(dataset, read_likes(dataset, schema).matrix)
+    users, met = serving.people_to_rank(dataset, read_likes(dataset, schema).matrix, spec.protocol)
     journal.event("opened")
     tried = _sizes(funnel.candidates, len(opened.items))
-    ranked, curve = _judge(opened, users, met, tried, journal)
+    ranked, curve = _judge(opened, users, met, tried, journal, spec.protocol)
+    ranked = describe(ranked, facts_of(catalogue(dataset), users_of_train(dataset)))
     timed = {n: _times(opened, users, met, n) for n in tried}
     curve = [row | timed[int(row["candidates"])] for row in curve]
     journal.event("evaluated")
@@ -79,8 +82,9 @@ def _measure(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     metrics = summarise(ranked, len(opened.items))
     own = next(row for row in curve if row["candidates"] == funnel.candidates or row is curve[-1])
     costs = _sums(run, funnel) | {name: own[name] for name in ("latency_p50_ms", "latency_p99_ms") if name in own}
+    measured = {"protocol": spec.protocol.model_dump(mode="json")}
     journal.event("done")
-    write_json(run / DONE, {"attempt": attempt, "metrics": metrics, "users": len(ranked), "processes": 1} | costs)
+    write_json(run / DONE, {"attempt": attempt, "metrics": metrics, "users": len(ranked), "processes": 1} | costs | measured)
 
 
 def _open(run: Path, dataset: Path, schema: FeatureSchema, task: Task, funnel: FunnelSpec) -> OpenedFunnel:
@@ -101,7 +105,7 @@ def _sizes(own: int, items: int) -> list[int]:
 
 
 def _judge(
-    opened: OpenedFunnel, users: pd.DataFrame, met: list[Met], tried: list[int], journal: Journal
+    opened: OpenedFunnel, users: pd.DataFrame, met: list[Met], tried: list[int], journal: Journal, protocol: Protocol = DEFAULT
 ) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """The protocol's per-user metrics at the funnel's own N, and for each N what is reached and what is lost where."""
     ties, most, items = tie_order(len(opened.items), TIE_SEED), tried[-1], len(opened.items)
@@ -125,7 +129,7 @@ def _judge(
             grid[at, kept[: opened.candidates]] = scores[: opened.candidates]
         return grid
 
-    ranked = rank_users(users, items, score)
+    ranked = rank_users(users, items, score, protocol)
     return ranked, [_row(n, np.array(tallies[n], float)) for n in tried]
 
 
@@ -186,9 +190,7 @@ def _times(opened: OpenedFunnel, users: pd.DataFrame, met: list[Met], n: int) ->
 
 def _write(run: Path, opened: OpenedFunnel, ranked: pd.DataFrame, curve: list[dict[str, Any]], funnel: FunnelSpec) -> None:
     folder = run / RESULTS
-    ranked.drop(columns=["items", "scores"], errors="ignore").to_parquet(folder / PER_USER, index=False)
-    if len(ranked):
-        ranked[["user_id", "items", "scores"]].to_parquet(folder / TOP_K, index=False)
+    write_ranked(ranked, folder / PER_USER, folder / TOP_K)
     facts = opened.index.facts if opened.index is not None else {"factory": None}
     write_json(folder / FUNNEL, {"candidates": funnel.candidates, "k": K, "index": facts, "curve": curve})
 

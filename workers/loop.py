@@ -139,8 +139,8 @@ class Loop:
         """The protocol on the validation split, for a bounded number of users."""
         limit = users_to_validate(self.schema.feature(ITEM_ID).num_rows - 1) if self.schema.can_rank else None
         model = self.distributed.module.model
-        foretells = not self.spec.network.learns_choice
-        judged = judge(model, self.dataset, VALID, self.schema, task=self.task, foretells=foretells, limit=limit)
+        protocol, foretells = self.spec.protocol, not self.spec.network.learns_choice
+        judged = judge(model, self.dataset, VALID, self.schema, task=self.task, foretells=foretells, protocol=protocol, limit=limit)
         found = {name: value for name, value in judged.metrics.items() if name in METRICS}
         told = {f"valid_{name}": value for name, value in found.items()}
         self.journal.metrics(told, step=epoch * self.steps, epoch=epoch, rows=self.first.rows + self.rows)

@@ -1,14 +1,20 @@
 """The protocol's formulas, in numpy: pure functions of scores and truth. Letters: U users, N items, K list length.
 
 Ranking metrics use binary relevance: Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques", TOIS
-2002, for NDCG; Voorhees, "The TREC-8 question answering track report", 1999, for MRR.
+2002, for NDCG; Voorhees, "The TREC-8 question answering track report", 1999, for MRR. An item whose score is -inf is never found: it
+was left out, or not retrieved.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+LISTED = 4000  # items whose genres are compared at a time: bounds memory
+NEVER = -0x7F800000  # the upper half of the key of -inf
 
 
 def tie_order(num_items: int, seed: int) -> Ints:
@@ -41,14 +47,18 @@ def top_items(keys: Ints, k: int) -> Ints:
     return np.take_along_axis(best, order, axis=1)
 
 
-def first_hit_rank(keys: Ints, relevant: NDArray[np.bool_]) -> Ints:
-    """Rank (from 1) of the best relevant item in the full ranking of each row, int64 [U]; 0 where none is relevant."""
+def first_hit_rank(keys: Ints, relevant: Bools) -> Ints:
+    """Rank (from 1) of the best relevant item in the full ranking of each row, int64 [U]; 0 where none is found.
+
+    Args:
+        keys: [U, N] of `sort_keys`; an item whose score is -inf is not found. relevant: [U, N] bool.
+    """
     lowest = np.iinfo(np.int64).min
-    best = np.where(relevant, keys, lowest).max(axis=1)
+    best = np.where(relevant & (keys >> 32 != NEVER), keys, lowest).max(axis=1)
     return np.where(best > lowest, (keys > best[:, None]).sum(axis=1) + 1, 0)
 
 
-def recall_at_k(hits: NDArray[np.bool_], num_relevant: Ints, k: int) -> Floats:
+def recall_at_k(hits: Bools, num_relevant: Ints, k: int) -> Floats:
     """Share of a user's relevant items among the first k: [U]; nan where nothing is relevant.
 
     Args:
@@ -59,7 +69,7 @@ def recall_at_k(hits: NDArray[np.bool_], num_relevant: Ints, k: int) -> Floats:
     return _ratio(hits[:, :k].sum(axis=1).astype(float), num_relevant.astype(float))
 
 
-def ndcg_at_k(hits: NDArray[np.bool_], num_relevant: Ints, k: int) -> Floats:
+def ndcg_at_k(hits: Bools, num_relevant: Ints, k: int) -> Floats:
     """NDCG@k with gains 1 and discounts 1 / log2(rank + 1): [U]; nan where nothing is relevant. Arguments as in recall."""
     discounts = 1.0 / np.log2(np.arange(2, k + 2))
     gained = hits[:, :k] @ discounts[: hits[:, :k].shape[1]]
@@ -67,14 +77,117 @@ def ndcg_at_k(hits: NDArray[np.bool_], num_relevant: Ints, k: int) -> Floats:
     return _ratio(gained, ideal)
 
 
-def reciprocal_rank(first_rank: Ints) -> Floats:
-    """1 / rank of the first relevant item, [U]; nan where nothing is relevant (rank 0)."""
-    return _ratio(np.ones(len(first_rank)), first_rank.astype(float))
+def precision_at_k(hits: Bools, num_relevant: Ints, k: int) -> Floats:
+    """Relevant items among the first k, over k: [U]; nan where nothing is relevant. Arguments as in recall."""
+    return np.where(num_relevant > 0, hits[:, :k].sum(axis=1) / k, np.nan)
+
+
+def average_precision_at_k(hits: Bools, num_relevant: Ints, k: int) -> Floats:
+    """Precision at each hit among the first k, summed, over min(relevant, k): [U]; nan where nothing is relevant. Its mean is MAP@k.
+
+    The divisor lets a perfect list reach 1 where more than k items are relevant: McFee, Bertin-Mahieux, Ellis and Lanckriet, "The
+    Million Song Dataset Challenge", WWW 2012 companion. Over all relevant items, as in trec_eval, it could not. Arguments as in recall.
+    """
+    first = hits[:, :k]
+    precisions = np.cumsum(first, axis=1) / np.arange(1, first.shape[1] + 1)
+    return _ratio((precisions * first).sum(axis=1), np.minimum(num_relevant, k).astype(float))
+
+
+def hit_rate_at_k(hits: Bools, num_relevant: Ints, k: int) -> Floats:
+    """1 where any of the first k is relevant, else 0: [U]; nan where nothing is relevant. Arguments as in recall."""
+    return np.where(num_relevant > 0, hits[:, :k].any(axis=1), np.nan)
+
+
+def reciprocal_rank(first_rank: Ints, num_relevant: Ints) -> Floats:
+    """1 / rank of the first relevant item, [U]: 0 where none is found (rank 0), nan where nothing is relevant."""
+    found = np.divide(1.0, first_rank, out=np.zeros(len(first_rank)), where=first_rank > 0)
+    return np.where(num_relevant > 0, found, np.nan)
 
 
 def coverage(top: Ints, num_items: int) -> float:
     """Share of the catalogue that stands in at least one list: `top` holds the items of all lists, in any shape."""
     return len(np.unique(top)) / num_items
+
+
+def gini(top: Ints, num_items: int) -> float:
+    """Gini index of how often each item of the catalogue is shown: 0 when all are alike, 1 when one item alone is; nan without any.
+
+    G = sum over j of (2j - N - 1) p_j / (N - 1), p_j the share of item j in what is shown, rising with j: Castells, Hurley and
+    Vargas, "Novelty and diversity in recommender systems", Recommender Systems Handbook, 2nd ed. 2015; Adomavicius and Kwon, TKDE
+    24(5), 2012, measure the diversity of all lists together so.
+
+    Args:
+        top: positions of items in the catalogue, of all lists, in any shape. num_items: N; nan where it is below 2.
+    """
+    if top.size == 0 or num_items < 2:
+        return float("nan")
+    shown = np.sort(np.bincount(top.ravel(), minlength=num_items))
+    return float((2 * np.arange(1, num_items + 1) - num_items - 1) @ shown / ((num_items - 1) * shown.sum()))
+
+
+def self_information(likes: Floats, num_users: int) -> Floats:
+    """Bits of surprise of each item, -log2 of the share of the users of train who liked it: [N].
+
+    Zhou et al., "Solving the apparent diversity-accuracy dilemma of recommender systems", PNAS 107(10), 2010; averaged over a list
+    it is the novelty of Vargas and Castells, "Rank and relevance in novelty and diversity metrics", RecSys 2011. An item that
+    nobody liked counts as liked by one user, and one that was liked more often than there are users as liked by all.
+
+    Args:
+        likes: [N] liked rows of train. num_users: users of train, 1 or more.
+    """
+    return -np.log2(np.clip(likes, 1, num_users) / num_users)
+
+
+def popularity_percentile(likes: Floats) -> Floats:
+    """Share of the catalogue that was liked less often than each item, equals counted half: [N], 0.5 on average over the catalogue.
+
+    Of the signs of popularity bias it has a fixed scale: the likes of a list's items, averaged (ARP: Abdollahpouri, Burke and
+    Mobasher, "Managing popularity bias in recommender systems with personalized re-ranking", FLAIRS 2019), are in a unit that
+    differs between datasets, and one favourite of everybody outweighs a list of rarities.
+    """
+    ordered = np.sort(likes)
+    below, upto = np.searchsorted(ordered, likes, side="left"), np.searchsorted(ordered, likes, side="right")
+    return (below + upto) / 2 / max(len(likes), 1)
+
+
+def list_means(values: Floats, top: Ints) -> Floats:
+    """Mean over each list of what its items have: [U]; nan for an empty list.
+
+    Args:
+        values: [N]. top: [U, K] positions in the catalogue, -1 behind a list that is shorter.
+    """
+    there = top >= 0
+    return _ratio(np.where(there, values[top], 0.0).sum(axis=1), there.sum(axis=1).astype(float))
+
+
+def list_diversity(top: Ints, group: Ints, groups: Sequence[Ints]) -> Floats:
+    """Mean Jaccard distance of the genres of every two items of each list: [U]; nan below two items that have genres.
+
+    The mean distance between pairs is the diversity of Smyth and McClave, "Similarity vs. diversity", ICCBR 2001, and one minus
+    the intra-list similarity of Ziegler et al., "Improving recommendation lists through topic diversification", WWW 2005, per pair.
+
+    Args:
+        top: [U, K] positions in the catalogue, -1 behind a list that is shorter.
+        group: [N] which of `groups` the genres of an item are, -1 for one without. groups: each some genres, as distinct numbers.
+    """
+    step = max(1, LISTED // max(top.shape[1], 1))
+    parts = [_diversity(np.where(part >= 0, group[part], -1), groups) for part in (top[at : at + step] for at in range(0, len(top), step))]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _diversity(own: Ints, groups: Sequence[Ints]) -> Floats:
+    """`list_diversity` of the groups [U, K] of some lists, -1 for none; genres are numbered anew, for there may be very many."""
+    met, place = np.unique(own, return_inverse=True)
+    genres = [groups[one] if one >= 0 else np.zeros(0, np.int64) for one in met]
+    numbers, column = np.unique(np.concatenate([np.zeros(0, np.int64), *genres]), return_inverse=True)
+    has = np.zeros((len(met), len(numbers)), np.float32)
+    has[np.repeat(np.arange(len(met)), [len(one) for one in genres]), column] = 1
+    grid = has[place.reshape(own.shape)]
+    shared, sizes = grid @ grid.transpose(0, 2, 1), grid.sum(axis=2)
+    distance = 1 - shared / np.maximum(sizes[:, :, None] + sizes[:, None, :] - shared, 1)  # of an item to itself 0
+    known = (sizes > 0).astype(np.float64)
+    count = known.sum(axis=1)
+    return _ratio((known[:, None, :] @ distance @ known[:, :, None])[:, 0, 0], count * (count - 1))
 
 
 def auc(logits: Floats, labels: Floats) -> tuple[float, float]:
@@ -97,6 +210,40 @@ def auc(logits: Floats, labels: Floats) -> tuple[float, float]:
     below = 1.0 - (ranks[~positive] - rankdata(logits[~positive])) / m
     variance = (above.var(ddof=1) / m if m > 1 else np.nan) + (below.var(ddof=1) / n if n > 1 else np.nan)
     return float(above.mean()), float(np.sqrt(variance))
+
+
+def user_auc(scores: Floats, labels: Floats, users: Ints) -> tuple[float, float]:
+    """AUC of each user's own rows, averaged with the number of rows as weight, and its standard error; ties counted half.
+
+    The GAUC of Zhu et al., "Optimized cost per click in Taobao display advertising", KDD 2017, with the weights of Zhou et al., "Deep
+    interest network for click-through rate prediction", KDD 2018: rows, not clicks. Users whose rows are all of one class have no
+    AUC and no weight; nan where nobody has both. The error is that of a ratio of sums over users, drawn at random: Cochran,
+    "Sampling techniques", 3rd ed. 1977, chapter 6.
+
+    Args:
+        scores: [B]. labels: [B] 0 or 1. users: [B] numbers.
+    """
+    if len(scores) == 0:
+        return float("nan"), float("nan")
+    order = np.lexsort((scores, users))
+    scores, positive, users = scores[order], labels[order] > 0.5, users[order]
+    first = np.r_[True, users[1:] != users[:-1]]
+    tied = np.cumsum(first | np.r_[True, scores[1:] != scores[:-1]]) - 1  # rows of one user with one score are one number
+    sizes = np.bincount(tied)
+    ranks = (np.cumsum(sizes) - (sizes - 1) / 2)[tied]  # over all rows: their mean place, from 1
+    own = np.cumsum(first) - 1
+    ranks -= np.flatnonzero(first)[own]
+    rows, liked = np.bincount(own), np.bincount(own, positive)
+    both = (liked > 0) & (liked < rows)
+    m, n = liked[both], (rows - liked)[both]
+    areas, weights = (np.bincount(own, ranks * positive)[both] - m * (m + 1) / 2) / (m * n), rows[both]
+    if len(areas) == 0:
+        return float("nan"), float("nan")
+    mean = float(np.average(areas, weights=weights))
+    if len(areas) < 2:
+        return mean, float("nan")
+    spread = ((weights * (areas - mean)) ** 2).sum() * len(areas) / (len(areas) - 1)
+    return mean, float(np.sqrt(spread) / weights.sum())
 
 
 def log_loss(logits: Floats, labels: Floats) -> tuple[float, float]:

@@ -12,12 +12,13 @@ from scipy.sparse import coo_matrix
 
 from workers import checkpoint, index
 from workers.batches import table_columns, to_batch
-from workers.evaluate import TIE_SEED, catalogue
+from workers.evaluate import catalogue
 from workers.funnel_spec import FunnelSpec
 from workers.metrics import sort_keys, tie_order, top_items
 from workers.modules.matrix import MatrixModel
 from workers.modules.ranker import Ranker
 from workers.modules.two_tower import TwoTower
+from workers.protocol import TIE_SEED
 from workers.results import CHECKPOINT, FEATURE, RESULTS, SPEC
 from workers.specs import HISTORY, FeatureSchema, MatrixSpec, RunSpec, Task
 

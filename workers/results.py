@@ -19,6 +19,7 @@ CHECKPOINT, RESULTS = "checkpoint", "results"
 PER_USER, TOP_K, ITEM_EMBEDDINGS, PLAN = "per_user.parquet", "top_k.parquet", "item_embeddings.parquet", "plan.json"
 OUTPUTS, PREDICTIONS = "outputs.json", "predictions.parquet"  # tables behind the pictures of outputs; some test rows as foretold
 FUNNEL = "funnel.json"  # of a funnel: what is reached and lost with how many candidates
+SCORED = "scored.parquet"  # test rows with the score that ranks, sorted, so that two runs' files stand row by row beside each other
 TUNING = "tuning.json"  # of a fitted model: every setting that was tried, and how it did on validation
 
 
@@ -30,14 +31,60 @@ class Metric(BaseModel):
     key: str
     label: str
     better: Literal["higher", "lower", "one"]
-    family: Literal["ranking", "pointwise", "value", "classes", "actions", "sets"]
+    family: Literal["ranking", "lists", "pointwise", "value", "classes", "actions", "sets"]
     description: str
     per_user: bool = True
-    crowned: bool = True  # whether the best value makes a winner: random lists cover a catalogue best
+    crowned: bool = True  # whether the best value makes a winner: random lists are the most novel
 
 
-def _cutoff(name: str, key: str, k: int, text: str) -> Metric:
-    return Metric(key=f"{key}_at_{k}", label=f"{name}@{k}", better="higher", family="ranking", description=text)
+RANKING_NAMES = ("ndcg", "recall", "precision", "map", "hit_rate")  # metrics of the family "ranking" that have a cutoff
+LIST_NAMES = ("coverage", "novelty", "diversity", "popularity", "gini")  # those of the family "lists"
+_AT_K = {
+    "ndcg": ("NDCG", "Like recall, but a hit counts more the higher it stands in the top {k}; 1 is a perfect order."),
+    "recall": ("Recall", "Share of a user's held-out liked items found in the top {k}, averaged over users."),
+    "precision": ("Precision", "Share of the top {k} that the user went on to like, averaged over users."),
+    "map": ("MAP", "Precision at each hit in the top {k}, over as many hits as there could be, averaged over users."),
+    "hit_rate": ("Hit rate", "Share of users who went on to like at least one item of their top {k}."),
+    "coverage": ("Coverage", "Share of the catalogue that stands in at least one user's top {k}."),
+    "novelty": (
+        "Novelty",
+        "Bits of surprise of an item in the top {k}: 0 if all users liked it in train, 1 more whenever half as many did.",
+    ),
+    "diversity": ("Diversity", "How far the genres of two items of one top {k} differ: 0 they have the same ones, 1 they share none."),
+    "popularity": ("Popularity", "Share of the catalogue that was liked less often than an item in the top {k}; 0.5 is drawing at random."),
+    "gini": ("Gini", "How unevenly the catalogue is shown over the top {k} of all users: 0 all items equally, 1 one item alone."),
+}
+_LOWER = ("popularity", "gini")
+_TOGETHER = ("coverage", "gini")  # of the lists of all users, not of each
+
+
+def cutoff(key: str) -> tuple[str, int] | None:
+    """The name and the k of a key such as ndcg_at_10; None where it is none of a metric that has a cutoff."""
+    name, _, k = key.rpartition("_at_")
+    return (name, int(k)) if name in _AT_K and k.isascii() and k.isdecimal() and int(k) > 0 else None
+
+
+def metric(key: str) -> Metric:
+    """The metric of a key: one of METRICS, or any that has a cutoff, at any k; LookupError where there is none."""
+    if key in METRICS:
+        return METRICS[key]
+    if found := cutoff(key):
+        return _at(*found)
+    raise LookupError(f"There is no metric {key[:80]!r}; choose one of {', '.join(METRICS)}, or one with _at_ and another number.")
+
+
+def _at(name: str, k: int) -> Metric:
+    label, text = _AT_K[name]
+    ranks = name in RANKING_NAMES
+    return Metric(
+        key=f"{name}_at_{k}",
+        label=f"{label}@{k}",
+        better="lower" if name in _LOWER else "higher",
+        family="ranking" if ranks else "lists",
+        description=text.format(k=k),
+        per_user=name not in _TOGETHER,
+        crowned=ranks,
+    )
 
 
 _KNOWN = " Over the test interactions whose user and item stand in train."
@@ -53,30 +100,21 @@ def _judging(
     return Metric(key=key, label=label, better=better, family=family, description=text + _KNOWN, per_user=False, crowned=better != "one")
 
 
-_RECALL = "Share of a user's held-out liked items found in the top {k}, averaged over users."
-_NDCG = "Like recall, but a hit counts more the higher it stands in the top {k}; 1 is a perfect order."
 METRICS: dict[str, Metric] = {
     m.key: m
     for m in (
-        _cutoff("NDCG", "ndcg", 10, _NDCG.format(k=10)),
-        _cutoff("NDCG", "ndcg", 20, _NDCG.format(k=20)),
-        *(_cutoff("Recall", "recall", k, _RECALL.format(k=k)) for k in (10, 20, 100)),
+        _at("ndcg", 10),
+        _at("ndcg", 20),
+        *(_at("recall", k) for k in (10, 20, 100)),
+        *(_at(name, 10) for name in ("precision", "map", "hit_rate")),
         Metric(
             key="mrr",
             label="MRR",
             better="higher",
             family="ranking",
-            description="One divided by the rank of the first held-out liked item, averaged over users.",
+            description="One divided by the rank of the first held-out liked item in the whole ranking, averaged over users.",
         ),
-        Metric(
-            key="coverage_at_10",
-            label="Coverage@10",
-            better="higher",
-            family="ranking",
-            per_user=False,
-            crowned=False,
-            description="Share of the catalogue that stands in at least one user's top 10.",
-        ),
+        *(_at(name, 10) for name in LIST_NAMES),
         Metric(
             key="auc",
             label="AUC",
@@ -85,6 +123,9 @@ METRICS: dict[str, Metric] = {
             per_user=False,
             description="Chance that a liked test interaction is scored above a disliked one; 0.5 is a coin toss. "
             "Over the interactions whose user and item stand in train.",
+        ),
+        _judging(
+            "user_auc", "AUC per user", "higher", "AUC among each user's own rows, averaged by rows over users with both labels (GAUC)."
         ),
         Metric(
             key="auc_all",

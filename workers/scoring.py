@@ -13,8 +13,10 @@ from torch import Tensor
 from workers.batches import Columns, join, num_rows, table_columns, take, to_batch
 from workers.blocks import blocks_of
 from workers.evaluate import (
+    DEFAULT,
     calibrated,
     catalogue,
+    describe,
     has_sets,
     judge_sets,
     known_to_train,
@@ -23,18 +25,22 @@ from workers.evaluate import (
     rated_sets,
     set_raters,
     summarise,
+    users_of_train,
     users_to_rank,
 )
+from workers.lists import facts_of
 from workers.modules.ranker import Batch, Ranker
 from workers.outputs import judge_outputs
+from workers.protocol import Protocol
 from workers.results import TEST, TRAIN, VALID
 from workers.specs import ITEM_ID, USER_ID, FeatureSchema, Task
 
 ROWS = 4096  # rows encoded or scored at a time
+PLACE = "_place"  # of a row in its split: number of its block << 32 + place in it
 
 
 class Scored(NamedTuple):
-    """Rows of a split."""
+    """Rows of a split, in the order of the dataset."""
 
     logits: np.ndarray  # [B, O] float32
     labels: np.ndarray  # [B] float32
@@ -95,9 +101,9 @@ def encode(encoder: Callable[[Batch], Tensor], columns: Columns, rows: int, sche
 
 @torch.no_grad()
 def score_split(model: Ranker, dataset: Path, split: str, schema: FeatureSchema) -> Scored:
-    """Collective: every row of a split, each exactly once, on every rank."""
-    batches = _fixed_batches(blocks_of(dataset, split, dist.get_rank(), dist.get_world_size()))
-    parts: list[Scored] = []
+    """Collective: every row of a split, each exactly once and in the order of the dataset, on every rank."""
+    batches = _fixed_batches(_placed_blocks(dataset, split))
+    parts: list[tuple[np.ndarray, ...]] = []  # the columns of Scored, and the place of each row
     idle: Batch | None = None
     while True:
         rows = next(batches, None)
@@ -110,10 +116,19 @@ def score_split(model: Ranker, dataset: Path, split: str, schema: FeatureSchema)
         batch, none = to_batch(rows, schema, num_rows(rows)), np.zeros(num_rows(rows), np.int32)
         logits, known = model(batch.to(_device())).cpu().numpy(), known_to_train(rows, num_rows(rows))
         ids = (rows.get(USER_ID, none), rows.get(ITEM_ID, none))
-        parts.append(Scored(logits, batch.label.numpy(), batch.target.numpy(), known, *ids))
-    every: list[list[Scored]] = [parts] * dist.get_world_size()
+        parts.append((*Scored(logits, batch.label.numpy(), batch.target.numpy(), known, *ids), rows[PLACE]))
+    every: list[list[tuple[np.ndarray, ...]]] = [parts] * dist.get_world_size()
     dist.all_gather_object(every, parts)  # a rank without a block has no part, and does not know the shapes
-    return Scored(*(np.concatenate(column) for column in zip(*(part for own in every for part in own), strict=True)))
+    *columns, places = (np.concatenate(column) for column in zip(*(part for own in every for part in own), strict=True))
+    order = np.argsort(places)
+    return Scored(*(column[order] for column in columns))
+
+
+def _placed_blocks(dataset: Path, split: str) -> Iterator[Columns]:
+    """This rank's blocks of a split, with the place of each row in it: ranks read in turns, and how many there are must not matter."""
+    rank, world = dist.get_rank(), dist.get_world_size()
+    for turn, block in enumerate(blocks_of(dataset, split, rank, world)):
+        yield block | {PLACE: ((rank + turn * world) << 32) + np.arange(num_rows(block))}
 
 
 def _fixed_batches(blocks: Iterator[Columns]) -> Iterator[Columns]:
@@ -136,6 +151,7 @@ def judge(
     *,
     task: Task,
     foretells: bool,
+    protocol: Protocol = DEFAULT,
     limit: int | None = None,
     told: Callable[[int, int], None] = lambda done, total: None,
 ) -> Judged:
@@ -149,7 +165,8 @@ def judge(
     model.eval()
     scored = score_split(model, dataset, split, schema)
     preference = model.head.score(torch.from_numpy(scored.logits).to(_device())).cpu().numpy()
-    found, tables = pointwise(preference, scored.labels, scored.known, probability=False), dict[str, Any]()
+    found = pointwise(preference, scored.labels, scored.known, probability=False, users=scored.users)
+    tables: dict[str, Any] = {}
     if foretells:
         judged, tables = judge_outputs(task, scored.logits, scored.labels, scored.targets, scored.known)
         found |= judged
@@ -157,7 +174,9 @@ def judge(
     if schema.can_rank:
         items = catalogue(dataset)
         item_states = encode(model.encode_items, table_columns(items, schema, "item"), len(items), schema)
-        ranked = _rank(model, users_to_rank(dataset, split, limit), item_states, schema, told)
+        facts = facts_of(items, users_of_train(dataset))
+        users = users_to_rank(dataset, split, limit, protocol)
+        ranked = describe(_rank(model, users, item_states, schema, protocol, told), facts)
         found = summarise(ranked, len(items)) | found
         if split == TEST and has_sets(dataset):
             found |= _judge_sets(model, dataset, schema, item_states)
@@ -165,7 +184,14 @@ def judge(
     return Judged(found, ranked, item_states, scored, preference, tables)
 
 
-def _rank(model: Ranker, users: pd.DataFrame, item_states: Tensor, schema: FeatureSchema, told: Callable[[int, int], None]) -> pd.DataFrame:
+def _rank(
+    model: Ranker,
+    users: pd.DataFrame,
+    item_states: Tensor,
+    schema: FeatureSchema,
+    protocol: Protocol,
+    told: Callable[[int, int], None],
+) -> pd.DataFrame:
     """Collective: rank the catalogue for each user, some on each rank; all of them on every rank."""
     if len(users):
         user_states = encode(model.encode_users, table_columns(users, schema, "user"), len(users), schema)
@@ -176,7 +202,7 @@ def _rank(model: Ranker, users: pd.DataFrame, item_states: Tensor, schema: Featu
         told(int(places[0]), len(own))
         return model.score_grid(user_states[own[places]].to(device), on_device).cpu().numpy()
 
-    mine = rank_users(users.iloc[own], len(item_states), score)
+    mine = rank_users(users.iloc[own], len(item_states), score, protocol)
     parts: list[pd.DataFrame] = [mine] * dist.get_world_size()
     dist.all_gather_object(parts, mine)
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)

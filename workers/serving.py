@@ -11,23 +11,30 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from workers import index
-from workers.evaluate import LIST_LENGTH, TIE_SEED, users_to_rank
+from workers.evaluate import DEFAULT, users_to_rank
 from workers.metrics import sort_keys, tie_order, top_items
 from workers.opened import Met, Opened
+from workers.protocol import TIE_SEED, Protocol
 from workers.results import FEATURE, RESULTS, TEST
 from workers.specs import USER_ID
 
+LISTED = 100  # items of the list that is timed
 TIMED, WARM_UP = 200, 5  # people who are timed, after some who are not
 WHOLE = 2 << 30  # bytes of a checkpoint that one process still opens beside what it trained
 
 
-def people_to_rank(dataset: Path, likes: csr_matrix | None, limit: int | None = None) -> tuple[pd.DataFrame, list[Met]]:
-    """The users of test that are ranked for, encoded, and what each met in train. `likes`: [U + 1, N], where a model reads them."""
-    users = users_to_rank(dataset, TEST, limit)
+def people_to_rank(dataset: Path, likes: csr_matrix | None, protocol: Protocol = DEFAULT) -> tuple[pd.DataFrame, list[Met]]:
+    """The users of test that are ranked for, encoded, and what each met in train, as far as the protocol keeps it from them.
+
+    Args:
+        likes: [U + 1, N], where a model reads them.
+    """
+    users = users_to_rank(dataset, TEST, protocol=protocol)
     rows = users[FEATURE + USER_ID].to_numpy(np.int64)
     none = (np.zeros(0, np.int64), np.zeros(0, np.float32))
     liked = [none] * len(users) if likes is None else [_liked(likes, row) for row in rows]
-    return users, [Met(*one, np.asarray(seen, np.int64) - 1) for one, seen in zip(liked, users["seen"], strict=True)]
+    hidden = users["seen"] if protocol.exclude_seen else [()] * len(users)
+    return users, [Met(*one, np.asarray(seen, np.int64) - 1) for one, seen in zip(liked, hidden, strict=True)]
 
 
 def _liked(likes: csr_matrix, row: int) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +46,7 @@ def serve(run: Path, opened: Opened, users: pd.DataFrame, met: list[Met]) -> dic
     """Leave the index of a retriever in the run's results, and time the model.
 
     Returns:
-        latency_p50_ms and latency_p99_ms: of one person's list of LIST_LENGTH, from the person's row to ranked items, on one thread;
+        latency_p50_ms and latency_p99_ms: of one person's list of LISTED items, from the person's row to ranked items, on one thread;
         empty where there is nobody to rank for.
     """
     if opened.vectors is not None:
@@ -66,7 +73,7 @@ def percentiles(times: list[float], name: str) -> dict[str, float]:
     return {f"{name}_p50_ms": float(np.percentile(times, 50)), f"{name}_p99_ms": float(np.percentile(times, 99))}
 
 
-def one_list(opened: Opened, user: pd.DataFrame, met: Met, ties: np.ndarray, k: int = LIST_LENGTH) -> tuple[np.ndarray, np.ndarray]:
+def one_list(opened: Opened, user: pd.DataFrame, met: Met, ties: np.ndarray, k: int = LISTED) -> tuple[np.ndarray, np.ndarray]:
     """One person's k best places that were not met in train, best first, and their scores; fewer where there are no more.
 
     Args:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator
 
+from workers.protocol import Protocol
 from workers.spec import MORE, Spec, explain
 from workers.training import TrainSpec
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from workers.modules.matrix import MatrixModel
     from workers.modules.ranker import Ranker
 
-__all__ = ["MORE", "Spec", "TrainSpec", "explain"]  # made elsewhere, known from here
+__all__ = ["MORE", "Protocol", "Spec", "TrainSpec", "explain"]  # made elsewhere, known from here
 
 Side = Literal["user", "item", "context"]
 Output = Literal["binary", "regression", "multi_class", "actions"]
@@ -229,12 +230,13 @@ class NetworkSpec(ModelSpec):
 
 
 class RunSpec(Spec):
-    """One training run: which prepared dataset, which model, how to train."""
+    """One training run: which prepared dataset, which model, how to train, how to measure."""
 
     name: str | None = Field(None, max_length=120, description="Name shown in tables; empty: what sets the model apart")
     dataset: str = Field(description="Id of a prepared dataset", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,100}$")
     model: SerializeAsAny[ModelSpec]
     train: TrainSpec = TrainSpec()
+    protocol: Protocol = Protocol()
     continues: str | None = Field(
         None, pattern=r"^[0-9a-f]{32}$", description="Id of a finished run whose weights this one goes on from, for more epochs"
     )

@@ -101,7 +101,8 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     def told(done: int, total: int) -> None:
         journal.progress("evaluating", done, total)
 
-    judged = judge(distributed.module.model, dataset, TEST, schema, task=task, foretells=not network.learns_choice, told=told)
+    foretells, protocol = not network.learns_choice, spec.protocol
+    judged = judge(distributed.module.model, dataset, TEST, schema, task=task, foretells=foretells, protocol=protocol, told=told)
     journal.event("evaluated")
     memory = [psutil.Process().memory_info().rss] * world
     dist.all_gather_object(memory, peak_memory())
@@ -109,10 +110,11 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
         leave.results(run, dataset, spec, task, judged, plan)
         cost = {"parameters": parameters, "checkpoint_bytes": _size(run / CHECKPOINT), "peak_memory_bytes": max(memory), **trained}
         served = _serve(run, dataset, schema, task) if schema.can_rank and cost["checkpoint_bytes"] < serving.WHOLE else {}
-        found = leave.alarms_of(dataset, network, judged, loop.losses)
+        found = leave.alarms_of(dataset, spec, judged, loop.losses)
         for sentence in found:
             log.warning("alarm: %s", sentence)
         done = {"attempt": attempt, "metrics": judged.metrics, "users": len(judged.ranked), "processes": world, "alarms": found}
+        done["protocol"] = protocol.model_dump(mode="json")
         dist.barrier()
         journal.event("done")
         write_json(run / DONE, done | cost | served)

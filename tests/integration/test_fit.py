@@ -10,11 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 import engine
 from engine import jobs, tracking
 from tests import tiny
 from tests.integration.test_runs import recbench, space, until  # noqa: F401 - a fixture
+from workers.likes import read_rows
+from workers.metrics import user_auc
+from workers.protocol import Protocol
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("popularity", "item_knn", "ials", "ease")
@@ -57,8 +61,22 @@ def test_a_fit_leaves_what_a_training_leaves(dataset, tmp_path):
     ranked, top = pd.read_parquet(results / "per_user.parquet"), pd.read_parquet(results / "top_k.parquet")
     assert ranked["ndcg_at_10"].mean() == pytest.approx(done["metrics"]["ndcg_at_10"])
     assert list(ranked["user_id"]) == list(top["user_id"])
+    _same_rows_and_scores_as_measured(dataset, results, done["metrics"])
+    assert done["protocol"] == Protocol().model_dump(mode="json")
     again = fit(tmp_path / "again", dataset, {"kind": "ials", "factors": 8, "alpha": 4}, seed=3)
     assert again["metrics"] == done["metrics"]
+
+
+def _same_rows_and_scores_as_measured(dataset: Path, results: Path, found: dict) -> None:
+    """The stored test rows, each once, give the AUCs that were measured."""
+    scored = pd.read_parquet(results / "scored.parquet")
+    truth = read_rows(dataset, "test")
+    order = np.lexsort((truth.labels, truth.items, truth.users))
+    for name, column in (("user", truth.users), ("item", truth.items), ("label", truth.labels), ("known", truth.known)):
+        np.testing.assert_array_equal(scored[name], column[order], err_msg=name)
+    known = scored[scored["known"]]
+    assert roc_auc_score(known["label"], known["score"]) == pytest.approx(found["auc"], abs=1e-6)
+    assert user_auc(*(known[name].to_numpy(float) for name in ("score", "label", "user")))[0] == pytest.approx(found["user_auc"], abs=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])

@@ -5,10 +5,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 from streaming import MDSWriter, StreamingDataset
 
 from tests import ranks, tiny
+from workers.leave import scored_rows
+from workers.likes import read_rows
 from workers.models import MODELS
+from workers.protocol import Protocol
 from workers.specs import BINARY, FeatureSchema, NetworkSpec
 
 NETWORKS = [kind for kind, model in MODELS.items() if issubclass(model, NetworkSpec)]
@@ -34,6 +38,14 @@ def test_two_ranks_learn_what_popularity_cannot(kind, dataset, tmp_path):
     ranked = pd.read_parquet(tmp_path / "run" / "results" / "per_user.parquet")
     users = pd.read_parquet(dataset / "ranking" / "test.parquet")
     assert sorted(ranked["user_id"]) == sorted(users["user_id"])  # each user once over both ranks
+    scored = pd.read_parquet(tmp_path / "run" / "results" / "scored.parquet")
+    truth = read_rows(dataset, "test")
+    order = np.lexsort((truth.labels, truth.items, truth.users))
+    assert scored["user"].tolist() == truth.users[order].tolist()  # each row once, and as any other run has them
+    assert scored["item"].tolist() == truth.items[order].tolist()
+    known = scored[scored["known"]]
+    assert roc_auc_score(known["label"], known["score"]) == pytest.approx(done["metrics"]["auc"], abs=1e-6)
+    assert done["metrics"].keys() >= {"user_auc", "novelty_at_10", "popularity_at_10", "gini_at_10", "coverage_at_10", "map_at_10"}
     plan = json.loads((tmp_path / "run" / "results" / "plan.json").read_text())
     assert {shard["rank"] for table in plan.values() for shard in table["shards"]} == {0, 1}
 
@@ -46,6 +58,18 @@ def test_sharding_asked_for_is_the_plan_in_use(dataset, tmp_path):
     index = json.loads(next((tmp_path / "run" / "checkpoint").glob("epoch-*/checkpoint.json")).read_text())
     rows = [shard["offsets"][0] for file in index["files"].values() for shard in file["shards"].values() if "item_id" in shard["name"]]
     assert sorted(rows)[0] == 0 < sorted(rows)[-1]
+
+
+def test_ranks_measure_under_the_protocol_of_the_run(dataset, tmp_path):
+    train = EPOCHS | {"epochs": 3}
+    spec = {"model": {"kind": "two_tower"}, "train": train, "protocol": {"exclude_seen": False, "list_length": 20}}
+    done = ranks.train(tmp_path / "run", dataset, spec, processes=2)
+    assert done["protocol"] == Protocol(exclude_seen=False, list_length=20).model_dump(mode="json")
+    lists = pd.read_parquet(tmp_path / "run" / "results" / "top_k.parquet").set_index("user_id")
+    users = pd.read_parquet(dataset / "ranking" / "test.parquet").set_index("user_id").loc[lists.index]
+    assert {len(items) for items in lists["items"]} == {20}
+    assert all(set(items) & set(seen) for items, seen in zip(lists["items"], users["seen"], strict=True))
+    assert [list(rows) for rows in lists["relevant"]] == [list(rows) for rows in users["relevant"]]  # nothing is liked twice here
 
 
 def test_same_spec_and_seed_give_the_same_metrics(dataset, tmp_path):
@@ -88,7 +112,7 @@ def test_scores_of_items_foretell_ratings_of_sets_alike_on_two_ranks_and_on_one(
     assert found["set_spearman"] > 0.8 > 0.2 > user_mean["set_spearman"]
     assert found["set_rmse"] < 0.7 < 1 < user_mean["set_rmse"]
     assert found["sets_left_out"] == user_mean["sets_left_out"] == 1
-    alone = _judged_alone(tmp_path / "run", with_sets, {"kind": kind})
+    alone = _judged_alone(tmp_path / "run", with_sets, {"kind": kind}).metrics
     for name in ("set_rmse", "set_spearman", "auc", "ndcg_at_10"):
         assert found[name] == pytest.approx(alone[name], abs=1e-4), name
 
@@ -107,7 +131,7 @@ def _judged_alone(run, dataset, model):
     checkpoint.load_whole(folder, net)
     dist.init_process_group("gloo", store=dist.FileStore(str(run / "store"), 1), rank=0, world_size=1)
     try:
-        return judge(net, dataset, "test", schema, task=BINARY, foretells=True).metrics
+        return judge(net, dataset, "test", schema, task=BINARY, foretells=True)
     finally:
         dist.destroy_process_group()
 
@@ -126,8 +150,12 @@ def test_without_users_and_items_a_ranker_learns_and_stays_below_the_oracle(proc
     assert found["auc"] == found["auc_all"]
     assert found["log_loss"] > baselines["oracle"]["log_loss"] - 0.02
     assert baselines["random"]["auc"] == pytest.approx(0.5, abs=0.06)
-    assert "ndcg_at_10" not in found
+    assert not {"ndcg_at_10", "user_auc", "gini_at_10"} & found.keys()
     assert done["users"] == 0
+    alone = _judged_alone(tmp_path / "run", dataset, {"kind": "dlrm"})
+    rows, stored = alone.scored, pd.read_parquet(tmp_path / "run" / "results" / "scored.parquet")
+    expected = scored_rows(rows.users, rows.items, rows.labels, rows.known, alone.preference)
+    pd.testing.assert_frame_equal(stored, expected, atol=1e-5)  # row by row, however many ranks read them
 
 
 def test_a_model_that_cannot_learn_from_a_dataset_says_so(tmp_path):

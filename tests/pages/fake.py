@@ -1,5 +1,6 @@
 """An engine of remembered records: pages are tested without Spark, MLflow or PyTorch. Specs and registries are the real ones."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pandas as pd
 import engine
 from engine import Audit, Comparison, Contender, Dataset, FeatureFacts, Finding, Progress, Run, RunState, SplitFacts
 from engine.comparison import _groups
+from engine.keeping import Kept
 from workers.specs import Categorical, Dense, FeatureSchema
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
@@ -165,6 +167,9 @@ class FakeEngine:
         self.shown = pd.DataFrame()
         self.signs: dict[str, list[str]] = {}
         self.std = 0.004
+        self.guided: dict[str, Any] = {"retrieval": None, "ranking": None}
+        self.tested = pd.DataFrame(columns=["a", "b", "verdict"])
+        self.slices: dict[str, pd.DataFrame] = {}
 
     def install(self, setattr_: Callable[[Any, str, Any], None]) -> None:
         """Put the fakes in place through something like monkeypatch.setattr."""
@@ -178,8 +183,46 @@ class FakeEngine:
     def get_dataset(self, id: str) -> Dataset:
         return self._one(self.datasets, "id", id)
 
-    def list_runs(self, kind: str | None = None, dataset: str | None = None, limit: int = 500) -> list[Run]:
-        return [r for r in self.runs if (kind is None or r.kind == kind) and (dataset is None or r.dataset == dataset)][:limit]
+    def list_runs(self, kind: str | None = None, dataset: str | None = None, limit: int = 500, trashed: bool = False) -> list[Run]:
+        kept = [r for r in self.runs if (r.trashed_at is not None) == trashed]
+        return [r for r in kept if (kind is None or r.kind == kind) and (dataset is None or r.dataset == dataset)][:limit]
+
+    def list_trash(self) -> list[Run]:
+        return self.list_runs(trashed=True)
+
+    def _change(self, run_id: str, **changes: Any) -> None:
+        if self.refuses:
+            raise self.refuses
+        at = self.runs.index(self.get_run(run_id))
+        self.runs[at] = self.runs[at].model_copy(update=changes)
+
+    def rename(self, run_id: str, name: str) -> None:
+        self._change(run_id, title=name)
+
+    def annotate(self, run_id: str, note: str) -> None:
+        self._change(run_id, note=note or None)
+
+    def tag(self, run_id: str, tags: Any) -> None:
+        self._change(run_id, tags=tuple(tags))
+
+    def pin(self, run_id: str) -> None:
+        self._change(run_id, pinned=True)
+
+    def unpin(self, run_id: str) -> None:
+        self._change(run_id, pinned=False)
+
+    def trash(self, run_ids: Any) -> list[Kept]:
+        found = {run_id: engine.why_kept(self.get_run(run_id)) for run_id in run_ids}
+        for run_id in [run_id for run_id, why in found.items() if not why]:
+            self._change(run_id, trashed_at=NOW)
+        return [Kept(run_id, self.get_run(run_id).title, why) for run_id, why in found.items() if why]
+
+    def restore(self, run_ids: Any) -> None:
+        for run_id in run_ids:
+            self._change(run_id, trashed_at=None)
+
+    def pinned(self, dataset: str) -> Run | None:
+        return next((r for r in self.list_runs("train", dataset) if r.pinned), None)
 
     def get_run(self, run_id: str) -> Run:
         return self._one(self.runs, "run_id", run_id)
@@ -262,11 +305,29 @@ class FakeEngine:
         self.get_run(run_id)
         return self.signs.get(run_id, [])
 
+    def guide(self, comparison: Comparison) -> dict[str, Any]:
+        return self.guided
+
+    def testable(self, comparison: Comparison) -> list[str]:
+        return ["ndcg_at_10", "auc"] if len(self.tested) else []
+
+    def pairs(self, comparison: Comparison, metric: str) -> pd.DataFrame:
+        return self.tested
+
+    def slice_choices(self, comparison: Comparison) -> dict[str, str]:
+        return {by: by.capitalize() for by in self.slices}
+
+    def slice_metrics(self, comparison: Comparison, by: str) -> list[str]:
+        return ["ndcg_at_10"]
+
+    def sliced(self, comparison: Comparison, by: str, metric: str) -> pd.DataFrame:
+        return self.slices[by]
+
     def seed_groups(self, run_ids: Any, seeds: bool = True) -> list[list[str]]:
         runs = [self.get_run(run_id) for run_id in run_ids]
         return [[r.run_id for r in group] for group in _groups([r for r in runs if r.dataset == runs[0].dataset], seeds)]
 
-    def compare(self, run_ids: Any, baseline: str = "popularity", seeds: bool = True) -> Comparison:
+    def compare(self, run_ids: Any, baseline: str = "popularity", seeds: bool = True, k: int = 10) -> Comparison:
         runs = [self.get_run(run_id) for run_id in run_ids]
         groups = [[self.get_run(run_id) for run_id in group] for group in self.seed_groups(run_ids, seeds)]
         together, many = [group[0] for group in groups], [len(group) for group in groups]
@@ -292,7 +353,8 @@ class FakeEngine:
             dataset=together[0].dataset or "",
             apart=[(r.title, f"was trained on {r.dataset}") for r in runs if r.dataset != runs[0].dataset],
             table=self._table(contenders, together, against).assign(
-                std=lambda frame: [self.std if dict(zip(letters, many, strict=True)).get(c, 1) > 1 else np.nan for c in frame["contender"]]
+                metric=lambda frame: [name if k == 10 else re.sub(r"_at_\d+$", f"_at_{k}", name) for name in frame["metric"]],
+                std=lambda frame: [self.std if dict(zip(letters, many, strict=True)).get(c, 1) > 1 else np.nan for c in frame["contender"]],
             ),
             settings=pd.DataFrame([{"setting": "model.kind"} | dict(zip(letters, (r.model for r in together), strict=True))]),
             curves=pd.concat([self.history(c.run_id).assign(contender=c.letter) for c in contenders if c.run_id]),
@@ -305,6 +367,7 @@ class FakeEngine:
             ),
             users=28,
             against=against,
+            k=k,
         )
 
     def _table(self, contenders: list[Contender], runs: list[Run], against: str) -> pd.DataFrame:

@@ -234,6 +234,7 @@ def test_letters_of_points_that_lie_together_stand_apart() -> None:
     assert len(set(places[:3])) == 3
     assert places[3] == "middle right"
     assert charts.label_places([0.0, 1.0], [0.2, 0.4], line=0.2)[0] != "middle right"
+    assert charts.label_places([0.0, 1.0], [0.2, 0.4], joined=[True, False]) == ["top right", "middle right"]
 
 
 def test_costs_that_differ_by_far_stand_on_a_log_axis() -> None:

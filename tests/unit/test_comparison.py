@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import bootstrap
 
 import engine
 from engine import comparison, comparison_facts, runs
 from engine.comparison import _judge
+from engine.comparison_cells import intervals
 from tests.pages.fake import DATASET, run
 from workers.results import METRICS
 
@@ -71,6 +73,21 @@ def test_seeds_can_be_set_apart_and_any_of_a_group_be_the_baseline(add: Add) -> 
     assert engine.compare(ids, baseline="b").against == "B"
 
 
+def test_intervals_are_scipys() -> None:
+    rng = np.random.default_rng(0)
+    values = np.stack([rng.normal(size=300), rng.integers(0, 2, 300).astype(float), np.ones(300), np.full(300, np.nan)], axis=1)
+    found = intervals(values)
+    for column, ends in zip(values.T[:2], found, strict=False):
+        theirs = bootstrap((column,), np.mean, n_resamples=2000, method="percentile", rng=7).confidence_interval
+        assert ends == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    assert np.isnan(found[2:]).all()  # all alike, or nothing known
+    some = values[:, :1].copy()
+    some[::3] = np.nan
+    theirs = bootstrap((some[np.isfinite(some)],), np.mean, n_resamples=2000, method="percentile", rng=7).confidence_interval
+    assert intervals(some)[0] == pytest.approx((theirs.low, theirs.high), abs=0.03)  # other resamples of the same 200 users
+    assert np.isnan(intervals(np.array([[1.0]]))).all() and np.isnan(intervals(np.zeros((0, 2)))).all()
+
+
 def judged(*values: tuple[str, float, float], better: str = "ndcg_at_10", stands_for: tuple[str, ...] = ()) -> list[str]:
     """Who is crowned, of letter, value and deviation between seeds."""
     table = pd.DataFrame([(better, *row) for row in values], columns=["metric", "contender", "value", "std"])
@@ -128,6 +145,37 @@ def test_all_settings_are_told_beside_those_that_differ(add: Add) -> None:
     found = engine.compare([add("a", embedding_dim=8), add("b", embedding_dim=16)])
     assert found.differences["setting"].tolist() == ["model.embedding_dim"]
     assert "train.batch_size" in found.settings["setting"].tolist()
+
+
+AGAIN = {"protocol": {"exclude_seen": False}}
+
+
+def test_a_run_measured_under_another_protocol_stands_apart(add: Add) -> None:
+    shorter = {"protocol": engine.RunSpec.model_fields["protocol"].default.model_dump() | {"list_length": 10}}
+    ids = [add("old"), add("again", end=AGAIN), add("shorter", end=shorter, embedding_dim=8)]
+    found = engine.compare(ids)
+    assert [c.run_id for c in found.contenders] == ["old", "shorter"]  # how much of a list was kept makes no difference
+    ((title, reason),) = found.apart
+    assert title == runs.get_run("again").title
+    assert reason == "was measured with the items that users met in train, the others without the items that users met in train"
+    assert set(found.table["contender"]) == {"A", "B"}
+    assert [c.run_id for c in engine.compare(["again", "old"]).contenders] == ["again"]
+    assert engine.seed_groups(ids) == [["old"], ["shorter"]]
+
+
+def test_baselines_of_another_protocol_are_left_out_and_it_is_said(add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"popularity": {"ndcg_at_10": 0.1, "auc": 0.6}, "oracle": {"auc": 0.8}}
+    monkeypatch.setattr(comparison, "_baselines", lambda dataset: known)
+    monkeypatch.setattr(comparison.datasets, "baseline_per_user", lambda dataset, name: None)
+    ids = [add("a", end=AGAIN), add("b", end=AGAIN, embedding_dim=8, ndcg=0.3)]
+    found = engine.compare(ids)
+    assert [c.letter for c in found.contenders] == ["A", "B", "best"]
+    assert found.apart == [
+        ("Popularity", "was measured without the items that users met in train, the runs with the items that users met in train")
+    ]
+    assert found.against == "best"
+    assert cell(found, "ndcg_at_10", "B")["best"] and np.isnan(cell(found, "ndcg_at_10", "B")["delta"])
+    assert [c.letter for c in engine.compare([add("c"), add("d", embedding_dim=16)]).contenders] == ["A", "B", "pop", "best"]
 
 
 def test_costs_of_seeds_are_their_mean(add: Add) -> None:

@@ -49,10 +49,16 @@ def test_the_oracle_is_judged_on_the_rows_that_models_are_judged_on(clicks: Path
 def test_with_users_and_items_popularity_and_chance_rank_too_and_sets_have_the_users_mean(tmp_path: Path) -> None:
     tiny.write(tiny.groups(), tmp_path / "dataset")
     assert set(read(tmp_path / "dataset")) == {"popularity", "random"}
+    for name in ("popularity", "random"):
+        lists, users = (pd.read_parquet(tmp_path / "dataset" / "baselines" / f"{name}_{what}.parquet") for what in ("top_k", "per_user"))
+        assert list(lists) == ["user_id", "items", "scores"]
+        assert lists["user_id"].tolist() == users["user_id"].tolist()
+        assert {"novelty_at_10", "popularity_at_10", "map_at_10"} <= set(users)
     tiny.write_sets(tmp_path / "dataset", sets=600)
     found = read(tmp_path / "dataset")
     assert set(found) == {"popularity", "random", "user_mean"}
-    assert "ndcg_at_10" in found["popularity"]
+    assert found["popularity"].keys() >= {"ndcg_at_10", "novelty_at_10", "gini_at_10", "user_auc"}
+    assert found["popularity"]["popularity_at_10"] > found["random"]["popularity_at_10"]
     sets = pd.read_parquet(tmp_path / "dataset" / "sets" / "sets.parquet")
     test = sets[(sets["split"] == "test") & [max(bag) > 0 for bag in sets["items"]]]
     assert found["user_mean"]["set_rmse"] == pytest.approx(np.sqrt(((test["rating"] - test["user_mean"]) ** 2).mean()))

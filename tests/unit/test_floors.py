@@ -57,6 +57,8 @@ def test_the_engine_opens_without_the_training_stack():
 
 def test_declarations_on_the_lowest_floor_need_no_torch():
     assert not loads("import workers.specs, workers.results, workers.models, workers.entry, workers.metrics")
+    assert not loads("import workers.leave")  # which a fit writes its results with
+    assert not loads("import workers.lists", HEAVY | {"scipy"})
     assert not loads("import workers.models", HEAVY | {"scipy", "numpy", "pandas"})
 
 

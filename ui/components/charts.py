@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,11 @@ def thinned(frame: pd.DataFrame, most: int = MOST_POINTS) -> pd.DataFrame:
     return frame.groupby(bucket)[list(frame.select_dtypes("number").columns)].mean().reset_index(drop=True)
 
 
+def room(contenders: int) -> int:
+    """The height of a figure whose legend stands above it, two to a line, so that many leave the drawing its room."""
+    return 400 + 20 * max(0, (contenders + 1) // 2 - 2)
+
+
 def blank(x: str, y: str, height: int = 300, legend: bool = False) -> go.Figure:
     """A figure with nothing on it yet: axes titled, ground transparent."""
     figure = go.Figure()
@@ -54,32 +60,67 @@ def blank(x: str, y: str, height: int = 300, legend: bool = False) -> go.Figure:
     return figure
 
 
-def curves(frame: pd.DataFrame, looks: Mapping[str, tuple[str, Look]], x: str, y: str, height: int = 300) -> go.Figure:
-    """One line a contender.
+def curves(
+    frame: pd.DataFrame,
+    looks: Mapping[str, tuple[str, Look]],
+    x: str,
+    y: str,
+    height: int = 300,
+    smooth: float = 0.0,
+    log_x: bool = False,
+    log_y: bool = False,
+) -> go.Figure:
+    """One line a contender; where they are smoothed, what was measured stands faintly behind.
 
     Args:
         frame: columns contender, value and the one named by `x`.
         looks: contender -> (name in the legend, look), in legend order.
         x: epoch, step, time_s or rows.
         y: the axis title.
+        smooth: weight of what came before, in [0, 1); see `smoothed`.
+        log_x, log_y: logarithmic axes; points that have no place on one are left out.
     """
     figure = blank(X_AXES.get(x, x), y, height, legend=len(looks) > 1)
     for contender, (name, drawn) in looks.items():
-        line = thinned(frame.loc[frame["contender"] == contender, [x, "value"]].dropna().sort_values(x))
+        line = frame.loc[frame["contender"] == contender, [x, "value"]].dropna().sort_values(x)
+        line = line[(line[x] > 0) | (not log_x)]
+        line = line[(line["value"] > 0) | (not log_y)]
         if line.empty:
             continue
-        figure.add_scatter(
-            x=line[x],
-            y=line["value"],
-            name=words.html(name, 40),
-            mode="lines+markers" if len(line) <= 60 else "lines",
-            line={"color": drawn.color, "dash": drawn.dash, "width": 2},
-            marker={"symbol": drawn.marker, "size": 7},
-            hovertemplate="%{y:.4g}",
-        )
-    if x == "epoch" and len(frame) and frame["epoch"].max() <= 12:  # there is no epoch 1.5
+        if smooth and len(line) > 1:
+            _line(figure, thinned(line), x, words.html(name, 40), drawn, faint=True)
+            line = line.assign(value=smoothed(line["value"], smooth))
+        _line(figure, thinned(line), x, words.html(name, 40), drawn)
+    if x == "epoch" and not log_x and len(frame) and frame["epoch"].max() <= 12:  # there is no epoch 1.5
         figure.update_xaxes(tick0=1, dtick=1)
+    if log_x:
+        figure.update_xaxes(type="log")
+    if log_y:
+        figure.update_yaxes(type="log")
     return figure
+
+
+def smoothed(values: pd.Series, weight: float) -> pd.Series:
+    """Exponential moving average without the pull of a start at zero: s_t = sum of weight^(t-i) x_i over that of weight^(t-i), i <= t.
+
+    The bias correction is that of Adam (Kingma and Ba 2015, section 3); weight in [0, 1), 0 leaves the values as they are.
+    """
+    return values.ewm(alpha=1 - weight, adjust=True).mean()
+
+
+def _line(figure: go.Figure, line: pd.DataFrame, x: str, name: str, drawn: Look, faint: bool = False) -> None:
+    """A contender's line; a faint one is what stands behind the smoothed: without a legend, a marker or words."""
+    told = {"showlegend": False, "hoverinfo": "skip", "opacity": 0.28} if faint else {"hovertemplate": "%{y:.4g}"}
+    figure.add_scatter(
+        x=line[x],
+        y=line["value"],
+        name=name,
+        legendgroup=name,
+        mode="lines+markers" if len(line) <= 30 and not faint else "lines",
+        line={"color": drawn.color, "dash": "solid" if faint else drawn.dash, "width": 1 if faint else 2},
+        marker={"symbol": drawn.marker, "size": 7},
+        **told,
+    )
 
 
 def loss_curve(history: pd.DataFrame, metric: str, x: str, y: str) -> go.Figure:
@@ -95,35 +136,27 @@ def loss_curve(history: pd.DataFrame, metric: str, x: str, y: str) -> go.Figure:
     return figure
 
 
-def quality_cost(frame: pd.DataFrame, x: str, y: str, popularity: float | None = None, height: int = 300) -> go.Figure:
+def quality_cost(frame: pd.DataFrame, x: str, y: str, popularity: float | None = None, height: int = 300, rising: bool = True) -> go.Figure:
     """Contenders by what they cost and what they reach; cost stands on a log axis where it differs by more than twenty times.
 
     Args:
-        frame: columns letter, name, x, y, low, high, color, marker; one row a contender.
+        frame: columns letter, name, x, y, low, high, color, marker and, where there is a front, front: who is on it, drawn in full and
+            joined by a stair, which tells what is reached at each cost. One row a contender.
         popularity: what the baseline reaches at no cost, drawn as a line.
+        rising: whether a larger x is the dearer one.
     """
     log = bool(len(frame) and frame["x"].min() > 0 and frame["x"].max() > LOG_FROM * frame["x"].min())
     figure = blank(x, y, height, legend=True)
     along = frame["x"].to_numpy(float)
-    places = label_places(np.log(along) if log else along, frame["y"].to_numpy(float), popularity)
-    for row, place in zip(frame.to_dict("records"), places, strict=True):
-        error = None
-        if pd.notna(row["low"]) and pd.notna(row["high"]):
-            up, down = row["high"] - row["y"], row["y"] - row["low"]
-            error = {"type": "data", "symmetric": False, "array": [up], "arrayminus": [down], "thickness": 1, "width": 3}
-        name = words.html(f"{row['letter']} {row['name']}", 40)
-        figure.add_scatter(
-            x=[row["x"]],
-            y=[row["y"]],
-            error_y=error,
-            name=name,
-            mode="markers+text",
-            text=[f" {words.html(row['letter'])} "],
-            textposition=place,
-            cliponaxis=False,
-            marker={"size": 11, "symbol": row["marker"], "color": row["color"], "line": {"width": 2 if "open" in row["marker"] else 0}},
-            hovertemplate=f"{name}<br>%{{x:.4g}} · %{{y:.4g}}<extra></extra>",
-        )
+    front = frame["front"].to_numpy(bool) if "front" in frame else np.ones(len(frame), bool)
+    joined = front & ("front" in frame and front.sum() > 1)
+    places = label_places(np.log(along) if log else along, frame["y"].to_numpy(float), popularity, joined.tolist())
+    if joined.any():
+        stair = frame[front].sort_values(["x", "y"])
+        shape = {"color": GRAY, "width": 1.5, "shape": "hv" if rising else "vh"}
+        figure.add_scatter(x=stair["x"], y=stair["y"], mode="lines", line=shape, name="Pareto front", hoverinfo="skip")
+    for row, place, on_it in zip(frame.to_dict("records"), places, front, strict=True):
+        _point(figure, row, place, bool(on_it))
     if popularity is not None and not words.missing(popularity):
         figure.add_hline(y=popularity, line={"color": GRAY, "dash": "dot"}, annotation_text="popularity", annotation_position="top right")
     figure.update_layout(hovermode="closest")
@@ -135,6 +168,29 @@ def quality_cost(frame: pd.DataFrame, x: str, y: str, popularity: float | None =
     return figure
 
 
+def _point(figure: go.Figure, row: Mapping[str, Any], place: str, on_front: bool) -> None:
+    """One contender with its interval and its letter; paler and smaller where another beats it in both."""
+    error = None
+    if pd.notna(row["low"]) and pd.notna(row["high"]):
+        up, down = row["high"] - row["y"], row["y"] - row["low"]
+        error = {"type": "data", "symmetric": False, "array": [up], "arrayminus": [down], "thickness": 1, "width": 3}
+    name = words.html(f"{row['letter']} {row['name']}", 40)
+    border = {"width": 2 if "open" in row["marker"] else 0}
+    strength = {"size": 12, "opacity": 1} if on_front else {"size": 9, "opacity": 0.55}
+    figure.add_scatter(
+        x=[row["x"]],
+        y=[row["y"]],
+        error_y=error,
+        name=name,
+        mode="markers+text",
+        text=[f" {words.html(row['letter'])} "],
+        textposition=place,
+        cliponaxis=False,
+        marker=strength | {"symbol": row["marker"], "color": row["color"], "line": border},
+        hovertemplate=f"{name}<br>%{{x:.4g}} · %{{y:.4g}}<extra></extra>",
+    )
+
+
 def _log_ticks(low: float, high: float) -> list[float]:
     """1, 2, 5, 10, 20 … around what is drawn; over more than three decades, or for large numbers, the powers of ten alone."""
     steps = (1,) if high > 1000 * low or high > 10_000 else (1, 2, 5)
@@ -142,18 +198,20 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return [step * 10.0**decade for decade in decades for step in steps]
 
 
-def label_places(x: Sequence[float], y: Sequence[float], line: float | None = None) -> list[str]:
+def label_places(x: Sequence[float], y: Sequence[float], line: float | None = None, joined: Sequence[bool] | None = None) -> list[str]:
     """Where each point's letter stands, so that letters cover neither points, nor a level line, nor each other.
 
     Args:
         x, y: points as they lie on the axes, the logarithm taken where an axis is logarithmic.
         line: height of a line across the figure.
+        joined: [R] which points a stair runs through: their letters stand aslant.
     """
     drawn = _scaled(x, 420), _scaled([*y, *([] if words.missing(line) or line is None else [line])], 200)  # pixels, about
     points, level = np.column_stack([drawn[0], drawn[1][: len(x)]]), drawn[1][len(x) :]
     taken, chosen = list(points), []
-    for point in points:
-        boxes = {place: point + offset for place, offset in _OFFSETS.items()}
+    for at, point in enumerate(points):
+        aslant = joined is not None and joined[at]
+        boxes = {place: point + offset for place, offset in _OFFSETS.items() if not aslant or offset.all()}
         crowds = {
             place: sum(bool(np.hypot(*(box - other)) < 15) for other in taken) + int((abs(level - box[1]) < 9).sum())
             for place, box in boxes.items()

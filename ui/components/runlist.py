@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import address, layout, picker, states, tables, words
+from ui.components import address, keeping, layout, picker, states, tables, words
 
 KINDS = {"prepare": "Preparation", "download": "Download"}
 STOP = {
@@ -37,7 +37,8 @@ def _frame(runs: list[Any]) -> pd.DataFrame:
         rows.append(
             {
                 "State": [states.look(run.state).label],
-                "Run": words.plain(titles[run.run_id], 80),
+                "Run": words.plain(titles[run.run_id], 80) + (" · pinned" if run.pinned else ""),
+                "Tags": ", ".join(words.plain(one, 40) for one in run.tags),
                 "Kind": model.label if model else KINDS.get(run.kind, words.DASH),
                 "Dataset": words.plain(run.dataset_name or words.DASH, 40),
                 "Progress": round(run.progress.share if run.progress else 0.0, 2) if run.live else None,
@@ -49,7 +50,8 @@ def _frame(runs: list[Any]) -> pd.DataFrame:
             }
         )
     frame = pd.DataFrame(rows)
-    return frame if any(run.live for run in runs) else frame.drop(columns=["Progress", "Left"])
+    without = [] if any(run.live for run in runs) else ["Progress", "Left"]
+    return frame.drop(columns=without if any(run.tags for run in runs) else [*without, "Tags"])
 
 
 def _columns() -> dict[str, Any]:
@@ -57,14 +59,15 @@ def _columns() -> dict[str, Any]:
     return {
         "State": st.column_config.MultiselectColumn(options=list(CHIPS), color=list(CHIPS.values()), width=105),
         "Run": st.column_config.TextColumn(width="large"),
+        "Tags": st.column_config.TextColumn(width=150),
         "Progress": st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0, width=110),
         "NDCG@10": st.column_config.NumberColumn(format="%.3f", help=metric["ndcg_at_10"].description),
         "AUC": st.column_config.NumberColumn(format="%.3f", help=metric["auc"].description),
     }
 
 
-def actions(run: Any) -> None:
-    """What can be done with a run: cancel, repeat, compare, see what it made."""
+def actions(run: Any, runs: list[Any]) -> None:
+    """What can be done with a run: cancel, repeat, compare, see what it made, write on it, throw it away."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if run.live:
             _cancel(run)
@@ -81,6 +84,10 @@ def actions(run: Any) -> None:
             st.page_link("views/data.py", label="To the sources", icon=":material/table:", query_params={"view": "new"})
         if run.kind == "prepare" and states.is_in(run, "FAILED", "CANCELLED", "INTERRUPTED"):
             st.page_link("views/data.py", label="Prepare again", icon=":material/replay:", query_params={"view": "new"})
+        keeping.edit(run, runs)
+        if states.is_in(run, "FINISHED") and run.kind == "train":
+            keeping.pin(run)
+        keeping.throw(run, runs)
 
 
 def can_continue(run: Any) -> bool:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import charts, foretold, layout, picker, states, words
+from ui.components import charts, foretold, keeping, layout, picker, states, words
 
 OUTPUT_FAMILIES = ("value", "classes", "actions")
 METRICS = (
@@ -72,6 +72,7 @@ def heading(run_id: str) -> bool:
         st.subheader(words.md(run.title, 80), anchor=False, width="content")
         states.badge(run)
         st.caption(_joined(words.md(run.dataset_name or ""), f"run {words.md(run.run_id)}"), width="content")
+    keeping.note(run)
     if states.is_in(run, "FAILED", "INTERRUPTED") and run.message:
         st.error(words.md(run.message, 2000), icon=":material/error:", title=states.look(run.state).label)
     if states.is_in(run, "FINISHED") and run.kind == "train":

@@ -12,6 +12,7 @@ from ui.components.contenders import names
 
 FAMILIES = {
     "ranking": "Ranking the whole catalogue",
+    "lists": "What the lists are like",
     "pointwise": "Judging shown items",
     "value": "Predicting the value",
     "classes": "Predicting the class",
@@ -32,44 +33,90 @@ def letter(contender: Any) -> str:
 
 def _head(contenders: Sequence[Any], first: str, alarms: Mapping[str, list[str]] | None = None) -> str:
     short, cells = names(contenders), [f'<th scope="col" class="text">{first}</th>']
-    for one in contenders:
-        wrong = " ".join((alarms or {}).get(one.letter, []))
-        mark = f' <span class="alarm" role="img" aria-label="looks wrong" title="{words.html(wrong, 900)}">⚠</span>' if wrong else ""
-        below = ("nothing can beat it" if one.model == "oracle" else "baseline") if one.run_id is None else short[one.letter]
-        cells.append(
-            f'<th scope="col"><span class="who">{letter(one)}{mark}</span>'
-            f'<span class="name" title="{words.html(one.name)}">{words.html(below, 60)}</span></th>'
-        )
+    cells += [f'<th scope="col">{_who(one, short, alarms)}</th>' for one in contenders]
     return f"<thead><tr>{''.join(cells)}</tr></thead>"
 
 
-def metric_table(comparison: Any, baseline: str, alarms: Mapping[str, list[str]] | None = None) -> str:
+def _who(one: Any, short: Mapping[str, str], alarms: Mapping[str, list[str]] | None) -> str:
+    """A contender's letter, a sign where it looks wrong, and below what sets it apart."""
+    wrong = " ".join((alarms or {}).get(one.letter, []))
+    mark = f' <span class="alarm" role="img" aria-label="looks wrong" title="{words.html(wrong, 900)}">⚠</span>' if wrong else ""
+    below = ("nothing can beat it" if one.model == "oracle" else "baseline") if one.run_id is None else short[one.letter]
+    return f'<span class="who">{letter(one)}{mark}</span><span class="name" title="{words.html(one.name)}">{words.html(below, 60)}</span>'
+
+
+def metric_table(comparison: Any, baseline: str, alarms: Mapping[str, list[str]] | None = None, keys: Sequence[str] | None = None) -> str:
     """HTML of the metric table: a column a contender, best in bold with a star, the difference to the baseline and σ below.
 
     Args:
         baseline: letter of the contender that differences are against; its own column shows none.
         alarms: letter -> what looks wrong with it.
+        keys: the metrics that are shown; None: all that were measured.
     """
     cells = {(row["metric"], row["contender"]): row for row in comparison.table.to_dict("records") if not pd.isna(row["value"])}
     rows, family = [], None
-    for key, metric in engine.METRICS.items():
+    for key in dict.fromkeys(name for name, _ in cells):  # in the order of the protocol
+        metric = engine.metric(key)
         values = [abs(row["value"]) for (name, _), row in cells.items() if name == key]
-        if not values:
+        if keys is not None and key not in keys:
             continue
         if metric.family != family:
             family = metric.family
             span = len(comparison.contenders) + 1
             rows.append(f'<tr class="group"><td class="text" colspan="{span}"><span>{FAMILIES.get(family, family)}</span></td></tr>')
-        arrow, better = words.DIRECTIONS[metric.better]
-        told = words.html(f"{metric.description} {better}", 300)
-        label = f'<abbr title="{told}">{words.html(metric.label)}</abbr> {arrow}'
         places = words.decimals(max(values))
         near = _near(comparison, [cell for (name, _), cell in cells.items() if name == key])
         shown = "".join(
             _metric_cell(cells.get((key, c.letter)), places, c.letter == baseline, near, len(c.run_ids)) for c in comparison.contenders
         )
-        rows.append(f'<tr><th scope="row" class="text">{label}</th>{shown}</tr>')
+        rows.append(f'<tr><th scope="row" class="text">{_metric_name(metric)}</th>{shown}</tr>')
     return _table(_head(comparison.contenders, "metric", alarms), rows, "Metrics of the compared runs", _look(comparison.contenders))
+
+
+def leaderboard(comparison: Any, baseline: str, keys: Sequence[str], order: str, alarms: Mapping[str, list[str]] | None = None) -> str:
+    """HTML of the metric table turned round: a row a contender, best first by one metric, whoever lacks it last.
+
+    Args:
+        keys: the metrics that are columns. order: the one of them that says who comes first. The others: as `metric_table`.
+    """
+    cells = {(row["metric"], row["contender"]): row for row in comparison.table.to_dict("records") if not pd.isna(row["value"])}
+    groups: dict[str, int] = {}
+    for key in keys:
+        groups[engine.metric(key).family] = groups.get(engine.metric(key).family, 0) + 1
+    heads = [f'<th scope="col"{_sorted(key, order)}>{_metric_name(engine.metric(key))}</th>' for key in keys]
+    over = [f'<th scope="colgroup" colspan="{n}">{FAMILIES.get(family, family)}</th>' for family, n in groups.items()]
+    of_metric = {key: [row for (name, _), row in cells.items() if name == key] for key in keys}
+    places = {key: words.decimals(max(abs(row["value"]) for row in rows)) if rows else 3 for key, rows in of_metric.items()}
+    near = {key: _near(comparison, rows) for key, rows in of_metric.items()}
+    rows, short = [], names(comparison.contenders)
+    for one in sorted(comparison.contenders, key=lambda c: _rank(cells.get((order, c.letter)), engine.metric(order).better)):
+        shown = "".join(
+            _metric_cell(cells.get((key, one.letter)), places[key], one.letter == baseline, near[key], len(one.run_ids)) for key in keys
+        )
+        rows.append(f'<tr><th scope="row" class="text">{_who(one, short, alarms)}</th>{shown}</tr>')
+    head = (
+        f'<thead><tr class="over"><td></td>{"".join(over)}</tr><tr><th scope="col" class="text">contender</th>{"".join(heads)}</tr></thead>'
+    )
+    look = "wide dense turned" if len(keys) > ROOMY else "wide turned"
+    return _table(head, rows, f"Contenders by {engine.metric(order).label}, best first", look)
+
+
+def _sorted(key: str, order: str) -> str:
+    """What says of a column's head that rows are ordered by it."""
+    way = {"higher": "descending", "lower": "ascending", "one": "other"}[engine.metric(key).better]
+    return f' aria-sort="{way}" class="sorted"' if key == order else ""
+
+
+def _rank(row: dict[str, Any] | None, better: str) -> float:
+    """Where a contender stands among the others, less is better; one without a value is last."""
+    if row is None:
+        return float("inf")
+    return {"higher": -row["value"], "lower": row["value"], "one": abs(row["value"] - 1)}[better]
+
+
+def _metric_name(metric: Any) -> str:
+    arrow, better = words.DIRECTIONS[metric.better]
+    return f'<abbr title="{words.html(f"{metric.description} {better}", 300)}">{words.html(metric.label)}</abbr> {arrow}'
 
 
 def _metric_cell(row: dict[str, Any] | None, places: int, is_baseline: bool, near: list[str], seeds: int) -> str:

@@ -1,16 +1,35 @@
 """Compare: runs of one dataset against each other and against popularity: verdict, metrics, curves, settings, cost."""
 
+from functools import partial
+
 import streamlit as st
 
 import engine
-from ui.components import address, comparing, contenders, layout, picker, tables, verdict, words
+from ui.components import (
+    address,
+    calibration,
+    comparing,
+    contenders,
+    guide,
+    keeping,
+    layout,
+    learning,
+    pairs,
+    picker,
+    shown,
+    slices_view,
+    tables,
+    tradeoff,
+    verdict,
+    words,
+)
 
 layout.header("Compare", "Runs on the same prepared dataset, measured under one protocol, with popularity and random beside them.")
 
 finished = picker.finished()
 if not finished:
     if address.values("runs"):
-        layout.unknown("finished run", address.values("runs"))
+        keeping.missing("finished run", address.values("runs"))
     layout.empty(
         "No training has finished yet. Train two models to compare them.",
         "views/train.py",
@@ -23,7 +42,7 @@ left, right = st.columns([4, 1])
 with left:
     chosen, unknown = picker.pick_runs("compare.runs", finished, picker.last_comparison(finished) or [finished[0].run_id])
 if unknown:
-    layout.unknown("finished run", unknown)
+    keeping.missing("finished run", unknown)
 if not chosen:
     st.info("Choose one or more finished runs above.")
     st.stop()
@@ -39,33 +58,36 @@ comparing.apart(comparison)
 why = comparing.no_ranking(comparison)
 if why:
     st.info(words.md(why, 600), icon=":material/person_off:")
-said = verdict.sentences(comparison)
+said = verdict.sentences(comparison, pairs.tested)
 if said:
     with st.container(border=True):
         st.markdown("\n\n".join(said))
         users = "" if why else f" · {words.count(comparison.users)} test users"
         st.caption(f"{words.md(comparing.dataset_name(comparison))}{users} · intervals are 95 %")
 
+guide.section(comparison)
 alarms = contenders.alarms(comparison.contenders)
 contenders.what_looks_wrong(comparison.contenders, alarms)
 
 costs = comparison.costs.rename(columns={"fact": "cost"})
-wide = len(comparison.contenders) > comparing.BESIDE
+wide = shown.turned() or len(comparison.contenders) > comparing.BESIDE
 table_at = st.container() if wide else None
 grid = st.grid(2, min_column_width=500, gap="medium")
 with table_at or grid.cell():
-    st.subheader("Metrics on test", anchor=False)
-    tables.show(tables.metric_table(comparison, comparison.against, alarms))
-    st.caption(tables.legend(comparison))
+    shown.section(partial(comparing.compared, tuple(chosen), baseline, seeds), alarms, said)
 with grid.cell():
-    comparing.curves(comparison)
+    learning.section(comparison)
 cost_at = st.container() if wide else grid.cell()
 with grid.cell():
-    comparing.quality_cost(comparison)
+    tradeoff.section(comparison)
+with grid.cell():
+    calibration.section(comparison)
 with cost_at:
     st.subheader("Cost", anchor=False)
     tables.show(tables.fact_table(costs, comparison.contenders, "cost", "unit"))
 
+pairs.show(comparison)
+slices_view.show(comparison)
 comparing.settings(comparison)
 if not why:
     st.page_link(

@@ -3,12 +3,15 @@
 import streamlit as st
 
 import engine
-from ui.components import address, launch, layout, runlist, runview
+from ui.components import address, keeping, launch, layout, runlist, runview
 
 layout.header("Runs", "Every preparation, training and download, live and past. Closing this page changes nothing for a run.")
 
+keeping.undo()
 runs = engine.list_runs()
 if not runs:
+    if engine.list_trash():
+        keeping.trash(runs)
     layout.empty(
         "Nothing has been launched yet. One click on the home page trains two models on sample ratings.",
         "views/home.py",
@@ -18,17 +21,18 @@ if not runs:
 
 asked = address.value("run")
 if asked and asked not in {run.run_id for run in runs}:
-    layout.unknown("run", [asked])
+    keeping.missing("run", [asked])
     asked = None
 
 runlist.table(asked)
+keeping.trash(runs)
 if asked is None:
     st.caption("Select a run to see its progress, curves, log and settings.")
     st.stop()
 
 run = engine.get_run(asked)
 layout.live(lambda: runview.heading(run.run_id), run.live)
-runlist.actions(run)
+runlist.actions(run, runs)
 layout.live(lambda: runview.details(run.run_id), run.live)
 runlist.settings(run)
 if runlist.can_continue(run):
