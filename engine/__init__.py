@@ -23,6 +23,8 @@ from engine.datasets import (
 from engine.downloads import DOWNLOADS, Download, DownloadSpec, downloaded
 from engine.exports import csv_safe
 from engine.foretold import sample_predictions, why_nothing_foretold
+from engine.funnels import funnel
+from engine.funnels import losses as funnel_losses
 from engine.guide import guide
 from engine.jobs import cancel, cancel_request, submit, submit_tour
 from engine.keeping import (
@@ -69,9 +71,9 @@ __all__ = [
     "Progress", "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile", "TableGuess", "TableSource",
     "Task", "ThresholdLabel", "TimeSplit", "TrainSpec", "alarms", "annotate", "audit", "baseline_results", "best_of", "cancel",
     "cancel_request", "command_line", "compare", "continued", "csv_safe", "dependents", "downloaded", "events", "explain", "export",
-    "export_name", "get_dataset", "get_run", "guess_roles", "guide", "history", "is_remote", "items", "keep_upload", "list_datasets",
-    "list_runs", "list_trash", "log_tail", "metric", "outputs", "pairs", "pareto_front", "pin", "pinned", "pooled_reliability",
-    "predictions", "preview", "preview_rows", "rename", "restore", "sample_predictions", "search_users", "seed_groups", "set_aside",
-    "settings", "settings_of", "slice_choices", "slice_metrics", "sliced", "submit", "submit_tour", "tag", "testable", "trash", "unpin",
-    "user_interactions", "verify", "why_kept", "why_no_ranking", "why_nothing_foretold", "write_export",
+    "export_name", "funnel", "funnel_losses", "get_dataset", "get_run", "guess_roles", "guide", "history", "is_remote", "items",
+    "keep_upload", "list_datasets", "list_runs", "list_trash", "log_tail", "metric", "outputs", "pairs", "pareto_front", "pin", "pinned",
+    "pooled_reliability", "predictions", "preview", "preview_rows", "rename", "restore", "sample_predictions", "search_users",
+    "seed_groups", "set_aside", "settings", "settings_of", "slice_choices", "slice_metrics", "sliced", "submit", "submit_tour", "tag",
+    "testable", "trash", "unpin", "user_interactions", "verify", "why_kept", "why_no_ranking", "why_nothing_foretold", "write_export",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from ui.components import (
     calibration,
     comparing,
     contenders,
+    funnels,
     guide,
     keeping,
     layout,
@@ -86,6 +87,8 @@ with cost_at:
     st.subheader("Cost", anchor=False)
     tables.show(tables.fact_table(costs, comparison.contenders, "cost", "unit"))
 
+if not why:
+    funnels.section(comparison)
 pairs.show(comparison)
 slices_view.show(comparison)
 comparing.settings(comparison)
