@@ -131,7 +131,7 @@ def test_what_looks_wrong_is_a_sign_in_the_header_and_a_list(crowd: FakeEngine, 
     head = next(html.value for html in at.html if "Metrics of the compared runs" in html.value)
     assert head.count("⚠") == 1
     assert 'title="Item embeddings have collapsed' in head
-    assert [box.label for box in at.expander] == ["What looks wrong (1)"]
+    assert [box.label for box in at.expander if "wrong" in box.label] == ["What looks wrong (1)"]
     assert "**C " in at.expander[0].markdown[0].value
     crowd.signs = {}
     assert not visit("compare", runs="r0,r1").expander
@@ -200,7 +200,7 @@ def test_popularity_that_wins_is_not_compared_with_itself() -> None:
 def test_a_best_value_whose_interval_overlaps_is_a_hollow_star() -> None:
     comparison = told(("ndcg_at_10", "A", 0.2, 0.18, 0.22, NO), ("ndcg_at_10", "B", 0.19, 0.17, 0.21, NO))
     comparison.table.loc[0, "best"] = True
-    assert "overlaps with that of B" in tables.metric_table(comparison, "pop")
+    assert "not surely of B" in tables.metric_table(comparison, "pop")
     comparison.table.loc[1, ["value", "low", "high"]] = (0.1, 0.09, 0.11)
     assert "☆" not in tables.metric_table(comparison, "pop")
 

@@ -124,3 +124,12 @@ def test_metrics_of_lists_are_at_the_k_that_is_asked_for(measured: FakeEngine, v
 @pytest.mark.parametrize("k", ["0", "101", "-1", "x", "1e2", "\u0665", "9" * 5000])
 def test_a_k_that_is_none_is_the_usual_one(measured: FakeEngine, visit: Visit, k: str) -> None:
     assert visit("compare", runs="a,d", k=k).number_input[0].value == 10
+
+
+def test_the_star_is_full_only_where_tests_are_sure(fake: FakeEngine) -> None:
+    fake.datasets, fake.runs = [dataset()], [run("r1", "two_tower"), run("r2", "dlrm")]
+    found = fake.compare(["r1", "r2"])
+    sure = tables.metric_table(found, "pop", keys=["ndcg_at_10"], unsure={"ndcg_at_10": ()})
+    unsure = tables.metric_table(found, "pop", keys=["ndcg_at_10"], unsure={"ndcg_at_10": ("B",)})
+    assert "★" in sure and "☆" not in sure
+    assert "☆" in unsure and "not surely of B" in unsure and "★" not in unsure

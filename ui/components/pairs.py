@@ -37,6 +37,11 @@ def key_of(comparison: Any) -> str:
     return repr([comparison.dataset, *((c.letter, c.run_ids, c.run_id) for c in comparison.contenders)])
 
 
+def testable(comparison: Any) -> list[str]:
+    """What `engine.testable` says, worked out once."""
+    return _testable(key_of(comparison), comparison)
+
+
 def tested(comparison: Any, metric: str) -> pd.DataFrame:
     """What `engine.pairs` says, worked out once."""
     return _tested(key_of(comparison), metric, comparison)
@@ -44,7 +49,7 @@ def tested(comparison: Any, metric: str) -> pd.DataFrame:
 
 def show(comparison: Any) -> None:
     """The section: a choice of metrics that can be tested, then who differs from whom; nothing where no two can be tested."""
-    options = _testable(key_of(comparison), comparison)
+    options = testable(comparison)
     if not options:
         return
     st.subheader("Who differs from whom", anchor=False)

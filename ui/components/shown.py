@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 import engine
-from ui.components import address, exporting, tables
+from ui.components import address, exporting, pairs, tables
 
 USUAL = {
     "ranking": ("ndcg_at_{k}", "recall_at_{k}", "recall_at_100", "mrr"),
@@ -139,8 +139,15 @@ def table(comparison: Any, shown: Shown, alarms: Mapping[str, list[str]]) -> Non
     if not shown.keys:
         st.caption("No metric is chosen; choose some under *Metrics*.")
         return
+    unsure = {key: _unsure(comparison, key) for key in shown.keys if key in pairs.testable(comparison)}
     if shown.order is None:
-        tables.show(tables.metric_table(comparison, comparison.against, alarms, shown.keys))
+        tables.show(tables.metric_table(comparison, comparison.against, alarms, shown.keys, unsure))
     else:
-        tables.show(tables.leaderboard(comparison, comparison.against, shown.keys, shown.order, alarms))
+        tables.show(tables.leaderboard(comparison, comparison.against, shown.keys, shown.order, alarms, unsure))
     st.caption(tables.legend(comparison))
+
+
+def _unsure(comparison: Any, key: str) -> tuple[str, ...]:
+    """Of whom the best by a metric is not surely ahead, by paired tests."""
+    found = engine.best_of(comparison, key, pairs.tested(comparison, key))
+    return (*found.near, *found.untested)

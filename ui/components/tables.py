@@ -21,7 +21,8 @@ FAMILIES = {
 }
 ROOMY = 6  # columns that have room for wide cells at 1440 pixels
 BEST = "best: ahead of every other by more than σ, the deviation between seeds, where runs were repeated with other seeds"
-CLOSE = "ahead, but its 95 % interval overlaps with that of"
+CLOSE = "ahead, but not surely of"
+Near = Mapping[str, Sequence[str]]  # metric -> letters of whom its best is not surely ahead; what is not in it goes by intervals
 
 
 def letter(contender: Any) -> str:
@@ -45,13 +46,20 @@ def _who(one: Any, short: Mapping[str, str], alarms: Mapping[str, list[str]] | N
     return f'<span class="who">{letter(one)}{mark}</span><span class="name" title="{words.html(one.name)}">{words.html(below, 60)}</span>'
 
 
-def metric_table(comparison: Any, baseline: str, alarms: Mapping[str, list[str]] | None = None, keys: Sequence[str] | None = None) -> str:
+def metric_table(
+    comparison: Any,
+    baseline: str,
+    alarms: Mapping[str, list[str]] | None = None,
+    keys: Sequence[str] | None = None,
+    unsure: Near | None = None,
+) -> str:
     """HTML of the metric table: a column a contender, best in bold with a star, the difference to the baseline and σ below.
 
     Args:
         baseline: letter of the contender that differences are against; its own column shows none.
         alarms: letter -> what looks wrong with it.
         keys: the metrics that are shown; None: all that were measured.
+        unsure: of whom the best of a metric is not surely ahead, as far as that was tested.
     """
     cells = {(row["metric"], row["contender"]): row for row in comparison.table.to_dict("records") if not pd.isna(row["value"])}
     rows, family = [], None
@@ -65,7 +73,7 @@ def metric_table(comparison: Any, baseline: str, alarms: Mapping[str, list[str]]
             span = len(comparison.contenders) + 1
             rows.append(f'<tr class="group"><td class="text" colspan="{span}"><span>{FAMILIES.get(family, family)}</span></td></tr>')
         places = words.decimals(max(values))
-        near = _near(comparison, [cell for (name, _), cell in cells.items() if name == key])
+        near = (unsure or {}).get(key, _near(comparison, [cell for (name, _), cell in cells.items() if name == key]))
         shown = "".join(
             _metric_cell(cells.get((key, c.letter)), places, c.letter == baseline, near, len(c.run_ids)) for c in comparison.contenders
         )
@@ -73,7 +81,14 @@ def metric_table(comparison: Any, baseline: str, alarms: Mapping[str, list[str]]
     return _table(_head(comparison.contenders, "metric", alarms), rows, "Metrics of the compared runs", _look(comparison.contenders))
 
 
-def leaderboard(comparison: Any, baseline: str, keys: Sequence[str], order: str, alarms: Mapping[str, list[str]] | None = None) -> str:
+def leaderboard(
+    comparison: Any,
+    baseline: str,
+    keys: Sequence[str],
+    order: str,
+    alarms: Mapping[str, list[str]] | None = None,
+    unsure: Near | None = None,
+) -> str:
     """HTML of the metric table turned round: a row a contender, best first by one metric, whoever lacks it last.
 
     Args:
@@ -87,7 +102,7 @@ def leaderboard(comparison: Any, baseline: str, keys: Sequence[str], order: str,
     over = [f'<th scope="colgroup" colspan="{n}">{FAMILIES.get(family, family)}</th>' for family, n in groups.items()]
     of_metric = {key: [row for (name, _), row in cells.items() if name == key] for key in keys}
     places = {key: words.decimals(max(abs(row["value"]) for row in rows)) if rows else 3 for key, rows in of_metric.items()}
-    near = {key: _near(comparison, rows) for key, rows in of_metric.items()}
+    near = {key: (unsure or {}).get(key, _near(comparison, rows)) for key, rows in of_metric.items()}
     rows, short = [], names(comparison.contenders)
     for one in sorted(comparison.contenders, key=lambda c: _rank(cells.get((order, c.letter)), engine.metric(order).better)):
         shown = "".join(
@@ -119,7 +134,7 @@ def _metric_name(metric: Any) -> str:
     return f'<abbr title="{words.html(f"{metric.description} {better}", 300)}">{words.html(metric.label)}</abbr> {arrow}'
 
 
-def _metric_cell(row: dict[str, Any] | None, places: int, is_baseline: bool, near: list[str], seeds: int) -> str:
+def _metric_cell(row: dict[str, Any] | None, places: int, is_baseline: bool, near: Sequence[str], seeds: int) -> str:
     if row is None:
         return f'<td class="dim">{words.DASH}</td>'
     shown = words.number(row["value"], places)
@@ -153,7 +168,7 @@ def legend(comparison: Any) -> str:
     """What the marks of the metric table mean."""
     against = next((c.name if c.run_id is None else c.letter for c in comparison.contenders if c.letter == comparison.against), "")
     seeds = ["σ deviation between seeds"] if any(len(c.run_ids) > 1 for c in comparison.contenders) else []
-    said = ["★ best", "☆ ahead, but its interval overlaps another's", "± half of the 95 % interval"]
+    said = ["★ best", "☆ ahead, but perhaps by chance", "± half of the 95 % interval"]
     return " · ".join([*said, *seeds, f"below: difference to {words.md(against, 60)}"])
 
 
