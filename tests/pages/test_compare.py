@@ -131,8 +131,9 @@ def test_what_looks_wrong_is_a_sign_in_the_header_and_a_list(crowd: FakeEngine, 
     head = next(html.value for html in at.html if "Metrics of the compared runs" in html.value)
     assert head.count("⚠") == 1
     assert 'title="Item embeddings have collapsed' in head
-    assert [box.label for box in at.expander if "wrong" in box.label] == ["What looks wrong (1)"]
-    assert "**C " in at.expander[0].markdown[0].value
+    wrong = [box for box in at.expander if "wrong" in box.label]
+    assert [box.label for box in wrong] == ["What looks wrong (1)"]
+    assert "**C " in wrong[0].markdown[0].value
     crowd.signs = {}
     assert not visit("compare", runs="r0,r1").expander
 
