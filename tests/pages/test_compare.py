@@ -135,7 +135,7 @@ def test_what_looks_wrong_is_a_sign_in_the_header_and_a_list(crowd: FakeEngine, 
     assert [box.label for box in wrong] == ["What looks wrong (1)"]
     assert "**C " in wrong[0].markdown[0].value
     crowd.signs = {}
-    assert not visit("compare", runs="r0,r1").expander
+    assert not [box for box in visit("compare", runs="r0,r1").expander if "wrong" in box.label]
 
 
 def test_many_lists_agree_in_a_table(crowd: FakeEngine, visit: Visit, says: Says) -> None:
