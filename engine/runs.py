@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HISTORIES = ("train_loss", "rows_per_s", *(f"valid_{key}" for key in METRICS))
 RESOURCES = (
     "rows_per_s", "training_s", "rows", "epochs", "best_epoch", "parameters", "checkpoint_bytes", "peak_memory_bytes", "processes",
-    "users", "seconds", "bytes",
+    "users", "seconds", "bytes", "latency_p50_ms", "latency_p99_ms",
 )  # fmt: skip
 
 

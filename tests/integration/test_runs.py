@@ -132,6 +132,8 @@ def test_a_funnel_of_two_runs_is_measured_like_any_contender(space, trained):
     assert told[20]["lost_at_retrieval"] > 0 and told[20]["latency_p50_ms"] > 0
     found = recbench("compare", *trained, few)
     assert [c["name"] for c in found["contenders"]][2].startswith("Funnel · Two-tower")
+    costs = engine.compare([*trained, few]).costs.set_index("fact")
+    assert (costs.loc["A person's list, median", ["A", "B", "C"]].astype(float) > 0).all()
     with pytest.raises(ValueError, match="is a funnel itself"):
         funnels.funnel(few, trained[1])
     shown = recbench("recommend", few, "--user", lists[0].index[0], "--k", "5")
