@@ -132,10 +132,10 @@ def against_peer(case: Case, work: Path, batches: list[int], pairs: int) -> None
 
 def _process(folder: Path, command: list[str], arguments: list[Any]) -> turns.Contender:
     folder.mkdir(exist_ok=True)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ours.ROOT)}
     with (folder / "log").open("w") as log:
         child = subprocess.Popen(
-            [*command, str(folder), *map(str, arguments)], cwd=ours.ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+            [*command, str(folder), *map(str, arguments)], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
     return turns.Contender(folder, lambda: child.poll() is None)
 
