@@ -8,6 +8,7 @@ import numpy as np
 from engine import runs
 from engine.runs import Run
 from workers import specs
+from workers.funnel_spec import FunnelSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,12 +50,21 @@ def settings(named: dict[str, list[Run]]) -> "pd.DataFrame":
 def _leaves(group: list[Run]) -> dict[str, Any]:
     """The settings of a contender; how batches are walked is none of a fitted model."""
     first = group[0]
-    leaves = specs.settings(specs.RunSpec.model_validate(first.spec)) | _chosen(first)
+    spec = specs.RunSpec.model_validate(first.spec)
+    leaves = specs.settings(spec) | _chosen(first)
+    if isinstance(spec.model, FunnelSpec):  # its parts by name: nobody knows runs by their ids
+        leaves |= dict(zip(("model.retriever", "model.ranker"), map(_part, spec.model.titles), strict=True))
+        leaves = {name: value for name, value in leaves.items() if name not in ("model.titles", "train.seed")}
     if is_fitted(first):
         leaves = {name: value for name, value in leaves.items() if not name.startswith("train.") or name == "train.seed"}
     if len(group) > 1:
         leaves["train.seed"] = [run.spec["train"]["seed"] for run in group]
     return leaves
+
+
+def _part(title: str) -> str:
+    """What a part of a funnel is called where there is little room: the first two parts of its title."""
+    return " · ".join(title.split(" · ")[:2]) or "unnamed"
 
 
 def differences(every: "pd.DataFrame") -> "pd.DataFrame":

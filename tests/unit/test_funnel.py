@@ -110,3 +110,21 @@ def test_a_funnel_is_a_spec_like_any_other():
     for wrong in ({"ranker": "a" * 32}, {"retriever": "../../etc"}, {"candidates": 0}, {"index": "Flat; rm -rf"}):
         with pytest.raises(ValueError, match=r"retriever|ranker|candidates|index"):
             RunSpec.model_validate({"dataset": "sample-1", "model": asked | wrong})
+
+
+def test_settings_name_the_parts_of_a_funnel(monkeypatch):
+    from engine import comparison_facts
+    from tests.pages.fake import run
+
+    asked = {
+        "kind": "funnel",
+        "retriever": "a" * 32,
+        "ranker": "b" * 32,
+        "titles": ("Two-tower · softmax · dim 64", "DLRM · history · dim 16"),
+    }
+    spec = RunSpec.model_validate({"dataset": "sample-1", "model": asked}).model_dump(mode="json")
+    made = run("f").model_copy(update={"spec": spec, "model": "funnel"})
+    monkeypatch.setattr(comparison_facts, "_chosen", lambda run: {})  # nothing was tuned, and nothing is stored
+    told = comparison_facts.settings({"A": [run("a")], "B": [made]}).set_index("setting")["B"]
+    assert told["model.retriever"] == "Two-tower · softmax" and told["model.ranker"] == "DLRM · history"
+    assert "model.titles" not in told.dropna().index

@@ -86,9 +86,11 @@ def index_told(facts: dict[str, Any]) -> str:
     return f"Candidates come from a FAISS {kind} over {words.count(facts['items'])} items{recall}."
 
 
-def _over_candidates(y: str) -> go.Figure:
+def _over_candidates(curve: pd.DataFrame, y: str) -> go.Figure:
     figure = charts.blank("candidates, N", y, height=HEIGHT, legend=True)
-    figure.update_xaxes(type="log", dtick="D2", exponentformat="none")
+    sizes = curve["candidates"].tolist()
+    apart = [n for at, n in enumerate(sizes) if at in (0, len(sizes) - 1) or sizes[-1] / n > 1.5]  # labels that would touch are left out
+    figure.update_xaxes(type="log", tickvals=apart, ticktext=[words.count(n) for n in apart])
     return figure
 
 
@@ -99,7 +101,7 @@ def _mark(figure: go.Figure, n: int) -> go.Figure:
 
 def reached(curve: pd.DataFrame, k: int, n: int) -> go.Figure:
     """Recall ceiling, recall@k and NDCG@k over N."""
-    figure = _over_candidates("share, or NDCG")
+    figure = _over_candidates(curve, "share, or NDCG")
     drawn = (("recall_ceiling", "recall ceiling"), (f"recall_at_{k}", f"recall@{k}"), (f"ndcg_at_{k}", f"NDCG@{k}"))
     for at, (key, name) in enumerate(drawn):
         look = charts.look(at)
@@ -112,7 +114,7 @@ def reached(curve: pd.DataFrame, k: int, n: int) -> go.Figure:
 
 def waited(curve: pd.DataFrame, n: int) -> go.Figure:
     """Milliseconds of one list over N."""
-    figure, look = _over_candidates("time for one list (ms)"), charts.look(3)
+    figure, look = _over_candidates(curve, "time for one list (ms)"), charts.look(3)
     for key, name, dash in TIMES:
         figure.add_scatter(
             x=curve["candidates"], y=curve[key], name=name, mode="lines+markers", hovertemplate="%{y:.2f} ms",
