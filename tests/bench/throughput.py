@@ -42,7 +42,7 @@ class Case:
 
 
 PAIR = {"kind": "two_tower", "objective": "pointwise", "user_id": True, "embedding_dim": 64}
-DEEP = {"kind": "deepfm", "embedding_dim": 16}
+DEEP = {"kind": "deepfm", "embedding_dim": 16, "dropout": 0.0}  # as RecBole is told
 CASES = {
     "dlrm": Case(
         "DLRM 13 + 26, dim 64, 512-256-64, 512-256-1",
