@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine import cli_keeping
+from engine import cli_keeping, cli_serving
 
 if TYPE_CHECKING:
     from engine.runs import Run
@@ -71,10 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html or .json"
     )
-    recommend = add("recommend", _recommend, "What each run would recommend to one user.")
-    recommend.add_argument("run_ids", nargs="+", metavar="RUN")
-    recommend.add_argument("--user", required=True, help="user id, as in the source")
-    recommend.add_argument("--k", type=int, default=10, help="list length (default 10)")
+    cli_serving.register(add, _wait)
     cli_keeping.register(add)
     spec = add("spec", _spec, "Print a complete default spec to start from; descriptions go to standard error.")
     spec.add_argument("what", choices=["dataset", "run"])
@@ -250,21 +247,6 @@ def _cell(row: Any) -> str:
         return "—"
     span = f" [{row['low']:.3f}, {row['high']:.3f}]" if row["low"] == row["low"] else ""
     return f"{'*' if row['best'] else ''}{row['value']:.3f}{span}"
-
-
-def _recommend(args: argparse.Namespace) -> dict[str, Any]:
-    import engine
-    from engine.recommender import open_model
-
-    lists = []
-    for run_id in args.run_ids:
-        run = engine.get_run(run_id)
-        found = open_model(run_id).recommend(args.user, args.k)
-        print(f"\n{run.title}")
-        for row in found.to_dict("records"):
-            print(f"{row['rank']:>4}  {'✓' if row['liked'] else ' '} {row['title']}  ({row['genres'] or '—'})  {row['score']:.3f}")
-        lists.append({"run_id": run_id, "title": run.title, "items": json.loads(found.to_json(orient="records"))})
-    return {"user": args.user, "lists": lists}
 
 
 def _placeholders(source: str) -> dict[str, str]:

@@ -32,12 +32,13 @@ def people_to_rank(dataset: Path, likes: csr_matrix | None, protocol: Protocol =
     users = users_to_rank(dataset, TEST, protocol=protocol)
     rows = users[FEATURE + USER_ID].to_numpy(np.int64)
     none = (np.zeros(0, np.int64), np.zeros(0, np.float32))
-    liked = [none] * len(users) if likes is None else [_liked(likes, row) for row in rows]
+    liked = [none] * len(users) if likes is None else [liked_of(likes, row) for row in rows]
     hidden = users["seen"] if protocol.exclude_seen else [()] * len(users)
     return users, [Met(*one, np.asarray(seen, np.int64) - 1) for one, seen in zip(liked, hidden, strict=True)]
 
 
-def _liked(likes: csr_matrix, row: int) -> tuple[np.ndarray, np.ndarray]:
+def liked_of(likes: csr_matrix, row: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places that a user (row) liked, int64 [n], and their weights, float32 [n]; likes: [U + 1, N]."""
     start, end = likes.indptr[row], likes.indptr[row + 1]
     return likes.indices[start:end].astype(np.int64), likes.data[start:end]
 

@@ -142,6 +142,25 @@ def test_a_funnel_of_two_runs_is_measured_like_any_contender(space, trained):
     assert [item["item_id"] for item in shown["lists"][0]["items"]] == [items[row] for row in kept[lists[0].index[0]][:5]]
 
 
+def test_published_vectors_rank_as_the_model_does(space, trained, tmp_path):
+    """From Parquet by a plain dot product, and from a vector database by its own search."""
+    folder, dataset = space
+    told = recbench("publish", trained[0], str(tmp_path / "out"))
+    items, users = (pd.read_parquet(tmp_path / "out" / f"{name}.parquet") for name in ("items", "users"))
+    assert told["items"] == len(items) and told["users"] == len(users) >= engine.get_dataset(dataset).counts["users"]
+    top = pd.read_parquet(folder / "runs" / trained[0] / "results" / "top_k.parquet").iloc[0]
+    query = users.set_index("user_id")["vector"][top["user_id"]]
+    scores = pd.Series(np.stack(items["vector"]) @ query, index=items["item_id"])
+    names = engine.items(dataset).set_index("row")["item_id"]
+    shown = [names[row] for row in top["items"][:10]]
+    assert list(scores[shown].sort_values(ascending=False).index) == shown
+    assert np.allclose(scores[shown], top["scores"][:10], atol=1e-4)
+    assert recbench("publish", trained[0], f"lance:{tmp_path / 'lance'}")["recall"] == 1.0
+    assert "no vectors" in recbench("publish", trained[1], str(tmp_path / "none"), fails=True)["error"]
+    (tmp_path / "file").write_text("in the way")
+    assert "cannot be written" in recbench("publish", trained[0], str(tmp_path / "file" / "x"), fails=True)["error"]
+
+
 def test_one_key_is_one_run_and_a_waiting_run_can_be_cancelled(space):
     _, dataset = space
     long = spec(dataset, "dlrm", epochs=1000, patience=None)
