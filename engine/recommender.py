@@ -10,6 +10,7 @@ from engine.settings import settings
 from workers.metrics import sort_keys, tie_order, top_items
 from workers.opened import Met, Opened, newcomer, open_run
 from workers.protocol import TIE_SEED
+from workers.results import TEST
 from workers.specs import Task
 
 SHOWN = ["item_id", "title", "genres", "train_positives"]
@@ -46,14 +47,14 @@ class Recommender:
         """The user's k best items, under the protocol's rules.
 
         Returns:
-            rank (from 1), item_id, title, genres, score, train_positives, liked (held-out and liked: a hit).
+            rank (from 1), item_id, title, genres, score, train_positives, liked (on test: a hit, as the metrics count it).
 
         Raises:
             LookupError: no such user in the dataset.
         """
         scores = self.scores(user_id, exclude_seen)
         met = datasets.user_interactions(self.dataset, user_id)
-        liked = met.loc[(met["split"] != "train") & (met["label"] > 0), "item_id"]
+        liked = met.loc[(met["split"] == TEST) & (met["label"] > 0), "item_id"]
         return self.best(scores, k).assign(liked=lambda top: top["item_id"].isin(liked))
 
     def best(self, scores: np.ndarray, k: int) -> pd.DataFrame:

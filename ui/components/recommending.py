@@ -140,14 +140,14 @@ def _popular(dataset: str, user: str, k: int) -> pd.DataFrame:
     items = engine.items(dataset)
     items = items[(items["row"] > 0) & ~items["item_id"].isin(met.loc[met["split"] == "train", "item_id"])]
     top = items.sort_values("train_positives", ascending=False, kind="stable").head(k)
-    liked = met.loc[(met["split"] != "train") & (met["label"] > 0), "item_id"]
+    liked = met.loc[(met["split"] == "test") & (met["label"] > 0), "item_id"]
     return top.assign(rank=range(1, len(top) + 1), score=top["train_positives"], liked=top["item_id"].isin(liked))
 
 
 def side_by_side(seen: pd.DataFrame, found: list[List], k: int) -> None:
     """History and held-out likes first, then a column a contender, and how far the lists agree."""
     liked = seen[seen["label"] > 0]
-    before, after = liked[liked["split"] == "train"], liked[liked["split"] != "train"]
+    before, valid, after = (liked[liked["split"] == split] for split in ("train", "valid", "test"))
     _overlaps(found, k, len(after))
     many = len(found) > FEW  # then the person's own lists are as long as the others, so that no row of the grid has holes
     shown = max(5, k) if many else HISTORY
@@ -155,7 +155,10 @@ def side_by_side(seen: pd.DataFrame, found: list[List], k: int) -> None:
     person = grid.cell()
     with person:
         _heading("Went on to like", words.count(len(after)))
-        _some(after, "what the user went on to like", "Nothing that was held out.", shown)
+        _some(after, "what the user went on to like", "Nothing that was held out for the test.", shown)
+        if len(valid):  # no hits: they chose the epoch, and the metrics do not count them
+            with st.expander(f"{len(valid)} more in validation"):
+                cards.interactions(valid.head(300), "what the user liked in validation")
     with grid.cell() if many else person:
         _heading("Liked before", words.count(len(before)))
         _some(before, "what the user liked before", "Nothing in train: to the models this is a new user.", shown)
