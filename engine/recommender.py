@@ -1,5 +1,6 @@
 """Live recommendations of a finished run for one user. Brings torch: import it where a page first needs it."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from workers.protocol import TIE_SEED
 from workers.results import TEST
 from workers.specs import Task
 
+ASKED = 40  # items, half of them a newcomer's likes each, by which is seen whether a model tells two newcomers apart
 SHOWN = ["item_id", "title", "genres", "train_positives"]
 
 
@@ -36,6 +38,17 @@ class Recommender:
         met = Met(places, np.ones(len(places), np.float32), places)
         return self._scores(newcomer(self.schema, list(places + 1)), met)
 
+    @cached_property
+    def tells_newcomers_apart(self) -> bool:
+        """Whether what somebody new likes makes a difference to the scores: not to a network without a history input, nor to popularity."""
+        some = (
+            self.items["item_id"]
+            .iloc[np.argsort(-self.items["train_positives"].to_numpy(), kind="stable")[: min(ASKED, len(self.items) // 2)]]
+            .tolist()
+        )
+        one, other = (np.delete(self.scores_of_new(liked), self.places(some)) for liked in (some[::2], some[1::2]))
+        return not np.array_equal(one, other)
+
     def places(self, item_ids: list[str]) -> np.ndarray:
         """Places in the catalogue of items, int64 [n]; LookupError names one that is not in train."""
         unknown = [item for item in item_ids if item not in self._place.index]
@@ -56,6 +69,10 @@ class Recommender:
         met = datasets.user_interactions(self.dataset, user_id)
         liked = met.loc[(met["split"] == TEST) & (met["label"] > 0), "item_id"]
         return self.best(scores, k).assign(liked=lambda top: top["item_id"].isin(liked))
+
+    def recommend_new(self, liked: list[str], k: int = 10) -> pd.DataFrame:
+        """The k best items for somebody of whom only some likes are known: columns as in `recommend`. LookupError: no such item."""
+        return self.best(self.scores_of_new(liked), k).assign(liked=False)
 
     def best(self, scores: np.ndarray, k: int) -> pd.DataFrame:
         """The k best of some scores [N], ties in the protocol's order: rank, item_id, title, genres, train_positives, score."""

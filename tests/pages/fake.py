@@ -160,6 +160,7 @@ class FakeEngine:
         self.title = "Alien (1979)"
         self.refuses: Exception | None = None
         self.opened: list[str] = []
+        self.newcomers: list[list[str]] = []
         self.aside = ASIDE
         self.baselines = {"popularity": {"ndcg_at_10": 0.197, "auc": 0.665}, "random": {"ndcg_at_10": 0.01, "auc": 0.5}}
         self.audits: dict[str, Audit] = {}
@@ -414,6 +415,15 @@ class FakeEngine:
             }
         )
 
+    def search_items(self, id: str, text: str = "", limit: int = 12, without: Any = ()) -> pd.DataFrame:
+        found = self.items(id)
+        kept = found["title"].str.contains(text, case=False, regex=False) & ~found["item_id"].isin(list(without))
+        return found[kept].head(limit).reset_index(drop=True)
+
+    def known_items(self, id: str, item_ids: Any) -> pd.DataFrame:
+        found = self.items(id).set_index("item_id", drop=False)
+        return found.loc[[item for item in item_ids if item in found.index]].reset_index(drop=True)
+
     def search_users(self, id: str, text: str = "", limit: int = 50, held_out_only: bool = False) -> pd.DataFrame:
         found = [str(n) for n in range(1, 41) if text in str(n)]
         frame = pd.DataFrame({"user_id": found, "row": range(1, len(found) + 1), "interactions": 25, "train_positives": 12})
@@ -440,4 +450,8 @@ class FakeEngine:
             places = np.arange(1, len(top) + 1)
             return top.assign(rank=places, score=3 - 0.1 * places, liked=top["item_id"].isin(["i1", "i2"]))
 
-        return SimpleNamespace(recommend=recommend)
+        def recommend_new(liked: list[str], k: int = 10) -> pd.DataFrame:
+            self.newcomers.append(liked)
+            return recommend("", k + len(liked))[lambda top: ~top["item_id"].isin(liked)].head(k).assign(liked=False)
+
+        return SimpleNamespace(recommend=recommend, recommend_new=recommend_new, tells_newcomers_apart=run_id < "d")

@@ -3,7 +3,7 @@
 import streamlit as st
 
 import engine
-from ui.components import address, layout, picker, recommending, words
+from ui.components import address, layout, newcomer, picker, recommending, words
 
 layout.header("Recommend", "What each model would show one person, beside what that person liked and went on to like.")
 
@@ -39,15 +39,35 @@ if why:
     compared = {"runs": ",".join(run.run_id for run in contenders)}
     st.page_link("views/compare.py", label="Compare how well they judge rows", icon=":material/balance:", query_params=compared)
     st.stop()
-user, k, with_popularity = recommending.pick_user(dataset, any(run.model == "popularity" for run in contenders))
+popularity_is_run = any(run.model == "popularity" for run in contenders)
+if recommending.pick_who():
+    liked = newcomer.pick_liked(dataset)
+    if liked.empty:
+        st.info("Pick what this person likes: each contender's list appears at once, and nothing is trained again.")
+        st.stop()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        k, with_popularity = recommending.pick_options(popularity_is_run)
+    st.subheader("A new person", anchor=False)
+    known = liked["item_id"].tolist()
+    most_liked = recommending.popular(dataset, k, set(known), set()) if with_popularity else None
+    lists = recommending.lists(contenders, lambda model, depth: model.recommend_new(known, k=depth), k, most_liked, new=True)
+    recommending.side_by_side(recommending.Person(liked), lists, k)
+    st.stop()
+
+user, k, with_popularity = recommending.pick_user(dataset, popularity_is_run)
 if user is None:
     st.stop()
 try:
-    seen = engine.user_interactions(dataset, user)
+    met = engine.user_interactions(dataset, user)
 except LookupError:
     layout.unknown("user", [user])
     st.stop()
 
 st.subheader(f"User {words.md(user, 60)}", anchor=False)
-lists = recommending.lists(contenders, user, k, with_popularity)
-recommending.side_by_side(seen, lists, k)
+person = recommending.person(met)
+most_liked = None
+if with_popularity:
+    seen, held_out = (set(met.loc[rows, "item_id"]) for rows in (met["split"] == "train", (met["split"] == "test") & (met["label"] > 0)))
+    most_liked = recommending.popular(dataset, k, seen, held_out)
+lists = recommending.lists(contenders, lambda model, depth: model.recommend(user, k=depth), k, most_liked)
+recommending.side_by_side(person, lists, k)
