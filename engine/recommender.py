@@ -116,8 +116,3 @@ def open_model(run_id: str) -> Recommender:
         raise ValueError(why)
     opened = open_run(settings().runs / run_id, dataset.path, dataset.schema, Task.of(dataset.manifest["label"]))
     return Recommender(dataset, opened)
-
-
-def overlap(list_a: list[str], list_b: list[str]) -> int:
-    """How many items two lists share."""
-    return len(set(list_a) & set(list_b))

@@ -161,6 +161,7 @@ class FakeEngine:
         self.refuses: Exception | None = None
         self.opened: list[str] = []
         self.newcomers: list[list[str]] = []
+        self.browsed: list[tuple[tuple[str, ...], str, int]] = []
         self.aside = ASIDE
         self.baselines = {"popularity": {"ndcg_at_10": 0.197, "auc": 0.665}, "random": {"ndcg_at_10": 0.01, "auc": 0.5}}
         self.audits: dict[str, Audit] = {}
@@ -415,6 +416,13 @@ class FakeEngine:
             }
         )
 
+    def browse(self, id: str, run_ids: Any, by: str, k: int = 10) -> pd.DataFrame:
+        if self.refuses:
+            raise self.refuses
+        self.browsed.append((tuple(run_ids), by, k))
+        found = self.search_users(id, "3")[::-1].reset_index(drop=True)
+        return found.assign(rank_biased_overlap=0.25) if by == "disagree" else found.head(0 if by == "cold" else 50)
+
     def search_items(self, id: str, text: str = "", limit: int = 12, without: Any = ()) -> pd.DataFrame:
         found = self.items(id)
         kept = found["title"].str.contains(text, case=False, regex=False) & ~found["item_id"].isin(list(without))
@@ -438,7 +446,7 @@ class FakeEngine:
 
     def recommender(self) -> SimpleNamespace:
         """Stands for the module engine.recommender."""
-        return SimpleNamespace(open_model=self._open, overlap=lambda a, b: len(set(a) & set(b)))
+        return SimpleNamespace(open_model=self._open)
 
     def _open(self, run_id: str) -> SimpleNamespace:
         self.opened.append(run_id)

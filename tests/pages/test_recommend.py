@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
-from tests.pages.fake import HOSTILE, FakeEngine
+from tests.pages.fake import HOSTILE, FakeEngine, run
 from tests.pages.test_pages import foreign_markup
 
 Visit = Callable[..., AppTest]
@@ -66,3 +66,49 @@ def test_titles_in_the_search_are_shown_as_they_are_written(trained: FakeEngine,
     assert not foreign_markup(at)
     at = visit("recommend", runs="a,d", who="new")
     assert ":red[" not in at.button(key="like.i1").label
+
+
+def test_users_are_browsed_one_after_the_other(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    at = visit("recommend", runs="a,d", browse="disagree", k="5")
+    assert trained.browsed == [(("a", "d"), "disagree", 5)]
+    assert "Lists differ most: 1 of 13 · mean rank-biased overlap of the stored lists 0.250" in says(at)
+    assert at.query_params["user"] == "39"
+    assert next(one for one in at.button if one.label == "Previous").disabled
+    next(one for one in at.button if one.label == "Next").click().run()
+    assert at.query_params["user"] == "38"
+    assert "User 38" in says(at)
+    at.selectbox(key="recommend.browse").set_value("a_not_b").run()
+    assert (at.query_params["browse"], at.query_params["user"]) == ("a_not_b", "39")
+    at.selectbox(key="recommend.browse").set_value("search").run()
+    assert "browse" not in at.query_params
+    assert not at.exception
+
+
+def test_a_shared_address_keeps_its_user_where_browsing_does_not_find_it(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    at = visit("recommend", runs="a,d", browse="a_not_b", user="7")
+    assert "not among the 13" in says(at)
+    assert "User 7" in says(at)
+
+
+def test_nobody_to_browse_is_said(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    assert "No user is like that" in says(visit("recommend", runs="a,d", browse="cold"))
+
+
+def test_two_contenders_are_needed_to_set_them_against_each_other(trained: FakeEngine, visit: Visit) -> None:
+    at = visit("recommend", runs="a", browse="a_not_b")
+    assert at.selectbox(key="recommend.browse").options == ["Search by id", "Most active", "Liked nothing in train"]
+    assert trained.browsed == []
+
+
+def test_lists_that_are_not_here_leave_the_search(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    trained.refuses = LookupError("The lists of run a are not in this workspace.")
+    said = says(visit("recommend", runs="a,d", browse="neither", user="7"))
+    assert "are not in this workspace" in said
+    assert "User 7" in said
+
+
+def test_lists_are_compared_by_what_they_share_and_in_which_order(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    trained.runs += [run("b"), run("c")]
+    assert "A ∩ B: 5 of 5, rank-biased 1.00" in says(visit("recommend", runs="a,b", user="7", k="5"))
+    assert "A ∩ B: 0 of 5, rank-biased 0.00" in says(visit("recommend", runs="a,d", user="7", k="5"))
+    assert "5 of 5 · 1.00" in says(visit("recommend", runs="a,b,c,d", user="7", k="5"))

@@ -1,6 +1,5 @@
 """The Recommend page's parts: finding a user, opening models, lists side by side."""
 
-import random
 from collections.abc import Callable
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -9,10 +8,14 @@ import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import address, cards, looks, tables, words
+from ui.components import cards, looks, tables, words
 
 DEPTH = 200  # how far down the first list rank moves are told
 HISTORY = 12
+RANK_BIASED = (
+    "Rank-biased overlap (Webber, Moffat, Zobel, 2010; persistence 0.9): 1 for the same items in the same order, 0 for none in common; "
+    "the top of the lists weighs most."
+)
 FEW = 3  # lists whose overlaps are read in one line
 
 
@@ -41,94 +44,6 @@ def same_dataset(runs: list[Any]) -> list[Any]:
         if run not in together:
             st.warning(f"**{words.md(run.title)}** knows other users: it was trained on {words.md(run.dataset_name or run.dataset)}.")
     return together
-
-
-def pick_who() -> bool:
-    """Whether lists are for somebody new; bound to ?who=, and true of an address that has likes alone."""
-    address.seed("recommend.who", "who", "new" if address.value("who") == "new" or address.values("liked") else "user")
-    names = {"user": "A user of the data", "new": "A new person"}
-    who = st.segmented_control(
-        "For whom", list(names), format_func=lambda one: names[one], key="recommend.who", required=True, label_visibility="collapsed"
-    )
-    address.remember("recommend.who", "who", "new" if who == "new" else None)
-    return who == "new"
-
-
-def pick_options(popularity_is_run: bool) -> tuple[int, bool]:
-    """k, bound to ?k=, and whether popularity is shown beside the runs."""
-    k = _pick_k()
-    popularity = st.toggle(
-        "Popularity",
-        value=not popularity_is_run,
-        key=f"recommend.popularity.{popularity_is_run}",
-        help="A column of what is liked most, the same for all",
-    )
-    return k, popularity
-
-
-def pick_user(dataset: str, popularity_is_run: bool) -> tuple[str | None, int, bool]:
-    """Find a user by id, or draw one; bound to ?user= and ?k=. Returns the user, k, and whether popularity is shown beside the runs."""
-    find, pick = st.columns([1, 3], vertical_alignment="bottom")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        k, popularity = pick_options(popularity_is_run)
-        held_out = st.toggle("With held-out likes", value=True, key="recommend.held", help="Only users who went on to like something")
-    with find:
-        text = st.text_input("Find a user", key="recommend.find", placeholder="part of an id", on_change=_searched, max_chars=100) or ""
-    found = engine.search_users(dataset, text.strip(), limit=50, held_out_only=held_out)
-    asked = _fresh(found)
-    told = {str(row["user_id"]): _user_label(row) for row in found.to_dict("records")}
-    if asked and asked not in told:
-        told = {asked: asked} | {row["user_id"]: _user_label(row) for row in _exactly(dataset, asked)} | told
-    if not told:
-        st.info(f"No user matches {words.md(text, 40)}.")
-        return None, k, popularity
-    address.seed("recommend.user", "user", asked or next(iter(told)))
-    if st.session_state["recommend.user"] not in told:
-        st.session_state["recommend.user"] = next(iter(told))
-    with pick, st.container(horizontal=True, vertical_alignment="bottom"):
-        user = st.selectbox("User", list(told), format_func=lambda one: told.get(one, one), key="recommend.user", width="stretch")
-        st.button("Random", icon=":material/shuffle:", on_click=_draw, args=(dataset, held_out))
-    address.remember("recommend.user", "user", user)
-    return user, k, popularity
-
-
-def _exactly(dataset: str, user: str) -> list[Any]:
-    """The user of this very id, as a list of none or one row."""
-    return [row for row in engine.search_users(dataset, user, limit=1).to_dict("records") if row["user_id"] == user]
-
-
-def _pick_k() -> int:
-    asked = address.value("k") or ""
-    address.seed("recommend.k", "k", min(50, max(1, int(asked))) if asked.isascii() and asked.isdigit() else 10)
-    k = st.number_input("k", min_value=1, max_value=50, step=5, key="recommend.k", width=110) or 10
-    address.remember("recommend.k", "k", None if k == 10 else str(k))
-    return int(k)
-
-
-def _searched() -> None:
-    st.session_state["recommend.searched"] = True
-
-
-def _fresh(found: pd.DataFrame) -> str | None:
-    """The user of the address; right after a search, its first match."""
-    if st.session_state.pop("recommend.searched", False) and len(found):
-        st.query_params["user"] = str(found["user_id"].iloc[0])
-    return address.value("user")
-
-
-def _draw(dataset: str, held_out: bool) -> None:
-    found = engine.search_users(dataset, "", limit=1000, held_out_only=held_out)
-    if len(found):
-        st.query_params["user"] = str(random.choice(found["user_id"].tolist()))
-
-
-def _user_label(row: Any) -> str:
-    known = {"user_id", "row", "interactions", "train_positives", "test_positives"}
-    facts = {name: value for name, value in row.items() if name not in known and not pd.isna(value)}
-    # a bare number says nothing without its name; 50 is an age
-    shown = [f"{name} {value:g}" if isinstance(value, (int, float)) else str(value) for name, value in facts.items()]
-    counts = f"{words.count(row['train_positives'])} liked, {words.count(row['test_positives'])} held out"
-    return " · ".join(part for part in (words.plain(row["user_id"], 40), counts, words.plain(", ".join(shown), 60)) if part)
 
 
 @st.cache_resource(
@@ -235,17 +150,21 @@ def _some(frame: pd.DataFrame, label: str, none: str, shown: int) -> None:
 
 
 def _overlaps(found: list[List], k: int, held_out: int | None) -> None:
-    """How many items two lists share: in one line for few lists, as a table folded away for many."""
-    import engine.recommender
-
+    """How many items two lists share, and how far their orders agree: in one line for few lists, as a table folded away for many."""
     tops = {one.letter: one.frame["item_id"].head(k).tolist() for one in found}
-    shared = {(a, b): engine.recommender.overlap(tops[a], tops[b]) for a, b in combinations(tops, 2)}
+    shared = {(a, b): f"{len(set(tops[a]) & set(tops[b]))} of {k}" for a, b in combinations(tops, 2)}
+    ranked = {(a, b): words.number(engine.list_agreement(tops[a], tops[b]), 2) for a, b in shared}
     marks = [] if held_out is None else [f"✓ marks what the user went on to like ({held_out} held out)"]
     if len(found) <= FEW:
-        st.caption(" · ".join([*marks, *(f"{a} ∩ {b}: {n} of {k}" for (a, b), n in shared.items())]))
+        told = [f"{a} ∩ {b}: {both}, rank-biased {ranked[a, b]}" for (a, b), both in shared.items()]
+        if marks or told:
+            st.caption(" · ".join([*marks, *told]), help=RANK_BIASED if told else None)
         return
-    st.caption("".join(marks))
+    if marks:
+        st.caption(marks[0])
     with st.expander("How far the lists agree"):
-        cells = [[words.DASH if a == b else str(shared.get((a, b), shared.get((b, a)))) for b in tops] for a in tops]
+        both = {pair: f"{shared[pair]} · {ranked[pair]}" for pair in shared}
+        cells = [[words.DASH if a == b else both.get((a, b), both.get((b, a), "")) for b in tops] for a in tops]
         frame = pd.DataFrame(cells, index=[f"{one.letter} {one.name}" for one in found], columns=list(tops))
-        tables.show(tables.small_table(frame, f"of {k} in both"))
+        tables.show(tables.small_table(frame, "items in both · rank-biased overlap"))
+        st.caption(RANK_BIASED)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 import engine
-from ui.components import address, layout, newcomer, picker, recommending, words
+from ui.components import address, layout, newcomer, people, picker, recommending, words
 
 layout.header("Recommend", "What each model would show one person, beside what that person liked and went on to like.")
 
@@ -40,13 +40,13 @@ if why:
     st.page_link("views/compare.py", label="Compare how well they judge rows", icon=":material/balance:", query_params=compared)
     st.stop()
 popularity_is_run = any(run.model == "popularity" for run in contenders)
-if recommending.pick_who():
+if people.pick_who():
     liked = newcomer.pick_liked(dataset)
     if liked.empty:
         st.info("Pick what this person likes: each contender's list appears at once, and nothing is trained again.")
         st.stop()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        k, with_popularity = recommending.pick_options(popularity_is_run)
+        k, with_popularity = people.pick_options(popularity_is_run)
     st.subheader("A new person", anchor=False)
     known = liked["item_id"].tolist()
     most_liked = recommending.popular(dataset, k, set(known), set()) if with_popularity else None
@@ -54,7 +54,7 @@ if recommending.pick_who():
     recommending.side_by_side(recommending.Person(liked), lists, k)
     st.stop()
 
-user, k, with_popularity = recommending.pick_user(dataset, popularity_is_run)
+user, k, with_popularity = people.pick_user(dataset, [run.run_id for run in contenders], popularity_is_run)
 if user is None:
     st.stop()
 try:
