@@ -1,12 +1,13 @@
 """Live recommendations of a finished run for one user. Brings torch: import it where a page first needs it."""
 
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from engine import datasets, runs
+from engine.reasons import Reasons, reasons
 from engine.settings import settings
 from workers.metrics import sort_keys, tie_order, top_items
 from workers.opened import Met, Opened, newcomer, open_run
@@ -18,6 +19,14 @@ ASKED = 40  # items, half of them a newcomer's likes each, by which is seen whet
 SHOWN = ["item_id", "title", "genres", "train_positives"]
 
 
+class Why(NamedTuple):
+    """Why items were recommended: of each either titles of liked items, the strongest first, or what features add to its score."""
+
+    method: str  # a sentence on how it was found; empty where the model has nothing to say
+    because: list[list[str]]
+    parts: list[dict[str, float]]
+
+
 class Recommender:
     """A finished run's model with its catalogue, ready to rank it for a user or for somebody new."""
 
@@ -25,18 +34,25 @@ class Recommender:
         self.dataset, self.opened, self.items = dataset.id, opened, opened.items
         self.schema = dataset.schema
         self._ties = tie_order(len(self.items), TIE_SEED)
+        self._user = lru_cache(8)(self._read)  # a prepared dataset never changes
         self._place = pd.Series(np.arange(len(self.items)), index=self.items["item_id"])
 
     def scores(self, user_id: str, exclude_seen: bool = True) -> np.ndarray:
         """Scores of the whole catalogue for a user of the dataset, float32 [N]; -inf for what is not shown. LookupError: no such user."""
-        row, met = datasets.user_row(self.dataset, user_id), self._met(user_id)
+        row, met = self._user(user_id)
         return self._scores(row, met if exclude_seen else met._replace(seen=np.zeros(0, np.int64)))
 
     def scores_of_new(self, liked: list[str]) -> np.ndarray:
         """Scores for somebody of whom only some liked items (ids) are known, by history bag or fold-in. LookupError: no such item."""
-        places = self.places(liked)
-        met = Met(places, np.ones(len(places), np.float32), places)
-        return self._scores(newcomer(self.schema, list(places + 1)), met)
+        return self._scores(*self._newcomer(liked))
+
+    def why(self, user_id: str, item_ids: list[str]) -> Why:
+        """Why some items were recommended to a user, as far as the model can tell. LookupError: no such user or item."""
+        return self._why(*self._user(user_id), item_ids)
+
+    def why_new(self, liked: list[str], item_ids: list[str]) -> Why:
+        """As `why`, for somebody new."""
+        return self._why(*self._newcomer(liked), item_ids)
 
     @cached_property
     def tells_newcomers_apart(self) -> bool:
@@ -88,7 +104,8 @@ class Recommender:
         Raises:
             LookupError: no such user. ValueError: the model has no space of items.
         """
-        found = self.opened.queries(self.opened.people(datasets.user_row(self.dataset, user_id), [self._met(user_id)]))
+        row, met = self._user(user_id)
+        found = self.opened.queries(self.opened.people(row, [met]))
         if found is None:
             raise ValueError("This model has no vectors of users and items; choose a two-tower or iALS.")
         return found[0]
@@ -97,6 +114,18 @@ class Recommender:
         scores = np.array(self.opened.scores(self.opened.people(row, [met])[0]), np.float32)
         scores[met.seen] = -np.inf
         return scores
+
+    def _why(self, row: pd.DataFrame, met: Met, item_ids: list[str]) -> Why:
+        found: Reasons = reasons(self.opened, self.schema, row, met, self.places(item_ids))
+        titles = self.items["title"].where(self.items["title"].notna(), "item " + self.items["item_id"])
+        return Why(found.method, [titles.iloc[places].tolist() for places in found.liked], found.parts)
+
+    def _newcomer(self, liked: list[str]) -> tuple[pd.DataFrame, Met]:
+        places = self.places(liked)
+        return newcomer(self.schema, list(places + 1)), Met(places, np.ones(len(places), np.float32), places)
+
+    def _read(self, user_id: str) -> tuple[pd.DataFrame, Met]:
+        return datasets.user_row(self.dataset, user_id), self._met(user_id)
 
     def _met(self, user_id: str) -> Met:
         liked = datasets.user_likes(self.dataset, user_id)

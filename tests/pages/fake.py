@@ -462,4 +462,9 @@ class FakeEngine:
             self.newcomers.append(liked)
             return recommend("", k + len(liked))[lambda top: ~top["item_id"].isin(liked)].head(k).assign(liked=False)
 
-        return SimpleNamespace(recommend=recommend, recommend_new=recommend_new, tells_newcomers_apart=run_id < "d")
+        def why(whose: Any, item_ids: list[str]) -> SimpleNamespace:
+            if run_id < "d":
+                return SimpleNamespace(method="By cosine.", because=[[self.title, "Film 9"]] * len(item_ids), parts=[])
+            return SimpleNamespace(method="By leaving out.", because=[], parts=[{"history": 0.25, "item": -0.125}] * len(item_ids))
+
+        return SimpleNamespace(recommend=recommend, recommend_new=recommend_new, tells_newcomers_apart=run_id < "d", why=why, why_new=why)

@@ -112,3 +112,14 @@ def test_lists_are_compared_by_what_they_share_and_in_which_order(trained: FakeE
     assert "A ∩ B: 5 of 5, rank-biased 1.00" in says(visit("recommend", runs="a,b", user="7", k="5"))
     assert "A ∩ B: 0 of 5, rank-biased 0.00" in says(visit("recommend", runs="a,d", user="7", k="5"))
     assert "5 of 5 · 1.00" in says(visit("recommend", runs="a,b,c,d", user="7", k="5"))
+
+
+@pytest.mark.parametrize("whose", [{"user": "7"}, {"liked": "i2,i3"}])
+def test_why_an_item_is_there_is_said_with_its_method(trained: FakeEngine, visit: Visit, says: Says, whose: dict[str, str]) -> None:
+    trained.title = HOSTILE
+    at = visit("recommend", runs="a,d", k="5", **whose)
+    said = says(at)
+    assert said.count("because: **Bold** :red[x] $a$ &lt;img") == 5
+    assert said.count("history +0.250, item −0.125") == 5
+    assert said.count('title="By cosine."') == said.count('title="By leaving out."') == 5
+    assert not foreign_markup(at)

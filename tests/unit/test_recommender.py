@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 
+from engine.reasons import ADDED, LEFT_OUT, NEAREST, reasons
 from engine.recommender import Recommender
 from workers.models import MODELS
 from workers.modules.ease import EASE
+from workers.modules.item_knn import ItemKNN
 from workers.modules.popularity import Popularity
-from workers.opened import Opened, OpenedMatrix, OpenedNetwork
+from workers.opened import Met, Opened, OpenedFunnel, OpenedMatrix, OpenedNetwork, newcomer
 from workers.specs import Categorical, FeatureSchema
 
 N = 12
@@ -81,3 +84,68 @@ def test_popularity_tells_nobody_apart_and_a_fold_in_does():
     popular.load({"counts": np.arange(N, dtype=np.float32)})
     assert not recommender(OpenedMatrix(ITEMS, popular)).tells_newcomers_apart
     assert recommender(OpenedMatrix(ITEMS, ease())).tells_newcomers_apart
+
+
+LIKED = ["i2", "i7", "i11"]
+
+
+def knn() -> ItemKNN:
+    weights = np.random.default_rng(5).random((N, N)).astype(np.float32) * (np.random.default_rng(6).random((N, N)) < 0.4)
+    model = ItemKNN(N, "cosine")
+    model.nearest = csr_matrix(weights)
+    return model
+
+
+@pytest.mark.parametrize("made", [ease, knn])
+def test_the_likes_that_add_most_to_a_score_are_the_reason(made):
+    model, asked = made(), [f"i{n}" for n in range(1, N + 1)]
+    why = recommender(OpenedMatrix(ITEMS, model)).why_new(LIKED, asked)
+    whole = model.scores(csr_matrix(np.isin(ITEMS["item_id"], LIKED).astype(np.float32)[None]))[0]
+    for place, found in enumerate(why.because):
+        gains = {}
+        for item in LIKED:  # a like adds what the score loses without it
+            rest = np.isin(ITEMS["item_id"], [other for other in LIKED if other != item]).astype(np.float32)
+            gains[item] = whole[place] - model.scores(csr_matrix(rest[None]))[0, place]
+        best = sorted((item for item in LIKED if gains[item] > 1e-6 and item != asked[place]), key=lambda item: -gains[item])[:2]
+        assert found == ["Film " + item[1:] for item in best]
+    assert why.method == ADDED
+
+
+def test_the_nearest_likes_are_the_reason_of_a_tower():
+    opened = network("two_tower", True)
+    vectors = opened.vectors[:, :-1].astype(np.float64)  # the last is the item's bias
+    cosine = np.array([[a @ b / np.linalg.norm(a) / np.linalg.norm(b) for b in vectors] for a in vectors])
+    why = recommender(opened).why_new(LIKED, ["i1", "i2"])
+    for item, found in zip((0, 1), why.because, strict=True):
+        near = sorted((place for place in (1, 6, 10) if place != item and cosine[place, item] > 0), key=lambda place: -cosine[place, item])
+        assert found == [f"Film {place + 1}" for place in near[:2]]
+    assert why.method == NEAREST
+
+
+def test_a_ranker_says_what_its_history_adds():
+    opened = network("dlrm", True)
+    asked = recommender(opened)
+    why = asked.why_new(LIKED, ["i1", "i5"])
+    gain = (asked.scores_of_new(LIKED) - asked.scores_of_new([]))[[0, 4]]
+    assert [list(parts) for parts in why.parts] == [["history"]] * 2  # there are no features of users or items here
+    assert np.allclose([parts["history"] for parts in why.parts], gain)
+    assert why.method == LEFT_OUT
+    assert recommender(network("dlrm", False)).why_new(LIKED, ["i1"]).parts == [{}]
+
+
+def test_a_funnel_has_the_reasons_of_its_ranker():
+    ranker, places = network("dlrm", True), np.array([0, 4])
+    met = Met(np.array([1]), np.ones(1, np.float32), np.array([1]))
+    row = newcomer(SCHEMA, [2])
+    alone = reasons(ranker, SCHEMA, row, met, places)
+    funnel = reasons(OpenedFunnel(OpenedMatrix(ITEMS, ease()), ranker, None, 5), SCHEMA, row, met, places)
+    assert funnel.parts == alone.parts
+    assert funnel.method.endswith(alone.method) and funnel.method != alone.method
+
+
+def test_popularity_and_somebody_without_likes_have_no_reason():
+    popular = Popularity()
+    popular.load({"counts": np.arange(N, dtype=np.float32)})
+    assert recommender(OpenedMatrix(ITEMS, popular)).why_new(LIKED, ["i1"]) == ("", [], [])
+    assert recommender(OpenedMatrix(ITEMS, ease())).why_new([], ["i1"]).because == [[]]
+    assert recommender(OpenedMatrix(ITEMS, ease())).why_new(LIKED, []).because == []

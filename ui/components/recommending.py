@@ -1,6 +1,5 @@
 """The Recommend page's parts: finding a user, opening models, lists side by side."""
 
-from collections.abc import Callable
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -27,6 +26,7 @@ class List(NamedTuple):
     look: looks.Look
     frame: pd.DataFrame  # rank, item_id, title, genres, score, liked
     note: str = ""  # what a reader must know of the whole list
+    method: str = ""  # how the reasons in the column `why` were found
 
 
 class Person(NamedTuple):
@@ -55,29 +55,51 @@ def _open(run_id: str) -> Any:
     return engine.recommender.open_model(run_id)
 
 
-def lists(runs: list[Any], rank: Callable[[Any, int], pd.DataFrame], k: int, popular: pd.DataFrame | None, new: bool = False) -> list[List]:
+class Asked(NamedTuple):
+    """For whom lists are: a user of the data, or somebody new with some likes."""
+
+    user: str | None = None
+    liked: tuple[str, ...] = ()
+
+    def rank(self, model: Any, k: int) -> pd.DataFrame:
+        return model.recommend_new(list(self.liked), k=k) if self.user is None else model.recommend(self.user, k=k)
+
+    def why(self, model: Any, items: list[str]) -> Any:
+        return model.why_new(list(self.liked), items) if self.user is None else model.why(self.user, items)
+
+
+def lists(runs: list[Any], asked: Asked, k: int, popular: pd.DataFrame | None) -> list[List]:
     """What each contender would show one person; the first is read deeper, so that rank moves can be told.
 
     A model that cannot be opened is named with the reason and has no list.
 
     Args:
-        rank: the k best items by an `engine.recommender.Recommender`.
         popular: the list of the popularity baseline, where it is shown.
-        new: the person is nobody of the data.
     """
     found: list[List] = []
     short = words.short_names({run.run_id: run.title for run in runs})
     for at, run in enumerate(runs):
         try:
             model = _open(run.run_id)
-            frame = rank(model, k if found else max(k, DEPTH))
+            frame = asked.rank(model, k if found else max(k, DEPTH))
+            why = asked.why(model, frame["item_id"].head(k).tolist())
         except (LookupError, ValueError, OSError) as error:
             st.error(f"{words.md(run.title, 60)}: {words.md(error, 400)}", icon=":material/error:")
             continue
-        found.append(List(chr(65 + at), short[run.run_id], looks.look(at), frame, _note(run, model) if new else ""))
+        told = _told(why)
+        frame = frame.assign(why=[*told, *[""] * (len(frame) - len(told))])
+        note = _note(run, model) if asked.user is None else ""
+        found.append(List(chr(65 + at), short[run.run_id], looks.look(at), frame, note, why.method))
     if popular is not None:
         found.append(List("pop", "Popularity (baseline)", looks.look(len(runs), baseline=True), popular))
     return found
+
+
+def _told(why: Any) -> list[str]:
+    """Reasons in words: because: Alien, Aliens; or history +0.35, user −0.13."""
+    if why.parts:
+        return [", ".join(f"{name} {words.signed(gain)}" for name, gain in parts.items()) for parts in why.parts]
+    return [f"because: {', '.join(words.plain(title, 40) for title in titles)}" if titles else "" for titles in why.because]
 
 
 def _note(run: Any, model: Any) -> str:
@@ -122,7 +144,9 @@ def side_by_side(whose: Person, found: list[List], k: int) -> None:
             if one.note:
                 st.caption(one.note)
             moves = None if one is found[0] else ranks
-            cards.recommendations(top, f"Top {k} of {name}", moves, found[0].letter, len(ranks), counts=one.letter == "pop")
+            cards.recommendations(
+                top, f"Top {k} of {name}", moves, found[0].letter, len(ranks), counts=one.letter == "pop", method=one.method
+            )
 
 
 def _held_out(after: pd.DataFrame, valid: pd.DataFrame | None, shown: int) -> None:

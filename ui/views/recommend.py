@@ -48,9 +48,9 @@ if people.pick_who():
     with st.container(horizontal=True, vertical_alignment="bottom"):
         k, with_popularity = people.pick_options(popularity_is_run)
     st.subheader("A new person", anchor=False)
-    known = liked["item_id"].tolist()
-    most_liked = recommending.popular(dataset, k, set(known), set()) if with_popularity else None
-    lists = recommending.lists(contenders, lambda model, depth: model.recommend_new(known, k=depth), k, most_liked, new=True)
+    asked = recommending.Asked(liked=tuple(liked["item_id"]))
+    most_liked = recommending.popular(dataset, k, set(asked.liked), set()) if with_popularity else None
+    lists = recommending.lists(contenders, asked, k, most_liked)
     recommending.side_by_side(recommending.Person(liked), lists, k)
     st.stop()
 
@@ -69,5 +69,5 @@ most_liked = None
 if with_popularity:
     seen, held_out = (set(met.loc[rows, "item_id"]) for rows in (met["split"] == "train", (met["split"] == "test") & (met["label"] > 0)))
     most_liked = recommending.popular(dataset, k, seen, held_out)
-lists = recommending.lists(contenders, lambda model, depth: model.recommend(user, k=depth), k, most_liked)
+lists = recommending.lists(contenders, recommending.Asked(user), k, most_liked)
 recommending.side_by_side(person, lists, k)
