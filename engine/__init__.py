@@ -4,7 +4,7 @@
 """
 
 from engine.audit import Audit, FeatureFacts, Finding, SplitFacts
-from engine.browsing import BROWSES, browse, known_items, list_agreement, search_items
+from engine.browsing import BROWSES, Filter, browse, genres, known_items, list_agreement, search_items
 from engine.calibration import pooled_reliability
 from engine.comparison import Comparison, Contender, command_line, compare, seed_groups
 from engine.continuing import continued
@@ -68,11 +68,11 @@ from workers.specs import settings as settings_of
 __all__ = [
     "BROWSES", "DOWNLOADS", "EXPORTS", "FEW_IN_SLICE", "LABELS_OF", "LONGEST_NAME", "LONGEST_NOTE", "LONGEST_TAG", "METRICS", "MODELS",
     "MOST_K", "MOST_TAGS", "SOURCES", "USUAL_K", "Audit", "Best", "ColumnRole", "Comparison", "Contender", "Dataset", "DatasetSpec",
-    "Download", "DownloadSpec", "FeatureFacts", "Finding", "MatrixSpec", "MeanLabel", "Metric", "ModelSpec", "NetworkSpec",
+    "Download", "DownloadSpec", "FeatureFacts", "Filter", "Finding", "MatrixSpec", "MeanLabel", "Metric", "ModelSpec", "NetworkSpec",
     "PerUserSplit", "Preview", "Progress", "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile",
     "TableGuess", "TableSource", "Task", "ThresholdLabel", "TimeSplit", "TrainSpec", "alarms", "annotate", "audit", "baseline_results",
     "best_of", "browse", "cancel", "cancel_request", "command_line", "compare", "continued", "csv_safe", "dependents", "downloaded",
-    "events", "explain", "export", "export_name", "funnel", "funnel_losses", "get_dataset", "get_run", "guess_roles", "guide",
+    "events", "explain", "export", "export_name", "funnel", "funnel_losses", "genres", "get_dataset", "get_run", "guess_roles", "guide",
     "history", "is_remote", "items", "keep_upload", "known_items", "list_agreement", "list_datasets", "list_runs", "list_trash",
     "log_tail", "metric", "outputs", "pairs", "pareto_front", "pin", "pinned", "pooled_reliability", "predictions", "preview",
     "preview_rows", "rename", "restore", "sample_predictions", "search_items", "search_users", "seed_groups", "set_aside", "settings",

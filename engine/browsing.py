@@ -3,6 +3,7 @@
 Letters: U users, K list length.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import combinations
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from engine import datasets, lists
 from engine.settings import settings
@@ -36,6 +39,33 @@ OF_LISTS = ("disagree", "a_not_b", "b_not_a", "neither")  # the ways that need t
 FOUND = ["item_id", "title", "genres", "train_positives"]
 
 
+class Filter(BaseModel):
+    """Which items may be recommended."""
+
+    model_config = ConfigDict(frozen=True)
+
+    genres: tuple[str, ...] = Field((), description="Only items of one of these; empty: all")
+    least_likes: int = Field(0, ge=0, description="Only items that were liked so often in train")
+
+    def __bool__(self) -> bool:
+        return bool(self.genres or self.least_likes)
+
+    def keeps(self, items: "pd.DataFrame") -> NDArray[np.bool_]:
+        """Whether each of some items passes: bool [N]; columns genres, a text such as Comedy|Drama or none, and train_positives."""
+        kept = items["train_positives"].to_numpy() >= self.least_likes
+        if self.genres:
+            wanted = set(self.genres)
+            kept &= np.fromiter((not wanted.isdisjoint(_parts(text)) for text in items["genres"]), bool, len(items))
+        return kept
+
+
+EVERYTHING = Filter()
+
+
+def _parts(text: Any) -> list[str]:
+    return [part.strip() for part in text.split("|") if part.strip()] if isinstance(text, str) else []
+
+
 class Catalogue(NamedTuple):
     """The items that train has, most liked first, and their titles in lower case."""
 
@@ -43,12 +73,12 @@ class Catalogue(NamedTuple):
     titles: list[str]
 
 
-def search_items(id: str, text: str = "", limit: int = 12, without: Sequence[str] = ()) -> "pd.DataFrame":
+def search_items(id: str, text: str = "", limit: int = 12, without: Sequence[str] = (), only: Filter = EVERYTHING) -> "pd.DataFrame":
     """Items of train whose title holds every word of `text`, or whose id it is: the exact id first, then titles that begin with it,
     then by how often they are liked.
 
     Args:
-        without: ids that are left out.
+        without: ids that are left out. only: what items must be like.
 
     Returns:
         At most `limit` rows: item_id, title, genres, train_positives.
@@ -57,11 +87,11 @@ def search_items(id: str, text: str = "", limit: int = 12, without: Sequence[str
         LookupError: no such dataset.
     """
     catalogue, asked, hidden = _catalogue(datasets.get_dataset(id).path, id), text.strip().casefold(), set(without)
-    parts, ids = asked.split(), catalogue.items["item_id"].tolist()
+    parts, ids, kept = asked.split(), catalogue.items["item_id"].tolist(), only.keeps(catalogue.items)
     ranked = [
         (item.casefold() != asked, not title.startswith(asked), place)
         for place, (item, title) in enumerate(zip(ids, catalogue.titles, strict=True))
-        if item not in hidden and (item.casefold() == asked or all(part in title for part in parts))
+        if kept[place] and item not in hidden and (item.casefold() == asked or all(part in title for part in parts))
     ]
     return catalogue.items.iloc[[place for _, _, place in sorted(ranked)[:limit]]].reset_index(drop=True)
 
@@ -72,6 +102,12 @@ def known_items(id: str, item_ids: Sequence[str]) -> "pd.DataFrame":
     asked = {item: place for place, item in enumerate(dict.fromkeys(item_ids))}
     found: Any = items[items["item_id"].isin(list(asked))]
     return found.sort_values("item_id", key=lambda ids: ids.map(asked)).reset_index(drop=True)
+
+
+def genres(id: str) -> list[str]:
+    """The genres of a dataset's items, by how many items have them. LookupError: no such dataset."""
+    found = Counter(part for text in _catalogue(datasets.get_dataset(id).path, id).items["genres"] for part in _parts(text))
+    return [name for name, _ in found.most_common()]
 
 
 @lru_cache(maxsize=4)

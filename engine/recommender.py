@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from engine import datasets, runs
+from engine.browsing import EVERYTHING, Filter
 from engine.reasons import Reasons, reasons
 from engine.settings import settings
 from workers.metrics import sort_keys, tie_order, top_items
@@ -72,11 +73,15 @@ class Recommender:
             raise LookupError(f"Item {unknown[0][:80]!r} is not in the catalogue of {self.dataset}; choose one that train has.")
         return self._place[item_ids].to_numpy(np.int64)
 
-    def recommend(self, user_id: str, k: int = 10, exclude_seen: bool = True) -> pd.DataFrame:
+    def recommend(self, user_id: str, k: int = 10, exclude_seen: bool = True, only: Filter = EVERYTHING) -> pd.DataFrame:
         """The user's k best items, under the protocol's rules.
 
+        Args:
+            exclude_seen: leave out what the user met in train. only: what items must be like.
+
         Returns:
-            rank (from 1), item_id, title, genres, score, train_positives, liked (on test: a hit, as the metrics count it).
+            rank (from 1), item_id, title, genres, score, train_positives, seen (met in train), liked (on test: a hit, as
+            the metrics count it).
 
         Raises:
             LookupError: no such user in the dataset.
@@ -84,14 +89,17 @@ class Recommender:
         scores = self.scores(user_id, exclude_seen)
         met = datasets.user_interactions(self.dataset, user_id)
         liked = met.loc[(met["split"] == TEST) & (met["label"] > 0), "item_id"]
-        return self.best(scores, k).assign(liked=lambda top: top["item_id"].isin(liked))
+        seen = self.items["item_id"].iloc[self._user(user_id)[1].seen]
+        return self.best(scores, k, only).assign(seen=lambda top: top["item_id"].isin(seen), liked=lambda top: top["item_id"].isin(liked))
 
-    def recommend_new(self, liked: list[str], k: int = 10) -> pd.DataFrame:
+    def recommend_new(self, liked: list[str], k: int = 10, only: Filter = EVERYTHING) -> pd.DataFrame:
         """The k best items for somebody of whom only some likes are known: columns as in `recommend`. LookupError: no such item."""
-        return self.best(self.scores_of_new(liked), k).assign(liked=False)
+        return self.best(self.scores_of_new(liked), k, only).assign(seen=False, liked=False)
 
-    def best(self, scores: np.ndarray, k: int) -> pd.DataFrame:
+    def best(self, scores: np.ndarray, k: int, only: Filter = EVERYTHING) -> pd.DataFrame:
         """The k best of some scores [N], ties in the protocol's order: rank, item_id, title, genres, train_positives, score."""
+        if only:
+            scores = np.where(only.keeps(self.items), scores, np.float32(-np.inf))
         top = top_items(sort_keys(scores[None], self._ties), k)[0]
         top = top[np.isfinite(scores[top])]
         shown: Any = self.items.iloc[top][SHOWN].reset_index(drop=True)

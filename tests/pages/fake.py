@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 import engine
-from engine import Audit, Comparison, Contender, Dataset, FeatureFacts, Finding, Progress, Run, RunState, SplitFacts
+from engine import Audit, Comparison, Contender, Dataset, FeatureFacts, Filter, Finding, Progress, Run, RunState, SplitFacts
 from engine.comparison import _groups
 from engine.keeping import Kept
 from workers.specs import Categorical, Dense, FeatureSchema
@@ -147,6 +147,9 @@ def run(run_id: str, model: str | None = "two_tower", state: RunState = RunState
     return Run(**(values | changes))
 
 
+ALL = Filter()
+
+
 class FakeEngine:
     """Every public method replaces the name of the same engine function."""
 
@@ -161,6 +164,7 @@ class FakeEngine:
         self.refuses: Exception | None = None
         self.opened: list[str] = []
         self.newcomers: list[list[str]] = []
+        self.filtered: list[tuple[bool, Filter]] = []
         self.browsed: list[tuple[tuple[str, ...], str, int]] = []
         self.aside = ASIDE
         self.baselines = {"popularity": {"ndcg_at_10": 0.197, "auc": 0.665}, "random": {"ndcg_at_10": 0.01, "auc": 0.5}}
@@ -423,10 +427,13 @@ class FakeEngine:
         found = self.search_users(id, "3")[::-1].reset_index(drop=True)
         return found.assign(rank_biased_overlap=0.25) if by == "disagree" else found.head(0 if by == "cold" else 50)
 
-    def search_items(self, id: str, text: str = "", limit: int = 12, without: Any = ()) -> pd.DataFrame:
-        found = self.items(id)
+    def search_items(self, id: str, text: str = "", limit: int = 12, without: Any = (), only: Any = ALL) -> pd.DataFrame:
+        found = self.items(id)[lambda items: only.keeps(items)]
         kept = found["title"].str.contains(text, case=False, regex=False) & ~found["item_id"].isin(list(without))
         return found[kept].head(limit).reset_index(drop=True)
+
+    def genres(self, id: str) -> list[str]:
+        return ["Horror", "Sci-Fi"]
 
     def known_items(self, id: str, item_ids: Any) -> pd.DataFrame:
         found = self.items(id).set_index("item_id", drop=False)
@@ -453,14 +460,15 @@ class FakeEngine:
         items = self.items(DATASET)
         ordered = items if run_id < "d" else items.iloc[::-1]
 
-        def recommend(user_id: str, k: int = 10, exclude_seen: bool = True) -> pd.DataFrame:
-            top = ordered.head(k)
+        def recommend(user_id: str, k: int = 10, exclude_seen: bool = True, only: Any = ALL) -> pd.DataFrame:
+            self.filtered.append((exclude_seen, only))
+            top = ordered[only.keeps(ordered)].head(k)
             places = np.arange(1, len(top) + 1)
-            return top.assign(rank=places, score=3 - 0.1 * places, liked=top["item_id"].isin(["i1", "i2"]))
+            return top.assign(rank=places, score=3 - 0.1 * places, seen=top["item_id"] == "i3", liked=top["item_id"].isin(["i1", "i2"]))
 
-        def recommend_new(liked: list[str], k: int = 10) -> pd.DataFrame:
+        def recommend_new(liked: list[str], k: int = 10, only: Any = ALL) -> pd.DataFrame:
             self.newcomers.append(liked)
-            return recommend("", k + len(liked))[lambda top: ~top["item_id"].isin(liked)].head(k).assign(liked=False)
+            return recommend("", k + len(liked), only=only)[lambda top: ~top["item_id"].isin(liked)].head(k).assign(liked=False)
 
         def why(whose: Any, item_ids: list[str]) -> SimpleNamespace:
             if run_id < "d":

@@ -120,6 +120,45 @@ def test_why_an_item_is_there_is_said_with_its_method(trained: FakeEngine, visit
     at = visit("recommend", runs="a,d", k="5", **whose)
     said = says(at)
     assert said.count("because: **Bold** :red[x] $a$ &lt;img") == 5
-    assert said.count("history +0.250, item −0.125") == 5
+    assert said.count("history +0.25, item −0.12") == 5
     assert said.count('title="By cosine."') == said.count('title="By leaving out."') == 5
     assert not foreign_markup(at)
+
+
+def test_filters_of_the_address_hold_for_every_contender(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    at = visit("recommend", runs="a,d", user="7", genre="Sci-Fi,Opera", likes="50", seen="1", k="10")
+    assert trained.filtered == [(False, engine.Filter(genres=("Sci-Fi",), least_likes=50))] * 2
+    said = says(at)
+    assert "No other item of Sci\\-Fi with 50 likes or more is left to recommend" in said
+    assert "met in train" in said
+    assert at.multiselect(key="recommend.genre").value == ["Sci-Fi"]
+    at.multiselect(key="recommend.genre").set_value([]).run()
+    at.number_input(key="recommend.likes").set_value(0).run()
+    assert "genre" not in at.query_params and "likes" not in at.query_params
+    assert trained.filtered[-1] == (False, engine.Filter())
+
+
+def test_an_address_with_nonsense_filters_has_none(trained: FakeEngine, visit: Visit) -> None:
+    visit("recommend", runs="a,d", user="7", genre="<b>", likes="-5", seen="yes")
+    assert trained.filtered == [(True, engine.Filter())] * 2
+
+
+def test_a_list_without_items_says_so(trained: FakeEngine, visit: Visit, says: Says, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trained, "items", lambda id, items=trained.items: items(id).head(0 if trained.opened else 30))
+    said = says(visit("recommend", runs="a,d", user="7"))
+    assert "Nothing is left to recommend" in said
+    assert "beyond" not in said
+
+
+def test_k_may_be_more_than_there_are_items(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    said = says(visit("recommend", runs="a,d", user="7", k="50"))
+    assert "Nothing else is left to recommend" in said
+    assert "A ∩ B: 30 of 50" in said
+
+
+def test_a_run_in_the_trash_is_told_from_one_that_never_was(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    engine.trash(["d"])
+    said = says(visit("recommend", runs="a,d,zzz", user="7"))
+    assert "was moved to the trash" in said
+    assert "There is no finished run zzz" in said
+    assert trained.opened == ["a"]

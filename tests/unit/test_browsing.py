@@ -143,3 +143,19 @@ def test_what_cannot_be_browsed_says_why(stored):
         browsing.browse("d", ["a"], "a_not_b")
     with pytest.raises(ValueError, match="'sideways'"):
         browsing.browse("d", ["a"], "sideways")
+
+
+def test_filters_keep_what_passes_all_of_them(catalogue):
+    films = table(["A", "B", "C", "D"], [1, 5, 9, 9]).assign(genres=["Sci-Fi|War", "War", None, "Sci"])
+    catalogue.append(films)
+
+    def kept(**asked):
+        return "".join(films["title"][browsing.Filter(**asked).keeps(films)])
+
+    assert kept() == "ABCD"
+    assert kept(genres=("War",)) == "AB"
+    assert kept(genres=("Sci", "Sci-Fi")) == "AD"  # a part of a genre's name is not the genre
+    assert kept(genres=("War",), least_likes=5) == "B"
+    assert kept(least_likes=10) == ""
+    assert browsing.search_items("d", "", only=browsing.Filter(genres=("War",)))["title"].tolist() == ["B", "A"]
+    assert browsing.genres("d")[0] == "War" and set(browsing.genres("d")) == {"War", "Sci-Fi", "Sci"}

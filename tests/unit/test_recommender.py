@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
+from engine.browsing import Filter
 from engine.reasons import ADDED, LEFT_OUT, NEAREST, reasons
 from engine.recommender import Recommender
 from workers.models import MODELS
@@ -66,6 +67,17 @@ def test_a_list_ends_where_the_catalogue_does():
     asked = recommender(OpenedMatrix(ITEMS, ease()))
     assert len(asked.recommend_new(["i1"], k=50)) == N - 1
     assert asked.recommend_new(ITEMS["item_id"].tolist(), k=50).empty
+
+
+def test_filters_come_before_the_first_k():
+    model, asked = ease(), recommender(OpenedMatrix(ITEMS.assign(genres=["A|B", "B", "A"] * (N // 3)), ease()))
+    scores = model.weights[1].copy()
+    scores[1] = -np.inf
+    best = [place for place in np.argsort(-scores) if place % 3 != 1 and N - place >= 4][:3]
+    top = asked.recommend_new(["i2"], k=3, only=Filter(genres=("A",), least_likes=4))
+    assert top["item_id"].tolist() == [f"i{place + 1}" for place in best]
+    assert top["rank"].tolist() == [1, 2, 3]
+    assert asked.recommend_new(["i2"], k=3, only=Filter(genres=("C",))).empty
 
 
 def test_an_unknown_item_is_named():

@@ -63,7 +63,7 @@ def recommendations(
     """A top-k list.
 
     Args:
-        frame: columns rank, item_id, title, genres, score, liked, and why where there is a reason.
+        frame: columns rank, item_id, title, genres, score, liked; seen, and why where there is a reason.
         ranks: item -> rank in the first contender's list; None for the first itself, which shows no moves.
         first: its letter.
         depth: how far down its list was read.
@@ -78,7 +78,7 @@ def recommendations(
                 str(row["rank"]),
                 row["title"],
                 words.count(row["score"]) if counts else words.number(float(row["score"])),
-                (_genres(row["genres"]), move),
+                (" · ".join(part for part in (_genres(row["genres"]), "met in train" if row.get("seen") else "") if part), move),
                 hit=bool(row["liked"]),
                 tooltip=f"item {row['item_id']}" + (", held out and liked" if row["liked"] else ""),
                 why=(row.get("why") or "", method),

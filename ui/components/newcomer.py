@@ -1,12 +1,10 @@
 """Somebody new on the Recommend page: what they like is picked by title, and stands in the address."""
 
-from urllib.parse import quote, unquote
-
 import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import address, words
+from ui.components import address, filters, words
 
 OFFERED = 12
 
@@ -17,7 +15,7 @@ def pick_liked(dataset: str) -> pd.DataFrame:
     Returns:
         The items picked, in that order: item_id, title, genres, train_positives.
     """
-    asked = [unquote(one) for one in address.values("liked")]
+    asked = filters.unquoted("liked")
     known = engine.known_items(dataset, asked)
     titles = dict(zip(known["item_id"], known["title"], strict=True))
     if unknown := [item for item in asked if item not in titles]:
@@ -29,7 +27,7 @@ def pick_liked(dataset: str) -> pd.DataFrame:
     address.seed("recommend.liked", "liked", list(titles))
     st.session_state["recommend.liked"] = [item for item in st.session_state["recommend.liked"] if item in titles]
     chosen = st.multiselect("Likes", list(titles), format_func=lambda item: words.plain(titles[item], 60), key="recommend.liked", wrap=True)
-    address.remember("recommend.liked", "liked", _written(chosen))
+    address.remember("recommend.liked", "liked", filters.quoted(chosen))
     return engine.known_items(dataset, chosen)
 
 
@@ -50,9 +48,4 @@ def _offer(dataset: str, liked: list[str]) -> None:
 
 
 def _like(item: str, liked: list[str]) -> None:
-    st.query_params["liked"] = ",".join(_written([*liked, item]))
-
-
-def _written(items: list[str]) -> list[str]:
-    """Ids as an address holds them: a comma in one is no end of it."""
-    return [quote(item, safe=" /:") for item in items]
+    st.query_params["liked"] = ",".join(filters.quoted([*liked, item]))

@@ -1,13 +1,13 @@
 """Whom the Recommend page is about: somebody new, or a user of the data who is searched, browsed or drawn."""
 
 import random
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import address, words
+from ui.components import address, filters, words
 
 SEARCH = "search"
 
@@ -23,30 +23,39 @@ def pick_who() -> bool:
     return who == "new"
 
 
-def pick_options(popularity_is_run: bool) -> tuple[int, bool]:
-    """k, bound to ?k=, and whether popularity is shown beside the runs."""
+class Options(NamedTuple):
+    """How lists are shown."""
+
+    k: int
+    popularity: bool  # beside the runs
+    filters: filters.Chosen
+
+
+def pick_options(dataset: str, popularity_is_run: bool, new: bool = False) -> Options:
+    """k, bound to ?k=, what may stand in a list, and whether popularity is shown beside the runs."""
     k = _pick_k()
+    chosen = filters.pick(dataset, new)
     popularity = st.toggle(
         "Popularity",
         value=not popularity_is_run,
         key=f"recommend.popularity.{popularity_is_run}",
         help="A column of what is liked most, the same for all",
     )
-    return k, popularity
+    return Options(k, popularity, chosen)
 
 
-def pick_user(dataset: str, run_ids: list[str], popularity_is_run: bool) -> tuple[str | None, int, bool]:
+def pick_user(dataset: str, run_ids: list[str], popularity_is_run: bool) -> tuple[str | None, Options]:
     """Find a user by id, browse or draw one; bound to ?user=, ?browse= and ?k=.
 
     Returns:
-        The user, None where there is none; k, and whether popularity is shown beside the runs.
+        The user, None where there is none, and how lists are shown.
     """
     find, pick = st.columns([1, 3], vertical_alignment="bottom")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        k, popularity = pick_options(popularity_is_run)
+        options = pick_options(dataset, popularity_is_run)
     with find:
         by = _pick_browse(len(run_ids))
-    found, held_out = (None, False) if by is None else (_browsed(dataset, run_ids, by, k), False)
+    found, held_out = (None, False) if by is None else (_browsed(dataset, run_ids, by, options.k), False)
     if found is None:
         found, held_out = _search(dataset)
     asked = _fresh(found)
@@ -56,7 +65,7 @@ def pick_user(dataset: str, run_ids: list[str], popularity_is_run: bool) -> tupl
         told = {asked: asked} | {row["user_id"]: _user_label(row) for row in _exactly(dataset, asked)} | told
     if not told:
         st.info("No user is like that." if by else "No user matches.")
-        return None, k, popularity
+        return None, options
     address.seed("recommend.user", "user", asked or next(iter(told)))
     if st.session_state["recommend.user"] not in told:
         st.session_state["recommend.user"] = next(iter(told))
@@ -69,7 +78,7 @@ def pick_user(dataset: str, run_ids: list[str], popularity_is_run: bool) -> tupl
     address.remember("recommend.user", "user", user)
     if by:
         _where(by, found, order, user)
-    return user, k, popularity
+    return user, options
 
 
 def _pick_browse(contenders: int) -> str | None:

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import cards, looks, tables, words
+from ui.components import cards, filters, looks, tables, words
 
 DEPTH = 200  # how far down the first list rank moves are told
 HISTORY = 12
@@ -58,11 +58,15 @@ def _open(run_id: str) -> Any:
 class Asked(NamedTuple):
     """For whom lists are: a user of the data, or somebody new with some likes."""
 
+    chosen: filters.Chosen
     user: str | None = None
     liked: tuple[str, ...] = ()
 
     def rank(self, model: Any, k: int) -> pd.DataFrame:
-        return model.recommend_new(list(self.liked), k=k) if self.user is None else model.recommend(self.user, k=k)
+        only = self.chosen.only
+        if self.user is None:
+            return model.recommend_new(list(self.liked), k=k, only=only)
+        return model.recommend(self.user, k=k, exclude_seen=self.chosen.exclude_seen, only=only)
 
     def why(self, model: Any, items: list[str]) -> Any:
         return model.why_new(list(self.liked), items) if self.user is None else model.why(self.user, items)
@@ -98,7 +102,7 @@ def lists(runs: list[Any], asked: Asked, k: int, popular: pd.DataFrame | None) -
 def _told(why: Any) -> list[str]:
     """Reasons in words: because: Alien, Aliens; or history +0.35, user −0.13."""
     if why.parts:
-        return [", ".join(f"{name} {words.signed(gain)}" for name, gain in parts.items()) for parts in why.parts]
+        return [", ".join(f"{name} {words.signed(gain, 2)}" for name, gain in parts.items()) for parts in why.parts]
     return [f"because: {', '.join(words.plain(title, 40) for title in titles)}" if titles else "" for titles in why.because]
 
 
@@ -108,10 +112,12 @@ def _note(run: Any, model: Any) -> str:
     return "The same list for everybody." if run.model == "popularity" else "Reads no history: it cannot tell one newcomer from another."
 
 
-def popular(dataset: str, k: int, seen: set[str], liked: set[str]) -> pd.DataFrame:
-    """The most liked items of train, but for those seen; `liked`: what counts as a hit."""
-    top = engine.search_items(dataset, limit=k, without=list(seen))
-    return top.assign(rank=range(1, len(top) + 1), score=top["train_positives"], liked=top["item_id"].isin(liked))
+def popular(dataset: str, k: int, chosen: filters.Chosen, seen: set[str], liked: set[str]) -> pd.DataFrame:
+    """The most liked items of train that pass the filters, but for those seen; `liked`: what counts as a hit."""
+    top = engine.search_items(dataset, limit=k, without=list(seen) if chosen.exclude_seen else (), only=chosen.only)
+    return top.assign(
+        rank=range(1, len(top) + 1), score=top["train_positives"], seen=top["item_id"].isin(seen), liked=top["item_id"].isin(liked)
+    )
 
 
 def person(met: pd.DataFrame) -> Person:
@@ -120,7 +126,7 @@ def person(met: pd.DataFrame) -> Person:
     return Person(*(liked[liked["split"] == split] for split in ("train", "valid", "test")))
 
 
-def side_by_side(whose: Person, found: list[List], k: int) -> None:
+def side_by_side(whose: Person, found: list[List], k: int, chosen: filters.Chosen) -> None:
     """The person's likes first, then a column a contender, and how far the lists agree."""
     _overlaps(found, k, None if whose.after is None else len(whose.after))
     many = len(found) > FEW  # then the person's own lists are as long as the others, so that no row of the grid has holes
@@ -143,10 +149,19 @@ def side_by_side(whose: Person, found: list[List], k: int) -> None:
             _heading(name, "" if whose.after is None else f"{hits} {'hit' if hits == 1 else 'hits'}", one.look)
             if one.note:
                 st.caption(one.note)
-            moves = None if one is found[0] else ranks
+            if len(top) < k:
+                st.caption(_why_short(len(top), chosen))
+            moves = None if one is found[0] or not ranks else ranks
             cards.recommendations(
                 top, f"Top {k} of {name}", moves, found[0].letter, len(ranks), counts=one.letter == "pop", method=one.method
             )
+
+
+def _why_short(listed: int, chosen: filters.Chosen) -> str:
+    """Why a list is shorter than k."""
+    if chosen.said:
+        return f"No {'other ' if listed else ''}item {words.md(chosen.said, 200)} is left to recommend."
+    return f"Nothing {'else ' if listed else ''}is left to recommend: the rest was met in train, or not retrieved."
 
 
 def _held_out(after: pd.DataFrame, valid: pd.DataFrame | None, shown: int) -> None:
