@@ -1,18 +1,31 @@
 """Live recommendations of a finished run for one user. Brings torch: import it where a page first needs it."""
 
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from engine import datasets, runs
+from engine.browsing import EVERYTHING, Filter
+from engine.reasons import Reasons, reasons
 from engine.settings import settings
 from workers.metrics import sort_keys, tie_order, top_items
 from workers.opened import Met, Opened, newcomer, open_run
 from workers.protocol import TIE_SEED
+from workers.results import TEST
 from workers.specs import Task
 
+ASKED = 40  # items, half of them a newcomer's likes each, by which is seen whether a model tells two newcomers apart
 SHOWN = ["item_id", "title", "genres", "train_positives"]
+
+
+class Why(NamedTuple):
+    """Why items were recommended: of each either titles of liked items, the strongest first, or what features add to its score."""
+
+    method: str  # a sentence on how it was found; empty where the model has nothing to say
+    because: list[list[str]]
+    parts: list[dict[str, float]]
 
 
 class Recommender:
@@ -22,18 +35,36 @@ class Recommender:
         self.dataset, self.opened, self.items = dataset.id, opened, opened.items
         self.schema = dataset.schema
         self._ties = tie_order(len(self.items), TIE_SEED)
+        self._user = lru_cache(8)(self._read)  # a prepared dataset never changes
         self._place = pd.Series(np.arange(len(self.items)), index=self.items["item_id"])
 
     def scores(self, user_id: str, exclude_seen: bool = True) -> np.ndarray:
         """Scores of the whole catalogue for a user of the dataset, float32 [N]; -inf for what is not shown. LookupError: no such user."""
-        row, met = datasets.user_row(self.dataset, user_id), self._met(user_id)
+        row, met = self._user(user_id)
         return self._scores(row, met if exclude_seen else met._replace(seen=np.zeros(0, np.int64)))
 
     def scores_of_new(self, liked: list[str]) -> np.ndarray:
         """Scores for somebody of whom only some liked items (ids) are known, by history bag or fold-in. LookupError: no such item."""
-        places = self.places(liked)
-        met = Met(places, np.ones(len(places), np.float32), places)
-        return self._scores(newcomer(self.schema, list(places + 1)), met)
+        return self._scores(*self._newcomer(liked))
+
+    def why(self, user_id: str, item_ids: list[str]) -> Why:
+        """Why some items were recommended to a user, as far as the model can tell. LookupError: no such user or item."""
+        return self._why(*self._user(user_id), item_ids)
+
+    def why_new(self, liked: list[str], item_ids: list[str]) -> Why:
+        """As `why`, for somebody new."""
+        return self._why(*self._newcomer(liked), item_ids)
+
+    @cached_property
+    def tells_newcomers_apart(self) -> bool:
+        """Whether what somebody new likes makes a difference to the scores: not to a network without a history input, nor to popularity."""
+        some = (
+            self.items["item_id"]
+            .iloc[np.argsort(-self.items["train_positives"].to_numpy(), kind="stable")[: min(ASKED, len(self.items) // 2)]]
+            .tolist()
+        )
+        one, other = (np.delete(self.scores_of_new(liked), self.places(some)) for liked in (some[::2], some[1::2]))
+        return not np.array_equal(one, other)
 
     def places(self, item_ids: list[str]) -> np.ndarray:
         """Places in the catalogue of items, int64 [n]; LookupError names one that is not in train."""
@@ -42,22 +73,33 @@ class Recommender:
             raise LookupError(f"Item {unknown[0][:80]!r} is not in the catalogue of {self.dataset}; choose one that train has.")
         return self._place[item_ids].to_numpy(np.int64)
 
-    def recommend(self, user_id: str, k: int = 10, exclude_seen: bool = True) -> pd.DataFrame:
+    def recommend(self, user_id: str, k: int = 10, exclude_seen: bool = True, only: Filter = EVERYTHING) -> pd.DataFrame:
         """The user's k best items, under the protocol's rules.
 
+        Args:
+            exclude_seen: leave out what the user met in train. only: what items must be like.
+
         Returns:
-            rank (from 1), item_id, title, genres, score, train_positives, liked (held-out and liked: a hit).
+            rank (from 1), item_id, title, genres, score, train_positives, seen (met in train), liked (on test: a hit, as
+            the metrics count it).
 
         Raises:
             LookupError: no such user in the dataset.
         """
         scores = self.scores(user_id, exclude_seen)
         met = datasets.user_interactions(self.dataset, user_id)
-        liked = met.loc[(met["split"] != "train") & (met["label"] > 0), "item_id"]
-        return self.best(scores, k).assign(liked=lambda top: top["item_id"].isin(liked))
+        liked = met.loc[(met["split"] == TEST) & (met["label"] > 0), "item_id"]
+        seen = self.items["item_id"].iloc[self._user(user_id)[1].seen]
+        return self.best(scores, k, only).assign(seen=lambda top: top["item_id"].isin(seen), liked=lambda top: top["item_id"].isin(liked))
 
-    def best(self, scores: np.ndarray, k: int) -> pd.DataFrame:
+    def recommend_new(self, liked: list[str], k: int = 10, only: Filter = EVERYTHING) -> pd.DataFrame:
+        """The k best items for somebody of whom only some likes are known: columns as in `recommend`. LookupError: no such item."""
+        return self.best(self.scores_of_new(liked), k, only).assign(seen=False, liked=False)
+
+    def best(self, scores: np.ndarray, k: int, only: Filter = EVERYTHING) -> pd.DataFrame:
         """The k best of some scores [N], ties in the protocol's order: rank, item_id, title, genres, train_positives, score."""
+        if only:
+            scores = np.where(only.keeps(self.items), scores, np.float32(-np.inf))
         top = top_items(sort_keys(scores[None], self._ties), k)[0]
         top = top[np.isfinite(scores[top])]
         shown: Any = self.items.iloc[top][SHOWN].reset_index(drop=True)
@@ -70,7 +112,8 @@ class Recommender:
         Raises:
             LookupError: no such user. ValueError: the model has no space of items.
         """
-        found = self.opened.queries(self.opened.people(datasets.user_row(self.dataset, user_id), [self._met(user_id)]))
+        row, met = self._user(user_id)
+        found = self.opened.queries(self.opened.people(row, [met]))
         if found is None:
             raise ValueError("This model has no vectors of users and items; choose a two-tower or iALS.")
         return found[0]
@@ -79,6 +122,18 @@ class Recommender:
         scores = np.array(self.opened.scores(self.opened.people(row, [met])[0]), np.float32)
         scores[met.seen] = -np.inf
         return scores
+
+    def _why(self, row: pd.DataFrame, met: Met, item_ids: list[str]) -> Why:
+        found: Reasons = reasons(self.opened, self.schema, row, met, self.places(item_ids))
+        titles = self.items["title"].where(self.items["title"].notna(), "item " + self.items["item_id"])
+        return Why(found.method, [titles.iloc[places].tolist() for places in found.liked], found.parts)
+
+    def _newcomer(self, liked: list[str]) -> tuple[pd.DataFrame, Met]:
+        places = self.places(liked)
+        return newcomer(self.schema, list(places + 1)), Met(places, np.ones(len(places), np.float32), places)
+
+    def _read(self, user_id: str) -> tuple[pd.DataFrame, Met]:
+        return datasets.user_row(self.dataset, user_id), self._met(user_id)
 
     def _met(self, user_id: str) -> Met:
         liked = datasets.user_likes(self.dataset, user_id)
@@ -98,8 +153,3 @@ def open_model(run_id: str) -> Recommender:
         raise ValueError(why)
     opened = open_run(settings().runs / run_id, dataset.path, dataset.schema, Task.of(dataset.manifest["label"]))
     return Recommender(dataset, opened)
-
-
-def overlap(list_a: list[str], list_b: list[str]) -> int:
-    """How many items two lists share."""
-    return len(set(list_a) & set(list_b))

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 import engine
-from engine import Audit, Comparison, Contender, Dataset, FeatureFacts, Finding, Progress, Run, RunState, SplitFacts
+from engine import Audit, Comparison, Contender, Dataset, FeatureFacts, Filter, Finding, Progress, Run, RunState, SplitFacts
 from engine.comparison import _groups
 from engine.keeping import Kept
 from workers.specs import Categorical, Dense, FeatureSchema
@@ -147,6 +147,9 @@ def run(run_id: str, model: str | None = "two_tower", state: RunState = RunState
     return Run(**(values | changes))
 
 
+ALL = Filter()
+
+
 class FakeEngine:
     """Every public method replaces the name of the same engine function."""
 
@@ -160,6 +163,9 @@ class FakeEngine:
         self.title = "Alien (1979)"
         self.refuses: Exception | None = None
         self.opened: list[str] = []
+        self.newcomers: list[list[str]] = []
+        self.filtered: list[tuple[bool, Filter]] = []
+        self.browsed: list[tuple[tuple[str, ...], str, int]] = []
         self.aside = ASIDE
         self.baselines = {"popularity": {"ndcg_at_10": 0.197, "auc": 0.665}, "random": {"ndcg_at_10": 0.01, "auc": 0.5}}
         self.audits: dict[str, Audit] = {}
@@ -414,6 +420,25 @@ class FakeEngine:
             }
         )
 
+    def browse(self, id: str, run_ids: Any, by: str, k: int = 10) -> pd.DataFrame:
+        if self.refuses:
+            raise self.refuses
+        self.browsed.append((tuple(run_ids), by, k))
+        found = self.search_users(id, "3")[::-1].reset_index(drop=True)
+        return found.assign(rank_biased_overlap=0.25) if by == "disagree" else found.head(0 if by == "cold" else 50)
+
+    def search_items(self, id: str, text: str = "", limit: int = 12, without: Any = (), only: Any = ALL) -> pd.DataFrame:
+        found = self.items(id)[lambda items: only.keeps(items)]
+        kept = found["title"].str.contains(text, case=False, regex=False) & ~found["item_id"].isin(list(without))
+        return found[kept].head(limit).reset_index(drop=True)
+
+    def genres(self, id: str) -> list[str]:
+        return ["Horror", "Sci-Fi"]
+
+    def known_items(self, id: str, item_ids: Any) -> pd.DataFrame:
+        found = self.items(id).set_index("item_id", drop=False)
+        return found.loc[[item for item in item_ids if item in found.index]].reset_index(drop=True)
+
     def search_users(self, id: str, text: str = "", limit: int = 50, held_out_only: bool = False) -> pd.DataFrame:
         found = [str(n) for n in range(1, 41) if text in str(n)]
         frame = pd.DataFrame({"user_id": found, "row": range(1, len(found) + 1), "interactions": 25, "train_positives": 12})
@@ -428,16 +453,26 @@ class FakeEngine:
 
     def recommender(self) -> SimpleNamespace:
         """Stands for the module engine.recommender."""
-        return SimpleNamespace(open_model=self._open, overlap=lambda a, b: len(set(a) & set(b)))
+        return SimpleNamespace(open_model=self._open)
 
     def _open(self, run_id: str) -> SimpleNamespace:
         self.opened.append(run_id)
         items = self.items(DATASET)
         ordered = items if run_id < "d" else items.iloc[::-1]
 
-        def recommend(user_id: str, k: int = 10, exclude_seen: bool = True) -> pd.DataFrame:
-            top = ordered.head(k)
+        def recommend(user_id: str, k: int = 10, exclude_seen: bool = True, only: Any = ALL) -> pd.DataFrame:
+            self.filtered.append((exclude_seen, only))
+            top = ordered[only.keeps(ordered)].head(k)
             places = np.arange(1, len(top) + 1)
-            return top.assign(rank=places, score=3 - 0.1 * places, liked=top["item_id"].isin(["i1", "i2"]))
+            return top.assign(rank=places, score=3 - 0.1 * places, seen=top["item_id"] == "i3", liked=top["item_id"].isin(["i1", "i2"]))
 
-        return SimpleNamespace(recommend=recommend)
+        def recommend_new(liked: list[str], k: int = 10, only: Any = ALL) -> pd.DataFrame:
+            self.newcomers.append(liked)
+            return recommend("", k + len(liked), only=only)[lambda top: ~top["item_id"].isin(liked)].head(k).assign(liked=False)
+
+        def why(whose: Any, item_ids: list[str]) -> SimpleNamespace:
+            if run_id < "d":
+                return SimpleNamespace(method="By cosine.", because=[[self.title, "Film 9"]] * len(item_ids), parts=[])
+            return SimpleNamespace(method="By leaving out.", because=[], parts=[{"history": 0.25, "item": -0.125}] * len(item_ids))
+
+        return SimpleNamespace(recommend=recommend, recommend_new=recommend_new, tells_newcomers_apart=run_id < "d", why=why, why_new=why)

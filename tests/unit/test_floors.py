@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FLOORS = {"ui": 2, "engine": 1, "workers": 0}
 HEAVY = {"torch", "torchrec", "pyspark", "streaming", "mlflow", "fbgemm_gpu", "transformers", "implicit"}
-BRINGS_TORCH = {"engine/recommender.py"}
+BRINGS_TORCH = {"engine/reasons.py", "engine/recommender.py"}
 
 
 def sources(floor: str) -> list[Path]:

@@ -8,13 +8,16 @@ import streamlit as st
 from ui.components import words
 
 
-def _card(rank: str, title: Any, side: str, below: tuple[str, str], hit: bool = False, tooltip: str = "") -> str:
+def _card(
+    rank: str, title: Any, side: str, below: tuple[str, str], hit: bool = False, tooltip: str = "", why: tuple[str, str] = ("", "")
+) -> str:
     mark = '<span role="img" aria-label="went on to like">✓</span> ' if hit else ""
+    reason = f'<span class="why" title="{words.html(why[1], 400)}">{words.html(why[0], 200)}</span>' if why[0] else ""
     return (
         f'<li class="{"hit" if hit else ""}{"" if rank else " bare"}" title="{words.html(tooltip)}">'
         f'<span class="rank">{words.html(rank)}</span>'
         f'<span class="title">{mark}{words.html(title)}</span><span class="side">{words.html(side)}</span>'
-        f'<span class="sub"><span>{words.html(below[0])}</span><span>{words.html(below[1])}</span></span></li>'
+        f'<span class="sub"><span>{words.html(below[0])}</span><span>{words.html(below[1])}</span></span>{reason}</li>'
     )
 
 
@@ -49,16 +52,23 @@ def interactions(frame: pd.DataFrame, label: str) -> None:
 
 
 def recommendations(
-    frame: pd.DataFrame, label: str, ranks: dict[str, int] | None = None, first: str = "A", depth: int = 0, counts: bool = False
+    frame: pd.DataFrame,
+    label: str,
+    ranks: dict[str, int] | None = None,
+    first: str = "A",
+    depth: int = 0,
+    counts: bool = False,
+    method: str = "",
 ) -> None:
     """A top-k list.
 
     Args:
-        frame: columns rank, item_id, title, genres, score, liked.
+        frame: columns rank, item_id, title, genres, score, liked; seen, and why where there is a reason.
         ranks: item -> rank in the first contender's list; None for the first itself, which shows no moves.
         first: its letter.
         depth: how far down its list was read.
         counts: the score is a number of likes.
+        method: how reasons were found.
     """
     cards = []
     for row in frame.to_dict("records"):
@@ -68,9 +78,10 @@ def recommendations(
                 str(row["rank"]),
                 row["title"],
                 words.count(row["score"]) if counts else words.number(float(row["score"])),
-                (_genres(row["genres"]), move),
+                (" · ".join(part for part in (_genres(row["genres"]), "met in train" if row.get("seen") else "") if part), move),
                 hit=bool(row["liked"]),
                 tooltip=f"item {row['item_id']}" + (", held out and liked" if row["liked"] else ""),
+                why=(row.get("why") or "", method),
             )
         )
     _list(cards, label)

@@ -1,6 +1,5 @@
 """The Recommend page's parts: finding a user, opening models, lists side by side."""
 
-import random
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -8,10 +7,14 @@ import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import address, cards, looks, tables, words
+from ui.components import cards, filters, looks, tables, words
 
 DEPTH = 200  # how far down the first list rank moves are told
 HISTORY = 12
+RANK_BIASED = (
+    "Rank-biased overlap (Webber, Moffat, Zobel, 2010; persistence 0.9): 1 for the same items in the same order, 0 for none in common; "
+    "the top of the lists weighs most."
+)
 FEW = 3  # lists whose overlaps are read in one line
 
 
@@ -22,6 +25,16 @@ class List(NamedTuple):
     name: str
     look: looks.Look
     frame: pd.DataFrame  # rank, item_id, title, genres, score, liked
+    note: str = ""  # what a reader must know of the whole list
+    method: str = ""  # how the reasons in the column `why` were found
+
+
+class Person(NamedTuple):
+    """Whom lists are for. Frames as in `engine.user_interactions`; of somebody new there is nothing but `before`."""
+
+    before: pd.DataFrame
+    valid: pd.DataFrame | None = None
+    after: pd.DataFrame | None = None
 
 
 def same_dataset(runs: list[Any]) -> list[Any]:
@@ -33,77 +46,6 @@ def same_dataset(runs: list[Any]) -> list[Any]:
     return together
 
 
-def pick_user(dataset: str, popularity_is_run: bool) -> tuple[str | None, int, bool]:
-    """Find a user by id, or draw one; bound to ?user= and ?k=. Returns the user, k, and whether popularity is shown beside the runs."""
-    find, pick = st.columns([1, 3], vertical_alignment="bottom")
-    options_row = st.container(horizontal=True)
-    held_out = options_row.toggle("With held-out likes", value=True, key="recommend.held", help="Only users who went on to like something")
-    popularity = options_row.toggle(
-        "Popularity",
-        value=not popularity_is_run,
-        key=f"recommend.popularity.{popularity_is_run}",
-        help="A column of what is liked most, the same for all",
-    )
-    with find:
-        text = st.text_input("Find a user", key="recommend.find", placeholder="part of an id", on_change=_searched, max_chars=100) or ""
-    found = engine.search_users(dataset, text.strip(), limit=50, held_out_only=held_out)
-    asked = _fresh(found)
-    told = {str(row["user_id"]): _user_label(row) for row in found.to_dict("records")}
-    if asked and asked not in told:
-        told = {asked: asked} | {row["user_id"]: _user_label(row) for row in _exactly(dataset, asked)} | told
-    if not told:
-        st.info(f"No user matches {words.md(text, 40)}.")
-        return None, 10, popularity
-    address.seed("recommend.user", "user", asked or next(iter(told)))
-    if st.session_state["recommend.user"] not in told:
-        st.session_state["recommend.user"] = next(iter(told))
-    with pick, st.container(horizontal=True, vertical_alignment="bottom"):
-        user = st.selectbox("User", list(told), format_func=lambda one: told.get(one, one), key="recommend.user", width="stretch")
-        st.button("Random", icon=":material/shuffle:", on_click=_draw, args=(dataset, held_out))
-        k = _pick_k()
-    address.remember("recommend.user", "user", user)
-    return user, k, popularity
-
-
-def _exactly(dataset: str, user: str) -> list[Any]:
-    """The user of this very id, as a list of none or one row."""
-    return [row for row in engine.search_users(dataset, user, limit=1).to_dict("records") if row["user_id"] == user]
-
-
-def _pick_k() -> int:
-    asked = address.value("k") or ""
-    address.seed("recommend.k", "k", min(50, max(1, int(asked))) if asked.isascii() and asked.isdigit() else 10)
-    k = st.number_input("k", min_value=1, max_value=50, step=5, key="recommend.k", width=110) or 10
-    address.remember("recommend.k", "k", None if k == 10 else str(k))
-    return int(k)
-
-
-def _searched() -> None:
-    st.session_state["recommend.searched"] = True
-
-
-def _fresh(found: pd.DataFrame) -> str | None:
-    """The user of the address; right after a search, its first match."""
-    if st.session_state.pop("recommend.searched", False) and len(found):
-        st.query_params["user"] = str(found["user_id"].iloc[0])
-    return address.value("user")
-
-
-def _draw(dataset: str, held_out: bool) -> None:
-    found = engine.search_users(dataset, "", limit=1000, held_out_only=held_out)
-    if len(found):
-        st.query_params["user"] = str(random.choice(found["user_id"].tolist()))
-
-
-def _user_label(row: Any) -> str:
-    known = {"user_id", "row", "interactions", "train_positives", "test_positives"}
-    facts = {name: value for name, value in row.items() if name not in known and not pd.isna(value)}
-    # a bare number says nothing without its name; 50 is an age
-    shown = [f"{name} {value:g}" if isinstance(value, (int, float)) else str(value) for name, value in facts.items()]
-    counts = f"{words.count(row['train_positives'])} liked, {words.count(row['test_positives'])} held out"
-    return " · ".join(part for part in (words.plain(row["user_id"], 40), counts, words.plain(", ".join(shown), 60)) if part)
-
-
 @st.cache_resource(
     max_entries=looks.MOST, show_spinner="Opening the model: importing PyTorch, reading its checkpoint, encoding the catalogue …"
 )
@@ -113,61 +55,121 @@ def _open(run_id: str) -> Any:
     return engine.recommender.open_model(run_id)
 
 
-def lists(runs: list[Any], user: str, k: int, with_popularity: bool) -> list[List]:
-    """What each contender would show this user; the first is read deeper, so that rank moves can be told.
+class Asked(NamedTuple):
+    """For whom lists are: a user of the data, or somebody new with some likes."""
+
+    chosen: filters.Chosen
+    user: str | None = None
+    liked: tuple[str, ...] = ()
+
+    def rank(self, model: Any, k: int) -> pd.DataFrame:
+        only = self.chosen.only
+        if self.user is None:
+            return model.recommend_new(list(self.liked), k=k, only=only)
+        return model.recommend(self.user, k=k, exclude_seen=self.chosen.exclude_seen, only=only)
+
+    def why(self, model: Any, items: list[str]) -> Any:
+        return model.why_new(list(self.liked), items) if self.user is None else model.why(self.user, items)
+
+
+def lists(runs: list[Any], asked: Asked, k: int, popular: pd.DataFrame | None) -> list[List]:
+    """What each contender would show one person; the first is read deeper, so that rank moves can be told.
 
     A model that cannot be opened is named with the reason and has no list.
+
+    Args:
+        popular: the list of the popularity baseline, where it is shown.
     """
     found: list[List] = []
     short = words.short_names({run.run_id: run.title for run in runs})
     for at, run in enumerate(runs):
         try:
-            frame = _open(run.run_id).recommend(user, k=k if found else max(k, DEPTH))
+            model = _open(run.run_id)
+            frame = asked.rank(model, k if found else max(k, DEPTH))
+            why = asked.why(model, frame["item_id"].head(k).tolist())
         except (LookupError, ValueError, OSError) as error:
             st.error(f"{words.md(run.title, 60)}: {words.md(error, 400)}", icon=":material/error:")
             continue
-        found.append(List(chr(65 + at), short[run.run_id], looks.look(at), frame))
-    if with_popularity:
-        frame = _popular(runs[0].dataset, user, k)
-        found.append(List("pop", "Popularity (baseline)", looks.look(len(runs), baseline=True), frame))
+        told = _told(why)
+        frame = frame.assign(why=[*told, *[""] * (len(frame) - len(told))])
+        note = _note(run, model) if asked.user is None else ""
+        found.append(List(chr(65 + at), short[run.run_id], looks.look(at), frame, note, why.method))
+    if popular is not None:
+        found.append(List("pop", "Popularity (baseline)", looks.look(len(runs), baseline=True), popular))
     return found
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _popular(dataset: str, user: str, k: int) -> pd.DataFrame:
-    """The most liked items of train that the user has not met there."""
-    met = engine.user_interactions(dataset, user)
-    items = engine.items(dataset)
-    items = items[(items["row"] > 0) & ~items["item_id"].isin(met.loc[met["split"] == "train", "item_id"])]
-    top = items.sort_values("train_positives", ascending=False, kind="stable").head(k)
-    liked = met.loc[(met["split"] != "train") & (met["label"] > 0), "item_id"]
-    return top.assign(rank=range(1, len(top) + 1), score=top["train_positives"], liked=top["item_id"].isin(liked))
+def _told(why: Any) -> list[str]:
+    """Reasons in words: because: Alien, Aliens; or history +0.35, user −0.13."""
+    if why.parts:
+        return [", ".join(f"{name} {words.signed(gain, 2)}" for name, gain in parts.items()) for parts in why.parts]
+    return [f"because: {', '.join(words.plain(title, 40) for title in titles)}" if titles else "" for titles in why.because]
 
 
-def side_by_side(seen: pd.DataFrame, found: list[List], k: int) -> None:
-    """History and held-out likes first, then a column a contender, and how far the lists agree."""
-    liked = seen[seen["label"] > 0]
-    before, after = liked[liked["split"] == "train"], liked[liked["split"] != "train"]
-    _overlaps(found, k, len(after))
+def _note(run: Any, model: Any) -> str:
+    if model.tells_newcomers_apart:
+        return ""
+    return "The same list for everybody." if run.model == "popularity" else "Reads no history: it cannot tell one newcomer from another."
+
+
+def popular(dataset: str, k: int, chosen: filters.Chosen, seen: set[str], liked: set[str]) -> pd.DataFrame:
+    """The most liked items of train that pass the filters, but for those seen; `liked`: what counts as a hit."""
+    top = engine.search_items(dataset, limit=k, without=list(seen) if chosen.exclude_seen else (), only=chosen.only)
+    return top.assign(
+        rank=range(1, len(top) + 1), score=top["train_positives"], seen=top["item_id"].isin(seen), liked=top["item_id"].isin(liked)
+    )
+
+
+def person(met: pd.DataFrame) -> Person:
+    """A user of the data, by what they did."""
+    liked = met[met["label"] > 0]
+    return Person(*(liked[liked["split"] == split] for split in ("train", "valid", "test")))
+
+
+def side_by_side(whose: Person, found: list[List], k: int, chosen: filters.Chosen) -> None:
+    """The person's likes first, then a column a contender, and how far the lists agree."""
+    _overlaps(found, k, None if whose.after is None else len(whose.after))
     many = len(found) > FEW  # then the person's own lists are as long as the others, so that no row of the grid has holes
     shown = max(5, k) if many else HISTORY
-    grid = st.grid(min(6, 2 + len(found)) if many else 1 + len(found), min_column_width=215, gap="medium")
-    person = grid.cell()
-    with person:
-        _heading("Went on to like", words.count(len(after)))
-        _some(after, "what the user went on to like", "Nothing that was held out.", shown)
-    with grid.cell() if many else person:
-        _heading("Liked before", words.count(len(before)))
-        _some(before, "what the user liked before", "Nothing in train: to the models this is a new user.", shown)
+    own = 1 if whose.after is None or not many else 2
+    grid = st.grid(min(6, own + len(found)), min_column_width=215, gap="medium")
+    cell = grid.cell()
+    if whose.after is not None:
+        with cell:
+            _held_out(whose.after, whose.valid, shown)
+    with grid.cell() if many and whose.after is not None else cell:
+        _heading("Liked before" if whose.after is not None else "Likes", words.count(len(whose.before)))
+        _some(whose.before, "what the user liked before", "Nothing in train: to the models this is a new user.", shown)
     ranks = dict(zip(found[0].frame["item_id"], found[0].frame["rank"].astype(int), strict=True)) if found else {}
     for one in found:
         with grid.cell():
             top = one.frame.head(k)
             hits = int(top["liked"].sum())
             name = one.name if one.letter == "pop" else f"{one.letter} · {one.name}"
-            _heading(name, f"{hits} {'hit' if hits == 1 else 'hits'}", one.look)
-            moves = None if one is found[0] else ranks
-            cards.recommendations(top, f"Top {k} of {name}", moves, found[0].letter, len(ranks), counts=one.letter == "pop")
+            _heading(name, "" if whose.after is None else f"{hits} {'hit' if hits == 1 else 'hits'}", one.look)
+            if one.note:
+                st.caption(one.note)
+            if len(top) < k:
+                st.caption(_why_short(len(top), chosen))
+            moves = None if one is found[0] or not ranks else ranks
+            cards.recommendations(
+                top, f"Top {k} of {name}", moves, found[0].letter, len(ranks), counts=one.letter == "pop", method=one.method
+            )
+
+
+def _why_short(listed: int, chosen: filters.Chosen) -> str:
+    """Why a list is shorter than k."""
+    if chosen.said:
+        return f"No {'other ' if listed else ''}item {words.md(chosen.said, 200)} is left to recommend."
+    return f"Nothing {'else ' if listed else ''}is left to recommend: the rest was met in train, or not retrieved."
+
+
+def _held_out(after: pd.DataFrame, valid: pd.DataFrame | None, shown: int) -> None:
+    _heading("Went on to like", words.count(len(after)))
+    _some(after, "what the user went on to like", "Nothing that was held out for the test.", shown)
+    if valid is not None and len(valid):  # no hits: they chose the epoch, and the metrics do not count them
+        with st.expander(f"{len(valid)} more in validation"):
+            cards.interactions(valid.head(300), "what the user liked in validation")
 
 
 def _heading(name: str, count: str, drawn: looks.Look | None = None) -> None:
@@ -186,18 +188,22 @@ def _some(frame: pd.DataFrame, label: str, none: str, shown: int) -> None:
             cards.interactions(frame.iloc[shown : shown + 300], f"more of {label}")
 
 
-def _overlaps(found: list[List], k: int, held_out: int) -> None:
-    """How many items two lists share: in one line for few lists, as a table folded away for many."""
-    import engine.recommender
-
+def _overlaps(found: list[List], k: int, held_out: int | None) -> None:
+    """How many items two lists share, and how far their orders agree: in one line for few lists, as a table folded away for many."""
     tops = {one.letter: one.frame["item_id"].head(k).tolist() for one in found}
-    shared = {(a, b): engine.recommender.overlap(tops[a], tops[b]) for a, b in combinations(tops, 2)}
-    marks = f"✓ marks what the user went on to like ({held_out} held out)"
+    shared = {(a, b): f"{len(set(tops[a]) & set(tops[b]))} of {k}" for a, b in combinations(tops, 2)}
+    ranked = {(a, b): words.number(engine.list_agreement(tops[a], tops[b]), 2) for a, b in shared}
+    marks = [] if held_out is None else [f"✓ marks what the user went on to like ({held_out} held out)"]
     if len(found) <= FEW:
-        st.caption(" · ".join([marks, *(f"{a} ∩ {b}: {n} of {k}" for (a, b), n in shared.items())]))
+        told = [f"{a} ∩ {b}: {both}, rank-biased {ranked[a, b]}" for (a, b), both in shared.items()]
+        if marks or told:
+            st.caption(" · ".join([*marks, *told]), help=RANK_BIASED if told else None)
         return
-    st.caption(marks)
+    if marks:
+        st.caption(marks[0])
     with st.expander("How far the lists agree"):
-        cells = [[words.DASH if a == b else str(shared.get((a, b), shared.get((b, a)))) for b in tops] for a in tops]
+        both = {pair: f"{shared[pair]} · {ranked[pair]}" for pair in shared}
+        cells = [[words.DASH if a == b else both.get((a, b), both.get((b, a), "")) for b in tops] for a in tops]
         frame = pd.DataFrame(cells, index=[f"{one.letter} {one.name}" for one in found], columns=list(tops))
-        tables.show(tables.small_table(frame, f"of {k} in both"))
+        tables.show(tables.small_table(frame, "items in both · rank-biased overlap"))
+        st.caption(RANK_BIASED)

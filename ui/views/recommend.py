@@ -3,14 +3,14 @@
 import streamlit as st
 
 import engine
-from ui.components import address, layout, picker, recommending, words
+from ui.components import address, keeping, layout, newcomer, people, picker, recommending, words
 
 layout.header("Recommend", "What each model would show one person, beside what that person liked and went on to like.")
 
 finished = picker.finished()
 if not finished:
     if address.values("runs"):
-        layout.unknown("finished run", address.values("runs"))
+        keeping.missing("finished run", address.values("runs"))
     layout.empty(
         "No training has finished yet. Train a model to see what it recommends.",
         "views/train.py",
@@ -21,7 +21,7 @@ if not finished:
 
 chosen, unknown = picker.pick_runs("recommend.runs", finished, picker.last_comparison(finished) or [finished[0].run_id])
 if unknown:
-    layout.unknown("finished run", unknown)
+    keeping.missing("finished run", unknown)
 by_id = {run.run_id: run for run in finished}
 contenders = recommending.same_dataset([by_id[run_id] for run_id in chosen])
 if not contenders:
@@ -39,15 +39,31 @@ if why:
     compared = {"runs": ",".join(run.run_id for run in contenders)}
     st.page_link("views/compare.py", label="Compare how well they judge rows", icon=":material/balance:", query_params=compared)
     st.stop()
-user, k, with_popularity = recommending.pick_user(dataset, any(run.model == "popularity" for run in contenders))
-if user is None:
-    st.stop()
-try:
-    seen = engine.user_interactions(dataset, user)
-except LookupError:
-    layout.unknown("user", [user])
-    st.stop()
+popularity_is_run = any(run.model == "popularity" for run in contenders)
+if people.pick_who():
+    liked = newcomer.pick_liked(dataset)
+    if liked.empty:
+        st.info("Pick what this person likes: each contender's list appears at once, and nothing is trained again.")
+        st.stop()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        k, with_popularity, rules = people.pick_options(dataset, popularity_is_run, new=True)
+    st.subheader("A new person", anchor=False)
+    asked = recommending.Asked(rules, liked=tuple(liked["item_id"]))
+    person, seen, held_out = recommending.Person(liked), set(asked.liked), set()
+else:
+    user, (k, with_popularity, rules) = people.pick_user(dataset, [run.run_id for run in contenders], popularity_is_run)
+    if user is None:
+        st.stop()
+    try:
+        met = engine.user_interactions(dataset, user)
+    except LookupError:
+        layout.unknown("user", [user])
+        st.stop()
+    st.subheader(f"User {words.md(user, 60)}", anchor=False)
+    asked = recommending.Asked(rules, user)
+    person, seen = recommending.person(met), set(met.loc[met["split"] == "train", "item_id"])
+    held_out = set() if person.after is None else set(person.after["item_id"])
 
-st.subheader(f"User {words.md(user, 60)}", anchor=False)
-lists = recommending.lists(contenders, user, k, with_popularity)
-recommending.side_by_side(seen, lists, k)
+most_liked = recommending.popular(dataset, k, rules, seen, held_out) if with_popularity else None
+lists = recommending.lists(contenders, asked, k, most_liked)
+recommending.side_by_side(person, lists, k, rules)

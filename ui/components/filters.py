@@ -1,0 +1,57 @@
+"""Which items may stand in a list: chosen once for all contenders, bound to the address."""
+
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+import streamlit as st
+
+import engine
+from ui.components import address, words
+
+MOST_LIKES = 10_000_000
+
+
+class Chosen(NamedTuple):
+    """What lists leave out."""
+
+    only: engine.Filter
+    exclude_seen: bool
+
+    @property
+    def said(self) -> str:
+        """What is asked of items, behind "No item"; empty for nothing."""
+        parts = [f"of {' or '.join(self.only.genres)}"] if self.only.genres else []
+        parts += [f"with {words.count(self.only.least_likes)} likes or more"] if self.only.least_likes else []
+        return " ".join(parts)
+
+
+def quoted(values: list[str]) -> list[str]:
+    """Values as an address holds them in a list: a comma in one is no end of it."""
+    return [quote(value, safe=" /:") for value in values]
+
+
+def unquoted(name: str) -> list[str]:
+    """A list of the address that `quoted` wrote."""
+    return [unquote(value) for value in address.values(name)]
+
+
+def pick(dataset: str, new: bool = False) -> Chosen:
+    """A popover with the filters, bound to ?genre=, ?likes= and ?seen=. `new`: of somebody new there is nothing that was seen."""
+    known = engine.genres(dataset)
+    asked = [name for name in unquoted("genre") if name in known]
+    least = address.value("likes") or ""
+    address.seed("recommend.genre", "genre", asked)
+    address.seed("recommend.likes", "likes", min(int(least), MOST_LIKES) if least.isascii() and least.isdigit() else 0)
+    address.seed("recommend.seen", "seen", address.value("seen") == "1")
+    st.session_state["recommend.genre"] = [name for name in st.session_state["recommend.genre"] if name in known]
+    on = sum(
+        [bool(st.session_state["recommend.genre"]), st.session_state["recommend.likes"] > 0, st.session_state["recommend.seen"] and not new]
+    )
+    with st.popover(f"Filters ({on})" if on else "Filters", icon=":material/filter_alt:"):
+        genres = st.multiselect("Genres", known, key="recommend.genre", help="One of them is enough.", disabled=not known)
+        likes = st.number_input("Likes in train, at least", 0, MOST_LIKES, step=10, key="recommend.likes")
+        seen = st.toggle("With what was met in train", key="recommend.seen", disabled=new)
+    address.remember("recommend.genre", "genre", quoted(genres))
+    address.remember("recommend.likes", "likes", str(likes) if likes else None)
+    address.remember("recommend.seen", "seen", "1" if seen else None)
+    return Chosen(engine.Filter(genres=tuple(genres), least_likes=int(likes)), not seen or new)
