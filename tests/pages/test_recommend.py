@@ -162,3 +162,9 @@ def test_a_run_in_the_trash_is_told_from_one_that_never_was(trained: FakeEngine,
     assert "was moved to the trash" in said
     assert "There is no finished run zzz" in said
     assert trained.opened == ["a"]
+
+
+def test_a_funnel_lacks_what_it_did_not_retrieve(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    trained.runs.append(run("e").model_copy(update={"model": "funnel"}))
+    said = says(visit("recommend", runs="a,e", user="7", genre="Sci-Fi", likes="50"))
+    assert said.count("is left to recommend among what was retrieved") == 1

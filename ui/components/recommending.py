@@ -27,6 +27,7 @@ class List(NamedTuple):
     frame: pd.DataFrame  # rank, item_id, title, genres, score, liked
     note: str = ""  # what a reader must know of the whole list
     method: str = ""  # how the reasons in the column `why` were found
+    funnel: bool = False  # only what was retrieved can stand in it
 
 
 class Person(NamedTuple):
@@ -93,7 +94,7 @@ def lists(runs: list[Any], asked: Asked, k: int, popular: pd.DataFrame | None) -
         told = _told(why)
         frame = frame.assign(why=[*told, *[""] * (len(frame) - len(told))])
         note = _note(run, model) if asked.user is None else ""
-        found.append(List(chr(65 + at), short[run.run_id], looks.look(at), frame, note, why.method))
+        found.append(List(chr(65 + at), short[run.run_id], looks.look(at), frame, note, why.method, run.model == "funnel"))
     if popular is not None:
         found.append(List("pop", "Popularity (baseline)", looks.look(len(runs), baseline=True), popular))
     return found
@@ -150,18 +151,19 @@ def side_by_side(whose: Person, found: list[List], k: int, chosen: filters.Chose
             if one.note:
                 st.caption(one.note)
             if len(top) < k:
-                st.caption(_why_short(len(top), chosen))
+                st.caption(_why_short(one, len(top), chosen))
             moves = None if one is found[0] or not ranks else ranks
             cards.recommendations(
                 top, f"Top {k} of {name}", moves, found[0].letter, len(ranks), counts=one.letter == "pop", method=one.method
             )
 
 
-def _why_short(listed: int, chosen: filters.Chosen) -> str:
+def _why_short(one: List, listed: int, chosen: filters.Chosen) -> str:
     """Why a list is shorter than k."""
+    among = " among what was retrieved" if one.funnel else ""
     if chosen.said:
-        return f"No {'other ' if listed else ''}item {words.md(chosen.said, 200)} is left to recommend."
-    return f"Nothing {'else ' if listed else ''}is left to recommend: the rest was met in train, or not retrieved."
+        return f"No {'other ' if listed else ''}item {words.md(chosen.said, 200)} is left to recommend{among}."
+    return f"Nothing {'else ' if listed else ''}is left to recommend{among}: the rest was met in train."
 
 
 def _held_out(after: pd.DataFrame, valid: pd.DataFrame | None, shown: int) -> None:
