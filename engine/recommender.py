@@ -8,7 +8,7 @@ import pandas as pd
 
 from engine import datasets, runs
 from engine.browsing import EVERYTHING, Filter
-from engine.reasons import Reasons, reasons
+from engine.reasons import Reasons, likeness, reasons
 from engine.settings import settings
 from workers.metrics import sort_keys, tie_order, top_items
 from workers.opened import Met, Opened, newcomer, open_run
@@ -122,6 +122,17 @@ class Recommender:
         scores = np.array(self.opened.scores(self.opened.people(row, [met])[0]), np.float32)
         scores[met.seen] = -np.inf
         return scores
+
+    def similar(self, item_id: str, k: int = 10, only: Filter = EVERYTHING) -> tuple[pd.DataFrame, str]:
+        """The k items most like one, columns as in `recommend` with the likeness as score, and a sentence on what that is.
+
+        Raises:
+            LookupError: no such item. ValueError: the model has neither vectors nor weights of items.
+        """
+        found = likeness(self.opened, int(self.places([item_id])[0]))
+        if found is None:
+            raise ValueError("This model has neither vectors nor weights of items: it cannot say which are alike.")
+        return self.best(found[0], k, only).assign(seen=False, liked=False), found[1]
 
     def _why(self, row: pd.DataFrame, met: Met, item_ids: list[str]) -> Why:
         found: Reasons = reasons(self.opened, self.schema, row, met, self.places(item_ids))

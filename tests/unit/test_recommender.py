@@ -9,7 +9,7 @@ import torch
 from scipy.sparse import csr_matrix
 
 from engine.browsing import Filter
-from engine.reasons import ADDED, LEFT_OUT, NEAREST, reasons
+from engine.reasons import ADDED, COSINE, LEFT_OUT, NEAREST, WEIGHED, reasons
 from engine.recommender import Recommender
 from workers.models import MODELS
 from workers.modules.ease import EASE
@@ -161,3 +161,38 @@ def test_popularity_and_somebody_without_likes_have_no_reason():
     assert recommender(OpenedMatrix(ITEMS, popular)).why_new(LIKED, ["i1"]) == ("", [], [])
     assert recommender(OpenedMatrix(ITEMS, ease())).why_new([], ["i1"]).because == [[]]
     assert recommender(OpenedMatrix(ITEMS, ease())).why_new(LIKED, []).because == []
+
+
+def test_items_alike_are_those_of_the_greatest_cosine():
+    opened = network("two_tower", True)
+    found, method = recommender(opened).similar("i3", k=N)
+    vectors = opened.vectors[:, :-1].astype(np.float64)
+    cosine = np.array([vectors[2] @ one / np.linalg.norm(vectors[2]) / np.linalg.norm(one) for one in vectors])
+    assert found["item_id"].tolist() == [f"i{place + 1}" for place in np.argsort(-cosine) if place != 2]
+    assert np.allclose(found["score"], np.sort(np.delete(cosine, 2))[::-1], atol=1e-6)
+    assert method == COSINE
+
+
+@pytest.mark.parametrize("made", [ease, knn])
+def test_items_alike_are_those_that_a_like_speaks_for(made):
+    model = made()
+    found, method = recommender(OpenedMatrix(ITEMS, model)).similar("i3", k=N)
+    only = (np.arange(N) == 2).astype(np.float32)
+    scores = model.scores(csr_matrix(only[None]))[0]  # of somebody who likes nothing else
+    assert found["item_id"].tolist() == [f"i{place + 1}" for place in np.argsort(-scores) if place != 2 and scores[place] > 0]
+    assert method == WEIGHED
+
+
+def test_items_alike_pass_the_filters_and_a_funnel_has_its_retrievers():
+    alone, ranker = OpenedMatrix(ITEMS, ease()), network("dlrm", True)
+    expected = recommender(alone).similar("i3", k=4, only=Filter(least_likes=6))[0]
+    assert (expected["train_positives"] >= 6).all() and len(expected)
+    funnel = recommender(OpenedFunnel(alone, ranker, None, 5))
+    assert funnel.similar("i3", k=4, only=Filter(least_likes=6))[0].equals(expected)
+
+
+def test_a_ranker_and_an_unknown_item_have_no_items_alike():
+    with pytest.raises(ValueError, match="neither vectors nor weights"):
+        recommender(network("dlrm", True)).similar("i3")
+    with pytest.raises(LookupError, match="nothing"):
+        recommender(OpenedMatrix(ITEMS, ease())).similar("nothing")

@@ -12,15 +12,16 @@ from ui.components import address, filters, words
 SEARCH = "search"
 
 
-def pick_who() -> bool:
-    """Whether lists are for somebody new; bound to ?who=, and true of an address that has likes alone."""
-    address.seed("recommend.who", "who", "new" if address.value("who") == "new" or address.values("liked") else "user")
-    names = {"user": "A user of the data", "new": "A new person"}
+def pick_who() -> str:
+    """Whom or what lists are for: user, new or item; bound to ?who=. An address of likes alone is about somebody new."""
+    names = {"user": "A user of the data", "new": "A new person", "item": "An item"}
+    asked = address.value("who") or ("new" if address.values("liked") else "user")
+    address.seed("recommend.who", "who", asked if asked in names else "user")
     who = st.segmented_control(
         "For whom", list(names), format_func=lambda one: names[one], key="recommend.who", required=True, label_visibility="collapsed"
     )
-    address.remember("recommend.who", "who", "new" if who == "new" else None)
-    return who == "new"
+    address.remember("recommend.who", "who", None if who == "user" else who)
+    return who or "user"
 
 
 class Options(NamedTuple):
