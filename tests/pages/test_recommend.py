@@ -27,8 +27,9 @@ def test_what_is_held_out_is_counted_as_the_metrics_count_it(
 
 
 def test_somebody_new_is_told_by_likes_found_by_title(trained: FakeEngine, visit: Visit, says: Says) -> None:
-    at = visit("recommend", runs="a,d", who="new")
+    at = visit("recommend", runs="a,d", who="new", k="7")
     assert trained.opened == []
+    assert at.number_input(key="recommend.k").value == 7  # a browser gives a field that went away and came back its least value
     at.text_input(key="recommend.title.liked").set_value("film 2").run()
     at.button(key="liked.i20").click().run()
     at.text_input(key="recommend.title.liked").set_value("alien").run()

@@ -45,20 +45,20 @@ seen: set[str] = set()  # what is not recommended again
 held_out: set[str] = set()
 if who == "item":
     found = newcomer.pick_item(dataset)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        k, with_popularity, rules = people.pick_options(dataset, popularity_is_run=True, new=True)
     if found.empty:
         st.info("Find an item to see which others each contender holds to be like it.")
         st.stop()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        k, with_popularity, rules = people.pick_options(dataset, popularity_is_run=True, new=True)
     asked = recommending.Asked(rules, item=found["item_id"].iloc[0])
     person, seen = recommending.Person(found, title="Items like"), set(found["item_id"])
 elif who == "new":
     liked = newcomer.pick_liked(dataset)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        k, with_popularity, rules = people.pick_options(dataset, popularity_is_run, new=True)
     if liked.empty:
         st.info("Pick what this person likes: each contender's list appears at once, and nothing is trained again.")
         st.stop()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        k, with_popularity, rules = people.pick_options(dataset, popularity_is_run, new=True)
     st.subheader("A new person", anchor=False)
     asked = recommending.Asked(rules, liked=tuple(liked["item_id"]))
     person, seen = recommending.Person(liked), set(asked.liked)
