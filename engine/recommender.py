@@ -1,6 +1,7 @@
 """Live recommendations of a finished run for one user. Brings torch: import it where a page first needs it."""
 
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ class Recommender:
         self.dataset, self.opened, self.items = dataset.id, opened, opened.items
         self.schema = dataset.schema
         self._ties = tie_order(len(self.items), TIE_SEED)
-        self._user = lru_cache(8)(self._read)  # a prepared dataset never changes
+        self._path = dataset.path
         self._place = pd.Series(np.arange(len(self.items)), index=self.items["item_id"])
 
     def scores(self, user_id: str, exclude_seen: bool = True) -> np.ndarray:
@@ -87,8 +88,7 @@ class Recommender:
             LookupError: no such user in the dataset.
         """
         scores = self.scores(user_id, exclude_seen)
-        met = datasets.user_interactions(self.dataset, user_id)
-        liked = met.loc[(met["split"] == TEST) & (met["label"] > 0), "item_id"]
+        liked = _known(self._path, self.dataset, user_id).held_out
         seen = self.items["item_id"].iloc[self._user(user_id)[1].seen]
         return self.best(scores, k, only).assign(seen=lambda top: top["item_id"].isin(seen), liked=lambda top: top["item_id"].isin(liked))
 
@@ -143,15 +143,28 @@ class Recommender:
         places = self.places(liked)
         return newcomer(self.schema, list(places + 1)), Met(places, np.ones(len(places), np.float32), places)
 
-    def _read(self, user_id: str) -> tuple[pd.DataFrame, Met]:
-        return datasets.user_row(self.dataset, user_id), self._met(user_id)
-
-    def _met(self, user_id: str) -> Met:
-        liked = datasets.user_likes(self.dataset, user_id)
-        liked = liked[liked["item_id"].isin(self._place.index)]
-        seen = datasets.seen_in_train(self.dataset, user_id)
+    def _user(self, user_id: str) -> tuple[pd.DataFrame, Met]:
+        known = _known(self._path, self.dataset, user_id)
+        liked = known.likes[known.likes["item_id"].isin(self._place.index)]
         places = self._place[liked["item_id"]].to_numpy(np.int64)
-        return Met(places, liked["weight"].to_numpy(np.float32), self._place.reindex(seen).dropna().to_numpy(np.int64))
+        return known.row, Met(places, liked["weight"].to_numpy(np.float32), self._place.reindex(known.seen).dropna().to_numpy(np.int64))
+
+
+class Known(NamedTuple):
+    """What a dataset says of one user."""
+
+    row: pd.DataFrame  # of users.parquet
+    likes: pd.DataFrame  # in train: item_id, weight
+    seen: list[str]  # items met in train
+    held_out: list[str]  # items liked on test
+
+
+@lru_cache(maxsize=32)
+def _known(path: Path, dataset: str, user_id: str) -> Known:
+    """Read once for all contenders: a prepared dataset never changes. `path` tells those of two workspaces apart."""
+    row, met = datasets.user_row(dataset, user_id), datasets.user_interactions(dataset, user_id)
+    held_out = met.loc[(met["split"] == TEST) & (met["label"] > 0), "item_id"]
+    return Known(row, datasets.user_likes(dataset, user_id), datasets.seen_in_train(dataset, user_id), held_out.tolist())
 
 
 def open_model(run_id: str) -> Recommender:

@@ -1,5 +1,6 @@
 """Live recommendations for somebody new, of models whose answers are known: no run is opened."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
+from engine import datasets
 from engine.browsing import Filter
 from engine.reasons import ADDED, COSINE, LEFT_OUT, NEAREST, WEIGHED, reasons
 from engine.recommender import Recommender
@@ -39,7 +41,7 @@ ITEMS = pd.DataFrame(
 
 
 def recommender(opened: Opened) -> Recommender:
-    return Recommender(SimpleNamespace(id="d", schema=SCHEMA), opened)
+    return Recommender(SimpleNamespace(id="d", path=Path("d"), schema=SCHEMA), opened)
 
 
 def ease() -> EASE:
@@ -196,3 +198,24 @@ def test_a_ranker_and_an_unknown_item_have_no_items_alike():
         recommender(network("dlrm", True)).similar("i3")
     with pytest.raises(LookupError, match="nothing"):
         recommender(OpenedMatrix(ITEMS, ease())).similar("nothing")
+
+
+def test_a_user_is_read_once_for_all_contenders(monkeypatch, tmp_path):
+    read: list[str] = []
+    met = pd.DataFrame({"item_id": ["i1", "i2", "i3", "i4"], "label": [1, 1, 0, 1], "split": ["train", "test", "test", "valid"]})
+
+    def of(name, value):
+        monkeypatch.setattr(datasets, name, lambda dataset, user: read.append(name) or value)
+
+    of("user_row", newcomer(SCHEMA, [1]))
+    of("user_interactions", met)
+    of("user_likes", pd.DataFrame({"item_id": ["i1", "gone"], "weight": [1.0, 1.0]}))
+    of("seen_in_train", ["i1", "gone"])
+    both = [Recommender(SimpleNamespace(id="d", path=tmp_path, schema=SCHEMA), OpenedMatrix(ITEMS, made())) for made in (ease, knn)]
+    tops = [one.recommend("u", k=N) for one in both]
+    assert sorted(read) == ["seen_in_train", "user_interactions", "user_likes", "user_row"]
+    for top in tops:
+        assert "i1" not in set(top["item_id"])
+        assert set(top.loc[top["liked"], "item_id"]) == {"i2"}  # neither what was not liked nor what validation holds
+    again = both[0].recommend("u", k=N, exclude_seen=False)
+    assert set(again.loc[again["seen"], "item_id"]) == {"i1"}
