@@ -18,7 +18,7 @@ from workers.modules.ease import EASE
 from workers.modules.item_knn import ItemKNN
 from workers.modules.popularity import Popularity
 from workers.opened import Met, Opened, OpenedFunnel, OpenedMatrix, OpenedNetwork, newcomer
-from workers.specs import Categorical, FeatureSchema
+from workers.specs import Categorical, Dense, FeatureSchema
 
 N = 12
 SCHEMA = FeatureSchema(
@@ -219,3 +219,34 @@ def test_a_user_is_read_once_for_all_contenders(monkeypatch, tmp_path):
         assert set(top.loc[top["liked"], "item_id"]) == {"i2"}  # neither what was not liked nor what validation holds
     again = both[0].recommend("u", k=N, exclude_seen=False)
     assert set(again.loc[again["seen"], "item_id"]) == {"i1"}
+
+
+def test_features_left_out_are_those_of_somebody_and_something_unknown():
+    schema = FeatureSchema(
+        categorical=(
+            *SCHEMA.categorical,
+            Categorical(name="job", side="user", num_rows=4, vocabulary="job"),
+            Categorical(name="genres", side="item", num_rows=4, multi_valued=True, vocabulary="genres"),
+        ),
+        dense=(Dense(name="year", side="item", mean=0.0, std=1.0), Dense(name="age", side="user", mean=0.0, std=1.0)),
+    )
+    torch.manual_seed(2)
+    model = MODELS["dlrm"](history=True).build(schema)
+    genres = [np.array([1 + n % 3], np.int32) for n in range(N)]
+    items = ITEMS.assign(**{"feature.genres": genres, "feature.year": np.linspace(-1, 1, N)})
+    none = items.assign(**{"feature.genres": [np.zeros(0, np.int32)] * N, "feature.year": 0.0})
+    opened, bare = OpenedNetwork(items, model, schema), OpenedNetwork(none, model, schema)
+    stranger, met = newcomer(schema, [3, 5]), Met(np.array([2, 4]), np.ones(2, np.float32), np.array([2, 4]))
+    known = stranger.assign(**{"feature.user_id": 4, "feature.job": 2, "feature.age": 1.5})
+    alone = known.assign(**{"feature.history": [np.zeros(0, np.int32)]})
+
+    def scores(by, row):
+        return by.scores(by.people(row, [met])[0])[[0, 7]]
+
+    found = reasons(opened, schema, known, met, np.array([0, 7])).parts
+    whole = scores(opened, known)
+    lost = {"history": scores(opened, alone), "user": scores(opened, stranger), "item": scores(bare, known)}
+    assert [list(parts) for parts in found] == [list(lost)] * 2
+    for name, without in lost.items():
+        assert np.allclose([parts[name] for parts in found], whole - without, atol=1e-6)
+    assert [list(parts) for parts in reasons(bare, schema, stranger, met, np.array([0])).parts] == [["history"]]
