@@ -1,4 +1,6 @@
-"""Why an item stands in a person's list, as far as a model can tell. Brings torch, as `engine.recommender` does.
+"""Why an item stands in a person's list, and which items are like one, as far as a model can tell.
+
+Brings torch, as `engine.recommender` does.
 
 Letters: N items, n liked items, k items asked about, S width of a vector.
 """
@@ -18,6 +20,8 @@ from workers.specs import HISTORY, ITEM_ID, FeatureSchema
 NAMED = 2  # liked items that are given as the reason for one
 NEAREST = "The liked items whose vectors point most nearly the same way as this item's (cosine)."
 ADDED = "The liked items that add most to this item's score."
+WEIGHED = "What a like of the item adds to the score of another."
+COSINE = "Cosine of the items' vectors: 1 is the same direction."
 LEFT_OUT = (
     "How much lower the score is without a group of features: the history empty, the user's id and features unknown, or the item's "
     "features unknown. One group is left out at a time, so what two say only together is in neither or in both."
@@ -52,6 +56,26 @@ def reasons(opened: Opened, schema: FeatureSchema, row: pd.DataFrame, met: Met, 
     if isinstance(opened, OpenedNetwork):
         return Reasons(LEFT_OUT, [], _left_out(opened, schema, row, met, places))
     return Reasons("", [], [])
+
+
+def likeness(opened: Opened, place: int) -> tuple[np.ndarray, str] | None:
+    """How like the item at a place all items are, float32 [N], -inf for itself and for what has nothing in common; and how it was found.
+
+    None of a model that has neither vectors nor weights of items. Of a funnel: its retriever's.
+    """
+    if isinstance(opened, OpenedFunnel):
+        return likeness(opened.retriever, place)
+    if (added := item_weights(opened)) is not None:
+        row = added[[place]]
+        found = np.array(row.toarray() if hasattr(row, "toarray") else row, np.float32)[0]
+        found[found <= 0] = -np.inf
+        method = WEIGHED
+    elif (vectors := unit_vectors(opened)) is not None:
+        found, method = (vectors @ vectors[place]).astype(np.float32), COSINE
+    else:
+        return None
+    found[place] = -np.inf
+    return found, method
 
 
 def item_weights(opened: Opened) -> Any | None:

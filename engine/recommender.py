@@ -1,6 +1,7 @@
 """Live recommendations of a finished run for one user. Brings torch: import it where a page first needs it."""
 
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 
 from engine import datasets, runs
 from engine.browsing import EVERYTHING, Filter
-from engine.reasons import Reasons, reasons
+from engine.reasons import Reasons, likeness, reasons
 from engine.settings import settings
 from workers.metrics import sort_keys, tie_order, top_items
 from workers.opened import Met, Opened, newcomer, open_run
@@ -35,7 +36,7 @@ class Recommender:
         self.dataset, self.opened, self.items = dataset.id, opened, opened.items
         self.schema = dataset.schema
         self._ties = tie_order(len(self.items), TIE_SEED)
-        self._user = lru_cache(8)(self._read)  # a prepared dataset never changes
+        self._path = dataset.path
         self._place = pd.Series(np.arange(len(self.items)), index=self.items["item_id"])
 
     def scores(self, user_id: str, exclude_seen: bool = True) -> np.ndarray:
@@ -87,8 +88,7 @@ class Recommender:
             LookupError: no such user in the dataset.
         """
         scores = self.scores(user_id, exclude_seen)
-        met = datasets.user_interactions(self.dataset, user_id)
-        liked = met.loc[(met["split"] == TEST) & (met["label"] > 0), "item_id"]
+        liked = _known(self._path, self.dataset, user_id).held_out
         seen = self.items["item_id"].iloc[self._user(user_id)[1].seen]
         return self.best(scores, k, only).assign(seen=lambda top: top["item_id"].isin(seen), liked=lambda top: top["item_id"].isin(liked))
 
@@ -123,6 +123,17 @@ class Recommender:
         scores[met.seen] = -np.inf
         return scores
 
+    def similar(self, item_id: str, k: int = 10, only: Filter = EVERYTHING) -> tuple[pd.DataFrame, str]:
+        """The k items most like one, columns as in `recommend` with the likeness as score, and a sentence on what that is.
+
+        Raises:
+            LookupError: no such item. ValueError: the model has neither vectors nor weights of items.
+        """
+        found = likeness(self.opened, int(self.places([item_id])[0]))
+        if found is None:
+            raise ValueError("This model has neither vectors nor weights of items: it cannot say which are alike.")
+        return self.best(found[0], k, only).assign(seen=False, liked=False), found[1]
+
     def _why(self, row: pd.DataFrame, met: Met, item_ids: list[str]) -> Why:
         found: Reasons = reasons(self.opened, self.schema, row, met, self.places(item_ids))
         titles = self.items["title"].where(self.items["title"].notna(), "item " + self.items["item_id"])
@@ -132,15 +143,28 @@ class Recommender:
         places = self.places(liked)
         return newcomer(self.schema, list(places + 1)), Met(places, np.ones(len(places), np.float32), places)
 
-    def _read(self, user_id: str) -> tuple[pd.DataFrame, Met]:
-        return datasets.user_row(self.dataset, user_id), self._met(user_id)
-
-    def _met(self, user_id: str) -> Met:
-        liked = datasets.user_likes(self.dataset, user_id)
-        liked = liked[liked["item_id"].isin(self._place.index)]
-        seen = datasets.seen_in_train(self.dataset, user_id)
+    def _user(self, user_id: str) -> tuple[pd.DataFrame, Met]:
+        known = _known(self._path, self.dataset, user_id)
+        liked = known.likes[known.likes["item_id"].isin(self._place.index)]
         places = self._place[liked["item_id"]].to_numpy(np.int64)
-        return Met(places, liked["weight"].to_numpy(np.float32), self._place.reindex(seen).dropna().to_numpy(np.int64))
+        return known.row, Met(places, liked["weight"].to_numpy(np.float32), self._place.reindex(known.seen).dropna().to_numpy(np.int64))
+
+
+class Known(NamedTuple):
+    """What a dataset says of one user."""
+
+    row: pd.DataFrame  # of users.parquet
+    likes: pd.DataFrame  # in train: item_id, weight
+    seen: list[str]  # items met in train
+    held_out: list[str]  # items liked on test
+
+
+@lru_cache(maxsize=32)
+def _known(path: Path, dataset: str, user_id: str) -> Known:
+    """Read once for all contenders: a prepared dataset never changes. `path` tells those of two workspaces apart."""
+    row, met = datasets.user_row(dataset, user_id), datasets.user_interactions(dataset, user_id)
+    held_out = met.loc[(met["split"] == TEST) & (met["label"] > 0), "item_id"]
+    return Known(row, datasets.user_likes(dataset, user_id), datasets.seen_in_train(dataset, user_id), held_out.tolist())
 
 
 def open_model(run_id: str) -> Recommender:

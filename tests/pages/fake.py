@@ -475,4 +475,11 @@ class FakeEngine:
                 return SimpleNamespace(method="By cosine.", because=[[self.title, "Film 9"]] * len(item_ids), parts=[])
             return SimpleNamespace(method="By leaving out.", because=[], parts=[{"history": 0.25, "item": -0.125}] * len(item_ids))
 
-        return SimpleNamespace(recommend=recommend, recommend_new=recommend_new, tells_newcomers_apart=run_id < "d", why=why, why_new=why)
+        def similar(item_id: str, k: int = 10, only: Any = ALL) -> tuple[pd.DataFrame, str]:
+            if run_id >= "d":
+                raise ValueError("This model has neither vectors nor weights of items.")
+            return recommend("", k + 1, only=only)[lambda top: top["item_id"] != item_id].head(k).assign(liked=False), "By cosine."
+
+        return SimpleNamespace(
+            similar=similar, recommend=recommend, recommend_new=recommend_new, tells_newcomers_apart=run_id < "d", why=why, why_new=why
+        )

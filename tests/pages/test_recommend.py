@@ -27,12 +27,13 @@ def test_what_is_held_out_is_counted_as_the_metrics_count_it(
 
 
 def test_somebody_new_is_told_by_likes_found_by_title(trained: FakeEngine, visit: Visit, says: Says) -> None:
-    at = visit("recommend", runs="a,d", who="new")
+    at = visit("recommend", runs="a,d", who="new", k="7")
     assert trained.opened == []
-    at.text_input(key="recommend.title").set_value("film 2").run()
-    at.button(key="like.i20").click().run()
-    at.text_input(key="recommend.title").set_value("alien").run()
-    at.button(key="like.i1").click().run()
+    assert at.number_input(key="recommend.k").value == 7  # a browser gives a field that went away and came back its least value
+    at.text_input(key="recommend.title.liked").set_value("film 2").run()
+    at.button(key="liked.i20").click().run()
+    at.text_input(key="recommend.title.liked").set_value("alien").run()
+    at.button(key="liked.i1").click().run()
     assert not at.exception
     assert at.query_params["liked"] == "i20,i1"
     assert trained.newcomers[-1] == ["i20", "i1"]
@@ -54,7 +55,7 @@ def test_ids_with_commas_come_back_from_the_address(trained: FakeEngine, visit: 
     items = trained.items
     monkeypatch.setattr(trained, "items", lambda id: items(id).replace({"item_id": {"i5": "5,a%2Cb"}}))
     at = visit("recommend", runs="a", who="new")
-    at.button(key="like.5,a%2Cb").click().run()
+    at.button(key="liked.5,a%2Cb").click().run()
     assert trained.newcomers[-1] == ["5,a%2Cb"]
     assert visit("recommend", runs="a", liked=at.query_params["liked"]).multiselect(key="recommend.liked").value == ["5,a%2Cb"]
 
@@ -65,7 +66,7 @@ def test_titles_in_the_search_are_shown_as_they_are_written(trained: FakeEngine,
     assert "&lt;img src=x onerror" in says(at)
     assert not foreign_markup(at)
     at = visit("recommend", runs="a,d", who="new")
-    assert ":red[" not in at.button(key="like.i1").label
+    assert ":red[" not in at.button(key="liked.i1").label
 
 
 def test_users_are_browsed_one_after_the_other(trained: FakeEngine, visit: Visit, says: Says) -> None:
@@ -162,3 +163,27 @@ def test_a_run_in_the_trash_is_told_from_one_that_never_was(trained: FakeEngine,
     assert "was moved to the trash" in said
     assert "There is no finished run zzz" in said
     assert trained.opened == ["a"]
+
+
+def test_a_funnel_lacks_what_it_did_not_retrieve(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    trained.runs.append(run("e").model_copy(update={"model": "funnel"}))
+    said = says(visit("recommend", runs="a,e", user="7", genre="Sci-Fi", likes="50"))
+    assert said.count("is left to recommend among what was retrieved") == 1
+
+
+def test_items_like_one_are_found_by_its_title(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    at = visit("recommend", runs="a,d", who="item", k="5")
+    assert trained.opened == []
+    at.text_input(key="recommend.title.item").set_value("film 7").run()
+    at.button(key="item.i7").click().run()
+    assert not at.exception
+    assert (at.query_params["item"], at.query_params["who"]) == ("i7", "item")
+    said = says(at)
+    assert "By cosine" in said and "neither vectors nor weights" in said
+    assert not at.error  # a ranker has no such space: that is no fault
+    assert not re.search(r"\d hits?\b|held out|because", said)
+
+
+def test_an_unknown_item_is_named(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    assert "There is no item nothing" in says(visit("recommend", runs="a,d", who="item", item="nothing"))
+    assert trained.opened == []

@@ -1,5 +1,6 @@
 """Live recommendations for somebody new, of models whose answers are known: no run is opened."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,15 +9,16 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
+from engine import datasets
 from engine.browsing import Filter
-from engine.reasons import ADDED, LEFT_OUT, NEAREST, reasons
+from engine.reasons import ADDED, COSINE, LEFT_OUT, NEAREST, WEIGHED, reasons
 from engine.recommender import Recommender
 from workers.models import MODELS
 from workers.modules.ease import EASE
 from workers.modules.item_knn import ItemKNN
 from workers.modules.popularity import Popularity
 from workers.opened import Met, Opened, OpenedFunnel, OpenedMatrix, OpenedNetwork, newcomer
-from workers.specs import Categorical, FeatureSchema
+from workers.specs import Categorical, Dense, FeatureSchema
 
 N = 12
 SCHEMA = FeatureSchema(
@@ -39,7 +41,7 @@ ITEMS = pd.DataFrame(
 
 
 def recommender(opened: Opened) -> Recommender:
-    return Recommender(SimpleNamespace(id="d", schema=SCHEMA), opened)
+    return Recommender(SimpleNamespace(id="d", path=Path("d"), schema=SCHEMA), opened)
 
 
 def ease() -> EASE:
@@ -161,3 +163,90 @@ def test_popularity_and_somebody_without_likes_have_no_reason():
     assert recommender(OpenedMatrix(ITEMS, popular)).why_new(LIKED, ["i1"]) == ("", [], [])
     assert recommender(OpenedMatrix(ITEMS, ease())).why_new([], ["i1"]).because == [[]]
     assert recommender(OpenedMatrix(ITEMS, ease())).why_new(LIKED, []).because == []
+
+
+def test_items_alike_are_those_of_the_greatest_cosine():
+    opened = network("two_tower", True)
+    found, method = recommender(opened).similar("i3", k=N)
+    vectors = opened.vectors[:, :-1].astype(np.float64)
+    cosine = np.array([vectors[2] @ one / np.linalg.norm(vectors[2]) / np.linalg.norm(one) for one in vectors])
+    assert found["item_id"].tolist() == [f"i{place + 1}" for place in np.argsort(-cosine) if place != 2]
+    assert np.allclose(found["score"], np.sort(np.delete(cosine, 2))[::-1], atol=1e-6)
+    assert method == COSINE
+
+
+@pytest.mark.parametrize("made", [ease, knn])
+def test_items_alike_are_those_that_a_like_speaks_for(made):
+    model = made()
+    found, method = recommender(OpenedMatrix(ITEMS, model)).similar("i3", k=N)
+    only = (np.arange(N) == 2).astype(np.float32)
+    scores = model.scores(csr_matrix(only[None]))[0]  # of somebody who likes nothing else
+    assert found["item_id"].tolist() == [f"i{place + 1}" for place in np.argsort(-scores) if place != 2 and scores[place] > 0]
+    assert method == WEIGHED
+
+
+def test_items_alike_pass_the_filters_and_a_funnel_has_its_retrievers():
+    alone, ranker = OpenedMatrix(ITEMS, ease()), network("dlrm", True)
+    expected = recommender(alone).similar("i3", k=4, only=Filter(least_likes=6))[0]
+    assert (expected["train_positives"] >= 6).all() and len(expected)
+    funnel = recommender(OpenedFunnel(alone, ranker, None, 5))
+    assert funnel.similar("i3", k=4, only=Filter(least_likes=6))[0].equals(expected)
+
+
+def test_a_ranker_and_an_unknown_item_have_no_items_alike():
+    with pytest.raises(ValueError, match="neither vectors nor weights"):
+        recommender(network("dlrm", True)).similar("i3")
+    with pytest.raises(LookupError, match="nothing"):
+        recommender(OpenedMatrix(ITEMS, ease())).similar("nothing")
+
+
+def test_a_user_is_read_once_for_all_contenders(monkeypatch, tmp_path):
+    read: list[str] = []
+    met = pd.DataFrame({"item_id": ["i1", "i2", "i3", "i4"], "label": [1, 1, 0, 1], "split": ["train", "test", "test", "valid"]})
+
+    def of(name, value):
+        monkeypatch.setattr(datasets, name, lambda dataset, user: read.append(name) or value)
+
+    of("user_row", newcomer(SCHEMA, [1]))
+    of("user_interactions", met)
+    of("user_likes", pd.DataFrame({"item_id": ["i1", "gone"], "weight": [1.0, 1.0]}))
+    of("seen_in_train", ["i1", "gone"])
+    both = [Recommender(SimpleNamespace(id="d", path=tmp_path, schema=SCHEMA), OpenedMatrix(ITEMS, made())) for made in (ease, knn)]
+    tops = [one.recommend("u", k=N) for one in both]
+    assert sorted(read) == ["seen_in_train", "user_interactions", "user_likes", "user_row"]
+    for top in tops:
+        assert "i1" not in set(top["item_id"])
+        assert set(top.loc[top["liked"], "item_id"]) == {"i2"}  # neither what was not liked nor what validation holds
+    again = both[0].recommend("u", k=N, exclude_seen=False)
+    assert set(again.loc[again["seen"], "item_id"]) == {"i1"}
+
+
+def test_features_left_out_are_those_of_somebody_and_something_unknown():
+    schema = FeatureSchema(
+        categorical=(
+            *SCHEMA.categorical,
+            Categorical(name="job", side="user", num_rows=4, vocabulary="job"),
+            Categorical(name="genres", side="item", num_rows=4, multi_valued=True, vocabulary="genres"),
+        ),
+        dense=(Dense(name="year", side="item", mean=0.0, std=1.0), Dense(name="age", side="user", mean=0.0, std=1.0)),
+    )
+    torch.manual_seed(2)
+    model = MODELS["dlrm"](history=True).build(schema)
+    genres = [np.array([1 + n % 3], np.int32) for n in range(N)]
+    items = ITEMS.assign(**{"feature.genres": genres, "feature.year": np.linspace(-1, 1, N)})
+    none = items.assign(**{"feature.genres": [np.zeros(0, np.int32)] * N, "feature.year": 0.0})
+    opened, bare = OpenedNetwork(items, model, schema), OpenedNetwork(none, model, schema)
+    stranger, met = newcomer(schema, [3, 5]), Met(np.array([2, 4]), np.ones(2, np.float32), np.array([2, 4]))
+    known = stranger.assign(**{"feature.user_id": 4, "feature.job": 2, "feature.age": 1.5})
+    alone = known.assign(**{"feature.history": [np.zeros(0, np.int32)]})
+
+    def scores(by, row):
+        return by.scores(by.people(row, [met])[0])[[0, 7]]
+
+    found = reasons(opened, schema, known, met, np.array([0, 7])).parts
+    whole = scores(opened, known)
+    lost = {"history": scores(opened, alone), "user": scores(opened, stranger), "item": scores(bare, known)}
+    assert [list(parts) for parts in found] == [list(lost)] * 2
+    for name, without in lost.items():
+        assert np.allclose([parts[name] for parts in found], whole - without, atol=1e-6)
+    assert [list(parts) for parts in reasons(bare, schema, stranger, met, np.array([0])).parts] == [["history"]]

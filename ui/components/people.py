@@ -12,15 +12,16 @@ from ui.components import address, filters, words
 SEARCH = "search"
 
 
-def pick_who() -> bool:
-    """Whether lists are for somebody new; bound to ?who=, and true of an address that has likes alone."""
-    address.seed("recommend.who", "who", "new" if address.value("who") == "new" or address.values("liked") else "user")
-    names = {"user": "A user of the data", "new": "A new person"}
+def pick_who() -> str:
+    """Whom or what lists are for: user, new or item; bound to ?who=. An address of likes alone is about somebody new."""
+    names = {"user": "A user of the data", "new": "A new person", "item": "An item"}
+    asked = address.value("who") or ("new" if address.values("liked") else "user")
+    address.seed("recommend.who", "who", asked if asked in names else "user")
     who = st.segmented_control(
         "For whom", list(names), format_func=lambda one: names[one], key="recommend.who", required=True, label_visibility="collapsed"
     )
-    address.remember("recommend.who", "who", "new" if who == "new" else None)
-    return who == "new"
+    address.remember("recommend.who", "who", None if who == "user" else who)
+    return who or "user"
 
 
 class Options(NamedTuple):
@@ -51,13 +52,15 @@ def pick_user(dataset: str, run_ids: list[str], popularity_is_run: bool) -> tupl
         The user, None where there is none, and how lists are shown.
     """
     find, pick = st.columns([1, 3], vertical_alignment="bottom")
+    search_at = st.container(horizontal=True, vertical_alignment="bottom")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         options = pick_options(dataset, popularity_is_run)
     with find:
         by = _pick_browse(len(run_ids))
     found, held_out = (None, False) if by is None else (_browsed(dataset, run_ids, by, options.k), False)
     if found is None:
-        found, held_out = _search(dataset)
+        with search_at:
+            found, held_out = _search(dataset)
     asked = _fresh(found)
     told = {str(row["user_id"]): _user_label(row) for row in found.to_dict("records")}
     order = list(told)
@@ -123,9 +126,8 @@ def _browsed(dataset: str, run_ids: list[str], by: str, k: int) -> pd.DataFrame 
 
 def _search(dataset: str) -> tuple[pd.DataFrame, bool]:
     """Users by a part of their id, and whether only those with held-out likes were asked for."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        text = st.text_input("Find a user", key="recommend.find", placeholder="part of an id", on_change=_searched, max_chars=100) or ""
-        held_out = st.toggle("With held-out likes", value=True, key="recommend.held", help="Only users who went on to like something")
+    text = st.text_input("Find a user", key="recommend.find", placeholder="part of an id", on_change=_searched, max_chars=100) or ""
+    held_out = st.toggle("With held-out likes", value=True, key="recommend.held", help="Only users who went on to like something")
     return engine.search_users(dataset, text.strip(), limit=50, held_out_only=held_out), held_out
 
 

@@ -27,6 +27,7 @@ class List(NamedTuple):
     frame: pd.DataFrame  # rank, item_id, title, genres, score, liked
     note: str = ""  # what a reader must know of the whole list
     method: str = ""  # how the reasons in the column `why` were found
+    funnel: bool = False  # only what was retrieved can stand in it
 
 
 class Person(NamedTuple):
@@ -35,6 +36,7 @@ class Person(NamedTuple):
     before: pd.DataFrame
     valid: pd.DataFrame | None = None
     after: pd.DataFrame | None = None
+    title: str = "Likes"
 
 
 def same_dataset(runs: list[Any]) -> list[Any]:
@@ -56,20 +58,33 @@ def _open(run_id: str) -> Any:
 
 
 class Asked(NamedTuple):
-    """For whom lists are: a user of the data, or somebody new with some likes."""
+    """For whom lists are: a user of the data, or somebody new with some likes; or the item that others are to be like."""
 
     chosen: filters.Chosen
     user: str | None = None
     liked: tuple[str, ...] = ()
+    item: str | None = None
 
     def rank(self, model: Any, k: int) -> pd.DataFrame:
         only = self.chosen.only
+        if self.item is not None:
+            return model.similar(self.item, k=k, only=only)[0]
         if self.user is None:
             return model.recommend_new(list(self.liked), k=k, only=only)
         return model.recommend(self.user, k=k, exclude_seen=self.chosen.exclude_seen, only=only)
 
     def why(self, model: Any, items: list[str]) -> Any:
         return model.why_new(list(self.liked), items) if self.user is None else model.why(self.user, items)
+
+    def note(self, run: Any, model: Any) -> str:
+        """What a reader must know of the whole list."""
+        if self.item is not None:
+            return model.similar(self.item, k=1)[1]
+        if self.user is not None or model.tells_newcomers_apart:
+            return ""
+        return (
+            "The same list for everybody." if run.model == "popularity" else "Reads no history: it cannot tell one newcomer from another."
+        )
 
 
 def lists(runs: list[Any], asked: Asked, k: int, popular: pd.DataFrame | None) -> list[List]:
@@ -86,14 +101,15 @@ def lists(runs: list[Any], asked: Asked, k: int, popular: pd.DataFrame | None) -
         try:
             model = _open(run.run_id)
             frame = asked.rank(model, k if found else max(k, DEPTH))
-            why = asked.why(model, frame["item_id"].head(k).tolist())
+            why = asked.why(model, frame["item_id"].head(k).tolist()) if asked.item is None else None
         except (LookupError, ValueError, OSError) as error:
-            st.error(f"{words.md(run.title, 60)}: {words.md(error, 400)}", icon=":material/error:")
+            said = f"{words.md(run.title, 60)}: {words.md(error, 400)}"
+            st.caption(said) if asked.item is not None else st.error(said, icon=":material/error:")
             continue
-        told = _told(why)
+        told = _told(why) if why else []
         frame = frame.assign(why=[*told, *[""] * (len(frame) - len(told))])
-        note = _note(run, model) if asked.user is None else ""
-        found.append(List(chr(65 + at), short[run.run_id], looks.look(at), frame, note, why.method))
+        method, funnel = why.method if why else "", run.model == "funnel" and asked.item is None
+        found.append(List(chr(65 + at), short[run.run_id], looks.look(at), frame, asked.note(run, model), method, funnel))
     if popular is not None:
         found.append(List("pop", "Popularity (baseline)", looks.look(len(runs), baseline=True), popular))
     return found
@@ -104,12 +120,6 @@ def _told(why: Any) -> list[str]:
     if why.parts:
         return [", ".join(f"{name} {words.signed(gain, 2)}" for name, gain in parts.items()) for parts in why.parts]
     return [f"because: {', '.join(words.plain(title, 40) for title in titles)}" if titles else "" for titles in why.because]
-
-
-def _note(run: Any, model: Any) -> str:
-    if model.tells_newcomers_apart:
-        return ""
-    return "The same list for everybody." if run.model == "popularity" else "Reads no history: it cannot tell one newcomer from another."
 
 
 def popular(dataset: str, k: int, chosen: filters.Chosen, seen: set[str], liked: set[str]) -> pd.DataFrame:
@@ -138,7 +148,7 @@ def side_by_side(whose: Person, found: list[List], k: int, chosen: filters.Chose
         with cell:
             _held_out(whose.after, whose.valid, shown)
     with grid.cell() if many and whose.after is not None else cell:
-        _heading("Liked before" if whose.after is not None else "Likes", words.count(len(whose.before)))
+        _heading("Liked before" if whose.after is not None else whose.title, words.count(len(whose.before)))
         _some(whose.before, "what the user liked before", "Nothing in train: to the models this is a new user.", shown)
     ranks = dict(zip(found[0].frame["item_id"], found[0].frame["rank"].astype(int), strict=True)) if found else {}
     for one in found:
@@ -150,18 +160,19 @@ def side_by_side(whose: Person, found: list[List], k: int, chosen: filters.Chose
             if one.note:
                 st.caption(one.note)
             if len(top) < k:
-                st.caption(_why_short(len(top), chosen))
+                st.caption(_why_short(one, len(top), chosen))
             moves = None if one is found[0] or not ranks else ranks
             cards.recommendations(
                 top, f"Top {k} of {name}", moves, found[0].letter, len(ranks), counts=one.letter == "pop", method=one.method
             )
 
 
-def _why_short(listed: int, chosen: filters.Chosen) -> str:
+def _why_short(one: List, listed: int, chosen: filters.Chosen) -> str:
     """Why a list is shorter than k."""
+    among = " among what was retrieved" if one.funnel else ""
     if chosen.said:
-        return f"No {'other ' if listed else ''}item {words.md(chosen.said, 200)} is left to recommend."
-    return f"Nothing {'else ' if listed else ''}is left to recommend: the rest was met in train, or not retrieved."
+        return f"No {'other ' if listed else ''}item {words.md(chosen.said, 200)} is left to recommend{among}."
+    return f"Nothing {'else ' if listed else ''}is left to recommend{among}."
 
 
 def _held_out(after: pd.DataFrame, valid: pd.DataFrame | None, shown: int) -> None:

@@ -40,16 +40,28 @@ if why:
     st.page_link("views/compare.py", label="Compare how well they judge rows", icon=":material/balance:", query_params=compared)
     st.stop()
 popularity_is_run = any(run.model == "popularity" for run in contenders)
-if people.pick_who():
+who = people.pick_who()
+seen: set[str] = set()  # what is not recommended again
+held_out: set[str] = set()
+if who == "item":
+    found = newcomer.pick_item(dataset)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        k, with_popularity, rules = people.pick_options(dataset, popularity_is_run=True, new=True)
+    if found.empty:
+        st.info("Find an item to see which others each contender holds to be like it.")
+        st.stop()
+    asked = recommending.Asked(rules, item=found["item_id"].iloc[0])
+    person, seen = recommending.Person(found, title="Items like"), set(found["item_id"])
+elif who == "new":
     liked = newcomer.pick_liked(dataset)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        k, with_popularity, rules = people.pick_options(dataset, popularity_is_run, new=True)
     if liked.empty:
         st.info("Pick what this person likes: each contender's list appears at once, and nothing is trained again.")
         st.stop()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        k, with_popularity, rules = people.pick_options(dataset, popularity_is_run, new=True)
     st.subheader("A new person", anchor=False)
     asked = recommending.Asked(rules, liked=tuple(liked["item_id"]))
-    person, seen, held_out = recommending.Person(liked), set(asked.liked), set()
+    person, seen = recommending.Person(liked), set(asked.liked)
 else:
     user, (k, with_popularity, rules) = people.pick_user(dataset, [run.run_id for run in contenders], popularity_is_run)
     if user is None:
