@@ -18,6 +18,7 @@ def register(add: Callable[..., argparse.ArgumentParser], wait: Wait) -> None:
     funnel.add_argument("retriever", metavar="RETRIEVER", help="run whose model picks candidates out of the whole catalogue")
     funnel.add_argument("ranker", metavar="RANKER", help="run whose model orders the candidates")
     funnel.add_argument("--candidates", type=int, default=200, help="how many the ranker gets (default 200)")
+    funnel.add_argument("--share", type=float, help="the retriever's share in the order, from 0 to below 1; default: chosen on validation")
     funnel.add_argument("--index", help="FAISS factory string, such as HNSW32; default: that of the retriever's run")
     publish = add("publish", _publish, "Write the embeddings of a retriever's items and users to Parquet or to a vector database.")
     publish.add_argument("run_id", metavar="RUN")
@@ -42,13 +43,15 @@ def _recommend(args: argparse.Namespace) -> dict[str, Any]:
 def _funnel(args: argparse.Namespace, wait: Wait) -> dict[str, Any]:
     import engine
 
-    run = wait([engine.submit(engine.funnel(args.retriever, args.ranker, args.candidates, args.index))])[0]
+    run = wait([engine.submit(engine.funnel(args.retriever, args.ranker, args.candidates, args.index, args.share))])[0]
     if run.state != engine.RunState.FINISHED:
         return {"failed": True, "run_id": run.run_id, "message": run.message}
     found = engine.funnel_losses(run.run_id)
     k = found["k"]
     heads = f"{'N':>7} {'ceiling':>8} {f'NDCG@{k}':>8} {'found':>7} {'lost: retrieval':>16} {'ranking':>8} {'p50 ms':>7}"
-    print(f"{run.run_id}  {run.title}\n{heads}")
+    print(f"{run.run_id}  {run.title}")
+    tuned = ", chosen on validation" if found["order"]["tuned"] else ""
+    print(f"{found['order']['share']:.0%} of the order is the retriever's{tuned}\n{heads}")
     for row in found["curve"]:
         shares = f"{row['found']:>7.1%} {row['lost_at_retrieval']:>16.1%} {row['lost_at_ranking']:>8.1%}"
         time = f"{row['latency_p50_ms']:>7.2f}" if "latency_p50_ms" in row else ""

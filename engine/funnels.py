@@ -11,17 +11,19 @@ from workers.results import FUNNEL, RESULTS
 from workers.specs import RunSpec
 
 
-def funnel(retriever: str, ranker: str, candidates: int = 200, index: str | None = None) -> RunSpec:
+def funnel(retriever: str, ranker: str, candidates: int = 200, index: str | None = None, share: float | None = None) -> RunSpec:
     """The run that measures one finished run's model as the retriever of another's.
+
+    Args:
+        share: of the retriever's score in the order of the candidates; None: chosen on validation.
 
     Raises:
         LookupError: no such run.
         ValueError: the two cannot stand behind each other; says why and what to do.
     """
     first, second = runs.get_run(retriever), runs.get_run(ranker)
-    model = FunnelSpec(
-        retriever=retriever, ranker=ranker, candidates=candidates, index=index, titles=(first.title[:120], second.title[:120])
-    )
+    titles = (first.title[:120], second.title[:120])
+    model = FunnelSpec(retriever=retriever, ranker=ranker, candidates=candidates, retriever_share=share, index=index, titles=titles)
     spec = RunSpec(dataset=first.dataset or "unknown", model=model)
     check(spec)
     return spec
@@ -48,7 +50,10 @@ def _why_not(run: Run, dataset: str) -> str | None:
 
 
 def losses(run_id: str) -> dict[str, Any]:
-    """What a finished funnel reached and lost: `candidates`, `k`, `index` (facts), and `curve`, one dict a number of candidates with
+    """What a finished funnel reached and lost: `candidates`, `k`, `index` (facts), `order`, and `curve`.
+
+    `order`: the retriever's share in the score, whether it was tuned, on how many users, and for each share tried share and ndcg (on
+    validation); not there for a funnel of the ranker's order alone. `curve`: one dict a number of candidates with
 
     candidates, recall_ceiling, recall_at_<k>, ndcg_at_<k>, found, lost_at_retrieval, lost_at_ranking (shares of what a list of k has
     room for), and p50 and p99 in ms of latency, encode, retrieve and rank.

@@ -22,6 +22,7 @@ NEAREST = "The liked items whose vectors point most nearly the same way as this 
 ADDED = "The liked items that add most to this item's score."
 WEIGHED = "What a like of the item adds to the score of another."
 COSINE = "Cosine of the items' vectors: 1 is the same direction."
+ORDERS = "Of the ranker, which orders what was retrieved."
 LEFT_OUT = (
     "How much lower the score is without a group of features: the history empty, the user's id and features unknown, or the item's "
     "features unknown. One group is left out at a time, so what two say only together is in neither or in both."
@@ -42,9 +43,10 @@ def reasons(opened: Opened, schema: FeatureSchema, row: pd.DataFrame, met: Met, 
     Args:
         row: the person's encoded features. met: what they met.
     """
-    if isinstance(opened, OpenedFunnel):  # its order is the ranker's
+    if isinstance(opened, OpenedFunnel):  # its order is the ranker's, or for the most part
         found = reasons(opened.ranker, schema, row, met, places)
-        return found._replace(method=f"Of the ranker, which orders what was retrieved. {found.method}" if found.method else "")
+        whose = "Of the ranker's part of the score, to which the retriever's is added." if opened.weight else ORDERS
+        return found._replace(method=f"{whose} {found.method}" if found.method else "")
     liked, at = np.unique(met.liked, return_inverse=True)
     weights = np.bincount(at, met.weights, len(liked))
     if (added := item_weights(opened)) is not None:

@@ -1,6 +1,7 @@
 """python -m workers.funnel RUN_DIR DATASET_DIR ATTEMPT: measures a funnel under the protocol, in one process; nothing is trained.
 
-One run's model retrieves the N best items that a person has not met, another's ranks them. Every relevant item that is missed was lost
+One run's model retrieves the N best items that a person has not met, another's ranks them; how much the first one's score still counts is
+chosen on validation. Every relevant item that is missed was lost
 in one of the two places, and `funnel.json` says how many were lost where, for many N. Letters: U users, N candidates, R relevant items.
 """
 
@@ -15,9 +16,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_matrix
 
-from workers import index, serving
-from workers.evaluate import DEFAULT, catalogue, describe, rank_users, summarise, users_of_train, write_ranked
+from workers import blend, index, serving
+from workers.evaluate import DEFAULT, catalogue, describe, rank_users, summarise, users_of_train, users_to_validate, write_ranked
 from workers.funnel_spec import FunnelSpec
 from workers.journal import Journal, say_why
 from workers.likes import read_likes
@@ -26,7 +28,7 @@ from workers.metrics import ndcg_at_k, sort_keys, tie_order, top_items
 from workers.opened import Met, OpenedFunnel, open_run
 from workers.process import log_to, outlive_nobody, peak_memory
 from workers.protocol import TIE_SEED, Protocol
-from workers.results import DONE, FUNNEL, LOG, MANIFEST, PER_USER, RESULTS, SPEC, TOP_K, write_json
+from workers.results import DONE, FUNNEL, LOG, MANIFEST, PER_USER, RESULTS, SPEC, TOP_K, VALID, write_json
 from workers.specs import FeatureSchema, RunSpec, Task
 
 log = logging.getLogger("workers.funnel")
@@ -70,15 +72,17 @@ def _measure(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     journal.progress("opening the two models", 0, 1, force=True)
     (run / RESULTS).mkdir(exist_ok=True)
     opened = _open(run, dataset, schema, Task.of(manifest.get("label", {})), funnel)
-    users, met = serving.people_to_rank(dataset, read_likes(dataset, schema).matrix, spec.protocol)
+    likes = read_likes(dataset, schema).matrix
+    users, met = serving.people_to_rank(dataset, likes, spec.protocol)
     journal.event("opened")
+    order = _order(opened, dataset, likes, funnel, journal, spec.protocol)
     tried = _sizes(funnel.candidates, len(opened.items))
     ranked, curve = _judge(opened, users, met, tried, journal, spec.protocol)
     ranked = describe(ranked, facts_of(catalogue(dataset), users_of_train(dataset)))
     timed = {n: _times(opened, users, met, n) for n in tried}
     curve = [row | timed[int(row["candidates"])] for row in curve]
     journal.event("evaluated")
-    _write(run, opened, ranked, curve, funnel)
+    _write(run, opened, ranked, {"candidates": funnel.candidates, "k": K, "order": order, "curve": curve})
     metrics = summarise(ranked, len(opened.items))
     own = next(row for row in curve if row["candidates"] == funnel.candidates or row is curve[-1])
     costs = _sums(run, funnel) | {name: own[name] for name in ("latency_p50_ms", "latency_p99_ms") if name in own}
@@ -98,6 +102,18 @@ def _open(run: Path, dataset: Path, schema: FeatureSchema, task: Task, funnel: F
     if vectors is None and funnel.index:
         raise ValueError(f"index is {funnel.index!r}, but the retriever has no vectors to index; leave it empty.")
     return opened
+
+
+def _order(
+    opened: OpenedFunnel, dataset: Path, likes: csr_matrix, funnel: FunnelSpec, journal: Journal, protocol: Protocol
+) -> dict[str, Any]:
+    """Set the weight of the retriever's score, by the users of validation: share, weight, tuned, and what was tried."""
+    journal.progress("choosing the retriever's share on validation", 0, 1, force=True)
+    opened.weight = 0.0
+    users, met = serving.people_to_rank(dataset, likes, protocol, VALID, users_to_validate(funnel.candidates))
+    chosen = blend.choose(opened, users, met, K, funnel.retriever_share)
+    opened.weight = chosen.weight
+    return {**chosen._asdict(), "tuned": funnel.retriever_share is None, "users": len(users)}
 
 
 def _sizes(own: int, items: int) -> list[int]:
@@ -122,11 +138,11 @@ def _judge(
         grid = np.full((len(places), items), -np.inf, np.float32)
         for at, (place, person) in enumerate(zip(places, people, strict=True)):
             kept = opened.retrieve(person, most)
-            scores = np.array(opened.ranker.scores(person[1], kept), np.float32)
-            relevant = np.isin(kept, np.asarray(users["relevant"].iloc[place], np.int64) - 1)
+            scores = opened.order(person, kept)
+            relevant = np.isin(kept.places, np.asarray(users["relevant"].iloc[place], np.int64) - 1)
             for n in tried:
-                tallies[n].append(_tally(scores[:n], relevant[:n], ties[kept[:n]], len(users["relevant"].iloc[place])))
-            grid[at, kept[: opened.candidates]] = scores[: opened.candidates]
+                tallies[n].append(_tally(scores[:n], relevant[:n], ties[kept.places[:n]], len(users["relevant"].iloc[place])))
+            grid[at, kept.places[: opened.candidates]] = scores[: opened.candidates]
         return grid
 
     ranked = rank_users(users, items, score, protocol)
@@ -175,8 +191,8 @@ def _times(opened: OpenedFunnel, users: pd.DataFrame, met: list[Met], n: int) ->
             since.append(time.perf_counter())
             kept = opened.retrieve(person, n)
             since.append(time.perf_counter())
-            scores = opened.ranker.scores(person[1], kept)
-            top_items(sort_keys(np.array(scores, np.float32)[None], opened.ties[kept]), K) if len(kept) else None
+            scores = opened.order(person, kept)
+            top_items(sort_keys(scores[None], opened.ties[kept.places]), K) if len(scores) else None
             since.append(time.perf_counter())
             for name, spent in zip(parts, (since[3] - since[0], *np.diff(since)), strict=True):
                 parts[name].append(1000 * spent)
@@ -188,11 +204,11 @@ def _times(opened: OpenedFunnel, users: pd.DataFrame, met: list[Met], n: int) ->
     return found
 
 
-def _write(run: Path, opened: OpenedFunnel, ranked: pd.DataFrame, curve: list[dict[str, Any]], funnel: FunnelSpec) -> None:
+def _write(run: Path, opened: OpenedFunnel, ranked: pd.DataFrame, told: dict[str, Any]) -> None:
     folder = run / RESULTS
     write_ranked(ranked, folder / PER_USER, folder / TOP_K)
     facts = opened.index.facts if opened.index is not None else {"factory": None}
-    write_json(folder / FUNNEL, {"candidates": funnel.candidates, "k": K, "index": facts, "curve": curve})
+    write_json(folder / FUNNEL, told | {"index": facts})
 
 
 def _sums(run: Path, funnel: FunnelSpec) -> dict[str, float]:

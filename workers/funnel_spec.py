@@ -20,6 +20,13 @@ class FunnelSpec(ModelSpec):
     retriever: str = Field(pattern=RUN_ID, description="Finished run whose model picks candidates out of the whole catalogue")
     ranker: str = Field(pattern=RUN_ID, description="Finished run whose model orders the candidates")
     candidates: int = Field(200, ge=1, le=10_000, description="How many candidates the ranker gets, N")
+    retriever_share: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Share of the retriever's score in the order of the candidates, the rest is the ranker's; empty: tuned on validation, "
+        "0: the ranker alone orders them",
+    )
     index: str | None = Field(
         None,
         max_length=100,

@@ -1,5 +1,6 @@
 """A finished run's model, opened in one process: states of people, scores of items for them. Letters: U people, N items, S width."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from workers.modules.matrix import MatrixModel
 from workers.modules.ranker import Ranker
 from workers.modules.two_tower import TwoTower
 from workers.protocol import TIE_SEED
-from workers.results import CHECKPOINT, FEATURE, RESULTS, SPEC
+from workers.results import CHECKPOINT, FEATURE, FUNNEL, RESULTS, SPEC
 from workers.specs import HISTORY, FeatureSchema, MatrixSpec, RunSpec, Task
 
 ROWS = 8192  # items encoded at a time
@@ -115,12 +116,23 @@ class OpenedMatrix(Opened):
         return self.model.item_embeddings()
 
 
-class OpenedFunnel(Opened):
-    """A retriever and a ranker that answer as one model: what is not retrieved scores -inf."""
+class Retrieved(NamedTuple):
+    """A person's candidates, best first: int64 [n] places, and the retriever's scores of them, float32 [n]."""
 
-    def __init__(self, retriever: Opened, ranker: Opened, found: index.Index | None, candidates: int) -> None:
+    places: np.ndarray
+    scores: np.ndarray
+
+
+class OpenedFunnel(Opened):
+    """A retriever and a ranker that answer as one model: what is not retrieved scores -inf.
+
+    Args:
+        weight: of the retriever's score, which is added to the ranker's.
+    """
+
+    def __init__(self, retriever: Opened, ranker: Opened, found: index.Index | None, candidates: int, weight: float = 0.0) -> None:
         super().__init__(ranker.items)
-        self.retriever, self.ranker, self.index, self.candidates = retriever, ranker, found, candidates
+        self.retriever, self.ranker, self.index, self.candidates, self.weight = retriever, ranker, found, candidates, weight
         self.ties = tie_order(len(self.items), TIE_SEED)
 
     def people(self, frame: pd.DataFrame, met: Sequence[Met]) -> list[State]:
@@ -130,20 +142,27 @@ class OpenedFunnel(Opened):
     def scores(self, person: State, places: np.ndarray | None = None) -> np.ndarray:
         kept = self.retrieve(person, self.candidates)
         found = np.full(len(self.items), -np.inf, np.float32)
-        found[kept] = self.ranker.scores(person[1], kept)
+        found[kept.places] = self.order(person, kept)
         return found if places is None else found[places]
 
-    def retrieve(self, person: State, n: int) -> np.ndarray:
-        """Places of the n best items that the person has not met, best first, in the order of the retriever: [<= n]."""
+    def order(self, person: State, kept: Retrieved) -> np.ndarray:
+        """The scores that order candidates: float32 [n]."""
+        scores = np.array(self.ranker.scores(person[1], kept.places), np.float32)
+        return scores + np.float32(self.weight) * kept.scores if self.weight else scores
+
+    def retrieve(self, person: State, n: int) -> Retrieved:
+        """The n best items that the person has not met, fewer where there are no more."""
         first, _, seen = person
         queries = self.retriever.queries([first]) if self.index is not None else None
         if queries is not None and self.index is not None:
-            found = self.index.search(queries, n + len(seen))[1][0]
-            return found[(found >= 0) & ~np.isin(found, seen)][:n]
+            scores, found = (one[0] for one in self.index.search(queries, n + len(seen)))
+            new = np.flatnonzero((found >= 0) & ~np.isin(found, seen))[:n]
+            return Retrieved(found[new], scores[new])
         scores = np.array(self.retriever.scores(first), np.float32)
         scores[seen] = -np.inf
         found = top_items(sort_keys(scores[None], self.ties), n)[0]
-        return found[np.isfinite(scores[found])]
+        found = found[np.isfinite(scores[found])]
+        return Retrieved(found, scores[found])
 
 
 def newcomer(schema: FeatureSchema, liked: Sequence[int]) -> pd.DataFrame:
@@ -170,7 +189,7 @@ def open_run(run: Path, dataset: Path, schema: FeatureSchema, task: Task) -> Ope
     if isinstance(asked, FunnelSpec):
         parts = [open_run(run.parent / part, dataset, schema, task) for part in (asked.retriever, asked.ranker)]
         found = index.load(run / RESULTS) or index.load(run.parent / asked.retriever / RESULTS)
-        return OpenedFunnel(parts[0], parts[1], found, asked.candidates)
+        return OpenedFunnel(parts[0], parts[1], found, asked.candidates, _weight(run / RESULTS / FUNNEL))
     folder = checkpoint.best(run / CHECKPOINT)
     kept, items = checkpoint.facts(folder), catalogue(dataset)
     spec = RunSpec.model_validate(kept["spec"])  # with the settings that tuning or the dataset chose
@@ -181,3 +200,8 @@ def open_run(run: Path, dataset: Path, schema: FeatureSchema, task: Task) -> Ope
     model = spec.network.build(FeatureSchema.model_validate(kept["schema"]), task)
     checkpoint.load_whole(folder, model)
     return OpenedNetwork(items, model, schema)
+
+
+def _weight(told: Path) -> float:
+    """Of the retriever's score in a measured funnel's order; none in a funnel of which nothing is told."""
+    return float(json.loads(told.read_text()).get("order", {}).get("weight", 0.0)) if told.is_file() else 0.0

@@ -23,13 +23,15 @@ TIMED, WARM_UP = 200, 5  # people who are timed, after some who are not
 WHOLE = 2 << 30  # bytes of a checkpoint that one process still opens beside what it trained
 
 
-def people_to_rank(dataset: Path, likes: csr_matrix | None, protocol: Protocol = DEFAULT) -> tuple[pd.DataFrame, list[Met]]:
-    """The users of test that are ranked for, encoded, and what each met in train, as far as the protocol keeps it from them.
+def people_to_rank(
+    dataset: Path, likes: csr_matrix | None, protocol: Protocol = DEFAULT, split: str = TEST, limit: int | None = None
+) -> tuple[pd.DataFrame, list[Met]]:
+    """The users of a split that are ranked for, encoded, and what each met in train, as far as the protocol keeps it from them.
 
     Args:
-        likes: [U + 1, N], where a model reads them.
+        likes: [U + 1, N], where a model reads them. limit: that many users of the sample at most.
     """
-    users = users_to_rank(dataset, TEST, protocol=protocol)
+    users = users_to_rank(dataset, split, limit, protocol)
     rows = users[FEATURE + USER_ID].to_numpy(np.int64)
     none = (np.zeros(0, np.int64), np.zeros(0, np.float32))
     liked = [none] * len(users) if likes is None else [liked_of(likes, row) for row in rows]

@@ -68,7 +68,7 @@ def main() -> None:
     made = index.build(tower.vectors)
     told = f"index {made.facts['factory']} built in {time.perf_counter() - started:.1f} s, recall {made.facts['recall_at_100']:.3f}"
     print(f"{args.items:,} items: {told}")
-    funnel, ties = OpenedFunnel(tower, ranker, made, args.candidates), tie_order(args.items, 1)
+    funnel, ties = OpenedFunnel(tower, ranker, made, args.candidates, weight=0.5), tie_order(args.items, 1)
     queries = tower.queries(tower.people(frame, met))
 
     def a_list(opened: OpenedNetwork | OpenedFunnel) -> Callable[[int], object]:
@@ -77,8 +77,7 @@ def main() -> None:
     def by_funnel(place: int) -> object:
         person = funnel.people(frame.iloc[place : place + 1], [met[place]])[0]
         kept = funnel.retrieve(person, args.candidates)
-        scores = np.array(ranker.scores(person[1], kept), np.float32)
-        return kept[top_items(sort_keys(scores[None], ties[kept]), K)]
+        return kept.places[top_items(sort_keys(funnel.order(person, kept)[None], ties[kept.places]), K)]
 
     depth = args.candidates + 50
     with serving.one_thread():

@@ -123,13 +123,15 @@ def test_a_funnel_of_two_runs_is_measured_like_any_contender(space, trained):
     from engine import funnels
 
     folder, _ = space
-    whole, few = (engine.submit(funnels.funnel(*trained, candidates=n)) for n in (10_000, 20))
+    whole, few = (engine.submit(funnels.funnel(*trained, candidates=n, share=share)) for n, share in ((10_000, 0), (20, None)))
     until(lambda: not engine.get_run(few).live)
     assert [engine.get_run(run).state for run in (whole, few)] == [engine.RunState.FINISHED] * 2, engine.log_tail(whole)
     lists = [pd.read_parquet(folder / "runs" / run / "results" / "top_k.parquet").set_index("user_id") for run in (trained[1], whole)]
     assert all(list(lists[0]["items"][user]) == list(lists[1]["items"][user]) for user in lists[0].index)
     told = {row["candidates"]: row for row in funnels.losses(few)["curve"]}
     assert told[20]["lost_at_retrieval"] > 0 and told[20]["latency_p50_ms"] > 0
+    order = funnels.losses(few)["order"]
+    assert order["tuned"] and len(order["tried"]) == 10 and funnels.losses(whole)["order"]["share"] == 0
     found = recbench("compare", *trained, few)
     assert [c["name"] for c in found["contenders"]][2].startswith("Funnel · Two-tower")
     costs = engine.compare([*trained, few]).costs.set_index("fact")

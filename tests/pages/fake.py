@@ -393,10 +393,11 @@ class FakeEngine:
                 rows.append((metric, one.letter, value, low, high, delta, best))
         return pd.DataFrame(rows, columns=["metric", "contender", "value", "low", "high", "delta", "best"])
 
-    def funnel(self, retriever: str, ranker: str, candidates: int = 200, index: str | None = None) -> Any:
+    def funnel(self, retriever: str, ranker: str, candidates: int = 200, index: str | None = None, share: float | None = None) -> Any:
         if self.refuses:
             raise self.refuses
         model = {"kind": "funnel", "retriever": "a" * 32, "ranker": "b" * 32, "candidates": candidates, "titles": (retriever, ranker)}
+        model["retriever_share"] = share
         return engine.RunSpec.model_validate({"dataset": DATASET, "model": model})
 
     def funnel_losses(self, run_id: str) -> dict[str, Any]:
@@ -405,7 +406,10 @@ class FakeEngine:
         reached = {"recall_ceiling": 0.75, "recall_at_10": 0.3, "ndcg_at_10": 0.25}
         times = {f"{part}_{p}_ms": 2.5 for part in ("latency", "encode", "retrieve", "rank") for p in ("p50", "p99")}
         curve = [{"candidates": n} | shares | reached | times for n in (10, 50, 200)]
-        return {"candidates": 200, "k": 10, "index": {"factory": "HNSW32", "items": 1000, "recall_at_100": 0.987}, "curve": curve}
+        facts = {"factory": "HNSW32", "items": 1000, "recall_at_100": 0.987}
+        tried = [{"share": 0.0, "ndcg": 0.2}, {"share": 0.3, "ndcg": 0.26}]
+        order = {"share": 0.3, "weight": 1.5, "tuned": True, "users": 31, "tried": tried}
+        return {"candidates": 200, "k": 10, "index": facts, "order": order, "curve": curve}
 
     def items(self, id: str) -> pd.DataFrame:
         rows = range(1, 31)

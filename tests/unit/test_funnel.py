@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workers import funnel, index
+from workers import blend, funnel, index
 from workers.funnel_spec import FunnelSpec
 from workers.journal import Journal
 from workers.opened import Met, Opened, OpenedFunnel
@@ -60,7 +60,8 @@ def test_candidates_are_the_best_unmet_items_of_the_retriever(people, indexed):
     for place, person in enumerate(opened.people(users, met)):
         order = np.argsort(-opened.retriever.scores(person[0]))
         wanted = [item for item in order if item not in set(met[place].seen)][:10]
-        assert list(opened.retrieve(person, 10)) == wanted
+        kept = opened.retrieve(person, 10)
+        assert list(kept.places) == wanted and np.allclose(kept.scores, opened.retriever.scores(person[0])[wanted])
         shown = opened.scores(person)
         assert sorted(np.flatnonzero(np.isfinite(shown))) == sorted(wanted)
         assert np.allclose(shown[wanted], opened.ranker.scores(person[1])[wanted])
@@ -89,9 +90,56 @@ def test_every_miss_was_lost_in_one_of_two_places(people):
     assert own["recall_at_10"] == pytest.approx(ranked["recall_at_10"].mean())
     among = lost = 0  # by hand: what the retriever does not bring cannot be found
     for place, person in enumerate(opened.people(users, met)):
-        relevant, kept = set(users["relevant"][place] - 1), set(opened.retrieve(person, 12))
+        relevant, kept = set(users["relevant"][place] - 1), set(opened.retrieve(person, 12).places)
         among, lost = among + min(len(relevant), 10), lost + len(relevant - kept)
     assert own["lost_at_retrieval"] == pytest.approx(lost / among)
+
+
+def test_the_retrievers_score_is_added_with_its_weight(people):
+    users, met = people
+    opened = made(True, 12)
+    opened.weight = 0.7
+    for person in opened.people(users, met):
+        kept = opened.retrieve(person, 12).places
+        wanted = opened.ranker.scores(person[1])[kept] + 0.7 * opened.retriever.scores(person[0])[kept]
+        assert np.allclose(opened.scores(person)[kept], wanted, atol=1e-5)
+
+
+def test_validation_chooses_the_share_that_a_search_by_hand_finds(people):
+    """Relevant is what both stages hold to be good: neither alone orders best."""
+    users, met = people
+    opened = made(True, 25)
+    for place, person in enumerate(opened.people(users, met)):
+        both = opened.retriever.scores(person[0]) + opened.ranker.scores(person[1])
+        both[met[place].seen] = -np.inf
+        users.at[place, "relevant"] = np.argsort(-both)[:4] + 1
+    chosen = blend.choose(opened, users, met, 10)
+    spreads = [[], []]
+    for person in opened.people(users, met):
+        kept = opened.retrieve(person, 25)
+        spreads[0].append(kept.scores.std())
+        spreads[1].append(opened.ranker.scores(person[1])[kept.places].std())
+    unit = np.mean(spreads[1]) / np.mean(spreads[0])
+    by_hand = {}
+    for share in blend.SHARES:
+        opened.weight = unit * share / (1 - share)
+        by_hand[share] = funnel._judge(opened, users, met, [25], Journal(None))[0]["ndcg_at_10"].mean()
+    assert {row["share"]: row["ndcg"] for row in chosen.tried} == pytest.approx(by_hand)
+    assert chosen.share == max(by_hand, key=by_hand.get) > 0
+    assert chosen.weight == pytest.approx(unit * chosen.share / (1 - chosen.share))
+    asked = blend.choose(opened, users, met, 10, share=0.25)
+    assert asked.share == 0.25 and asked.weight == pytest.approx(unit / 3) and len(asked.tried) == 11
+
+
+def test_where_nothing_can_be_chosen_the_ranker_alone_orders(people):
+    users, met = people
+    opened = made(True, 10)
+    assert blend.choose(opened, users.head(0), [], 10) == (0.0, 0.0, [])
+    opened.retriever.of_items[:] = 0  # all alike: it says nothing
+    opened.index = None
+    assert blend.choose(opened, users, met, 10)[:2] == (0.0, 0.0)
+    everything = [Met(*met[0][:2], np.arange(ITEMS))] * USERS
+    assert blend.choose(opened, users, everything, 10).tried[0] == {"share": 0.0, "ndcg": 0.0}
 
 
 def test_a_user_who_has_seen_everything_gets_nothing(people):
@@ -99,7 +147,7 @@ def test_a_user_who_has_seen_everything_gets_nothing(people):
     everything = Met(np.zeros(0, np.int64), np.zeros(0, np.float32), np.arange(ITEMS))
     opened = made(True, 10)
     person = opened.people(users.head(1), [everything])[0]
-    assert len(opened.retrieve(person, 10)) == 0 and not np.isfinite(opened.scores(person)).any()
+    assert len(opened.retrieve(person, 10).places) == 0 and not np.isfinite(opened.scores(person)).any()
 
 
 def test_a_funnel_is_a_spec_like_any_other():
@@ -107,8 +155,8 @@ def test_a_funnel_is_a_spec_like_any_other():
     spec = RunSpec.model_validate({"dataset": "sample-1", "model": asked})
     assert isinstance(spec.model, FunnelSpec) and spec.title == "Funnel · Two-tower → DLRM · N 50"
     assert RunSpec.model_validate_json(spec.model_dump_json()) == spec
-    for wrong in ({"ranker": "a" * 32}, {"retriever": "../../etc"}, {"candidates": 0}, {"index": "Flat; rm -rf"}):
-        with pytest.raises(ValueError, match=r"retriever|ranker|candidates|index"):
+    for wrong in ({"ranker": "a" * 32}, {"retriever": "../../etc"}, {"candidates": 0}, {"index": "Flat; rm -rf"}, {"retriever_share": 1.0}):
+        with pytest.raises(ValueError, match=r"retriever|ranker|candidates|index|share"):
             RunSpec.model_validate({"dataset": "sample-1", "model": asked | wrong})
 
 

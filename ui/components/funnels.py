@@ -50,6 +50,8 @@ def _losses(comparison: Any, made: list[Any]) -> None:
     n = st.select_slider("Candidates, N", sizes, value=own, key=f"compare.funnel.n.{run_id}", format_func=words.count)
     row = curve[curve["candidates"] == n].iloc[0].to_dict()
     st.markdown(sentence(row, found["k"]))
+    if "order" in found:
+        st.markdown(ordered(found["order"], found["k"]))
     left, right = st.columns(2)
     with left:
         charts.show(
@@ -58,6 +60,9 @@ def _losses(comparison: Any, made: list[Any]) -> None:
     with right:
         if "latency_p50_ms" in curve:
             charts.show(waited(curve, n), f"Time for one list of {names[run_id]} over N", key="compare.funnel.waited")
+    if found.get("order", {}).get("tried"):
+        told = f"Validation of {names[run_id]} over the retriever's share in the order"
+        charts.show(shared(found["order"], found["k"]), told, key="compare.funnel.shared")
     charts.show(lost(curve, n), "Shares of the relevant items found and lost, for each N", key="compare.funnel.lost")
     st.caption(index_told(found["index"]))
 
@@ -77,6 +82,18 @@ def sentence(row: dict[str, Any], k: int) -> str:
     return said
 
 
+def ordered(order: dict[str, Any], k: int) -> str:
+    """Markdown: how much of the order is the retriever's, and what validation said of it."""
+    share = order["share"]
+    said = f"The order is **{words.percent(share)}** the retriever's score" if share else "The order is the ranker's alone"
+    tried = {row["share"]: row["ndcg"] for row in order["tried"]}
+    if not tried:
+        return f"{said}."
+    of = f"on {words.count(order['users'])} validation users NDCG@{k} is {words.number(tried[share])}"
+    alone = f", with the ranker alone {words.number(tried[0.0])}" if share else ""
+    return f"{said}{', chosen on validation' if order['tuned'] else ''}: {of}{alone}."
+
+
 def index_told(facts: dict[str, Any]) -> str:
     """Markdown: which index the candidates come from, and how close to exact search it is."""
     if not facts.get("factory"):
@@ -94,7 +111,7 @@ def _over_candidates(curve: pd.DataFrame, y: str) -> go.Figure:
     return figure
 
 
-def _mark(figure: go.Figure, n: int) -> go.Figure:
+def _mark(figure: go.Figure, n: float) -> go.Figure:
     figure.add_vline(x=n, line={"color": charts.GRAY, "dash": "dash", "width": 1})
     return figure
 
@@ -110,6 +127,16 @@ def reached(curve: pd.DataFrame, k: int, n: int) -> go.Figure:
             line={"color": look.color, "dash": look.dash, "width": 2}, marker={"symbol": look.marker, "size": 7},
         )  # fmt: skip
     return _mark(figure, n)
+
+
+def shared(order: dict[str, Any], k: int) -> go.Figure:
+    """NDCG@k on validation over the retriever's share in the order."""
+    figure, look = charts.blank("retriever's share in the order (%)", f"NDCG@{k}, validation", height=240), charts.look(2)
+    figure.add_scatter(
+        x=[100 * row["share"] for row in order["tried"]], y=[row["ndcg"] for row in order["tried"]], mode="lines+markers",
+        hovertemplate="%{y:.4f}", line={"color": look.color, "dash": look.dash, "width": 2}, marker={"symbol": look.marker, "size": 7},
+    )  # fmt: skip
+    return _mark(figure, 100 * order["share"])
 
 
 def waited(curve: pd.DataFrame, n: int) -> go.Figure:
@@ -155,8 +182,13 @@ def _form(comparison: Any, parts: list[Any]) -> None:
             middle.selectbox("Ranker", others, format_func=lambda one: names[one], key=f"compare.funnel.ranker.{retriever}") or others[0]
         )
         candidates = right.number_input("Candidates, N", 10, 10_000, 200, 50, key="compare.funnel.candidates")
+        share = st.select_slider(
+            "The retriever's share in the order", [None, *(tenth / 10 for tenth in range(10))], key="compare.funnel.share",
+            format_func=lambda one: "chosen on validation" if one is None else words.percent(one),
+            help="The candidates' order adds the scores of both, each in units of its spread; 0 %: the ranker alone orders them",
+        )  # fmt: skip
         try:
-            spec = engine.funnel(retriever, ranker, int(candidates))
+            spec = engine.funnel(retriever, ranker, int(candidates), share=share)
         except (LookupError, ValueError) as error:
             st.info(words.md(error, 600), icon=":material/block:")
             return
