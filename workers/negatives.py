@@ -1,7 +1,9 @@
-"""Items drawn from the catalogue into a batch: as rows that nobody liked, or as candidates without a user. All in whole tensors.
+"""Items drawn from the catalogue into a batch, as candidates without a user: whole tensors, no loop over rows.
 
 Letters: B batch, F features, N items, M drawn.
 """
+
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -9,7 +11,16 @@ from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
 from workers.batches import Columns, to_batch
 from workers.modules.ranker import Batch
-from workers.specs import HISTORY, ITEM_ID, FeatureSchema, Sampling
+from workers.specs import FeatureSchema, Sampling
+
+
+def proposal(draw: Literal["uniform", "popularity"], popularity: Tensor) -> Tensor:
+    """The probability of each item to be drawn, float64 [N], of how often each is liked in train.
+
+    "popularity" draws by likes to the power 3/4 (Mikolov et al., NIPS 2013); an item that nobody likes counts half a like.
+    """
+    weights = torch.ones(len(popularity), dtype=torch.float64) if draw == "uniform" else popularity.double().clamp(min=0.5) ** 0.75
+    return weights / weights.sum()
 
 
 class Sampler:
@@ -17,7 +28,7 @@ class Sampler:
 
     Args:
         columns: the item features of N items as block columns, item rows 1, 2, …, N in order.
-        popularity: [N] how often each is liked in train: what "popularity" draws by, to the power 3/4 (Mikolov et al., 2013).
+        popularity: [N] how often each is liked in train.
     """
 
     def __init__(self, wanted: Sampling, schema: FeatureSchema, columns: Columns, popularity: Tensor, seed: int) -> None:
@@ -26,10 +37,8 @@ class Sampler:
         self.sparse, self.dense = catalogue.sparse, catalogue.dense
         self.of_item = torch.tensor([f.side == "item" for f in schema.categorical])
         self.dense_of_item = list(schema.dense_on("item"))
-        self.history = next((k for k, f in enumerate(schema.categorical) if f.name == HISTORY), None)
         self.random = torch.Generator().manual_seed(seed)
-        weights = (popularity.double().clamp(min=0.5) ** 0.75).cumsum(0)
-        self.cumulated = weights / weights[-1]
+        self.cumulated = proposal(wanted.draw, popularity).cumsum(0)
 
     def draw(self, count: int) -> Tensor:
         """Positions of `count` items in the catalogue, with replacement: int64."""
@@ -39,62 +48,32 @@ class Sampler:
         return torch.searchsorted(self.cumulated, drawn).clamp(max=self.num_items - 1)
 
     def __call__(self, batch: Batch) -> Batch:
-        return self._with_candidates(batch) if self.wanted.candidates else self._with_negatives(batch)
-
-    def _with_candidates(self, batch: Batch) -> Batch:
-        """M rows more, at the end, of items without a user."""
+        """The batch with M rows more, at the end, of items without a user: label and weight 0."""
         drawn = self.draw(self.wanted.candidates)
-        nobody = torch.zeros(0, dtype=torch.long)
-        extended = self._append(batch, nobody, drawn, torch.zeros(len(drawn), len(batch.dense[0]) if len(batch.dense) else 0))
-        return extended._replace(sampled=len(drawn))
-
-    def _with_negatives(self, batch: Batch) -> Batch:
-        """For each liked row, the row again with other items and label 0; an item that the user likes is drawn in vain (weight 0)."""
-        owner = torch.repeat_interleave(torch.nonzero(batch.label > 0.5)[:, 0], self.wanted.per_liked_row)
-        drawn = self.draw(len(owner))
-        extended = self._append(batch, owner, drawn, batch.dense[owner])
-        extended.weight[len(batch.label) :] = batch.weight[owner] * ~self._liked(batch, owner, drawn)
-        return extended
-
-    def _append(self, batch: Batch, owner: Tensor, drawn: Tensor, dense: Tensor) -> Batch:
-        stride, more = batch.sparse.stride(), len(drawn)
-        keys = len(batch.sparse.keys())
-        own_values, own_lengths = batch.sparse.values(), batch.sparse.lengths().view(keys, stride)
-        users, user_lengths = _select(batch.sparse, owner, ~self.of_item)
+        stride, more, keys = batch.sparse.stride(), len(drawn), batch.sparse.keys()
+        own_values, own_lengths = batch.sparse.values(), batch.sparse.lengths().view(len(keys), stride)
         items, item_lengths = _select(self.sparse, drawn, self.of_item)
         values, lengths, offsets = [], [], batch.sparse.offset_per_key()
-        for key in range(keys):
-            taken, taken_lengths = (items, item_lengths) if self.of_item[key] else (users, user_lengths)
-            values += [own_values[offsets[key] : offsets[key + 1]], taken[key]]
-            # candidates have no user: their bags are empty
-            lengths += [own_lengths[key], taken_lengths[key] if len(taken_lengths[key]) == more else own_lengths.new_zeros(more)]
-        dense = dense.clone()
+        for key in range(len(keys)):
+            values += [own_values[offsets[key] : offsets[key + 1]], items[key]]
+            lengths += [own_lengths[key], item_lengths[key]]
+        dense = batch.dense.new_zeros(more, batch.dense.shape[1])
         dense[:, self.dense_of_item] = self.dense[drawn][:, self.dense_of_item]
         zeros = batch.label.new_zeros(more)
         return Batch(
             torch.cat([batch.dense, dense]),
-            KeyedJaggedTensor(batch.sparse.keys(), torch.cat(values), lengths=torch.cat(lengths)),
+            KeyedJaggedTensor(keys, torch.cat(values), lengths=torch.cat(lengths)),
             torch.cat([batch.label, zeros]),
             torch.cat([batch.weight, zeros]),
             torch.cat([batch.target, batch.target.new_zeros(more, *batch.target.shape[1:])]),
+            sampled=more,
         )
-
-    def _liked(self, batch: Batch, owner: Tensor, drawn: Tensor) -> Tensor:
-        """Whether the item drawn is the row's own, or stands in its history: bool [M]."""
-        rows = drawn + 1
-        liked = batch.sparse[ITEM_ID].values()[owner] == rows
-        if self.history is None:
-            return liked
-        bags = batch.sparse[HISTORY]
-        users = torch.repeat_interleave(torch.arange(len(bags.lengths())), bags.lengths())
-        pairs = users * (self.num_items + 1) + bags.values()
-        return liked | torch.isin(owner * (self.num_items + 1) + rows, pairs)
 
 
 def _select(sparse: KeyedJaggedTensor, rows: Tensor, wanted: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """Values and lengths of some rows, for each wanted feature; empty for the others."""
-    none = sparse.values().new_zeros(0)
-    values, lengths = [none] * len(wanted), [sparse.lengths().new_zeros(0)] * len(wanted)
+    """Values and lengths of some rows, for each wanted feature; empty bags for the others."""
+    values = [sparse.values().new_zeros(0)] * len(wanted)
+    lengths = [sparse.lengths().new_zeros(len(rows))] * len(wanted)
     stride, offsets = sparse.stride(), sparse.offset_per_key()
     for key in torch.nonzero(wanted)[:, 0].tolist():
         own = sparse.values()[offsets[key] : offsets[key + 1]]

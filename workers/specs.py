@@ -163,18 +163,16 @@ class MatrixSpec(ModelSpec):
 
 
 class Sampling(Spec):
-    """Items drawn from the catalogue at each step: as rows that nobody liked beside each liked one, or as candidates for all rows."""
+    """Items drawn from the catalogue at each step, as candidates for all of its rows."""
 
     draw: Literal["uniform", "popularity"]
-    per_liked_row: int = 0
-    candidates: int = 0
+    candidates: int
 
 
 class NetworkSpec(ModelSpec):
     """A network that learns from batches by gradient steps; TorchDistributor starts its ranks, `workers/train.py` is one of them."""
 
-    table_rate: ClassVar[float] = 0.02  # learning rate of the tables where the run names none, and …
-    table_epsilon: ClassVar[float] = 1e-8  # … epsilon of their optimizer
+    table_epsilon: ClassVar[float] = 1e-8  # of the tables' optimizer where the run names none
 
     action_weights: tuple[float, ...] = Field(
         (),
@@ -208,6 +206,11 @@ class NetworkSpec(ModelSpec):
         ):
             return f"action_weights has {len(self.action_weights)} numbers, but this dataset predicts {n} actions; leave it empty."
         return super().refusal(schema, label)
+
+    @property
+    def table_rate(self) -> float:
+        """Learning rate of the tables where the run names none: choice, whose loss is spread over many items, wants a larger one."""
+        return 0.1 if self.learns_choice else 0.02
 
     @property
     def liked_only(self) -> bool:

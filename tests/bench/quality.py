@@ -32,6 +32,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "DLRM-DCNv2": {"kind": "dlrm_dcnv2"},
     "DeepFM": {"kind": "deepfm"},
     "DLRM, uniform negatives": {"kind": "dlrm", "negatives": "uniform"},
+    "DeepFM, uniform negatives": {"kind": "deepfm", "negatives": "uniform"},
 }
 ABLATIONS: dict[str, dict[str, Any]] = {
     "two-tower, history may be a negative": {"kind": "two_tower", "mask_history": False},

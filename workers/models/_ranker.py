@@ -7,6 +7,8 @@ from pydantic import Field
 
 from workers.specs import MORE, FeatureSchema, NetworkSpec, Sampling, Task
 
+POOL = 1024  # items drawn at each step, of which each row meets some
+
 
 class RankerSpec(NetworkSpec):
     """A ranker: every feature of both sides, logits of what stands in the rows."""
@@ -16,11 +18,20 @@ class RankerSpec(NetworkSpec):
     embedding_dim: int = Field(16, ge=4, le=1024, multiple_of=4, description="Width of every embedding")
     negatives: Literal["none", "uniform", "popularity"] = Field(
         "none",
-        description="none: learns from rated rows alone, and judges those best; uniform, popularity: each liked row also stands "
+        description="none: learns from rated rows alone, and judges those best; uniform, popularity: sampled softmax of each liked row "
         "against items drawn from the catalogue, which teaches choice and makes the model fit to rank it",
     )
-    num_negatives: int = Field(4, ge=1, le=1000, description="Items drawn from the catalogue for each liked row", json_schema_extra=MORE)
+    num_negatives: int = Field(
+        20, ge=1, le=POOL, description="Items drawn from the catalogue that each liked row is set against", json_schema_extra=MORE
+    )
     history: bool = Field(True, description="Read the bag of the user's liked items (when the dataset has one)")
+    history_dropout: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="With negatives from the catalogue: share of the history forgotten at each training step",
+        json_schema_extra=MORE,
+    )
     first_order: bool = Field(
         True, description="Every value of a category has a weight of its own beside its embedding, added to the logits"
     )
@@ -47,7 +58,7 @@ class RankerSpec(NetworkSpec):
 
     @property
     def sampling(self) -> Sampling | None:
-        return Sampling(draw=self.negatives, per_liked_row=self.num_negatives) if self.negatives != "none" else None
+        return Sampling(draw=self.negatives, candidates=POOL) if self.negatives != "none" else None
 
     @property
     def title(self) -> str:
@@ -62,4 +73,7 @@ class RankerSpec(NetworkSpec):
             "history": self.history and schema.has_history,
             "init_std": self.init_std,
             "wide": self.first_order,
+            "negatives": self.negatives,
+            "num_negatives": self.num_negatives,
+            "history_dropout": self.history_dropout,
         }

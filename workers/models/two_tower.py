@@ -16,7 +16,6 @@ class TwoTowerSpec(NetworkSpec):
 
     label: ClassVar[str] = "Two-tower"
     stage: ClassVar[Literal["retrieval", "ranking"]] = "retrieval"
-    table_rate: ClassVar[float] = 0.1
 
     kind: Literal["two_tower"] = "two_tower"
     objective: Literal["softmax", "pointwise"] = Field(
@@ -87,6 +86,10 @@ class TwoTowerSpec(NetworkSpec):
     @property
     def liked_only(self) -> bool:
         return self.objective == "softmax" and self.explicit_negatives == 0
+
+    @property
+    def table_rate(self) -> float:
+        return 0.1
 
     @property
     def sampling(self) -> Sampling | None:

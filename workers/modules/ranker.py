@@ -135,6 +135,22 @@ def drop_history(sparse: KeyedJaggedTensor, share: float) -> KeyedJaggedTensor:
     return KeyedJaggedTensor(keys, torch.cat([values[:start], values[start:end][keep], values[end:]]), lengths=lengths)
 
 
+def in_history(sparse: KeyedJaggedTensor, users: int, candidates: Tensor, num_rows: int) -> Tensor:
+    """Whether each candidate stands in the history of each of the first rows: bool [users, candidates]; in none, where none is kept."""
+    if HISTORY not in sparse.keys():  # noqa: SIM118 - a KeyedJaggedTensor is no dict
+        return torch.zeros(users, len(candidates), dtype=torch.bool, device=candidates.device)
+    bags = sparse[HISTORY]
+    lengths = bags.lengths()[:users]
+    owner = torch.repeat_interleave(torch.arange(users, device=lengths.device), lengths)
+    present, place = torch.unique(candidates, return_inverse=True)
+    of_row = torch.full((num_rows,), -1, device=candidates.device)
+    of_row[present] = torch.arange(len(present), device=candidates.device)
+    column = of_row[bags.values()[: len(owner)]]
+    met = torch.zeros(users, len(present), dtype=torch.bool, device=candidates.device)
+    met[owner[column >= 0], column[column >= 0]] = True
+    return met[:, place]
+
+
 def mlp(sizes: list[int], last_linear: bool = True) -> nn.Sequential:
     """Linear layers with ReLU between. A ReLU at the end of a tower would make every logit >= 0, so it ends linear."""
     layers: list[nn.Module] = []

@@ -1,6 +1,6 @@
 """Networks that let every feature of both sides interact: DLRM, DLRM-DCNv2 and DeepFM. Letters: B batch, F features, D dim, O outputs."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -8,9 +8,11 @@ from torchrec.models.dlrm import InteractionArch, InteractionDCNArch, OverArch
 from torchrec.modules.crossnet import LowRankCrossNet
 from torchrec.modules.embedding_modules import EmbeddingBagCollection
 
+from workers.modules.choice import choice_loss
 from workers.modules.heads import Head
-from workers.modules.ranker import Batch, Pooled, Ranker, mlp, scale_history, table, used
-from workers.specs import HISTORY, Categorical, FeatureSchema, Task
+from workers.modules.ranker import Batch, Pooled, Ranker, drop_history, mlp, scale_history, table, used
+from workers.negatives import proposal
+from workers.specs import HISTORY, ITEM_ID, Categorical, FeatureSchema, Task
 
 WIDE = "wide:"  # tables of first-order weights, beside those of embeddings
 WIDE_DIM = 4  # fbgemm wants widths that are multiples of 4; the weight is the sum of the four
@@ -23,6 +25,8 @@ class FeatureRanker(Ranker):
 
     Args:
         wide: whether every value of a category has a weight of its own beside its embedding (first order).
+        negatives, num_negatives: how items of the catalogue are drawn, and how many of them each liked row is set against.
+        history_dropout: share of the history forgotten at each step that does so.
     """
 
     def __init__(
@@ -35,9 +39,16 @@ class FeatureRanker(Ranker):
         history: bool,
         init_std: float,
         wide: bool,
+        negatives: Literal["none", "uniform", "popularity"],
+        num_negatives: int,
+        history_dropout: float,
     ) -> None:
         super().__init__()
         self.head, self.dim = head, dim
+        self.negatives, self.num_negatives = negatives, num_negatives
+        self.history_dropout = history_dropout if history and negatives != "none" else 0.0
+        num_items = schema.feature(ITEM_ID).num_rows if schema.has_items else 1
+        self.register_buffer("log_proposal", torch.zeros(num_items), persistent=False)  # alike for all where nothing is told
         features = used(schema, history=history)
         self.names = {side: [f.name for f in features if (f.side == "item") == (side == "item")] for side in ("user", "item")}
         self.dense = {"user": list(schema.dense_on("user", "context")), "item": list(schema.dense_on("item"))}
@@ -83,10 +94,24 @@ class FeatureRanker(Ranker):
     def item_state(self, pooled: Pooled, batch: Batch) -> Tensor:
         return self._state("item", pooled, batch)
 
+    def learn_frequencies(self, positives: Tensor) -> None:
+        if self.negatives == "popularity":
+            self.log_proposal[1:] = proposal(self.negatives, positives[1:]).log()
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        if not batch.sampled:
+            return super().loss(batch)
+        whole = batch.sparse
+        if self.training and self.history_dropout > 0:
+            batch = batch._replace(sparse=drop_history(whole, self.history_dropout))
+        pooled, real = self.embed(batch), len(batch.label) - batch.sampled
+        users, items = self.user_state(pooled, batch)[:real], self.item_state(pooled, batch)
+        return choice_loss(self, users, items, batch, whole, self.num_negatives, self.log_proposal)
+
     def score(self, users: Tensor, items: Tensor) -> Tensor:
         cut_u, cut_i = self.dim * len(self.names["user"]), self.dim * len(self.names["item"])
         more = WIDE_DIM if self.wide else 0
-        sparse = torch.cat([users[:, :cut_u], items[:, :cut_i]], dim=1).view(len(users), -1, self.dim)
+        sparse = torch.cat([users[:, :cut_u], items[:, :cut_i]], dim=1).view(len(users), self.num_features, self.dim)
         if self.stand_in is not None:
             given, dense = None, self.stand_in.expand(len(users), -1)
         else:

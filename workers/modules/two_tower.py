@@ -9,7 +9,7 @@ from torchrec.modules.embedding_modules import EmbeddingBagCollection
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
 from workers.modules.heads import Head
-from workers.modules.ranker import Batch, Pooled, Ranker, drop_history, item_rows, mlp, scale_history, table, used
+from workers.modules.ranker import Batch, Pooled, Ranker, drop_history, in_history, item_rows, mlp, scale_history, table, used
 from workers.specs import HISTORY, ITEM_ID, Categorical, FeatureSchema, Task
 
 BIAS = "item_bias"
@@ -183,17 +183,3 @@ def across_ranks(own: Tensor) -> Tensor:
     parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
     dist.all_gather(parts, own.contiguous())
     return torch.cat(parts)
-
-
-def in_history(sparse: KeyedJaggedTensor, users: int, candidates: Tensor, num_rows: int) -> Tensor:
-    """Whether each candidate stands in the history of each of the first rows: bool [users, candidates]."""
-    bags = sparse[HISTORY]
-    lengths = bags.lengths()[:users]
-    owner = torch.repeat_interleave(torch.arange(users, device=lengths.device), lengths)
-    present, place = torch.unique(candidates, return_inverse=True)
-    of_row = torch.full((num_rows,), -1, device=candidates.device)
-    of_row[present] = torch.arange(len(present), device=candidates.device)
-    column = of_row[bags.values()[: len(owner)]]
-    met = torch.zeros(users, len(present), dtype=torch.bool, device=candidates.device)
-    met[owner[column >= 0], column[column >= 0]] = True
-    return met[:, place]
