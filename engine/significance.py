@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engine import datasets, runs
 from engine.comparison import UNBEATABLE, Comparison, Contender
-from engine.comparison_cells import LEVEL, RESAMPLES, SEED
+from engine.resampling import LEVEL, RESAMPLES, SEED
 from engine.settings import settings
 from workers.results import METRICS, RESULTS, SCORED
 from workers.results import metric as metric_of

@@ -9,8 +9,8 @@ import numpy as np
 
 from engine import datasets, significance
 from engine.comparison import Comparison, Contender
-from engine.comparison_cells import LEVEL
 from engine.datasets import INTERACTIONS, Dataset
+from engine.resampling import LEVEL
 from engine.settings import settings
 from workers.metrics import auc
 from workers.results import FEATURE, ITEMS, RANKING, RESULTS, TEST, TOP_K, TRAIN, USERS
