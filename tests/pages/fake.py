@@ -315,7 +315,7 @@ class FakeEngine:
         return self.guided
 
     def testable(self, comparison: Comparison) -> list[str]:
-        return ["ndcg_at_10", "auc"] if len(self.tested) else []
+        return [f"ndcg_at_{comparison.k}", "auc"] if len(self.tested) else []
 
     def pairs(self, comparison: Comparison, metric: str) -> pd.DataFrame:
         return self.tested

@@ -71,11 +71,12 @@ alarms = contenders.alarms(comparison.contenders)
 contenders.what_looks_wrong(comparison.contenders, alarms)
 
 costs = comparison.costs.rename(columns={"fact": "cost"})
+k, at = shown.drawn_at(), partial(comparing.compared, tuple(chosen), baseline, seeds)
 wide = shown.turned() or len(comparison.contenders) > comparing.BESIDE
 table_at = st.container() if wide else None
 grid = st.grid(2, min_column_width=500, gap="medium")
 with table_at or grid.cell():
-    shown.section(partial(comparing.compared, tuple(chosen), baseline, seeds), alarms, said)
+    shown.section(at, alarms, said)
 with grid.cell():
     learning.section(comparison)
 cost_at = st.container() if wide else grid.cell()
@@ -89,7 +90,7 @@ with cost_at:
 
 if not why:
     funnels.section(comparison)
-pairs.show(comparison)
+pairs.show(at(k))
 slices_view.show(comparison)
 comparing.settings(comparison)
 if not why:
