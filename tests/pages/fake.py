@@ -314,6 +314,9 @@ class FakeEngine:
     def guide(self, comparison: Comparison) -> dict[str, Any]:
         return self.guided
 
+    def protocol_of(self, run: Run) -> Any:
+        return engine.RunSpec.model_validate(run.spec).protocol
+
     def testable(self, comparison: Comparison) -> list[str]:
         return [f"ndcg_at_{comparison.k}", "auc"] if len(self.tested) else []
 
