@@ -17,6 +17,7 @@ from ui.components import (
     learning,
     pairs,
     picker,
+    protocol,
     shown,
     slices_view,
     tables,
@@ -63,9 +64,10 @@ said = verdict.sentences(comparison, pairs.tested)
 if said:
     with st.container(border=True):
         st.markdown("\n\n".join(said))
-        users = "" if why else f" · {words.count(comparison.users)} test users"
-        st.caption(f"{words.md(comparing.dataset_name(comparison))}{users} · intervals are 95 %")
+        st.caption(f"{words.md(comparing.dataset_name(comparison))} · intervals are 95 %")
 
+if not why:
+    protocol.show(comparison)
 guide.section(comparison)
 alarms = contenders.alarms(comparison.contenders)
 contenders.what_looks_wrong(comparison.contenders, alarms)
