@@ -245,3 +245,26 @@ def test_who_leads_is_told_in_the_direction_that_is_better() -> None:
     assert slices_view.leaders(frame, "calibration") == ""
     assert slices_view.leaders(frame[frame["contender"] == "A"], "ndcg_at_10") == ""
     assert engine.FEW_IN_SLICE == 10
+
+
+def box(at: Any, label: str) -> Any:
+    return next(found for found in at.selectbox if found.label == label)
+
+
+def test_what_is_sliced_and_tested_and_which_settings_stand_in_the_address(crowd: FakeEngine, visit: Visit, says: Says) -> None:
+    crowd.slices, crowd.tested = {"activity": slices("1–20"), "genre": slices("Drama")}, every_pair("AB")
+    at = visit("compare", runs="r0,r1")
+    assert not {"slice", "sliced", "pairs", "settings", "metric", "over"} & set(at.query_params)  # the usual ones
+    box(at, "Slice by").set_value("genre").run()
+    box(at, "By").set_value("auc").run()
+    next(found for found in at.toggle if found.label == "Only what differs").set_value(False).run()
+    kept = {name: at.query_params[name] for name in ("slice", "pairs", "settings")}
+    assert kept == {"slice": "genre", "pairs": "auc", "settings": "all"}
+    again = visit("compare", runs="r0,r1", **kept)
+    assert (box(again, "Slice by").value, box(again, "By").value) == ("genre", "auc")
+    assert not next(found for found in again.toggle if found.label == "Only what differs").value
+    box(again, "Slice by").set_value("activity").run()
+    assert "slice" not in again.query_params
+    strange = visit("compare", runs="r0,r1", slice=HOSTILE, sliced="x", pairs="y", settings="z")
+    assert (box(strange, "Slice by").value, box(strange, "By").value) == ("activity", "ndcg_at_10")
+    assert not {"slice", "sliced", "pairs", "settings"} & set(strange.query_params)

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import contenders, tables, words
+from ui.components import address, contenders, tables, words
 
 MOST_IN_ROWS = 6  # contenders; more make a matrix
 EFFECTS = ((0.2, "negligible"), (0.5, "small"), (0.8, "medium"), (float("inf"), "large"))  # Cohen 1988
@@ -52,12 +52,13 @@ def tested(comparison: Any, metric: str) -> pd.DataFrame:
 
 
 def show(comparison: Any) -> None:
-    """The section: a choice of metrics that can be tested, then who differs from whom; nothing where no two can be tested."""
+    """The section: a choice of metrics that can be tested, bound to ?pairs=, then who differs from whom; nothing where no two can be."""
     options = testable(comparison)
     if not options:
         return
     st.subheader("Who differs from whom", anchor=False)
-    metric = st.selectbox("By", options, format_func=lambda key: engine.metric(key).label, key="compare.pairs", width=360) or options[0]
+    labels = {key: engine.metric(key).label for key in options}
+    metric = address.select("By", "compare.pairs", "pairs", labels, width=360)
     frame = tested(comparison, metric)
     if frame.empty:
         st.caption("No two contenders were measured on the same users or rows.")
