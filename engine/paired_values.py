@@ -1,6 +1,7 @@
 """What each contender of a comparison has for the same users, or the same test rows, so that two of them can be paired."""
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +12,7 @@ from engine.comparison import UNBEATABLE, Comparison, Contender
 from engine.comparison_cells import protocol_of
 from engine.settings import settings
 from workers.metrics import log_losses, user_areas
-from workers.results import RESULTS, SCORED, cutoff
+from workers.results import ITEMS, RESULTS, SCORED, cutoff
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,10 +138,18 @@ def scored_together(comparison: Comparison, metric: str) -> "Iterator[tuple[str,
 def _likes(dataset: str) -> np.ndarray | None:
     """How often each item (row; 0 unknown to train) was liked in train: float64 [N + 1]; None where the dataset is gone or has no items."""
     try:
-        items = datasets.items(dataset)
-    except (LookupError, OSError):
+        path = datasets.get_dataset(dataset).path / ITEMS
+    except LookupError:
         return None
-    items = items[items["row"] > 0]
+    return _likes_in(path) if path.is_file() else None
+
+
+@lru_cache(maxsize=2)
+def _likes_in(path: Path) -> np.ndarray:
+    """A prepared dataset never changes."""
+    import pandas as pd
+
+    items = pd.read_parquet(path, columns=["row", "train_positives"]).query("row > 0")
     likes = np.zeros(int(items["row"].max() if len(items) else 0) + 1)
     likes[items["row"].to_numpy()] = items["train_positives"]
     return likes

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 import engine
 from engine import Comparison, Contender, datasets, lists, paired, paired_values, runs, significance
-from workers.results import RESULTS
+from workers.results import ITEMS, RESULTS
 
 NO = float("nan")
 Users = dict[str, np.ndarray]
@@ -325,8 +326,9 @@ def test_popularity_is_tested_with_the_likes_of_train_as_its_scores(make: Make, 
     write(tmp_path, "A", a, label, known)
     path, item = tmp_path / "runs" / "A" / RESULTS / paired_values.SCORED, np.random.default_rng(1).integers(0, 4, len(a))
     pd.read_parquet(path).assign(item=item.astype(np.int32)).to_parquet(path)
-    likes = pd.DataFrame({"row": [2, 1, 3, 0], "train_positives": [5, 9, 1, 0]})
-    monkeypatch.setattr(datasets, "items", lambda dataset: likes)
+    pd.DataFrame({"row": [2, 1, 3, 0], "train_positives": [5, 9, 1, 0]}).to_parquet(tmp_path / ITEMS)
+    monkeypatch.setattr(datasets, "get_dataset", lambda dataset: SimpleNamespace(path=tmp_path))
+    monkeypatch.setattr(lists, "known", lambda dataset: None)
     comparison = make({"A": np.array([0.8]), "popularity": np.array([0.6]), "random": np.array([0.5])}, "auc")
     found = engine.pairs(comparison, "auc")
     assert found[["a", "b"]].to_numpy().tolist() == [["A", "popularity"]]
