@@ -7,6 +7,7 @@ from engine.audit import Audit, FeatureFacts, Finding, SplitFacts
 from engine.browsing import BROWSES, Filter, browse, genres, known_items, list_agreement, search_items
 from engine.calibration import pooled_reliability
 from engine.comparison import Comparison, Contender, command_line, compare, seed_groups
+from engine.comparison_cells import protocol_of
 from engine.continuing import continued
 from engine.datasets import (
     Dataset,
@@ -75,7 +76,7 @@ __all__ = [
     "events", "explain", "export", "export_name", "funnel", "funnel_losses", "genres", "get_dataset", "get_run", "guess_roles", "guide",
     "history", "is_remote", "items", "keep_upload", "known_items", "list_agreement", "list_datasets", "list_runs", "list_trash",
     "log_tail", "metric", "outputs", "pairs", "pareto_front", "pin", "pinned", "pooled_reliability", "predictions", "preview",
-    "preview_rows", "rename", "restore", "sample_predictions", "search_items", "search_users", "seed_groups", "set_aside", "settings",
-    "settings_of", "slice_choices", "slice_metrics", "sliced", "submit", "submit_tour", "tag", "testable", "trash", "unpin",
-    "user_interactions", "verify", "why_kept", "why_no_ranking", "why_nothing_foretold", "write_export",
+    "preview_rows", "protocol_of", "rename", "restore", "sample_predictions", "search_items", "search_users", "seed_groups",
+    "set_aside", "settings", "settings_of", "slice_choices", "slice_metrics", "sliced", "submit", "submit_tour", "tag", "testable",
+    "trash", "unpin", "user_interactions", "verify", "why_kept", "why_no_ranking", "why_nothing_foretold", "write_export",
 ]  # fmt: skip

@@ -222,8 +222,11 @@ def _cancel(args: argparse.Namespace) -> dict[str, Any]:
 def _compare(args: argparse.Namespace) -> dict[str, Any]:
     import engine
 
-    pinned = (run_id for run_id in args.run_ids if engine.get_run(run_id).pinned)
-    found = engine.compare(args.run_ids, args.baseline or next(pinned, "popularity"))
+    asked = [engine.get_run(run_id) for run_id in dict.fromkeys(args.run_ids)]
+    if trashed := [run for run in asked if run.trashed_at is not None]:
+        named = ", ".join(f"{run.title} ({run.run_id[:8]})" for run in trashed)
+        print(f"In the trash, and compared all the same: {named}. `recbench restore RUN` takes a run out of it.", file=sys.stderr)
+    found = engine.compare(args.run_ids, args.baseline or next((run.run_id for run in asked if run.pinned), "popularity"))
     letters = [c.letter for c in found.contenders]
     for contender in found.contenders:
         print(f"{contender.letter:>4}  {contender.name}")

@@ -1,12 +1,12 @@
 """What contenders of a comparison reached: a value, its 95 % interval and the deviation between seeds, a row a metric."""
 
 import math
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine import datasets, lists, runs
+from engine.resampling import intervals
 from engine.runs import Run
 from workers.results import cutoff, metric
 from workers.specs import Protocol
@@ -14,7 +14,6 @@ from workers.specs import Protocol
 if TYPE_CHECKING:
     import pandas as pd
 
-RESAMPLES, SEED, LEVEL = 2000, 7, 0.95
 Cell = tuple[str, str, float, float, float, float]
 Reached = tuple[dict[str, float], "pd.DataFrame | None"]  # by metric key; and per user, a column a metric
 
@@ -89,38 +88,3 @@ def _cells(letter: str, keys: list[str], values: dict[str, float], per_user: "pd
             low, high = value - 1.96 * errors[f"{key}_se"], value + 1.96 * errors[f"{key}_se"]
         cells.append((key, letter, value, low, high, math.nan))
     return cells
-
-
-def intervals(values: np.ndarray) -> list[tuple[float, float]]:
-    """95 % percentile bootstrap interval of the mean over users of each column (Efron and Tibshirani 1993, ch. 13).
-
-    All columns, and all contenders with as many users, are resampled alike. A user without a value counts in none of a column's means.
-
-    Args:
-        values: [U, M], nan where a user has no value; nan comes back below two users with one, and where all are equal.
-    """
-    there = np.isfinite(values)
-    filled, drawn = np.where(there, values, 0.0), _resamples(len(values))
-    means = np.full((RESAMPLES, values.shape[1]), np.nan)
-    batch = max(1, 4_000_000 // max(len(values), 1))  # bounds memory at 32 MB
-    for start in range(0, RESAMPLES, batch):
-        times = drawn[start : start + batch].astype(np.float64)
-        counts = times @ there
-        np.divide(times @ filled, counts, out=means[start : start + batch], where=counts > 0)
-    found = []
-    for own, known, resampled in zip(values.T, there.T, means.T, strict=True):
-        if known.sum() < 2 or np.ptp(own[known]) == 0:
-            found.append((math.nan, math.nan))
-            continue
-        low, high = np.nanpercentile(resampled, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-        found.append((float(low), float(high)))
-    return found
-
-
-@lru_cache(maxsize=2)
-def _resamples(num_users: int) -> np.ndarray:
-    """How often each of U users is drawn in each resample, [RESAMPLES, U]: a byte each, since nobody is drawn 256 times."""
-    rng, drawn = np.random.default_rng(SEED), np.zeros((RESAMPLES, num_users), np.uint8)
-    for times in drawn:
-        times += np.bincount(rng.integers(0, num_users, num_users), minlength=num_users).astype(np.uint8)
-    return drawn

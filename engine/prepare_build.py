@@ -155,7 +155,6 @@ class Build:
         """Vocabularies of train: ids and features become rows of tables."""
         from pyspark.sql import functions as F
 
-        met: list[DataFrame] = []
         self.melted: dict[str, DataFrame] = {}
         if self.reading.user:
             self.people = tables.everyone(self.labelled, USER_ID, self.source.users, self._said_of("user")).persist()
@@ -196,8 +195,7 @@ class Build:
         given = [F.expr(rating).cast("float").alias("rating"), "label", "timestamp", SPLIT, "row", *(f.name for f in categories)]
         rows = self.labelled.select(*names, *given, *numbers)
         single = {f.name: "_" + f.name for f in categories if f.kind == "single" and f.name not in spec.hashed}
-        folder = self.staging / "vocabulary"
-        rows = prepare_features.encode_rows(rows, self.vocabulary, self.sizes, single | keys, folder, tuple(keys))
+        rows = prepare_features.encode_rows(rows, self.vocabulary, self.sizes, single | keys, self.staging / "vocabulary", tuple(keys))
         for f in categories:
             if f.kind == "multi":
                 rows = prepare_features.context_bags(rows, self.vocabulary, f, spec, "_" + f.name)
@@ -207,9 +205,8 @@ class Build:
         rows = rows.select(*(name for name in rows.columns if not name.startswith("_") and name != "row"), *encoded)
         order = [name for name in (USER_ID, "timestamp", ITEM_ID) if name in rows.columns] if self.reading.user else []
         ordered = rows.repartition(self.partitions, USER_ID).sortWithinPartitions(*order) if order else rows
-        folder = self.staging / INTERACTIONS
-        files.write_folder(ordered, folder)
-        self.rows = self.spark.read.parquet(str(folder))
+        files.write_folder(ordered, self.staging / INTERACTIONS)
+        self.rows = self.spark.read.parquet(str(self.staging / INTERACTIONS))
         self._count()
 
     def _count(self) -> None:
@@ -282,10 +279,9 @@ class Build:
     def facts(self) -> dict[str, Any]:
         """This build's part of the manifest."""
         label = {"kind": self.spec.label.kind, **self.rule._asdict()}
-        described = self.schema.model_dump(mode="json")
         return {
-            "schema": described, "counts": self.counts, "label": label, "split": self.split, "block_rows": self.block_rows,
-            "columns": COLUMNS,
+            "schema": self.schema.model_dump(mode="json"), "counts": self.counts, "label": label, "split": self.split,
+            "block_rows": self.block_rows, "columns": COLUMNS,
         }  # fmt: skip
 
 

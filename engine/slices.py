@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine import datasets, significance
+from engine import datasets, paired_values, significance
 from engine.comparison import Comparison, Contender
-from engine.comparison_cells import LEVEL
 from engine.datasets import INTERACTIONS, Dataset
+from engine.resampling import LARGE, LEVEL, resampled_means
 from engine.settings import settings
 from workers.metrics import auc
 from workers.results import FEATURE, ITEMS, RANKING, RESULTS, TEST, TOP_K, TRAIN, USERS
@@ -53,7 +53,8 @@ def slice_metrics(comparison: Comparison, by: str) -> list[str]:
         return rows
     if SIDES.get(by) == "item":
         return [RECALL, *rows]
-    return list(dict.fromkeys([*(key for key in significance.testable(comparison) if key != BY_ROWS), *rows]))
+    of_users = [key for key in significance.testable(comparison) if key not in (BY_ROWS, *paired_values.FROM_SCORES)]
+    return [*of_users, *rows]
 
 
 def sliced(comparison: Comparison, by: str, metric: str) -> "pd.DataFrame":
@@ -81,7 +82,7 @@ def sliced(comparison: Comparison, by: str, metric: str) -> "pd.DataFrame":
     elif SIDES.get(by) == "item":
         cells = _recalls(comparison, dataset.path, _by_item(dataset.path, by))
     else:
-        cells = _means(significance.per_user(comparison, metric), _ids(dataset.path, _by_user(dataset.path, by)))
+        cells = _means(paired_values.per_user(comparison, metric), _ids(dataset.path, _by_user(dataset.path, by)))
     return pd.DataFrame(cells, columns=COLUMNS)
 
 
@@ -103,8 +104,8 @@ def _cells(name: str, letters: list[str], values: np.ndarray) -> list[Cell]:
     """One slice: means of values [U, C], all contenders resampled alike."""
     n = len(values)
     ends = np.full((2, len(letters)), math.nan)
-    if 1 < n <= significance.LARGE:
-        ends = np.percentile(significance.resampled_means(values), [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
+    if 1 < n <= LARGE:
+        ends = np.percentile(resampled_means(values), [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
     elif n > 1:
         ends = values.mean(axis=0) + np.outer([-1.96, 1.96], values.std(axis=0, ddof=1) / math.sqrt(n))
     means = values.mean(axis=0)
@@ -115,7 +116,7 @@ def _recalls(comparison: Comparison, path: Any, groups: Groups) -> list[Cell]:
     """Recall@10 of the relevant items of each group, over the users who have one."""
     import pandas as pd
 
-    lists = {one.letter: found for one in significance.rivals(comparison) if (found := _lists(one)) is not None}
+    lists = {one.letter: found for one in paired_values.rivals(comparison) if (found := _lists(one)) is not None}
     if not lists:
         return []
     first = next(iter(lists.values()))[0]
@@ -152,14 +153,14 @@ def _lists(one: Contender) -> "list[pd.DataFrame] | None":
 
 
 def _with_scores(comparison: Comparison) -> list[Contender]:
-    return [one for one in significance.rivals(comparison) if significance.scored_files(one) is not None]
+    return [one for one in paired_values.rivals(comparison) if paired_values.scored_files(one) is not None]
 
 
 def _areas(comparison: Comparison, dataset: Dataset, by: str) -> list[Cell]:
     """AUC over the test rows of each slice; of several seeds the mean. Rows of what train does not know count by `cold` alone."""
     cells = []
     for one in _with_scores(comparison):
-        seeds = significance.scored(one)
+        seeds = paired_values.scored(one)
         if seeds is None:
             continue
         for name, inside in _rows_of(seeds[0], dataset.path, by).items():

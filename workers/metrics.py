@@ -223,8 +223,20 @@ def user_auc(scores: Floats, labels: Floats, users: Ints) -> tuple[float, float]
     Args:
         scores: [B]. labels: [B] 0 or 1. users: [B] numbers.
     """
-    if len(scores) == 0:
+    _, areas, weights = user_areas(scores, labels, users)
+    if len(areas) == 0:
         return float("nan"), float("nan")
+    mean = float(np.average(areas, weights=weights))
+    if len(areas) < 2:
+        return mean, float("nan")
+    spread = ((weights * (areas - mean)) ** 2).sum() * len(areas) / (len(areas) - 1)
+    return mean, float(np.sqrt(spread) / weights.sum())
+
+
+def user_areas(scores: Floats, labels: Floats, users: Ints) -> tuple[Ints, Floats, Ints]:
+    """The users, rising, who have rows of both classes, the AUC among each one's own rows, and how many these are: [U] each."""
+    if len(scores) == 0:
+        return np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)
     order = np.lexsort((scores, users))
     scores, positive, users = scores[order], labels[order] > 0.5, users[order]
     first = np.r_[True, users[1:] != users[:-1]]
@@ -236,22 +248,20 @@ def user_auc(scores: Floats, labels: Floats, users: Ints) -> tuple[float, float]
     rows, liked = np.bincount(own), np.bincount(own, positive)
     both = (liked > 0) & (liked < rows)
     m, n = liked[both], (rows - liked)[both]
-    areas, weights = (np.bincount(own, ranks * positive)[both] - m * (m + 1) / 2) / (m * n), rows[both]
-    if len(areas) == 0:
-        return float("nan"), float("nan")
-    mean = float(np.average(areas, weights=weights))
-    if len(areas) < 2:
-        return mean, float("nan")
-    spread = ((weights * (areas - mean)) ** 2).sum() * len(areas) / (len(areas) - 1)
-    return mean, float(np.sqrt(spread) / weights.sum())
+    return users[first][both], (np.bincount(own, ranks * positive)[both] - m * (m + 1) / 2) / (m * n), rows[both]
 
 
 def log_loss(logits: Floats, labels: Floats) -> tuple[float, float]:
-    """Mean binary cross entropy in nats and its standard error, from logits: log(1 + e^z) - y z; nan without rows."""
+    """Mean binary cross entropy in nats and its standard error, from logits; nan without rows."""
     if len(logits) == 0:
         return float("nan"), float("nan")
-    losses = np.logaddexp(0.0, logits) - labels * logits
+    losses = log_losses(logits, labels)
     return float(losses.mean()), float(losses.std() / np.sqrt(len(losses)))
+
+
+def log_losses(logits: Floats, labels: Floats) -> Floats:
+    """Binary cross entropy of each row in nats, from logits: log(1 + e^z) - y z, [B]."""
+    return np.logaddexp(0.0, logits) - labels * logits
 
 
 def _ratio(over: Floats, under: Floats) -> Floats:

@@ -314,8 +314,11 @@ class FakeEngine:
     def guide(self, comparison: Comparison) -> dict[str, Any]:
         return self.guided
 
+    def protocol_of(self, run: Run) -> Any:
+        return engine.RunSpec.model_validate(run.spec).protocol
+
     def testable(self, comparison: Comparison) -> list[str]:
-        return ["ndcg_at_10", "auc"] if len(self.tested) else []
+        return [f"ndcg_at_{comparison.k}", "auc"] if len(self.tested) else []
 
     def pairs(self, comparison: Comparison, metric: str) -> pd.DataFrame:
         return self.tested

@@ -1,6 +1,8 @@
 """Compare with many contenders: identities, seeds, signs of trouble, marks, and sentences for every kind of output."""
 
 import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -8,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
+import ui
 from engine import Comparison, Contender, Run
 from tests.pages.fake import DATASET, HOSTILE, FakeEngine, dataset, run
 from tests.pages.test_pages import Says, Visit, foreign_markup, links
@@ -43,6 +46,15 @@ def test_no_two_of_twelve_look_alike() -> None:
     for part in zip(*drawn, strict=True):
         assert len(set(part)) == looks.MOST
     assert looks.look(3, baseline=True) not in drawn
+
+
+def test_a_column_that_stays_has_the_ground_of_the_page_in_both_themes() -> None:
+    folder = Path(ui.__file__).parent
+    themes = tomllib.loads((folder / ".streamlit" / "config.toml").read_text())["theme"]
+    grounds = [themes[name]["backgroundColor"] for name in ("light", "dark")]
+    rules = (folder / "components" / "style.css").read_text().splitlines()
+    sticky = next(rule for rule in rules if "position: sticky; left: 0; z-index" in rule)
+    assert f"background: light-dark({', '.join(grounds)})" in sticky  # Streamlit sets color-scheme to the theme that is chosen
 
 
 def luminance(color: str) -> float:

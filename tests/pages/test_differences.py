@@ -21,7 +21,9 @@ Pair = tuple[str, str, float, str, str]
 def pairwise(*rows: Pair) -> pd.DataFrame:
     """What the engine says of pairs: a, b, corrected p, verdict, reason."""
     frame = pd.DataFrame(rows, columns=["a", "b", "p_holm", "verdict", "reason"])
-    return frame.assign(difference=0.031, low=0.01, high=0.052, p=frame["p_holm"] / 3, p_wilcoxon=NO, effect=0.38, n=477, spread=NO)
+    return frame.assign(
+        difference=0.031, low=0.01, high=0.052, p=frame["p_holm"] / 3, p_wilcoxon=NO, effect=0.38, n=477, unit="users", spread=NO
+    )
 
 
 def every_pair(letters: str, p: float = 0.0001, verdict: str = "a better", reason: str = "") -> pd.DataFrame:
@@ -158,8 +160,29 @@ def test_a_few_pairs_are_rows(crowd: FakeEngine, visit: Visit, says: Says) -> No
     assert "small (0.38)" in page(at)
     assert "<td>B is better</td>" in page(at)
     assert "no difference</td>" in page(at)
-    assert "corrected for 2 pairs" in says(at)
+    assert "sign-flip tests over 477 test users · p corrected for 2 pairs" in says(at)
     assert "All 2 pairs" not in [box.label for box in at.expander]
+
+
+@pytest.mark.parametrize(
+    "metric, unit, told",
+    [
+        ("auc", "rows", "DeLong tests over 477 test rows ·"),
+        ("log_loss", "users", "sign-flip tests over 477 test users, all rows of a user together"),
+        ("log_loss", "rows", "sign-flip tests over 477 test rows ·"),
+    ],
+)
+def test_how_pairs_are_tested_is_told(metric: str, unit: str, told: str) -> None:
+    assert told in pairs.basis(every_pair("AB").assign(unit=unit), metric)
+
+
+def test_pairs_are_tested_at_the_k_of_the_table(crowd: FakeEngine, visit: Visit) -> None:
+    crowd.tested = every_pair("AB")
+    at = visit("compare", runs="r0,r1", k="5")
+    assert at.selectbox("compare.pairs").options == ["NDCG@5", "AUC"]
+    at.number_input("compare.k").set_value(20).run()
+    assert not at.exception
+    assert at.selectbox("compare.pairs").options == ["NDCG@20", "AUC"]
 
 
 def test_many_pairs_are_a_matrix_with_the_rows_folded_away(crowd: FakeEngine, visit: Visit, says: Says) -> None:
@@ -222,3 +245,26 @@ def test_who_leads_is_told_in_the_direction_that_is_better() -> None:
     assert slices_view.leaders(frame, "calibration") == ""
     assert slices_view.leaders(frame[frame["contender"] == "A"], "ndcg_at_10") == ""
     assert engine.FEW_IN_SLICE == 10
+
+
+def box(at: Any, label: str) -> Any:
+    return next(found for found in at.selectbox if found.label == label)
+
+
+def test_what_is_sliced_and_tested_and_which_settings_stand_in_the_address(crowd: FakeEngine, visit: Visit, says: Says) -> None:
+    crowd.slices, crowd.tested = {"activity": slices("1–20"), "genre": slices("Drama")}, every_pair("AB")
+    at = visit("compare", runs="r0,r1")
+    assert not {"slice", "sliced", "pairs", "settings", "metric", "over"} & set(at.query_params)  # the usual ones
+    box(at, "Slice by").set_value("genre").run()
+    box(at, "By").set_value("auc").run()
+    next(found for found in at.toggle if found.label == "Only what differs").set_value(False).run()
+    kept = {name: at.query_params[name] for name in ("slice", "pairs", "settings")}
+    assert kept == {"slice": "genre", "pairs": "auc", "settings": "all"}
+    again = visit("compare", runs="r0,r1", **kept)
+    assert (box(again, "Slice by").value, box(again, "By").value) == ("genre", "auc")
+    assert not next(found for found in again.toggle if found.label == "Only what differs").value
+    box(again, "Slice by").set_value("activity").run()
+    assert "slice" not in again.query_params
+    strange = visit("compare", runs="r0,r1", slice=HOSTILE, sliced="x", pairs="y", settings="z")
+    assert (box(strange, "Slice by").value, box(strange, "By").value) == ("activity", "ndcg_at_10")
+    assert not {"slice", "sliced", "pairs", "settings"} & set(strange.query_params)

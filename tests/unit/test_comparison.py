@@ -11,7 +11,7 @@ from scipy.stats import bootstrap
 import engine
 from engine import comparison, comparison_facts, runs
 from engine.comparison import _judge
-from engine.comparison_cells import intervals
+from engine.resampling import intervals
 from tests.pages.fake import DATASET, run
 from workers.results import METRICS
 

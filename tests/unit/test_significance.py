@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 import engine
-from engine import Comparison, Contender, datasets, runs, significance
-from workers.results import RESULTS
+from engine import Comparison, Contender, datasets, lists, paired, paired_values, runs, significance
+from workers.results import ITEMS, RESULTS
 
 NO = float("nan")
 Users = dict[str, np.ndarray]
@@ -78,13 +79,13 @@ def test_means_are_tested_as_scipy_tests_them(make: Make, seed: int) -> None:
 def test_sign_flips_come_to_what_all_of_them_give() -> None:
     values = np.random.default_rng(3).normal(size=(8, 2)) + np.array([0.6, 0.0])
     every = stats.permutation_test((values[:, 0] - values[:, 1],), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue
-    assert significance.sign_flip_p(values, [(0, 1)])[0] == pytest.approx(every, abs=0.015)
+    assert paired.sign_flip_p(values, [(0, 1)])[0] == pytest.approx(every, abs=0.015)
 
 
 def test_many_users_are_tested_by_the_limit_of_the_same_test(monkeypatch: pytest.MonkeyPatch, make: Make) -> None:
     users = {"A": ranked(1, 3000), "B": ranked(2, 3000, 0.01)}
     flipped = engine.pairs(make(users), "ndcg_at_10").iloc[0]
-    monkeypatch.setattr(significance, "LARGE", 100)
+    monkeypatch.setattr(paired, "LARGE", 100)
     limit = engine.pairs(make(users), "ndcg_at_10").iloc[0]
     assert limit["p"] == pytest.approx(flipped["p"], abs=0.02)
     assert (limit["low"], limit["high"]) == pytest.approx((flipped["low"], flipped["high"]), abs=0.002)
@@ -94,9 +95,9 @@ def test_many_users_are_tested_by_the_limit_of_the_same_test(monkeypatch: pytest
 def test_holm_steps_down_as_its_definition_says(seed: int) -> None:
     p = np.random.default_rng(seed).random(9) ** 4
     naive = [min(1.0, max((len(p) - sum(p < q)) * q for q in p if q <= one)) for one in p]
-    assert significance.holm(p) == pytest.approx(naive)
-    assert significance.holm(np.array([0.01, NO, 0.04])) == pytest.approx([0.02, NO, 0.04], nan_ok=True)
-    assert len(significance.holm(np.array([]))) == 0
+    assert paired.holm(p) == pytest.approx(naive)
+    assert paired.holm(np.array([0.01, NO, 0.04])) == pytest.approx([0.02, NO, 0.04], nan_ok=True)
+    assert len(paired.holm(np.array([]))) == 0
 
 
 def test_who_is_better_is_said_in_the_direction_that_is_better(make: Make) -> None:
@@ -174,7 +175,7 @@ def write(folder: Path, run_id: str, score: np.ndarray, label: np.ndarray, known
     (folder / "runs" / run_id / RESULTS).mkdir(parents=True)
     rows = {"user": np.arange(len(score), dtype=np.int32), "item": np.int32(1), "label": label.astype(np.float32)}
     frame = pd.DataFrame(rows).assign(known=known, score=score.astype(np.float32))
-    frame.to_parquet(folder / "runs" / run_id / RESULTS / significance.SCORED)
+    frame.to_parquet(folder / "runs" / run_id / RESULTS / paired_values.SCORED)
 
 
 def scores(seed: int, rows: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -210,10 +211,10 @@ def test_the_variance_of_a_difference_is_that_of_delongs_matrices() -> None:
         naive.append((wins.mean(1), wins.mean(0)))
     s10, s01 = (np.cov([part[side] for part in naive]) for side in (0, 1))
     matrix, contrast = s10 / liked.sum() + s01 / (~liked).sum(), np.array([1, -1])
-    mean, low, high, p, *_ = significance.delong(*(significance.placements(one, liked) for one in (a, b)))
+    mean, low, high, p, *_ = paired.delong(*(paired.placements(one, liked) for one in (a, b)))
     assert (high - low) / (2 * 1.96) == pytest.approx(np.sqrt(contrast @ matrix @ contrast), rel=1e-5)
     assert p == pytest.approx(2 * stats.norm.sf(abs(mean) / np.sqrt(contrast @ matrix @ contrast)), rel=1e-4)
-    same = significance.delong(*[significance.placements(a, liked)] * 2)
+    same = paired.delong(*[paired.placements(a, liked)] * 2)
     assert (same[0], same[3]) == (0.0, 1.0)
 
 
@@ -226,3 +227,134 @@ def test_rows_that_do_not_stand_beside_each_other_are_not_paired(make: Make, tmp
     for run_id, found in (("C", a), ("D", b)):
         write(tmp_path, run_id, found, one_class, known)
     assert engine.pairs(make({"C": np.array([0.8]), "D": np.array([0.7])}, "auc"), "auc").empty
+
+
+def write_clicks(folder: Path, run_id: str, seed: int, skill: float, users: int = 40, lone: bool = False) -> pd.DataFrame:
+    """Test rows of users with few or many rows each, the same whatever the skill, and logits that know the labels so well."""
+    rng = np.random.default_rng(seed)
+    user = np.sort(rng.integers(1, users + 1, 30 * users) if not lone else np.ones(30, int))
+    label = (rng.random(len(user)) < 0.4).astype(np.float32)
+    logit = skill * (label - 0.4) + np.random.default_rng(int(skill * 100)).normal(0, 1, len(user))
+    frame = pd.DataFrame({"user": user, "item": 1, "label": label, "known": rng.random(len(user)) < 0.9, "score": logit.astype(np.float32)})
+    (folder / "runs" / run_id / RESULTS).mkdir(parents=True)
+    frame.to_parquet(folder / "runs" / run_id / RESULTS / paired_values.SCORED)
+    return frame[frame["known"]]
+
+
+def losses(rows: pd.DataFrame) -> np.ndarray:
+    p = 1 / (1 + np.exp(-rows["score"].to_numpy(float)))
+    return np.where(rows["label"] > 0.5, -np.log(p), -np.log(1 - p))
+
+
+def test_log_loss_is_tested_over_rows_with_those_of_a_user_together(make: Make, tmp_path: Path) -> None:
+    a, b = (write_clicks(tmp_path, run_id, 1, skill) for run_id, skill in (("A", 1.2), ("B", 0.9)))
+    comparison = make({"A": np.array([0.6]), "B": np.array([0.7])}, "log_loss")
+    row = engine.pairs(comparison, "log_loss").iloc[0]
+    apart = losses(a) - losses(b)
+    of_users = [apart[a["user"] == user] for user in a["user"].unique()]
+    assert (row["difference"], row["n"], row["unit"]) == (pytest.approx(apart.mean()), len(of_users), "users")
+    sums = np.array([own.sum() for own in of_users])
+    flips = stats.permutation_test((sums,), np.sum, permutation_type="samples", n_resamples=20_000, rng=1).pvalue
+    assert row["p"] == pytest.approx(flips, abs=0.01)
+    rng, means = np.random.default_rng(5), []
+    for _ in range(3000):
+        means.append(np.concatenate([of_users[at] for at in rng.integers(0, len(of_users), len(of_users))]).mean())
+    low, high = np.percentile(means, [2.5, 97.5])
+    assert (row["low"], row["high"]) == pytest.approx((low, high), abs=0.1 * (high - low))
+    assert row["verdict"] == "a better"  # the lower is
+    assert engine.testable(comparison) == ["log_loss"]
+
+
+def test_a_users_rows_that_go_together_do_not_count_as_many(make: Make, tmp_path: Path) -> None:
+    a, *_ = (write_clicks(tmp_path, run_id, 2, 1.0, users=12) for run_id in ("A", "B"))
+    better = a["user"].isin([1, 2, 3, 4, 5, 6, 7])  # all rows of 7 of 12 users lean one way: much of 300 rows, little of 12 users
+    frame = pd.read_parquet(tmp_path / "runs" / "B" / RESULTS / paired_values.SCORED)
+    frame["score"] += np.where(frame["user"] <= 7, 1.0, -0.6) * np.where(frame["label"] > 0.5, 1, -1)
+    frame.to_parquet(tmp_path / "runs" / "B" / RESULTS / paired_values.SCORED)
+    row = engine.pairs(make({"A": np.array([0.6]), "B": np.array([0.5])}, "log_loss"), "log_loss").iloc[0]
+    apart = losses(a) - losses(frame[frame["known"]])
+    assert better.mean() > 0.5 and stats.ttest_1samp(apart, 0).pvalue < 0.01 < 0.05 < row["p"]
+    assert row["verdict"] == "no difference"
+
+
+def test_area_of_each_user_is_tested_over_users_weighed_by_rows(make: Make, tmp_path: Path) -> None:
+    a, b = (write_clicks(tmp_path, run_id, 3, skill) for run_id, skill in (("A", 1.5), ("B", 0.5)))
+    row = engine.pairs(make({"A": np.array([0.8]), "B": np.array([0.7])}, "user_auc"), "user_auc").iloc[0]
+    both = [[own for _, own in rows.groupby("user") if own["label"].nunique() > 1] for rows in (a, b)]
+    areas = [[roc_auc_score(own["label"], own["score"]) for own in of_users] for of_users in both]
+    weights = np.array([len(own) for own in both[0]])
+    apart = np.array(areas[0]) - np.array(areas[1])
+    assert (row["difference"], row["n"]) == (pytest.approx(np.average(apart, weights=weights)), len(weights))
+    flips = stats.permutation_test((apart * weights,), np.sum, permutation_type="samples", n_resamples=20_000, rng=1).pvalue
+    assert row["p"] == pytest.approx(flips, abs=0.01)
+    assert row["verdict"] == "a better"
+
+
+@pytest.mark.parametrize("metric", ["user_auc", "log_loss"])
+def test_one_user_is_no_test_and_equals_are_no_difference(make: Make, tmp_path: Path, metric: str) -> None:
+    for run_id in ("A", "B"):
+        write_clicks(tmp_path, run_id, 4, 1.0, lone=True)
+    assert engine.pairs(make({"A": np.array([0.8]), "B": np.array([0.7])}, metric), metric).empty
+    for run_id in ("C", "D"):
+        write_clicks(tmp_path, run_id, 4, 1.0)
+    row = engine.pairs(make({"C": np.array([0.8]), "D": np.array([0.8])}, metric), metric).iloc[0]
+    assert (row["difference"], row["p"], row["verdict"], row["reason"]) == (0, 1, "no difference", "chance")
+
+
+def test_rows_of_nobody_stand_for_themselves(make: Make, tmp_path: Path) -> None:
+    a, b, label, known = scores(6)
+    for run_id, found in (("A", a), ("B", b)):
+        write(tmp_path, run_id, found, label, known)
+        path = tmp_path / "runs" / run_id / RESULTS / paired_values.SCORED
+        pd.read_parquet(path).assign(user=0).to_parquet(path)
+    row = engine.pairs(make({"A": np.array([0.8]), "B": np.array([0.7])}, "log_loss"), "log_loss").iloc[0]
+    assert (row["n"], row["unit"]) == (known.sum(), "rows")
+
+
+def test_weights_in_the_limit_give_what_resampling_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(8)
+    values, weights = rng.normal(0.02, 1, (3000, 2)), rng.integers(1, 40, 3000).astype(float)
+    some = paired.over_users("AB", values, weights)[0]
+    monkeypatch.setattr(paired, "LARGE", 100)
+    limit = paired.over_users("AB", values, weights)[0]
+    assert limit.p == pytest.approx(some.p, abs=0.02)
+    assert (limit.low, limit.high) == pytest.approx((some.low, some.high), abs=0.06 * (some.high - some.low))
+
+
+def test_popularity_is_tested_with_the_likes_of_train_as_its_scores(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, _, label, known = scores(7)
+    write(tmp_path, "A", a, label, known)
+    path, item = tmp_path / "runs" / "A" / RESULTS / paired_values.SCORED, np.random.default_rng(1).integers(0, 4, len(a))
+    pd.read_parquet(path).assign(item=item.astype(np.int32)).to_parquet(path)
+    pd.DataFrame({"row": [2, 1, 3, 0], "train_positives": [5, 9, 1, 0]}).to_parquet(tmp_path / ITEMS)
+    monkeypatch.setattr(datasets, "get_dataset", lambda dataset: SimpleNamespace(path=tmp_path))
+    monkeypatch.setattr(lists, "known", lambda dataset: None)
+    comparison = make({"A": np.array([0.8]), "popularity": np.array([0.6]), "random": np.array([0.5])}, "auc")
+    found = engine.pairs(comparison, "auc")
+    assert found[["a", "b"]].to_numpy().tolist() == [["A", "popularity"]]
+    popular = np.array([0, 9, 5, 1])[item]
+    assert found["difference"].iloc[0] == pytest.approx(
+        roc_auc_score(label[known], a[known]) - roc_auc_score(label[known], popular[known]), abs=1e-6
+    )
+    assert engine.testable(comparison) == ["auc"]
+    alone = make({"popularity": np.array([0.6]), "random": np.array([0.5])}, "auc")
+    assert engine.pairs(alone, "auc").empty and paired_values.with_scores(alone) == []
+
+
+def test_lists_at_another_k_are_tested_with_what_they_tell_of_each_user(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    users = {"A": ranked(1), "B": ranked(2), "popularity": ranked(3)}
+    at_5 = {key: ranked(seed, lead=0.02) for seed, key in enumerate(users, 11)}
+    comparison = make(users, "ndcg_at_5").model_copy(update={"k": 5})
+    frame = {key: pd.DataFrame({"user_id": [str(at) for at in range(200)], "ndcg_at_5": own}).iloc[::-1] for key, own in at_5.items()}
+    monkeypatch.setattr(
+        runs, "per_user", lambda run_id: pd.DataFrame({"user_id": [str(at) for at in range(200)], "ndcg_at_10": users[run_id]})
+    )
+    monkeypatch.setattr(runs, "get_run", lambda run_id: run_id)
+    monkeypatch.setattr(paired_values, "protocol_of", lambda run: None)
+    monkeypatch.setattr(lists, "known", lambda dataset: ("facts",))
+    monkeypatch.setattr(lists, "of_run", lambda run_id, protocol, known, k: lists.Measured(frame[run_id], {}))
+    monkeypatch.setattr(datasets, "baseline_per_user", lambda dataset, name: pd.DataFrame({"user_id": ["0"], "ndcg_at_10": [0.0]}).iloc[:0])
+    monkeypatch.setattr(lists, "of_baseline", lambda name, known, k: None)  # kept no lists
+    row = engine.pairs(comparison, "ndcg_at_5")
+    assert row["difference"].tolist() == pytest.approx([(at_5["A"] - at_5["B"]).mean()])
+    assert engine.testable(comparison) == ["ndcg_at_5"]

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import engine
-from engine import Comparison, Contender, Dataset, datasets, runs, significance, slices
+from engine import Comparison, Contender, Dataset, datasets, paired_values, runs, slices
 from tests.pages.fake import SCHEMA
 from workers.results import RESULTS, TOP_K
 
@@ -58,7 +58,7 @@ class World:
                 {"user_id": list(listed), "ndcg_at_10": rng.random(USERS), "recall_at_10": rng.random(USERS)}
             )
             self.scores[run_id] = rows.assign(score=np.round(rng.normal(size=len(rows)) + rows["label"], 1).astype(np.float32))
-            self.scores[run_id].to_parquet(folder / significance.SCORED)
+            self.scores[run_id].to_parquet(folder / paired_values.SCORED)
 
 
 Made = tuple[World, Comparison]

@@ -36,3 +36,18 @@ def remember(key: str | None, name: str, chosen: str | list[str] | None) -> None
             st.query_params.pop(name, None)
     if key:
         st.session_state[f"address.{key}"] = st.query_params.get(name)
+
+
+def select(label: str, key: str, name: str, options: dict[str, str], **more: Any) -> str:
+    """A select box bound to a query parameter; the first option is the usual one and is not written down.
+
+    Args:
+        options: value -> what people read; an address that names none of them is one that names nothing. more: for `st.selectbox`.
+    """
+    usual, asked = next(iter(options)), value(name)
+    seed(key, name, asked if asked in options else usual)
+    if st.session_state[key] not in options:
+        st.session_state[key] = usual
+    chosen: str = st.selectbox(label, list(options), format_func=lambda option: options[option], key=key, **more) or usual
+    remember(key, name, None if chosen == usual else chosen)
+    return chosen

@@ -90,13 +90,15 @@ def no_ranking(comparison: Any) -> str | None:
 
 
 def settings(comparison: Any) -> None:
-    """The settings in which the runs differ, or all of them."""
+    """The settings in which the runs differ, or all of them; bound to ?settings=all."""
     runs = [c for c in comparison.contenders if c.run_id is not None]
     if len(runs) < 2:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Settings", anchor=False, width="content")
-        only = st.toggle("Only what differs", value=True, key="compare.differs")
+        address.seed("compare.differs", "settings", address.value("settings") != "all")
+        only = st.toggle("Only what differs", key="compare.differs")
+        address.remember("compare.differs", "settings", None if only else "all")
     frame = comparison.differences if only else comparison.settings
     if frame.empty:
         st.caption("The runs have the same settings.")

@@ -1,5 +1,6 @@
 """Which items may stand in a list: chosen once for all contenders, bound to the address."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -35,23 +36,39 @@ def unquoted(name: str) -> list[str]:
     return [unquote(value) for value in address.values(name)]
 
 
-def pick(dataset: str, new: bool = False) -> Chosen:
-    """A popover with the filters, bound to ?genre=, ?likes= and ?seen=. `new`: of somebody new there is nothing that was seen."""
+def _measured(run_ids: Sequence[str]) -> tuple[bool, str | None]:
+    """Whether lists hold what users met in train unless somebody chooses: where all contenders were measured so; and that in words."""
+    left_out = {engine.protocol_of(engine.get_run(run_id)).exclude_seen for run_id in run_ids}
+    if len(left_out) != 1:
+        return False, "Some contenders were measured with the items that a user met in train, others without." if left_out else None
+    usual = left_out == {False}
+    return usual, f"The contenders were measured {'with' if usual else 'without'} the items that a user met in train."
+
+
+def pick(dataset: str, new: bool = False, run_ids: Sequence[str] = ()) -> Chosen:
+    """A popover with the filters, bound to ?genre=, ?likes= and ?seen=.
+
+    Args:
+        new: of somebody new there is nothing that was seen.
+        run_ids: the contenders; what was met in train is in their lists or not as they were measured, unless somebody chooses otherwise.
+    """
     known = engine.genres(dataset)
     asked = [name for name in unquoted("genre") if name in known]
     least = address.value("likes") or ""
     address.seed("recommend.genre", "genre", asked)
     address.seed("recommend.likes", "likes", min(int(least), MOST_LIKES) if least.isascii() and least.isdigit() else 0)
-    address.seed("recommend.seen", "seen", address.value("seen") == "1")
+    usual, told = _measured(run_ids)
+    key = f"recommend.seen.{usual}"  # contenders of another protocol start from another choice
+    address.seed(key, "seen", {"1": True, "0": False}.get(address.value("seen") or "", usual))
     st.session_state["recommend.genre"] = [name for name in st.session_state["recommend.genre"] if name in known]
-    on = sum(
-        [bool(st.session_state["recommend.genre"]), st.session_state["recommend.likes"] > 0, st.session_state["recommend.seen"] and not new]
-    )
+    chosen = [bool(st.session_state["recommend.genre"]), st.session_state["recommend.likes"] > 0]
+    on = sum([*chosen, st.session_state[key] != usual and not new])
     with st.popover(f"Filters ({on})" if on else "Filters", icon=":material/filter_alt:"):
         genres = st.multiselect("Genres", known, key="recommend.genre", help="One of them is enough.", disabled=not known)
         likes = st.number_input("Likes in train, at least", 0, MOST_LIKES, step=10, key="recommend.likes")
-        seen = st.toggle("With what was met in train", key="recommend.seen", disabled=new)
+        seen = st.toggle("With what was met in train", key=key, disabled=new, help=told)
     address.remember("recommend.genre", "genre", quoted(genres))
     address.remember("recommend.likes", "likes", str(likes) if likes else None)
-    address.remember("recommend.seen", "seen", "1" if seen else None)
+    if not new:
+        address.remember(key, "seen", None if seen == usual else "1" if seen else "0")
     return Chosen(engine.Filter(genres=tuple(genres), least_likes=int(likes)), not seen or new)

@@ -35,10 +35,10 @@ def section(comparison: Any) -> None:
         return
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
-        metric = _select("Metric", "metric", options)
+        metric = address.select("Metric", "compare.metric", "metric", options)
     rows = _over_epochs(frame[frame["metric"] == (metric if metric == LOSS else f"valid_{metric}")])
     with right:
-        over = _select("Over", "over", {x: name for x, name in OVER.items() if rows[x].notna().any()})
+        over = address.select("Over", "compare.over", "over", {x: name for x, name in OVER.items() if rows[x].notna().any()})
     drawing = _drawing(over, metric == LOSS)
     runs = [c for c in comparison.contenders if c.run_id is not None]
     short = contenders.names(comparison.contenders)
@@ -47,17 +47,6 @@ def section(comparison: Any) -> None:
     figure = charts.curves(rows, shown, over, label, charts.room(len(shown)), drawing.smooth, drawing.log_x, drawing.log_y)
     charts.show(figure, f"{options[metric]} of {len(shown)} runs over {OVER[over].lower()}", key="compare.curves")
     _remarks(rows, drawing, [c.letter for c in runs if c.letter not in shown], metric == LOSS)
-
-
-def _select(label: str, name: str, options: dict[str, str]) -> str:
-    """A select box bound to a query parameter; what is not among its options becomes the first of them."""
-    key, asked, usual = f"compare.{name}", address.value(name), next(iter(options))
-    address.seed(key, name, asked if asked in options else usual)
-    if st.session_state[key] not in options:
-        st.session_state[key] = usual
-    chosen = st.selectbox(label, list(options), format_func=lambda option: options[option], key=key) or usual
-    address.remember(key, name, None if name != "metric" and chosen == usual else chosen)
-    return chosen
 
 
 def _drawing(over: str, loss: bool) -> Drawing:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import contenders, tables, words
+from ui.components import address, contenders, tables, words
 
 MOST_IN_ROWS = 6  # contenders; more make a matrix
 EFFECTS = ((0.2, "negligible"), (0.5, "small"), (0.8, "medium"), (float("inf"), "large"))  # Cohen 1988
@@ -14,6 +14,10 @@ REASONS = {
     "chance": "no difference",
     "seeds": "no difference: no further apart than seeds are",
     "same settings": "no difference: only the seed tells them apart",
+}
+TOGETHER = {
+    "user_auc": ", each weighed by its rows",
+    "log_loss": ", all rows of a user together, as they are not independent",
 }
 HEADS = {
     "difference": "Mean of the first less that of the second, with its 95 % interval.",
@@ -34,7 +38,7 @@ def _testable(key: str, _comparison: Any) -> list[str]:
 
 def key_of(comparison: Any) -> str:
     """What sets a comparison apart; finished runs do not change, so neither does what is worked out from it."""
-    return repr([comparison.dataset, *((c.letter, c.run_ids, c.run_id) for c in comparison.contenders)])
+    return repr([comparison.dataset, comparison.k, *((c.letter, c.run_ids, c.run_id) for c in comparison.contenders)])
 
 
 def testable(comparison: Any) -> list[str]:
@@ -48,15 +52,16 @@ def tested(comparison: Any, metric: str) -> pd.DataFrame:
 
 
 def show(comparison: Any) -> None:
-    """The section: a choice of metrics that can be tested, then who differs from whom; nothing where no two can be tested."""
+    """The section: a choice of metrics that can be tested, bound to ?pairs=, then who differs from whom; nothing where no two can be."""
     options = testable(comparison)
     if not options:
         return
     st.subheader("Who differs from whom", anchor=False)
-    metric = st.selectbox("By", options, format_func=lambda key: engine.metric(key).label, key="compare.pairs", width=360) or options[0]
+    labels = {key: engine.metric(key).label for key in options}
+    metric = address.select("By", "compare.pairs", "pairs", labels, width=360)
     frame = tested(comparison, metric)
     if frame.empty:
-        st.caption("No two contenders were measured on the same users.")
+        st.caption("No two contenders were measured on the same users or rows.")
         return
     letters = list(dict.fromkeys([*frame["a"], *frame["b"]]))
     if len(letters) > MOST_IN_ROWS:
@@ -71,10 +76,10 @@ def show(comparison: Any) -> None:
 
 def basis(frame: pd.DataFrame, metric: str) -> str:
     """How the pairs were tested."""
-    n = words.count(frame["n"].max())
-    if metric == "auc":
-        return f"Paired DeLong tests over {n} test rows · p corrected for {_pairs(frame)} (Holm) · difference: p below 0.05"
-    return f"Paired sign-flip tests over {n} test users · p corrected for {_pairs(frame)} (Holm) · difference: p below 0.05"
+    many = f"{words.count(frame['n'].max())} test {frame['unit'].iloc[0]}"
+    together = TOGETHER.get(metric, "") if frame["unit"].iloc[0] == "users" else ""
+    kind = f"Paired DeLong tests over {many}" if metric == "auc" else f"Paired sign-flip tests over {many}{together}"
+    return f"{kind} · p corrected for {_pairs(frame)} (Holm) · difference: p below 0.05"
 
 
 def _pairs(frame: pd.DataFrame) -> str:

@@ -1,6 +1,7 @@
 """Whom the Recommend page is about: somebody new, or a user of the data who is searched, browsed or drawn."""
 
 import random
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -32,10 +33,10 @@ class Options(NamedTuple):
     filters: filters.Chosen
 
 
-def pick_options(dataset: str, popularity_is_run: bool, new: bool = False) -> Options:
+def pick_options(dataset: str, popularity_is_run: bool, new: bool = False, run_ids: Sequence[str] = ()) -> Options:
     """k, bound to ?k=, what may stand in a list, and whether popularity is shown beside the runs."""
     k = _pick_k()
-    chosen = filters.pick(dataset, new)
+    chosen = filters.pick(dataset, new, run_ids)
     popularity = st.toggle(
         "Popularity",
         value=not popularity_is_run,
@@ -54,7 +55,7 @@ def pick_user(dataset: str, run_ids: list[str], popularity_is_run: bool) -> tupl
     find, pick = st.columns([1, 3], vertical_alignment="bottom")
     search_at = st.container(horizontal=True, vertical_alignment="bottom")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        options = pick_options(dataset, popularity_is_run)
+        options = pick_options(dataset, popularity_is_run, run_ids=run_ids)
     with find:
         by = _pick_browse(len(run_ids))
     found, held_out = (None, False) if by is None else (_browsed(dataset, run_ids, by, options.k), False)

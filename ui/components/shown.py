@@ -18,6 +18,7 @@ ALL, NONE = "all", "none"  # in the address
 LONGEST = 2000
 CUTOFF = re.compile(r"_at_\d+$")
 LAID_OUT = "compare.turned"  # in the session: whether the page was laid out for contenders as rows
+DRAWN_AT = "compare.drawn_at"  # in the session: the k that the rest of the page was drawn with
 
 
 class Shown(NamedTuple):
@@ -43,7 +44,7 @@ def section(at: Callable[[int], Any], alarms: Mapping[str, list[str]], said: Seq
             shown = pick(comparison)
         exporting.offer(comparison, said)
     table(comparison, shown, alarms)
-    if (shown.order is not None) != st.session_state.get(LAID_OUT, False):
+    if (shown.order is not None) != st.session_state.get(LAID_OUT, False) or comparison.k != st.session_state.get(DRAWN_AT, comparison.k):
         st.rerun()
 
 
@@ -69,13 +70,23 @@ def pick(comparison: Any) -> Shown:
 
 def _cutoff() -> int:
     """The k of the lists that are measured; bound to ?k=."""
-    asked = address.value("k") or ""
-    known = int(asked) if asked.isascii() and asked.isdecimal() and 1 <= int(asked) <= engine.MOST_K else engine.USUAL_K
-    address.seed("compare.k", "k", known)
+    address.seed("compare.k", "k", _asked_k())
     told = f"How many items of each list count. At {engine.USUAL_K}, other cutoffs that were measured with it are there to choose too."
     k = int(st.number_input("k of the lists", 1, engine.MOST_K, key="compare.k", help=told, width=160))
     address.remember("compare.k", "k", None if k == engine.USUAL_K else str(k))
     return k
+
+
+def _asked_k() -> int:
+    """The k of the address; the usual one where it names none."""
+    asked = address.value("k") or ""
+    return int(asked) if asked.isascii() and asked.isdecimal() and 1 <= int(asked) <= engine.MOST_K else engine.USUAL_K
+
+
+def drawn_at() -> int:
+    """The k of the lists, for what is drawn outside `section`; asked when the page is laid out, before it."""
+    st.session_state[DRAWN_AT] = int(st.session_state.get("compare.k", _asked_k()))
+    return int(st.session_state[DRAWN_AT])
 
 
 def at_cutoff(key: str, k: int) -> str:

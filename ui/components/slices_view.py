@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 import engine
-from ui.components import charts, contenders, words
+from ui.components import address, charts, contenders, words
 from ui.components.looks import GRAY
 from ui.components.pairs import key_of
 
@@ -34,19 +34,18 @@ def _sliced(key: str, by: str, metric: str, _comparison: Any) -> pd.DataFrame:
 
 
 def show(comparison: Any) -> None:
-    """The section: what to slice by and which metric, then the figure; nothing where there is nothing to slice by."""
+    """The section: what to slice by and which metric, then the figure; bound to ?slice= and ?sliced=. Nothing without what to slice by."""
     choices = _choices(key_of(comparison), comparison)
     if not choices:
         return
     st.subheader("Where they differ", anchor=False)
     left, right = st.columns(2)
     with left:
-        by = st.selectbox("Slice by", list(choices), format_func=lambda one: choices[one][0], key="compare.slice") or next(iter(choices))
+        by = address.select("Slice by", "compare.slice", "slice", {one: name for one, (name, _) in choices.items()})
     name, metrics = choices[by]
     labels = {metric: engine.metric(metric).label for metric in metrics}
     with right:
-        metric = st.selectbox("Metric", metrics, format_func=lambda key: labels[key], key=f"compare.sliced.{'.'.join(metrics)}")
-    metric = metric or metrics[0]
+        metric = address.select("Metric", f"compare.sliced.{'.'.join(metrics)}", "sliced", labels)
     frame = _shown(comparison, _sliced(key_of(comparison), by, metric, comparison))
     if frame.empty:
         st.caption("No slice has a value of this metric.")

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import looks, words
+from ui.components import looks, protocol, words
 from ui.components.contenders import names
 
 FAMILIES = {
@@ -223,7 +223,9 @@ def settings_table(frame: pd.DataFrame, contenders: Sequence[Any]) -> str:
 
 
 def _setting(name: str) -> str:
-    """model.embedding_dim -> embedding dim; what is said of training keeps the word."""
+    """model.embedding_dim -> embedding dim; what is said of training keeps the word, and what is measured has its own."""
+    if name.startswith("protocol."):
+        return words.html(f"measured · {protocol.setting(name.removeprefix('protocol.'))}")
     return words.html(name.removeprefix("model.").replace("train.", "train · ").replace("_", " "))
 
 

@@ -26,9 +26,9 @@ def section(comparison: Any) -> None:
         return
     left, right = st.columns(2)
     with left:
-        key = _chosen("Quality", "quality", {key: engine.METRICS[key].label for key in keys})
+        key = address.select("Quality", "compare.quality", "quality", {key: engine.METRICS[key].label for key in keys})
     with right:
-        fact = _chosen("Cost", "cost", {str(fact): str(fact) for fact in facts})
+        fact = address.select("Cost", "compare.cost", "cost", {str(fact): str(fact) for fact in facts})
     frame = _points(comparison, runs, key, fact)
     if frame.empty:
         st.caption("No run has both.")
@@ -41,17 +41,6 @@ def section(comparison: Any) -> None:
     figure = charts.quality_cost(frame, x, label, values.get("pop"), height=charts.room(len(frame) + 1), rising=cheaper == "lower")
     charts.show(figure, f"{label} against {fact} of {len(frame)} runs; {_plain(frame)}", key="compare.scatter")
     st.caption(sentence(frame, cheaper))
-
-
-def _chosen(label: str, name: str, options: dict[str, str]) -> str:
-    """A select box bound to a query parameter; the first option is the usual one and is not written down."""
-    key, usual, asked = f"compare.{name}", next(iter(options)), address.value(name)
-    address.seed(key, name, asked if asked in options else usual)
-    if st.session_state[key] not in options:
-        st.session_state[key] = usual
-    chosen = st.selectbox(label, list(options), format_func=lambda option: options[option], key=key) or usual
-    address.remember(key, name, None if chosen == usual else chosen)
-    return chosen
 
 
 def sentence(frame: pd.DataFrame, cheaper: Literal["lower", "higher"]) -> str:

@@ -17,6 +17,7 @@ from ui.components import (
     learning,
     pairs,
     picker,
+    protocol,
     shown,
     slices_view,
     tables,
@@ -63,19 +64,21 @@ said = verdict.sentences(comparison, pairs.tested)
 if said:
     with st.container(border=True):
         st.markdown("\n\n".join(said))
-        users = "" if why else f" · {words.count(comparison.users)} test users"
-        st.caption(f"{words.md(comparing.dataset_name(comparison))}{users} · intervals are 95 %")
+        st.caption(f"{words.md(comparing.dataset_name(comparison))} · intervals are 95 %")
 
+if not why:
+    protocol.show(comparison)
 guide.section(comparison)
 alarms = contenders.alarms(comparison.contenders)
 contenders.what_looks_wrong(comparison.contenders, alarms)
 
 costs = comparison.costs.rename(columns={"fact": "cost"})
+k, at = shown.drawn_at(), partial(comparing.compared, tuple(chosen), baseline, seeds)
 wide = shown.turned() or len(comparison.contenders) > comparing.BESIDE
 table_at = st.container() if wide else None
 grid = st.grid(2, min_column_width=500, gap="medium")
 with table_at or grid.cell():
-    shown.section(partial(comparing.compared, tuple(chosen), baseline, seeds), alarms, said)
+    shown.section(at, alarms, said)
 with grid.cell():
     learning.section(comparison)
 cost_at = st.container() if wide else grid.cell()
@@ -89,7 +92,7 @@ with cost_at:
 
 if not why:
     funnels.section(comparison)
-pairs.show(comparison)
+pairs.show(at(k))
 slices_view.show(comparison)
 comparing.settings(comparison)
 if not why:
