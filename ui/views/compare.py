@@ -22,6 +22,7 @@ from ui.components import (
     tables,
     tradeoff,
     verdict,
+    votes,
     words,
 )
 
@@ -91,6 +92,7 @@ if not why:
     funnels.section(comparison)
 pairs.show(comparison)
 slices_view.show(comparison)
+votes.section(comparison)
 comparing.settings(comparison)
 if not why:
     st.page_link(
