@@ -61,6 +61,7 @@ from engine.sources.table import ColumnRole, TableFile, TableGuess, TableSource,
 from engine.sources.table import inspect as guess_roles
 from engine.specs import DatasetSpec
 from engine.tradeoff import pareto_front
+from engine.votes import cast, tally, votes, withdraw
 from workers.models import MODELS
 from workers.results import METRICS, Metric, metric
 from workers.specs import MatrixSpec, ModelSpec, NetworkSpec, RunSpec, Spec, Task, TrainSpec, explain
@@ -72,11 +73,11 @@ __all__ = [
     "Download", "DownloadSpec", "FeatureFacts", "Filter", "Finding", "MatrixSpec", "MeanLabel", "Metric", "ModelSpec", "NetworkSpec",
     "PerUserSplit", "Preview", "Progress", "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile",
     "TableGuess", "TableSource", "Task", "ThresholdLabel", "TimeSplit", "TrainSpec", "alarms", "annotate", "audit", "baseline_results",
-    "best_of", "browse", "cancel", "cancel_request", "command_line", "compare", "continued", "csv_safe", "dependents", "downloaded",
+    "best_of", "browse", "cancel", "cancel_request", "cast", "command_line", "compare", "continued", "csv_safe", "dependents", "downloaded",
     "events", "explain", "export", "export_name", "funnel", "funnel_losses", "genres", "get_dataset", "get_run", "guess_roles", "guide",
     "history", "is_remote", "items", "keep_upload", "known_items", "list_agreement", "list_datasets", "list_runs", "list_trash",
     "log_tail", "metric", "outputs", "pairs", "pareto_front", "pin", "pinned", "pooled_reliability", "predictions", "preview",
-    "preview_rows", "protocol_of", "rename", "restore", "sample_predictions", "search_items", "search_users", "seed_groups",
-    "set_aside", "settings", "settings_of", "slice_choices", "slice_metrics", "sliced", "submit", "submit_tour", "tag", "testable",
-    "trash", "unpin", "user_interactions", "verify", "why_kept", "why_no_ranking", "why_nothing_foretold", "write_export",
+    "preview_rows", "protocol_of", "rename", "restore", "sample_predictions", "search_items", "search_users", "seed_groups", "set_aside",
+    "settings", "settings_of", "slice_choices", "slice_metrics", "sliced", "submit", "submit_tour", "tag", "tally", "testable", "trash",
+    "unpin", "user_interactions", "verify", "votes", "why_kept", "why_no_ranking", "why_nothing_foretold", "withdraw", "write_export",
 ]  # fmt: skip

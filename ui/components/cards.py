@@ -87,6 +87,11 @@ def recommendations(
     _list(cards, label)
 
 
+def titles(frame: pd.DataFrame, label: str) -> None:
+    """A list of which nothing is told but its items: columns rank, item_id, title, genres."""
+    _list([_card(str(row["rank"]), row["title"], "", (_genres(row["genres"]), "")) for row in frame.to_dict("records")], label)
+
+
 def _move(before: int | None, now: int, first: str, depth: int) -> str:
     """Where the item stands for the first contender: = A, ↑ 14 vs A, not in A's first 200."""
     if before is None:

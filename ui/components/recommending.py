@@ -51,7 +51,7 @@ def same_dataset(runs: list[Any]) -> list[Any]:
 @st.cache_resource(
     max_entries=looks.MOST, show_spinner="Opening the model: importing PyTorch, reading its checkpoint, encoding the catalogue …"
 )
-def _open(run_id: str) -> Any:
+def opened(run_id: str) -> Any:
     import engine.recommender
 
     return engine.recommender.open_model(run_id)
@@ -99,7 +99,7 @@ def lists(runs: list[Any], asked: Asked, k: int, popular: pd.DataFrame | None) -
     short = words.short_names({run.run_id: run.title for run in runs})
     for at, run in enumerate(runs):
         try:
-            model = _open(run.run_id)
+            model = opened(run.run_id)
             frame = asked.rank(model, k if found else max(k, DEPTH))
             why = asked.why(model, frame["item_id"].head(k).tolist()) if asked.item is None else None
         except (LookupError, ValueError, OSError) as error:
@@ -148,8 +148,7 @@ def side_by_side(whose: Person, found: list[List], k: int, chosen: filters.Chose
         with cell:
             _held_out(whose.after, whose.valid, shown)
     with grid.cell() if many and whose.after is not None else cell:
-        _heading("Liked before" if whose.after is not None else whose.title, words.count(len(whose.before)))
-        _some(whose.before, "what the user liked before", "Nothing in train: to the models this is a new user.", shown)
+        before(whose, shown)
     ranks = dict(zip(found[0].frame["item_id"], found[0].frame["rank"].astype(int), strict=True)) if found else {}
     for one in found:
         with grid.cell():
@@ -165,6 +164,12 @@ def side_by_side(whose: Person, found: list[List], k: int, chosen: filters.Chose
             cards.recommendations(
                 top, f"Top {k} of {name}", moves, found[0].letter, len(ranks), counts=one.letter == "pop", method=one.method
             )
+
+
+def before(whose: Person, shown: int) -> None:
+    """What a person liked before, the first few of it."""
+    _heading("Liked before" if whose.after is not None else whose.title, words.count(len(whose.before)))
+    _some(whose.before, "what the user liked before", "Nothing in train: to the models this is a new user.", shown)
 
 
 def _why_short(one: List, listed: int, chosen: filters.Chosen) -> str:

@@ -23,6 +23,7 @@ from ui.components import (
     tables,
     tradeoff,
     verdict,
+    votes,
     words,
 )
 
@@ -94,6 +95,7 @@ if not why:
     funnels.section(comparison)
 pairs.show(at(k))
 slices_view.show(comparison)
+votes.section(comparison)
 comparing.settings(comparison)
 if not why:
     st.page_link(

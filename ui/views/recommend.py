@@ -3,7 +3,7 @@
 import streamlit as st
 
 import engine
-from ui.components import address, keeping, layout, newcomer, people, picker, recommending, words
+from ui.components import address, keeping, layout, newcomer, people, picker, recommending, votes, words
 
 layout.header("Recommend", "What each model would show one person, beside what that person liked and went on to like.")
 
@@ -76,6 +76,9 @@ else:
     person, seen = recommending.person(met), set(met.loc[met["split"] == "train", "item_id"])
     held_out = set() if person.after is None else set(person.after["item_id"])
 
+if who != "item" and votes.blind(contenders):
+    votes.ask(contenders, person, asked, k)
+    st.stop()
 most_liked = recommending.popular(dataset, k, rules, seen, held_out) if with_popularity else None
 lists = recommending.lists(contenders, asked, k, most_liked)
 recommending.side_by_side(person, lists, k, rules)

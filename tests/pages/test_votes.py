@@ -1,0 +1,80 @@
+"""Blind votes on the Recommend page: nothing tells whose a list is, and what is said is kept."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import engine
+from tests.pages.fake import DATASET, FakeEngine, run
+
+Visit = Callable[..., AppTest]
+Says = Callable[[AppTest], str]
+
+
+def question(at: AppTest) -> str:
+    """What is shown of the two lists and under them."""
+    lists = [text for one in at.html if "<ol" in (text := str(one.value))]
+    return "\n".join([*lists, *(str(one.value) for one in at.markdown), *(one.label for one in at.button)])
+
+
+def test_nothing_tells_whose_a_list_is(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    at = visit("recommend", runs="a,d", user="7", vote="on")
+    assert {"Left", "Right", "Both are good", "Neither"} <= {one.label for one in at.button}
+    shown = question(at)
+    for name in ("Two-tower", "DLRM", "A ·", "B ·", "because", "went on to like", "hit"):
+        assert name not in shown, name
+    assert not re.search(r'class="side">[^<]*\d\.\d', shown.split("right list")[-1])  # no score either
+
+
+def test_a_vote_is_kept_and_can_be_taken_back(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    at = visit("recommend", runs="a,d", user="7", vote="on", k="5")
+    left = at.session_state["vote.question"].left
+    at.button(key="vote.left").click().run()
+    assert not at.exception
+    kept = engine.votes(DATASET)
+    assert [(vote.whom, vote.k, vote.runs) for vote in kept] == [("7", 5, ("a", "d"))]
+    assert kept[0].runs[0 if kept[0].choice == "first" else 1] == left
+    assert "Every pair of these contenders is voted on for this person" in says(at)
+    assert "no preference beyond chance" in says(at)  # under the fold
+    assert "What people preferred" in says(visit("compare", runs="a,d"))
+    next(one for one in at.button if one.label == "Take the last vote back").click().run()
+    assert engine.votes(DATASET) == [] and at.button(key="vote.left")
+
+
+def test_the_pair_with_the_fewest_votes_comes_next(trained: FakeEngine, visit: Visit) -> None:
+    trained.runs.append(run("e", "deepfm"))
+    for pair in (("a", "d"), ("a", "e")):
+        engine.cast(DATASET, *pair, "9", 10, "both")
+    at = visit("recommend", runs="a,d,e", user="7", vote="on")
+    assert {at.session_state["vote.question"].left, at.session_state["vote.question"].right} == {"d", "e"}
+
+
+def test_lists_that_are_the_same_are_not_asked_about(
+    trained: FakeEngine, visit: Visit, says: Says, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import engine.recommender
+
+    one = engine.recommender.open_model("a")
+    monkeypatch.setattr(engine.recommender, "open_model", lambda run_id: one)
+    at = visit("recommend", runs="a,d", user="7", vote="on")
+    assert "Both lists are the same" in says(at) and "Left" not in {one.label for one in at.button}
+    at.button(key="vote.next").click().run()
+    assert "Every pair" in says(at) and engine.votes(DATASET) == []
+
+
+def test_one_contender_has_nothing_to_be_voted_against(trained: FakeEngine, visit: Visit) -> None:
+    at = visit("recommend", runs="a", user="7", vote="on")
+    assert "Blind vote" not in {one.label for one in at.toggle} and not at.exception
+
+
+def test_a_run_that_goes_missing_ends_in_a_message(trained: FakeEngine, visit: Visit, says: Says, monkeypatch: pytest.MonkeyPatch) -> None:
+    import engine.recommender
+
+    def gone(run_id: str) -> object:
+        raise LookupError("Run d was deleted.")
+
+    monkeypatch.setattr(engine.recommender, "open_model", gone)
+    at = visit("recommend", runs="a,d", user="7", vote="on")
+    assert "One of the models cannot be opened" in says(at)
