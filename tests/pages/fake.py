@@ -361,10 +361,12 @@ class FakeEngine:
             contenders=contenders,
             dataset=together[0].dataset or "",
             apart=[(r.title, f"was trained on {r.dataset}") for r in runs if r.dataset != runs[0].dataset],
-            table=self._table(contenders, together, against).assign(
+            table=self._table(contenders, together, against)
+            .assign(
                 metric=lambda frame: [name if k == 10 else re.sub(r"_at_\d+$", f"_at_{k}", name) for name in frame["metric"]],
                 std=lambda frame: [self.std if dict(zip(letters, many, strict=True)).get(c, 1) > 1 else np.nan for c in frame["contender"]],
-            ),
+            )
+            .drop_duplicates(["metric", "contender"]),
             settings=pd.DataFrame([{"setting": "model.kind"} | dict(zip(letters, (r.model for r in together), strict=True))]),
             curves=pd.concat([self.history(c.run_id).assign(contender=c.letter) for c in contenders if c.run_id]),
             differences=pd.DataFrame([{"setting": "model.kind"} | dict(zip(letters, (r.model for r in together), strict=True))]),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import pandas as pd
 import streamlit as st
 
 import engine
@@ -150,7 +151,7 @@ def table(comparison: Any, shown: Shown, alarms: Mapping[str, list[str]]) -> Non
     if not shown.keys:
         st.caption("No metric is chosen; choose some under *Metrics*.")
         return
-    unsure = {key: _unsure(comparison, key) for key in shown.keys if key in pairs.testable(comparison)}
+    unsure = {key: _unsure(comparison, key) for key in shown.keys}
     if shown.order is None:
         tables.show(tables.metric_table(comparison, comparison.against, alarms, shown.keys, unsure))
     else:
@@ -159,6 +160,7 @@ def table(comparison: Any, shown: Shown, alarms: Mapping[str, list[str]]) -> Non
 
 
 def _unsure(comparison: Any, key: str) -> tuple[str, ...]:
-    """Of whom the best by a metric is not surely ahead, by paired tests."""
-    found = engine.best_of(comparison, key, pairs.tested(comparison, key))
+    """Of whom the best by a metric is not surely ahead: by paired tests, or by intervals, and without either of everybody."""
+    tested = pairs.tested(comparison, key) if key in pairs.testable(comparison) else pd.DataFrame(columns=["a", "b", "verdict"])
+    found = engine.best_of(comparison, key, tested)
     return (*found.near, *found.untested)
