@@ -8,10 +8,11 @@ import streamlit as st
 import engine
 from ui.components import address, keeping, layout, picker, states, tables, words
 
-KINDS = {"prepare": "Preparation", "download": "Download"}
+KINDS = {"prepare": "Preparation", "download": "Download", "export": "Lists export"}
 STOP = {
     "download": "Stop this download? What has come is kept, and the next one goes on from there.",
     "prepare": "Stop this preparation? Nothing of it is kept.",
+    "export": "Stop this export? Nothing of it is kept.",
 }
 CHIPS = {look.label: look.color for look in states.LOOKS.values()}
 
