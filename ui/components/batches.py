@@ -22,11 +22,12 @@ MIME = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
 def section(contenders: list[Any]) -> None:
     """A popover that starts an export and holds the past ones; exports under way stand above it, where it does not cover them."""
     ids = [run.run_id for run in contenders]
-    if any(export.run.live for export in engine.list_exports(ids)):
+    exports = engine.list_exports(ids)
+    if any(export.run.live for export in exports):
         layout.live(lambda: _under_way(ids), active=True, seconds=1.0)
     with st.popover("Export lists", icon=":material/download:"):
         _form(contenders)
-        past = [export for export in engine.list_exports(ids) if not export.run.live]
+        past = [export for export in exports if not export.run.live]
         if past:
             st.markdown("**Past exports**")
         for export in past[:SHOWN]:
@@ -43,7 +44,10 @@ def _form(contenders: list[Any]) -> None:
         run_id = st.selectbox("Contender", list(short), format_func=lambda one: words.plain(short[one], 80), key="batches.run") or run_id
     left, right = st.columns([1, 2])
     k = left.number_input("Items each, k", 1, 10_000, 10, key="batches.k")
-    whom = right.segmented_control("For", list(WHOM), default="all", format_func=WHOM.get, key="batches.whom", required=True) or "all"
+    whom = (
+        right.segmented_control("For", list(WHOM), default="all", format_func=lambda one: WHOM[one], key="batches.whom", required=True)
+        or "all"
+    )
     st.caption(HELP[whom])
     ids = _ids() if whom == "chosen" else whom
     protocol = next(run for run in contenders if run.run_id == run_id).spec.get("protocol", {})
