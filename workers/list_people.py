@@ -4,6 +4,7 @@ What users met is scattered over the blocks of train. It is dealt once to files 
 Letters: U users. Of all users, only a place is kept: 4 bytes each.
 """
 
+import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -78,7 +79,8 @@ def _batches(dataset: Path, wanted: pa.Array | None, columns: list[str] | None) 
 
 def _deal(dataset: Path, places: np.ndarray, scratch: Path) -> None:
     """Append every interaction of train of a wanted user with an item of the catalogue to the file of its users."""
-    scratch.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(scratch, ignore_errors=True)  # of an attempt that broke off: files are appended to
+    scratch.mkdir(parents=True)
     waiting, held = [NOBODY], 0
     for block in blocks_of(dataset, TRAIN):
         place = places[block[USER_ID]]
@@ -99,7 +101,7 @@ def _spill(rows: np.ndarray, scratch: Path) -> None:
     numbers, starts = np.unique(rows["user"] // PEOPLE, return_index=True)
     for number, some in zip(numbers, np.split(rows, starts[1:]), strict=False):  # of no rows, one empty part and no number
         with (scratch / str(number)).open("ab") as file:
-            some.tofile(file)
+            file.write(some.tobytes())  # `tofile` would not say why it failed
 
 
 def _some(table: pa.Table, number: int, scratch: Path, exclude_seen: bool) -> People:

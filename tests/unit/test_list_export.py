@@ -10,7 +10,7 @@ import engine
 from engine.list_exports import _free, _known
 from engine.recommender import Recommender
 from tests import exported, tiny
-from workers import index, list_files, list_people
+from workers import index, list_export, list_files, list_people
 from workers.evaluate import catalogue
 from workers.journal import Journal
 from workers.list_export import top_lists, write_lists
@@ -185,3 +185,23 @@ def test_a_folder_must_be_free(tmp_path):
         _free(tmp_path)
     with pytest.raises(ValueError, match="is a file"):
         _free(tmp_path / "file")
+
+
+def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing(dataset, tmp_path, monkeypatch):
+    def full(self: list_files.Writer, table: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(list_files.Writer, "write", full)
+    monkeypatch.setattr(list_export, "open_run", lambda *_: opened("ease", dataset))
+    run, target = tmp_path / "runs" / "e", tmp_path / "to" / "lists"
+    run.mkdir(parents=True)
+    spec = ListExportSpec(run=RUN, dataset=dataset.id, folder=str(target))
+    with pytest.raises(ValueError, match=r"cannot be written to .*: No space left on device\. Free some space"):
+        list_export.export(run, dataset.path, spec, Journal(run))
+    assert list(target.parent.iterdir()) == []
+    (run / "tmp" / "met").mkdir(exist_ok=True, parents=True)
+    (run / "tmp" / "met" / "0").write_bytes(b"half")  # what a broken attempt left is not read
+    monkeypatch.undo()
+    monkeypatch.setattr(list_export, "open_run", lambda *_: opened("ease", dataset))
+    assert list_export.export(run, dataset.path, spec, Journal(run))["folder"] == str(target)
+    assert sorted(path.name for path in target.iterdir()) == ["manifest.json", "top.csv", "top.parquet"]
