@@ -46,6 +46,7 @@ from engine.keeping import (
     unpin,
     why_kept,
 )
+from engine.list_exports import ListExport, export_lists, get_list_export, list_exports, read_ids
 from engine.lists import MOST as MOST_K
 from engine.lists import STORED_AT as USUAL_K
 from engine.preview import Preview, preview, preview_rows
@@ -70,14 +71,15 @@ from workers.specs import settings as settings_of
 __all__ = [
     "BROWSES", "DOWNLOADS", "EXPORTS", "FEW_IN_SLICE", "LABELS_OF", "LONGEST_NAME", "LONGEST_NOTE", "LONGEST_TAG", "METRICS", "MODELS",
     "MOST_K", "MOST_TAGS", "SOURCES", "USUAL_K", "Audit", "Best", "ColumnRole", "Comparison", "Contender", "Dataset", "DatasetSpec",
-    "Download", "DownloadSpec", "FeatureFacts", "Filter", "Finding", "MatrixSpec", "MeanLabel", "Metric", "ModelSpec", "NetworkSpec",
-    "PerUserSplit", "Preview", "Progress", "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts", "TableFile",
-    "TableGuess", "TableSource", "Task", "ThresholdLabel", "TimeSplit", "TrainSpec", "alarms", "annotate", "audit", "baseline_results",
-    "best_of", "browse", "cancel", "cancel_request", "cast", "command_line", "compare", "continued", "csv_safe", "dependents", "downloaded",
-    "events", "explain", "export", "export_name", "funnel", "funnel_losses", "genres", "get_dataset", "get_run", "guess_roles", "guide",
-    "history", "is_remote", "items", "keep_upload", "known_items", "list_agreement", "list_datasets", "list_runs", "list_trash",
-    "log_tail", "metric", "outputs", "pairs", "pareto_front", "pin", "pinned", "pooled_reliability", "predictions", "preview",
-    "preview_rows", "protocol_of", "rename", "restore", "sample_predictions", "search_items", "search_users", "seed_groups", "set_aside",
-    "settings", "settings_of", "slice_choices", "slice_metrics", "sliced", "submit", "submit_tour", "tag", "tally", "testable", "trash",
-    "unpin", "user_interactions", "verify", "votes", "why_kept", "why_no_ranking", "why_nothing_foretold", "withdraw", "write_export",
+    "Download", "DownloadSpec", "FeatureFacts", "Filter", "Finding", "ListExport", "MatrixSpec", "MeanLabel", "Metric", "ModelSpec",
+    "NetworkSpec", "PerUserSplit", "Preview", "Progress", "Run", "RunSpec", "RunState", "Settings", "SourceSpec", "Spec", "SplitFacts",
+    "TableFile", "TableGuess", "TableSource", "Task", "ThresholdLabel", "TimeSplit", "TrainSpec", "alarms", "annotate", "audit",
+    "baseline_results", "best_of", "browse", "cancel", "cancel_request", "cast", "command_line", "compare", "continued", "csv_safe",
+    "dependents", "downloaded", "events", "explain", "export", "export_lists", "export_name", "funnel", "funnel_losses", "genres",
+    "get_dataset", "get_list_export", "get_run", "guess_roles", "guide", "history", "is_remote", "items", "keep_upload", "known_items",
+    "list_agreement", "list_datasets", "list_exports", "list_runs", "list_trash", "log_tail", "metric", "outputs", "pairs", "pareto_front",
+    "pin", "pinned", "pooled_reliability", "predictions", "preview", "preview_rows", "protocol_of", "read_ids", "rename", "restore",
+    "sample_predictions", "search_items", "search_users", "seed_groups", "set_aside", "settings", "settings_of", "slice_choices",
+    "slice_metrics", "sliced", "submit", "submit_tour", "tag", "tally", "testable", "trash", "unpin", "user_interactions", "verify",
+    "votes", "why_kept", "why_no_ranking", "why_nothing_foretold", "withdraw", "write_export",
 ]  # fmt: skip

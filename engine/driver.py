@@ -1,4 +1,4 @@
-"""python -m engine.driver RUN_ID KIND: prepares, trains or downloads, as the run's only driver. Started by engine.jobs, owned by no page.
+"""python -m engine.driver RUN_ID KIND: does what a run is there for, as its only driver. Started by engine.jobs, owned by no page.
 
 It holds the run folder's lock for life, waits its turn, gives the verdict from files, and leaves no process behind.
 """
@@ -26,6 +26,7 @@ from engine.flusher import Flusher
 from engine.settings import settings
 from engine.specs import DatasetSpec
 from workers.journal import Journal, say_why
+from workers.list_spec import ListExportSpec, staging
 from workers.results import CANCEL, CHECKPOINT, DONE, LOG, METRICS, RESULTS, SPEC, write_json
 from workers.specs import RunSpec
 
@@ -93,7 +94,7 @@ def _drive(run_id: str, run_dir: Path, kind: tracking.Kind, store: threading.Thr
     if kind == "train":
         _train(run_id, run_dir, journal, spark)
     else:
-        {"prepare": _prepare, "download": _download}[kind](run_id, run_dir, journal)
+        {"prepare": _prepare, "download": _download, "export": _export}[kind](run_id, run_dir, journal)
 
 
 def _prepare(run_id: str, run_dir: Path, journal: Journal) -> None:
@@ -148,6 +149,15 @@ def _download(run_id: str, run_dir: Path, journal: Journal) -> None:
     log.info("%s: %d bytes", path, found["bytes"])
     tracking.log_final(run_id, found)
     write_json(run_dir / DONE, {"attempt": ATTEMPT, "path": str(path), **found})
+
+
+def _export(run_id: str, run_dir: Path, journal: Journal) -> None:
+    spec = ListExportSpec.read(run_dir / SPEC)
+    try:
+        _alone("workers.list_export", run_dir, datasets.get_dataset(spec.dataset).path, journal)
+    finally:  # of a process that was killed or cancelled
+        shutil.rmtree(staging(spec.target(run_dir.parent, run_id), run_id), ignore_errors=True)
+    tracking.log_final(run_id, {name: value for name, value in _verdict(run_dir).items() if name != "attempt"})
 
 
 def _start_spark(run_id: str, spec: RunSpec) -> "Future[SparkSession] | None":
@@ -215,7 +225,7 @@ def _verdict(run_dir: Path) -> dict[str, Any]:
     try:
         done = json.loads((run_dir / DONE).read_text())
     except (OSError, ValueError):
-        raise RuntimeError(_cause(run_dir) or "Training ended without a result: a process was killed or left early; see the log.") from None
+        raise RuntimeError(_cause(run_dir) or "It ended without a result: a process was killed or left early; see the log.") from None
     if done.get("attempt") != ATTEMPT:
         raise RuntimeError(f"done.json is of attempt {done.get('attempt')}, not of attempt {ATTEMPT}; launch the run again.")
     return done

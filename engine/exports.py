@@ -3,10 +3,10 @@
 import csv
 from typing import TYPE_CHECKING
 
+from workers.spreadsheet import OPENS_A_FORMULA
+
 if TYPE_CHECKING:
     import pandas as pd
-
-_OPENS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def csv_safe(frame: "pd.DataFrame") -> bytes:
@@ -16,7 +16,7 @@ def csv_safe(frame: "pd.DataFrame") -> bytes:
     """
 
     def safe(value: object) -> object:
-        return f"'{value}" if isinstance(value, str) and value.startswith(_OPENS_A_FORMULA) else value
+        return f"'{value}" if isinstance(value, str) and value.startswith(OPENS_A_FORMULA) else value
 
     text = frame.select_dtypes(include=["object", "string", "category"]).columns
     shown = frame.assign(**{name: frame[name].map(safe) for name in text})

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -14,23 +15,25 @@ from engine import datasets, tracking
 from engine.downloads import DownloadSpec
 from engine.settings import settings
 from engine.specs import DatasetSpec
+from workers.list_spec import ListExportSpec
 from workers.results import CANCEL, SPEC, write_json
 from workers.specs import RunSpec
 
-Asked = DatasetSpec | RunSpec | DownloadSpec
+Asked = DatasetSpec | RunSpec | DownloadSpec | ListExportSpec
 TOKEN = "RECBENCH_RUN"  # in the environment of every process of a run
 LOCK, TICKET, AFTER, OUTPUT = "lock", "ticket.json", "after.json", "output.log"
 GRACE_S = 3.0
 
 
-def submit(spec: Asked, key: str | None = None, after: str | None = None) -> str:
-    """Ask for a preparation, a training run or a download; returns its id at once, a driver process does the rest.
+def submit(spec: Asked, key: str | None = None, after: str | None = None, files: Mapping[str, str] | None = None) -> str:
+    """Ask for a preparation, a training run, a download or an export of lists; returns its id at once, a driver process does the rest.
 
     A download that is under way is not started a second time: its id is returned.
 
     Args:
         key: idempotency key; a second call with the same key returns the first call's run.
         after: a run that must finish first, such as the preparation of the dataset.
+        files: texts that the run's folder gets beside its spec, by name.
 
     Raises:
         LookupError: the dataset is not there (and no `after` will make it), or the run that this one continues is not.
@@ -53,10 +56,10 @@ def submit(spec: Asked, key: str | None = None, after: str | None = None) -> str
     if isinstance(spec, DownloadSpec):
         return _download(spec)
     if key is None:
-        return _launch(spec, {}, after)
+        return _launch(spec, {}, after, files)
     with FileLock(settings().workspace / ".submit.lock", timeout=60):
-        known = tracking.search(("prepare", "train"), 1, f"tags.`{tracking.TAG}key` = '{_safe(key)}'")
-        return known[0].info.run_id if known else _launch(spec, {"key": _safe(key)}, after)
+        known = tracking.search(("prepare", "train", "export"), 1, f"tags.`{tracking.TAG}key` = '{_safe(key)}'")
+        return known[0].info.run_id if known else _launch(spec, {"key": _safe(key)}, after, files)
 
 
 def _download(spec: DownloadSpec) -> str:
@@ -99,15 +102,18 @@ def _described(spec: Asked) -> tuple[tracking.Kind, str, dict[str, str]]:
         return "train", spec.title, {"dataset": spec.dataset, "model": spec.model.kind}
     if isinstance(spec, DownloadSpec):
         return "download", f"Download {spec.wanted.title}", {"download": spec.key}
+    if isinstance(spec, ListExportSpec):
+        return "export", f"Top {spec.k} of {spec.title or spec.run[:8]}", {"dataset": spec.dataset}
     return "prepare", f"Prepare {spec.name}", {"dataset_name": spec.name}
 
 
-def _launch(spec: Asked, tags: dict[str, str], after: str | None) -> str:
+def _launch(spec: Asked, tags: dict[str, str], after: str | None, files: Mapping[str, str] | None = None) -> str:
     kind, title, known = _described(spec)
     run_id = tracking.create(kind, title, spec, known | tags)
     folder = settings().runs / run_id
     folder.mkdir(parents=True)
-    (folder / SPEC).write_text(spec.model_dump_json(indent=2))
+    for name, text in {**(files or {}), SPEC: spec.model_dump_json(indent=2)}.items():
+        (folder / name).write_text(text, encoding="utf-8")
     if after:
         write_json(folder / AFTER, {"run": after})
     _start_driver(run_id, kind, folder)

@@ -130,13 +130,13 @@ def list_trash() -> list[Run]:
 
 
 def dependents(run_id: str, among: Sequence[Run] | None = None) -> list[Run]:
-    """Trainings that need a run: they go on from it, or have it for a part. By the ids in their specs.
+    """Trainings that need a run: they go on from it, or have it for a part. By the ids in their specs. Lists once exported do not.
 
     Args:
         among: the runs that are looked through; None: all that are not in the trash.
     """
     every = runs.list_runs("train") if among is None else among
-    return [other for other in every if other.run_id != run_id and f'"{run_id}"' in json.dumps(other.spec)]
+    return [other for other in every if other.run_id != run_id and other.kind != "export" and f'"{run_id}"' in json.dumps(other.spec)]
 
 
 def _oldest() -> datetime:

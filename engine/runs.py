@@ -61,7 +61,7 @@ class Progress(BaseModel):
 
 
 class Run(BaseModel):
-    """A preparation, a training run or a download, as it stands now."""
+    """A preparation, a training run, a download or an export of lists, as it stands now."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -49,6 +49,10 @@ class Opened(ABC):
     def scores(self, person: State, places: np.ndarray | None = None) -> np.ndarray:
         """Scores that rank, float32: of the whole catalogue [N], or of the items at some places [n]; -inf for what is never shown."""
 
+    def grid(self, frame: pd.DataFrame, met: Sequence[Met]) -> np.ndarray:
+        """Scores of the whole catalogue for many people at once, float32 [U, N]: people as in `people`, scores as in `scores`."""
+        return np.stack([self.scores(person) for person in self.people(frame, met)])
+
     def queries(self, people: Sequence[State]) -> np.ndarray | None:
         """Vectors [U, S] whose dot products with `vectors` rank as `scores` does; None of a model that has no such space."""
         return None
@@ -80,6 +84,10 @@ class OpenedNetwork(Opened):
         return self.model.score_grid(person[None], items)[0].numpy()
 
     @torch.no_grad()
+    def grid(self, frame: pd.DataFrame, met: Sequence[Met]) -> np.ndarray:
+        return self.model.score_grid(torch.stack(self.people(frame, met)), self.states).numpy()
+
+    @torch.no_grad()
     def queries(self, people: Sequence[State]) -> np.ndarray | None:
         return self.model.query(torch.stack(list(people))).numpy() if isinstance(self.model, TwoTower) else None
 
@@ -97,6 +105,13 @@ class OpenedMatrix(Opened):
 
     def people(self, frame: pd.DataFrame, met: Sequence[Met]) -> list[State]:
         return [self._row(one.liked, one.weights) for one in met]
+
+    def grid(self, frame: pd.DataFrame, met: Sequence[Met]) -> np.ndarray:
+        owner = np.repeat(np.arange(len(met)), [len(one.liked) for one in met])
+        liked, weights = (np.concatenate(column) for column in zip(*((one.liked, one.weights) for one in met), strict=True))
+        rows = coo_matrix((weights, (owner, liked)), (len(met), len(self.items))).tocsr()
+        rows.sort_indices()
+        return self.model.scores(rows)
 
     def _row(self, places: np.ndarray, weights: np.ndarray) -> Any:
         row = coo_matrix((weights, (np.zeros(len(places), np.int64), places)), (1, len(self.items))).tocsr()

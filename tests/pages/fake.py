@@ -159,6 +159,8 @@ class FakeEngine:
         self.submitted: list[tuple[Any, str | None]] = []
         self.cancelled: list[str] = []
         self.tours = 0
+        self.exported: list[tuple[Any, ...]] = []
+        self.exports: list[Any] = []
         self.overlapping = False
         self.title = "Alien (1979)"
         self.refuses: Exception | None = None
@@ -251,6 +253,23 @@ class FakeEngine:
         changes = {"kind": "download", "spec": spec.model_dump(mode="json")} if isinstance(spec, engine.DownloadSpec) else {}
         self.runs.insert(0, run(run_id, getattr(getattr(spec, "model", None), "kind", None), RunState.QUEUED, **changes))
         return run_id
+
+    def export_lists(
+        self, run_id: str, k: int = 10, users: Any = "all", to: Any = None, exclude_seen: Any = None, key: str | None = None
+    ) -> str:
+        if self.refuses:
+            raise self.refuses
+        self.exported.append((run_id, k, users, exclude_seen))
+        new = run(f"x{len(self.exported)}", None, RunState.RUNNING, kind="export", title=f"Top {k} of it", dataset=DATASET)
+        self.runs.insert(0, new)
+        self.exports.insert(0, engine.ListExport(new, run_id, "it", Path("/nowhere"), {}, ()))
+        return new.run_id
+
+    def list_exports(self, run_ids: Any, limit: int = 200) -> list[Any]:
+        return [one for one in self.exports if one.source in set(run_ids)]
+
+    def get_list_export(self, run: Run) -> Any:
+        return next(one for one in self.exports if one.run.run_id == run.run_id)
 
     def submit_tour(self) -> list[str]:
         self.tours += 1

@@ -8,10 +8,11 @@ import streamlit as st
 import engine
 from ui.components import address, keeping, layout, picker, states, tables, words
 
-KINDS = {"prepare": "Preparation", "download": "Download"}
+KINDS = {"prepare": "Preparation", "download": "Download", "export": "Lists export"}
 STOP = {
     "download": "Stop this download? What has come is kept, and the next one goes on from there.",
     "prepare": "Stop this preparation? Nothing of it is kept.",
+    "export": "Stop this export? Nothing of it is kept.",
 }
 CHIPS = {look.label: look.color for look in states.LOOKS.values()}
 
@@ -70,7 +71,7 @@ def actions(run: Any, runs: list[Any]) -> None:
     """What can be done with a run: cancel, repeat, compare, see what it made, write on it, throw it away."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if run.live:
-            _cancel(run)
+            cancel(run)
         if states.is_in(run, "FINISHED") and run.kind == "train":
             beside = _beside(run)
             st.page_link("views/compare.py", label="Compare", icon=":material/balance:", query_params={"runs": ",".join(beside)})
@@ -96,7 +97,8 @@ def can_continue(run: Any) -> bool:
     return states.is_in(run, "FINISHED") and run.kind == "train" and model is not None and issubclass(model, engine.NetworkSpec)
 
 
-def _cancel(run: Any) -> None:
+def cancel(run: Any) -> None:
+    """A popover that stops a live run."""
     if states.is_in(run, "CANCELLING"):
         st.caption("Cancelling: its processes are being ended.")
         return

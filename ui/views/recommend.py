@@ -3,7 +3,7 @@
 import streamlit as st
 
 import engine
-from ui.components import address, keeping, layout, newcomer, people, picker, recommending, votes, words
+from ui.components import address, batches, keeping, layout, newcomer, people, picker, recommending, votes, words
 
 layout.header("Recommend", "What each model would show one person, beside what that person liked and went on to like.")
 
@@ -39,6 +39,7 @@ if why:
     compared = {"runs": ",".join(run.run_id for run in contenders)}
     st.page_link("views/compare.py", label="Compare how well they judge rows", icon=":material/balance:", query_params=compared)
     st.stop()
+batches.section(contenders)
 popularity_is_run = any(run.model == "popularity" for run in contenders)
 who = people.pick_who()
 seen: set[str] = set()  # what is not recommended again

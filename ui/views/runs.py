@@ -3,9 +3,9 @@
 import streamlit as st
 
 import engine
-from ui.components import address, keeping, launch, layout, runlist, runview
+from ui.components import address, batches, keeping, launch, layout, runlist, runview
 
-layout.header("Runs", "Every preparation, training and download, live and past. Closing this page changes nothing for a run.")
+layout.header("Runs", "Every preparation, training, download and export, live and past. Closing this page changes nothing for a run.")
 
 keeping.undo()
 runs = engine.list_runs()
@@ -33,6 +33,8 @@ if asked is None:
 run = engine.get_run(asked)
 layout.live(lambda: runview.heading(run.run_id), run.live)
 runlist.actions(run, runs)
+if run.kind == "export" and not run.live:
+    batches.files(engine.get_list_export(run))
 layout.live(lambda: runview.details(run.run_id), run.live)
 runlist.settings(run)
 if runlist.can_continue(run):
