@@ -154,14 +154,20 @@ def search_users(id: str, text: str = "", limit: int = 50, held_out_only: bool =
     Returns:
         At most `limit` rows: user_id, row, interactions, train_positives, test_positives and display columns.
     """
-    users = _table(get_dataset(id).path / USERS)
-    if held_out_only:
-        users = users[users["test_positives"] > 0]
+    import pyarrow.compute as pc
+    import pyarrow.dataset as ds
+
+    path = get_dataset(id).path / USERS
+    kept = ds.field("test_positives") > 0 if held_out_only else ds.scalar(True)
     if text:
-        users = users[users["user_id"].str.contains(text, case=False, regex=False)]
-    rank = (users["user_id"] != text).astype(int) + (~users["user_id"].str.startswith(text)).astype(int)
-    ordered = users.assign(_rank=rank).sort_values(["_rank", "interactions", "user_id"], ascending=[True, False, True])
-    return ordered.drop(columns="_rank").head(limit).reset_index(drop=True)
+        kept &= pc.match_substring(ds.field("user_id"), text, ignore_case=True)
+    found = ds.dataset(path).to_table(columns=["user_id", "interactions"], filter=kept)
+    ids = found["user_id"]
+    found = found.append_column("unlike", pc.add(pc.not_equal(ids, text).cast("int8"), pc.invert(pc.starts_with(ids, text)).cast("int8")))
+    order = [("unlike", "ascending"), ("interactions", "descending"), ("user_id", "ascending")]
+    best = ids.take(pc.select_k_unstable(found, min(limit, len(found)), order)) if len(found) else ids
+    chosen = ds.field("user_id").isin(best.combine_chunks())
+    return _table(path, chosen).set_index("user_id", drop=False).loc[best.to_pylist()].reset_index(drop=True)
 
 
 def user_interactions(id: str, user_id: str) -> "pd.DataFrame":
@@ -257,10 +263,10 @@ def baseline_per_user(id: str, name: str) -> "pd.DataFrame | None":
     return pd.read_parquet(path) if path.is_file() else None
 
 
-def _table(path: Path) -> "pd.DataFrame":
-    """A table without its encoded feature columns."""
+def _table(path: Path, only: Any = None) -> "pd.DataFrame":
+    """A table without its encoded feature columns; `only`: a condition of pyarrow on its rows."""
     import pyarrow.dataset as ds
 
     source = ds.dataset(path)
     shown = [name for name in source.schema.names if not name.startswith(FEATURE)]
-    return source.to_table(columns=shown).to_pandas()
+    return source.to_table(columns=shown, filter=only).to_pandas()

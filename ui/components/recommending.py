@@ -142,7 +142,7 @@ def side_by_side(whose: Person, found: list[List], k: int, chosen: filters.Chose
     many = len(found) > FEW  # then the person's own lists are as long as the others, so that no row of the grid has holes
     shown = max(5, k) if many else HISTORY
     own = 1 if whose.after is None or not many else 2
-    grid = st.grid(min(6, own + len(found)), min_column_width=215, gap="medium")
+    grid = st.grid(min(6, own + len(found)), min_column_width=195, gap="medium")
     cell = grid.cell()
     if whose.after is not None:
         with cell:
