@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add("cancel", _cancel, "Stop a run and verify that no process of it is left.").add_argument("run_id", metavar="RUN")
     compare = add("compare", _compare, "Set finished runs side by side under one protocol.")
     compare.add_argument("run_ids", nargs="+", metavar="RUN")
+    compare.add_argument("--k", type=int, default=10, help="length of the lists that are measured, 1 to 100 (default 10)")
     compare.add_argument("--baseline", help="what deltas are against: popularity, random or a run; default: the pinned one among them")
     compare.add_argument(
         "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html or .json"
@@ -226,16 +227,17 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
     if trashed := [run for run in asked if run.trashed_at is not None]:
         named = ", ".join(f"{run.title} ({run.run_id[:8]})" for run in trashed)
         print(f"In the trash, and compared all the same: {named}. `recbench restore RUN` takes a run out of it.", file=sys.stderr)
-    found = engine.compare(args.run_ids, args.baseline or next((run.run_id for run in asked if run.pinned), "popularity"))
+    baseline = args.baseline or next((run.run_id for run in asked if run.pinned), "popularity")
+    found = engine.compare(args.run_ids, baseline, k=args.k)
     letters = [c.letter for c in found.contenders]
     for contender in found.contenders:
         print(f"{contender.letter:>4}  {contender.name}")
     print(f"\nDataset {found.dataset}, {found.users} users ranked for\n{'':20}" + "".join(f"{letter:>22}" for letter in letters))
-    for key, metric in engine.METRICS.items():
+    for key in found.table["metric"].unique():
         rows = found.table[found.table["metric"] == key].set_index("contender")
         if rows["value"].isna().all():
             continue
-        print(f"{metric.label:<20}" + "".join(f"{_cell(rows.loc[letter]):>22}" for letter in letters))
+        print(f"{engine.metric(key).label:<20}" + "".join(f"{_cell(rows.loc[letter]):>22}" for letter in letters))
     for title, reason in found.apart:
         print(f"apart: {title} {reason}")
     for path in args.export:

@@ -134,6 +134,8 @@ def test_a_funnel_of_two_runs_is_measured_like_any_contender(space, trained):
     assert order["tuned"] and len(order["tried"]) == 10 and funnels.losses(whole)["order"]["share"] == 0
     found = recbench("compare", *trained, few)
     assert [c["name"] for c in found["contenders"]][2].startswith("Funnel · Two-tower")
+    measured = {row["metric"] for row in recbench("compare", *trained, "--k", "5")["table"]}
+    assert {"ndcg_at_5", "mrr"} <= measured and "ndcg_at_10" not in measured
     costs = engine.compare([*trained, few]).costs.set_index("fact")
     assert (costs.loc["A person's list, median", ["A", "B", "C"]].astype(float) > 0).all()
     with pytest.raises(ValueError, match="is a funnel itself"):
