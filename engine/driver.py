@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,9 +176,16 @@ def _start_spark(run_id: str, spec: RunSpec) -> "Future[SparkSession] | None":
     )
     if spec.train.local_mode:
         os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    pool = ThreadPoolExecutor(1)
-    starting = pool.submit(session, f"recbench {run_id[:8]}")
-    pool.shutdown(wait=False)
+    starting: Future[SparkSession] = Future()
+
+    def start() -> None:
+        try:
+            starting.set_result(session(f"recbench {run_id[:8]}"))
+        except BaseException as error:
+            starting.set_exception(error)
+
+    # a daemon, for which the end of a run does not wait: pyspark looks for the port of a JVM that was ended meanwhile for ever
+    threading.Thread(target=start, daemon=True).start()
     return starting
 
 
