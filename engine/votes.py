@@ -1,5 +1,6 @@
 """Blind votes: which of two lists a person would rather have, without knowing whose they are. A line of JSON each, in the workspace."""
 
+import errno
 import json
 import logging
 import os
@@ -50,24 +51,34 @@ def cast(dataset: str, run_id: str, other: str, whom: str, k: int, prefers: Pref
 
     Raises:
         ValueError: the same run twice, or another choice than these four.
+        OSError: the workspace cannot be written to, or its lock is held for a minute; the vote is not kept then.
     """
     turned = other < run_id
     choice = {"run": "second" if turned else "first", "other": "first" if turned else "second"}.get(prefers, prefers)
     vote = Vote.model_validate({"dataset": dataset, "runs": tuple(sorted((run_id, other))), "whom": whom[:2000], "k": k, "choice": choice})
     path = _path(dataset)
-    with _lock(path), path.open("ab") as file:
-        torn = file.tell() > 0 and not _ends_a_line(path)  # the writer of the last line was killed
-        file.write((b"\n" if torn else b"") + vote.model_dump_json().encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    path.parent.mkdir(exist_ok=True)
+    with _lock(path), path.open("ab", buffering=0) as file:
+        size = file.tell()
+        torn = size > 0 and not _ends_a_line(path)  # the writer of the last line was killed
+        line = (b"\n" if torn else b"") + vote.model_dump_json().encode() + b"\n"
+        try:
+            if file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(size)  # else who votes again after a full disk is counted twice
+            raise
     return vote
 
 
 def withdraw(vote: Vote) -> None:
     """Take a vote back; nothing where it is not there."""
     path = _path(vote.dataset)
+    if not path.is_file():
+        return
     with _lock(path):
-        lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+        lines = path.read_bytes().splitlines(keepends=True)
         partial = path.with_suffix(".partial")
         partial.write_bytes(b"".join(line for line in lines if vote.vote_id.encode() not in line))
         os.replace(partial, path)
@@ -132,9 +143,7 @@ def interval(won: int, of: int) -> tuple[float, float]:
 def _path(dataset: str) -> Path:
     if not re.fullmatch(DATASET, dataset):
         raise ValueError(f"{dataset!r} is no id of a dataset.")
-    folder = settings().workspace / "votes"
-    folder.mkdir(exist_ok=True)
-    return folder / f"{dataset}.jsonl"
+    return settings().workspace / "votes" / f"{dataset}.jsonl"
 
 
 def _lock(path: Path) -> "FileLock":

@@ -1,5 +1,6 @@
 """Blind votes on the Recommend page: nothing tells whose a list is, and what is said is kept."""
 
+import errno
 import re
 from collections.abc import Callable
 
@@ -78,3 +79,50 @@ def test_a_run_that_goes_missing_ends_in_a_message(trained: FakeEngine, visit: V
     monkeypatch.setattr(engine.recommender, "open_model", gone)
     at = visit("recommend", runs="a,d", user="7", vote="on")
     assert "One of the models cannot be opened" in says(at)
+
+
+def test_runs_of_one_name_keep_their_own_rows(trained: FakeEngine, visit: Visit, says: Says) -> None:
+    trained.runs.append(run("e"))  # named as a is
+    for pair in (("a", "d"), ("d", "e"), ("a", "e")):
+        engine.cast(DATASET, *pair, "9", 10, "run")
+    told = says(visit("recommend", runs="a,e,d", user="7", vote="on"))
+    for row in ("Two-tower · a / DLRM", "Two-tower · e / DLRM", "Two-tower · a / Two-tower · e"):
+        assert row in told, row
+
+
+def test_a_vote_that_cannot_be_written_is_told_and_asked_again(
+    trained: FakeEngine, visit: Visit, says: Says, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = visit("recommend", runs="a,d", user="7", vote="on")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("os.fsync", full)
+        at.button(key="vote.left").click().run()
+    assert not at.exception and "The vote was not kept" in says(at) and engine.votes(DATASET) == []
+    at.button(key="vote.left").click().run()
+    assert len(engine.votes(DATASET)) == 1 and "not kept" not in says(at)
+
+
+def test_a_model_that_cannot_be_opened_is_passed_over(
+    trained: FakeEngine, visit: Visit, says: Says, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import engine.recommender
+
+    trained.runs.append(run("e", "deepfm"))
+    engine.cast(DATASET, "a", "e", "9", 10, "both")  # so that a pair with d comes first
+    opened = engine.recommender.open_model
+
+    def gone(run_id: str) -> object:
+        if run_id == "d":
+            raise LookupError("Run d was deleted.")
+        return opened(run_id)
+
+    monkeypatch.setattr(engine.recommender, "open_model", gone)
+    at = visit("recommend", runs="a,d,e", user="7", vote="on")
+    assert "One of the models cannot be opened" in says(at)
+    at.button(key="vote.next").click().run()
+    at.button(key="vote.next").click().run()  # both pairs with d
+    assert {at.session_state["vote.question"].left, at.session_state["vote.question"].right} == {"a", "e"}

@@ -89,3 +89,21 @@ def test_two_processes_at_once_lose_nothing(workspace):
     children = [subprocess.Popen([sys.executable, "-c", code], cwd=root) for _ in range(2)]
     assert [child.wait(120) for child in children] == [0, 0]
     assert len(engine.votes("sample-1")) == 100
+
+
+def test_reading_makes_nothing(workspace):
+    assert engine.votes("sample-1") == [] and engine.tally("sample-1", [A, B]).empty
+    assert not (workspace / "votes").exists()
+
+
+def test_a_vote_that_the_disk_refuses_leaves_nothing(workspace, monkeypatch):
+    engine.cast("sample-1", A, B, "7", 10, "run")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("os.fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            engine.cast("sample-1", A, B, "8", 10, "run")
+    assert [vote.whom for vote in engine.votes("sample-1")] == ["7"]

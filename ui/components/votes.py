@@ -11,7 +11,7 @@ import streamlit as st
 import engine
 from ui.components import address, cards, recommending, tables, words
 
-QUESTION, LAST, SAME = "vote.question", "vote.last", "vote.same"  # in the session
+QUESTION, LAST, SAME, FAILED = "vote.question", "vote.last", "vote.same", "vote.failed"  # in the session
 ANSWERS: dict[str, tuple[str, str, Any]] = {  # label, icon, and what it says of the runs left and right
     "left": ("Left", ":material/arrow_back:", "run"),
     "right": ("Right", ":material/arrow_forward:", "other"),
@@ -53,6 +53,8 @@ def ask(contenders: Sequence[Any], whose: recommending.Person, asked: recommendi
         st.success("Every pair of these contenders is voted on for this person; choose another one above.", icon=":material/how_to_vote:")
     else:
         _lists(runs, question, whose, asked)
+    if failed := st.session_state.pop(FAILED, None):
+        st.error(failed, icon=":material/error:")
     last = st.session_state.get(LAST)
     if last is not None and last.dataset == dataset:
         st.button("Take the last vote back", icon=":material/undo:", type="tertiary", on_click=_undo, args=(last,))
@@ -104,6 +106,7 @@ def _lists(runs: dict[str, Any], question: Question, whose: recommending.Person,
             tops.append(asked.rank(recommending.opened(run_id), question.k))
         except (LookupError, ValueError, OSError) as error:
             st.error(f"One of the models cannot be opened: {words.md(error, 400)}", icon=":material/error:")
+            st.button("Next pair", key="vote.next", icon=":material/arrow_forward:", on_click=_pass_over, args=(question,))
             return
     grid = st.grid(3, min_column_width=215, gap="medium")
     with grid.cell():
@@ -123,7 +126,11 @@ def _lists(runs: dict[str, Any], question: Question, whose: recommending.Person,
 
 
 def _answer(dataset: str, question: Question, answer: str) -> None:
-    st.session_state[LAST] = engine.cast(dataset, question.left, question.right, question.whom, question.k, ANSWERS[answer][2])
+    try:
+        st.session_state[LAST] = engine.cast(dataset, question.left, question.right, question.whom, question.k, ANSWERS[answer][2])
+    except OSError as error:
+        st.session_state[FAILED] = f"The vote was not kept: {words.md(error, 300)}. Mend that, and vote again."
+        return
     st.session_state.pop(QUESTION, None)
 
 
@@ -137,7 +144,11 @@ def _pair(question: Question) -> tuple[str, str]:
 
 
 def _undo(vote: Any) -> None:
-    engine.withdraw(vote)
+    try:
+        engine.withdraw(vote)
+    except OSError as error:
+        st.session_state[FAILED] = f"The vote was not taken back: {words.md(error, 300)}. Mend that, and try again."
+        return
     st.session_state.pop(LAST, None)
     st.session_state.pop(QUESTION, None)
 
@@ -145,6 +156,8 @@ def _undo(vote: Any) -> None:
 def _table(found: pd.DataFrame, names: dict[str, str], dataset: str) -> None:
     """The tally in words, and as a file."""
     short = words.short_names(names)
+    alike = list(short.values())  # runs that differ in their seed, or in nothing, have one name: rows must not fall together
+    short = {run: f"{name} · {run[:8]}" if alike.count(name) > 1 else name for run, name in short.items()}
     rows = {f"{short[row['run']]} / {short[row['other']]}": _row(row, short) for row in found.to_dict("records")}
     heads = ["first", "second", "both", "neither", "first is preferred", "so far"]
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=heads)
