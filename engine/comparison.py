@@ -81,18 +81,13 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
     k = lists.checked(k)
     together, apart = _sort_out([runs.get_run(run_id) for run_id in dict.fromkeys(run_ids)])
     dataset, groups = together[0].dataset or "", _groups(together, seeds)
-    contenders, cells, curves = [], [], []
-    for place, group in enumerate(groups):
-        many = f" · {len(group)} seeds" if len(group) > 1 else _seed(group[0], together)
-        ids, letter = tuple(run.run_id for run in group), _letter(place)
-        model = group[0].model or ""
-        contenders.append(Contender(letter=letter, run_id=ids[0], name=group[0].title + many, model=model, color_index=place, run_ids=ids))
-        cells += run_cells(group, letter, k)
-        curves.append(_curves(group).assign(contender=letter))
+    contenders = [_contender(group, place, together) for place, group in enumerate(groups)]
+    cells = [cell for one, group in zip(contenders, groups, strict=True) for cell in run_cells(group, one.letter, k)]
+    curves = [_curves(group).assign(contender=one.letter) for one, group in zip(contenders, groups, strict=True)]
     baselines, left_out = _measured_like(protocol_of(together[0]), _baselines(dataset))
-    for place, (name, values) in enumerate(baselines.items(), len(contenders)):
+    for name, values in baselines.items():
         shown, letter = BASELINE_NAMES.get(name, name.capitalize()), BASELINE_LETTERS.get(name, name)
-        contenders.append(Contender(letter=letter, run_id=None, name=shown, model=name, color_index=place))
+        contenders.append(Contender(letter=letter, run_id=None, name=shown, model=name, color_index=len(contenders)))
         cells += baseline_cells(dataset, name, values, letter, k)
     against = _against(baseline, contenders)
     named = {c.letter: group for c, group in zip(contenders, groups, strict=False)}
@@ -110,6 +105,13 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
         against=against,
         k=k,
     )
+
+
+def _contender(group: list[Run], place: int, together: list[Run]) -> Contender:
+    """Runs that stand as one, named by the first of them."""
+    many = f" · {len(group)} seeds" if len(group) > 1 else _seed(group[0], together)
+    ids, model = tuple(run.run_id for run in group), group[0].model or ""
+    return Contender(letter=_letter(place), run_id=ids[0], name=group[0].title + many, model=model, color_index=place, run_ids=ids)
 
 
 def seed_groups(run_ids: Sequence[str], seeds: bool = True) -> list[list[str]]:

@@ -11,7 +11,7 @@ from engine import datasets, runs
 from engine.browsing import EVERYTHING, Filter
 from engine.reasons import Reasons, likeness, reasons
 from engine.settings import settings
-from workers.metrics import sort_keys, tie_order, top_items
+from workers.metrics import best_places, tie_order
 from workers.opened import Met, Opened, newcomer, open_run
 from workers.protocol import TIE_SEED
 from workers.results import TEST
@@ -100,7 +100,7 @@ class Recommender:
         """The k best of some scores [N], ties in the protocol's order: rank, item_id, title, genres, train_positives, score."""
         if only:
             scores = np.where(only.keeps(self.items), scores, np.float32(-np.inf))
-        top = top_items(sort_keys(scores[None], self._ties), k)[0]
+        top = best_places(scores, self._ties, k)
         top = top[np.isfinite(scores[top])]
         shown: Any = self.items.iloc[top][SHOWN].reset_index(drop=True)
         shown.insert(0, "rank", np.arange(1, len(shown) + 1))

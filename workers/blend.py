@@ -6,13 +6,13 @@ of their spread: share / (1 - share) = weight * (spread of the retriever) / (spr
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from workers.metrics import ndcg_at_k, sort_keys, top_items
-from workers.opened import Met, OpenedFunnel
+from workers.metrics import best_places, ndcg_at_k
+from workers.opened import Met, OpenedFunnel, State
 
 SHARES = tuple(tenth / 10 for tenth in range(10))
 
@@ -39,7 +39,8 @@ def choose(opened: OpenedFunnel, users: pd.DataFrame, met: Sequence[Met], k: int
     Args:
         users, met: as `serving.people_to_rank` gives them. share: None where it is to be chosen.
     """
-    people = [_person(opened, users.iloc[[place]], met[place]) for place in range(len(users))]
+    states = opened.people(users, met) if len(users) else []
+    people = [_person(opened, *one) for one in zip(states, (np.asarray(rows, np.int64) - 1 for rows in users["relevant"]), strict=True)]
     first, second = _spread([one.first for one in people]), _spread([one.second for one in people])
     unit = second / first if first > 0 else 0.0  # a retriever that scores all alike says nothing
     weights = {one: unit * one / (1 - one) for one in sorted({*SHARES, *(() if share is None else (share,))})}
@@ -49,12 +50,10 @@ def choose(opened: OpenedFunnel, users: pd.DataFrame, met: Sequence[Met], k: int
     return Blend(chosen, float(weights[chosen]), tried)
 
 
-def _person(opened: OpenedFunnel, user: pd.DataFrame, met: Met) -> _Person:
-    person = opened.people(user, [met])[0]
+def _person(opened: OpenedFunnel, person: State, relevant: np.ndarray) -> _Person:
     kept = opened.retrieve(person, opened.candidates)
-    wanted = np.asarray(user["relevant"].iloc[0], np.int64) - 1
     scores = np.array(opened.ranker.scores(person[1], kept.places), np.float32)
-    return _Person(kept.scores, scores, np.isin(kept.places, wanted), opened.ties[kept.places], len(wanted))
+    return _Person(kept.scores, scores, np.isin(kept.places, relevant), opened.ties[kept.places], len(relevant))
 
 
 def _spread(scores: list[np.ndarray]) -> float:
@@ -69,8 +68,5 @@ def _quality(people: list[_Person], weight: float, k: int) -> float:
 
 
 def _ndcg(one: _Person, weight: float, k: int) -> float:
-    if len(one.first) == 0:
-        return 0.0
-    scores = one.second + np.float32(weight) * one.first if weight else one.second
-    hits: Any = one.relevant[top_items(sort_keys(scores[None], one.ties), k)]
+    hits = one.relevant[None, best_places(one.second + np.float32(weight) * one.first, one.ties, k)]
     return float(ndcg_at_k(hits, np.array([one.wanted]), k)[0])

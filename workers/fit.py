@@ -3,12 +3,10 @@
 The counterpart of `workers/train.py` where there is nothing to distribute; it leaves the same files.
 """
 
-import faulthandler
 import json
 import logging
 import sys
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -20,17 +18,16 @@ import numpy as np
 from workers import checkpoint, serving
 from workers.evaluate import catalogue, users_to_validate, write_ranked
 from workers.fitted_scoring import Judged, judge
-from workers.journal import Journal, say_why
+from workers.journal import Journal
 from workers.leave import scored_rows
 from workers.likes import Likes, read_likes
 from workers.modules.matrix import MatrixModel
 from workers.opened import OpenedMatrix
-from workers.process import log_to, outlive_nobody, peak_memory
+from workers.process import attended, peak_memory
 from workers.results import (
     CHECKPOINT,
     DONE,
     ITEM_EMBEDDINGS,
-    LOG,
     MANIFEST,
     METRICS,
     PER_USER,
@@ -62,15 +59,8 @@ def main(run_dir: str, dataset_dir: str, attempt: int) -> None:
         Whatever went wrong, after leaving it in `fit.error.json`.
     """
     run = Path(run_dir)
-    outlive_nobody()
-    faulthandler.enable()
-    log_to(run / LOG, "fit")
-    try:
+    with attended(run, "fit"):
         _fit(run, Path(dataset_dir), RunSpec.read(run / SPEC), attempt)
-    except BaseException as error:
-        say_why(run, "fit", error, traceback.format_exc())
-        log.exception("the fit failed")
-        raise
 
 
 def _fit(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:

@@ -5,12 +5,10 @@ chosen on validation. Every relevant item that is missed was lost
 in one of the two places, and `funnel.json` says how many were lost where, for many N. Letters: U users, N candidates, R relevant items.
 """
 
-import faulthandler
 import json
 import logging
 import sys
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +19,14 @@ from scipy.sparse import csr_matrix
 from workers import blend, index, serving
 from workers.evaluate import DEFAULT, catalogue, describe, rank_users, summarise, users_of_train, users_to_validate, write_ranked
 from workers.funnel_spec import FunnelSpec
-from workers.journal import Journal, say_why
+from workers.journal import Journal
 from workers.likes import read_likes
 from workers.lists import facts_of
-from workers.metrics import ndcg_at_k, sort_keys, tie_order, top_items
+from workers.metrics import best_places, ndcg_at_k, tie_order
 from workers.opened import Met, OpenedFunnel, open_run
-from workers.process import log_to, outlive_nobody, peak_memory
+from workers.process import attended, peak_memory
 from workers.protocol import TIE_SEED, Protocol
-from workers.results import DONE, FUNNEL, LOG, MANIFEST, PER_USER, RESULTS, SPEC, TOP_K, VALID, write_json
+from workers.results import DONE, FUNNEL, MANIFEST, PER_USER, RESULTS, SPEC, TOP_K, VALID, write_json
 from workers.specs import FeatureSchema, RunSpec, Task
 
 log = logging.getLogger("workers.funnel")
@@ -49,15 +47,8 @@ def main(run_dir: str, dataset_dir: str, attempt: int) -> None:
         Whatever went wrong, after leaving it in `funnel.error.json`.
     """
     run = Path(run_dir)
-    outlive_nobody()
-    faulthandler.enable()
-    log_to(run / LOG, "funnel")
-    try:
+    with attended(run, "funnel"):
         _measure(run, Path(dataset_dir), RunSpec.read(run / SPEC), attempt)
-    except BaseException as error:
-        say_why(run, "funnel", error, traceback.format_exc())
-        log.exception("the funnel could not be measured")
-        raise
 
 
 def _measure(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
@@ -151,9 +142,7 @@ def _judge(
 
 def _tally(scores: np.ndarray, relevant: np.ndarray, ties: np.ndarray, wanted: int) -> tuple[float, float, float, float]:
     """One user: relevant items, those among the candidates, those in the top K of the ranker's order, NDCG@K."""
-    if len(scores) == 0:
-        return wanted, 0, 0, 0.0
-    hits = relevant[top_items(sort_keys(scores[None], ties), K)]
+    hits = relevant[None, best_places(scores, ties, K)]
     return wanted, relevant.sum(), hits.sum(), float(ndcg_at_k(hits, np.array([wanted]), K)[0])
 
 
@@ -192,7 +181,7 @@ def _times(opened: OpenedFunnel, users: pd.DataFrame, met: list[Met], n: int) ->
             kept = opened.retrieve(person, n)
             since.append(time.perf_counter())
             scores = opened.order(person, kept)
-            top_items(sort_keys(scores[None], opened.ties[kept.places]), K) if len(scores) else None
+            best_places(scores, opened.ties[kept.places], K)
             since.append(time.perf_counter())
             for name, spent in zip(parts, (since[3] - since[0], *np.diff(since)), strict=True):
                 parts[name].append(1000 * spent)

@@ -4,13 +4,11 @@ Users come some at a time, are scored together, and their lists are written befo
 its manifest last in it, so that what is there is whole. Letters: U users, N items, K list length.
 """
 
-import faulthandler
 import json
 import logging
 import shutil
 import sys
 import time
-import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,15 +20,15 @@ import pyarrow as pa
 
 from workers import list_people
 from workers.evaluate import CHUNK
-from workers.journal import Journal, say_why
+from workers.journal import Journal
 from workers.list_files import COLUMNS, CSV_SAYS, SCHEMA, Writer
 from workers.list_people import People
 from workers.list_spec import ASKED, TOP_CSV, TOP_PARQUET, ListExportSpec, staging
-from workers.metrics import sort_keys, tie_order, top_items
+from workers.metrics import best_places, tie_order
 from workers.opened import Met, Opened, open_run
-from workers.process import log_to, outlive_nobody, peak_memory
+from workers.process import attended, peak_memory
 from workers.protocol import TIE_SEED
-from workers.results import DONE, LOG, MANIFEST, SPEC, write_json
+from workers.results import DONE, MANIFEST, SPEC, write_json
 from workers.specs import FeatureSchema, Task
 
 log = logging.getLogger("workers.list_export")
@@ -49,16 +47,9 @@ def main(run_dir: str, dataset_dir: str, attempt: int) -> None:
         Whatever went wrong, after leaving it in `lists.error.json`.
     """
     run = Path(run_dir)
-    outlive_nobody()
-    faulthandler.enable()
-    log_to(run / LOG, "lists")
-    try:
+    with attended(run, "lists"):
         found = export(run, Path(dataset_dir), ListExportSpec.read(run / SPEC), Journal(run))
         write_json(run / DONE, {"attempt": attempt} | found)
-    except BaseException as error:
-        say_why(run, "lists", error, traceback.format_exc())
-        log.exception("the lists could not be exported")
-        raise
 
 
 def export(run: Path, dataset: Path, spec: ListExportSpec, journal: Journal) -> dict[str, Any]:
@@ -147,12 +138,12 @@ def top_lists(opened: Opened, frame: pd.DataFrame, met: list[Met], ties: np.ndar
     for row, one in zip(grid, met, strict=True):
         row[one.seen] = -np.inf
     k = min(k, grid.shape[1])
-    last = np.partition(grid, -k, axis=1)[:, -k]  # NaN sorts last, and `sort_keys` refuses it
+    last = np.partition(grid, -k, axis=1)[:, -k]  # NaN sorts last, and `best_places` refuses it
     found = []
     for row, least in zip(grid, last, strict=True):
         # only what may stand in the list is sorted, all of a tie at its end included: keys of whole rows take thrice the memory
         kept = np.flatnonzero(~(row < least) & (row != -np.inf))
-        best = kept[top_items(sort_keys(row[kept][None], ties[kept]), k)[0]] if len(kept) else kept
+        best = kept[best_places(row[kept], ties[kept], k)]
         found.append((best, row[best]))
     return found
 

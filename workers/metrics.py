@@ -47,6 +47,15 @@ def top_items(keys: Ints, k: int) -> Ints:
     return np.take_along_axis(best, order, axis=1)
 
 
+def best_places(scores: NDArray[np.float32], ties: Ints, k: int) -> Ints:
+    """Places of the k best of one list of scores [N], best first, equal scores by `ties` [N]: int64 [min(k, N)].
+
+    Raises:
+        ValueError: a score is NaN.
+    """
+    return top_items(sort_keys(scores[None], ties), k)[0] if len(scores) else np.zeros(0, np.int64)
+
+
 def first_hit_rank(keys: Ints, relevant: Bools) -> Ints:
     """Rank (from 1) of the best relevant item in the full ranking of each row, int64 [U]; 0 where none is found.
 

@@ -15,7 +15,7 @@ from workers import checkpoint, index
 from workers.batches import table_columns, to_batch
 from workers.evaluate import catalogue
 from workers.funnel_spec import FunnelSpec
-from workers.metrics import sort_keys, tie_order, top_items
+from workers.metrics import best_places, tie_order
 from workers.modules.matrix import MatrixModel
 from workers.modules.ranker import Ranker
 from workers.modules.two_tower import TwoTower
@@ -175,7 +175,7 @@ class OpenedFunnel(Opened):
             return Retrieved(found[new], scores[new])
         scores = np.array(self.retriever.scores(first), np.float32)
         scores[seen] = -np.inf
-        found = top_items(sort_keys(scores[None], self.ties), n)[0]
+        found = best_places(scores, self.ties, n)
         found = found[np.isfinite(scores[found])]
         return Retrieved(found, scores[found])
 

@@ -1,12 +1,39 @@
 """What every process of a run does for itself, rank or not: die with its parent, log, know its peak memory. Imports no torch."""
 
 import ctypes
+import faulthandler
 import logging
 import signal
+import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+
+from workers.journal import say_why
+from workers.results import LOG
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def attended(run: Path, who: str, level: int = logging.INFO) -> Iterator[None]:
+    """Around all that a process of a run does: it ends with its parent, logs to the run, and what it raises is left in `<who>.error.json`.
+
+    Args:
+        who: what the process is, such as fit, or rank 0; the file's name is without spaces.
+    """
+    outlive_nobody()
+    faulthandler.enable()
+    log_to(run / LOG, who, level)
+    try:
+        yield
+    except BaseException as error:
+        say_why(run, who.replace(" ", ""), error, traceback.format_exc())
+        log.exception("%s failed", who)
+        raise
 
 
 def outlive_nobody() -> None:

@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 
 from workers import index
 from workers.evaluate import DEFAULT, users_to_rank
-from workers.metrics import sort_keys, tie_order, top_items
+from workers.metrics import best_places, tie_order
 from workers.opened import Met, Opened
 from workers.protocol import TIE_SEED, Protocol
 from workers.results import FEATURE, RESULTS, TEST
@@ -84,7 +84,7 @@ def one_list(opened: Opened, user: pd.DataFrame, met: Met, ties: np.ndarray, k: 
     """
     scores = np.array(opened.scores(opened.people(user, [met])[0]), np.float32)
     scores[met.seen] = -np.inf
-    top = top_items(sort_keys(scores[None], ties), k)[0]
+    top = best_places(scores, ties, k)
     top = top[np.isfinite(scores[top])]
     return top, scores[top]
 

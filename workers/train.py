@@ -1,18 +1,16 @@
 """train_rank(run_dir): what every rank of a training run does, top to bottom. TorchDistributor starts it."""
 
-import faulthandler
 import json
 import logging
 import os
-import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import psutil
 import torch
 import torch.distributed as dist
 from torchrec.distributed import DistributedModelParallel
@@ -20,14 +18,14 @@ from torchrec.distributed import DistributedModelParallel
 from workers import checkpoint, leave, serving
 from workers.batches import POOL_BLOCKS, epoch_batches, open_split, table_columns
 from workers.evaluate import catalogue
-from workers.journal import Journal, say_why
+from workers.journal import Journal
 from workers.loop import NOTHING, Loop, Start
 from workers.modules.ranker import Batch
 from workers.negatives import Sampler
 from workers.opened import open_run
-from workers.process import log_to, outlive_nobody, peak_memory
-from workers.results import CHECKPOINT, DONE, LOG, MANIFEST, SPEC, TEST, TRAIN, write_json
-from workers.scoring import judge
+from workers.process import attended, peak_memory
+from workers.results import CHECKPOINT, DONE, MANIFEST, SPEC, TEST, TRAIN, write_json
+from workers.scoring import Judged, judge
 from workers.sharding import Optimizers, distribute, fused_state, remember
 from workers.specs import ITEM_ID, FeatureSchema, RunSpec, Sampling, Task
 
@@ -46,31 +44,59 @@ def train_rank(run_dir: str, dataset_dir: str, attempt: int) -> None:
         Whatever went wrong, after leaving it in `rank<n>.error.json`.
     """
     run, rank = Path(run_dir), int(os.environ["RANK"])
-    outlive_nobody()
-    faulthandler.enable()
-    log_to(run / LOG, f"rank {rank}", logging.INFO if rank == 0 else logging.WARNING)
-    try:
+    with attended(run, f"rank {rank}", logging.INFO if rank == 0 else logging.WARNING):
         spec = RunSpec.read(run / SPEC)
         with _process_group(spec):
             _train(run, Path(dataset_dir), spec, attempt)
-    except BaseException as error:
-        say_why(run, f"rank{rank}", error, traceback.format_exc())
-        log.exception("rank %d failed", rank)
-        raise
+
+
+class Made(NamedTuple):
+    """A network on its way: spread over the ranks, with what trains it and where it begins."""
+
+    distributed: DistributedModelParallel
+    optimizers: Optimizers
+    plan: dict[str, Any]
+    device: torch.device
+    first: Start
+    parameters: int
+    liked: torch.Tensor  # [rows of item_id] how often each is liked in train; empty without items
 
 
 def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
-    rank, world = dist.get_rank(), dist.get_world_size()
-    journal = Journal(run if rank == 0 else None)
+    journal = Journal(run if dist.get_rank() == 0 else None)
     journal.event("imported")
     manifest = json.loads((dataset / MANIFEST).read_text())
     schema, label = FeatureSchema.model_validate(manifest["schema"]), manifest.get("label", {})
     if why := spec.model.refusal(schema, label):
         raise ValueError(why)
-    spec = spec.resolved(schema)
-    task, network = Task.of(label), spec.network
+    spec, task = spec.resolved(schema), Task.of(label)
+    made = _make(run, dataset, spec, schema, task)
+    journal.event("model built")
+    batches, steps = _feed(dataset, manifest, schema, spec, made)
+    loop = Loop(run, dataset, spec, task, schema, made.distributed, made.optimizers, batches, steps, made.device, journal, made.first)
+    trained = loop.fit()
+    journal.event("trained")
+    checkpoint.restore_own(run / CHECKPOINT, made.distributed.state_dict())
+
+    def told(done: int, total: int) -> None:
+        journal.progress("evaluating", done, total)
+
+    foretells, protocol = not spec.network.learns_choice, spec.protocol
+    judged = judge(made.distributed.module.model, dataset, TEST, schema, task=task, foretells=foretells, protocol=protocol, told=told)
+    journal.event("evaluated")
+    memory: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(memory, peak_memory())
+    cost = {"parameters": made.parameters, "peak_memory_bytes": max(memory), **trained}
+    done = _leave(run, dataset, spec, task, schema, judged, made.plan, loop.losses) if dist.get_rank() == 0 else {}
+    dist.barrier()
+    if done:
+        journal.event("done")
+        write_json(run / DONE, {"attempt": attempt, "processes": len(memory)} | done | cost)
+
+
+def _make(run: Path, dataset: Path, spec: RunSpec, schema: FeatureSchema, task: Task) -> Made:
     torch.manual_seed(spec.train.seed)  # the same on all ranks: dense weights must start equal
-    model = network.build(schema, task)
+    model = spec.network.build(schema, task)
     liked = _liked_in_train(dataset, schema) if schema.has_items else torch.zeros(0)
     if schema.has_items:
         model.learn_frequencies(liked)
@@ -79,47 +105,41 @@ def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if spec.train.device == "cuda" else torch.device("cpu")
     distributed, optimizers, plan = distribute(model, spec.train, device)
     first = _go_on(before, distributed, optimizers) if before else NOTHING
-    torch.manual_seed(spec.train.seed + 1 + rank)  # dropout differs between ranks
-    journal.event("model built")
+    torch.manual_seed(spec.train.seed + 1 + dist.get_rank())  # dropout differs between ranks
+    return Made(distributed, optimizers, plan, device, first, parameters, liked)
 
-    stream = open_split(dataset, TRAIN, shuffle=True, seed=spec.train.seed + first.epoch)
-    pool = max(POOL_BLOCKS, 2 * spec.train.batch_size // manifest["block_rows"] + 1)
+
+def _feed(
+    dataset: Path, manifest: dict[str, Any], schema: FeatureSchema, spec: RunSpec, made: Made
+) -> tuple[Callable[[int], Iterator[Batch]], int]:
+    """The batches of an epoch, for this rank, and how many they are."""
+    rank, size, network, begun = dist.get_rank(), spec.train.batch_size, spec.network, made.first.epoch
+    stream = open_split(dataset, TRAIN, shuffle=True, seed=spec.train.seed + begun)
+    pool = max(POOL_BLOCKS, 2 * size // manifest["block_rows"] + 1)
     rows = manifest["counts"]["positives" if network.liked_only else "interactions"][TRAIN]
-    steps = -(-rows // (spec.train.batch_size * world))
-    sampler = _sampler(network.sampling, dataset, schema, liked, [spec.train.seed, first.epoch, rank])
+    steps = -(-rows // (size * dist.get_world_size()))
+    sampler = _sampler(network.sampling, dataset, schema, made.liked, [spec.train.seed, begun, rank])
 
     def batches(epoch: int) -> Iterator[Batch]:
         rng = np.random.default_rng([spec.train.seed, epoch, rank])
-        found = epoch_batches(stream, schema, spec.train.batch_size, steps, pool, rng, network.liked_only)
+        found = epoch_batches(stream, schema, size, steps, pool, rng, network.liked_only)
         return map(sampler, found) if sampler else found
 
-    loop = Loop(run, dataset, spec, task, schema, distributed, optimizers, batches, steps, device, journal, first)
-    trained = loop.fit()
-    journal.event("trained")
-    checkpoint.restore_own(run / CHECKPOINT, distributed.state_dict())
+    return batches, steps
 
-    def told(done: int, total: int) -> None:
-        journal.progress("evaluating", done, total)
 
-    foretells, protocol = not network.learns_choice, spec.protocol
-    judged = judge(distributed.module.model, dataset, TEST, schema, task=task, foretells=foretells, protocol=protocol, told=told)
-    journal.event("evaluated")
-    memory = [psutil.Process().memory_info().rss] * world
-    dist.all_gather_object(memory, peak_memory())
-    if rank == 0:
-        leave.results(run, dataset, spec, task, judged, plan)
-        cost = {"parameters": parameters, "checkpoint_bytes": _size(run / CHECKPOINT), "peak_memory_bytes": max(memory), **trained}
-        served = _serve(run, dataset, schema, task) if schema.can_rank and cost["checkpoint_bytes"] < serving.WHOLE else {}
-        found = leave.alarms_of(dataset, spec, judged, loop.losses)
-        for sentence in found:
-            log.warning("alarm: %s", sentence)
-        done = {"attempt": attempt, "metrics": judged.metrics, "users": len(judged.ranked), "processes": world, "alarms": found}
-        done["protocol"] = protocol.model_dump(mode="json")
-        dist.barrier()
-        journal.event("done")
-        write_json(run / DONE, done | cost | served)
-    else:
-        dist.barrier()
+def _leave(
+    run: Path, dataset: Path, spec: RunSpec, task: Task, schema: FeatureSchema, judged: Judged, plan: dict[str, Any], losses: list[float]
+) -> dict[str, Any]:
+    """Write the results of a trained network, index and time it; what goes into done.json of them."""
+    leave.results(run, dataset, spec, task, judged, plan)
+    size = _size(run / CHECKPOINT)
+    served = _serve(run, dataset, schema, task) if schema.can_rank and size < serving.WHOLE else {}
+    found = leave.alarms_of(dataset, spec, judged, losses)
+    for sentence in found:
+        log.warning("alarm: %s", sentence)
+    measured = {"protocol": spec.protocol.model_dump(mode="json"), "checkpoint_bytes": size}
+    return {"metrics": judged.metrics, "users": len(judged.ranked), "alarms": found} | measured | served
 
 
 def _serve(run: Path, dataset: Path, schema: FeatureSchema, task: Task) -> dict[str, float]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from workers import index, serving
-from workers.metrics import sort_keys, tie_order, top_items
+from workers.metrics import best_places, tie_order
 from workers.models import MODELS
 from workers.opened import Met, OpenedFunnel, OpenedNetwork
 from workers.results import FEATURE
@@ -77,7 +77,7 @@ def main() -> None:
     def by_funnel(place: int) -> object:
         person = funnel.people(frame.iloc[place : place + 1], [met[place]])[0]
         kept = funnel.retrieve(person, args.candidates)
-        return kept.places[top_items(sort_keys(funnel.order(person, kept)[None], ties[kept.places]), K)]
+        return kept.places[best_places(funnel.order(person, kept), ties[kept.places], K)]
 
     depth = args.candidates + 50
     with serving.one_thread():

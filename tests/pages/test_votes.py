@@ -14,19 +14,16 @@ Visit = Callable[..., AppTest]
 Says = Callable[[AppTest], str]
 
 
-def question(at: AppTest) -> str:
-    """What is shown of the two lists and under them."""
-    lists = [text for one in at.html if "<ol" in (text := str(one.value))]
-    return "\n".join([*lists, *(str(one.value) for one in at.markdown), *(one.label for one in at.button)])
-
-
 def test_nothing_tells_whose_a_list_is(trained: FakeEngine, visit: Visit, says: Says) -> None:
     at = visit("recommend", runs="a,d", user="7", vote="on")
     assert {"Left", "Right", "Both are good", "Neither"} <= {one.label for one in at.button}
-    shown = question(at)
-    for name in ("Two-tower", "DLRM", "A ·", "B ·", "because", "went on to like", "hit"):
-        assert name not in shown, name
-    assert not re.search(r'class="side">[^<]*\d\.\d', shown.split("right list")[-1])  # no score either
+    lists = {side: next(str(one.value) for one in at.html if f'aria-label="{side} list"' in str(one.value)) for side in ("left", "right")}
+    for side, shown in lists.items():
+        assert shown.count("<li") == 10 and shown.count('<span class="side"></span>') == 10, side  # no score, no move
+        assert 'class="why"' not in shown and "✓" not in shown and 'class="hit"' not in shown
+    told = says(at) + " ".join(one.label + str(one.help) for one in at.button)
+    for name in ("Two-tower", "DLRM", "A ·", "B ·", "because", "went on to like", "Went on to like"):
+        assert name not in re.sub(r"<style>.*?</style>|What each model would show[^.]*\.", "", told, flags=re.DOTALL), name
 
 
 def test_a_vote_is_kept_and_can_be_taken_back(trained: FakeEngine, visit: Visit, says: Says) -> None:
@@ -39,6 +36,10 @@ def test_a_vote_is_kept_and_can_be_taken_back(trained: FakeEngine, visit: Visit,
     assert kept[0].runs[0 if kept[0].choice == "first" else 1] == left
     assert "Every pair of these contenders is voted on for this person" in says(at)
     assert "no preference beyond chance" in says(at)  # under the fold
+    at.button(key="vote.person").click().run()
+    assert at.query_params["user"] != "7" and at.button(key="vote.left")
+    at.query_params["user"] = "7"
+    at.run()
     assert "What people preferred" in says(visit("compare", runs="a,d"))
     next(one for one in at.button if one.label == "Take the last vote back").click().run()
     assert engine.votes(DATASET) == [] and at.button(key="vote.left")

@@ -78,7 +78,7 @@ def pick_user(dataset: str, run_ids: list[str], popularity_is_run: bool) -> tupl
         if by:
             _steps(order, user)
         else:
-            st.button("Random", icon=":material/shuffle:", on_click=_draw, args=(dataset, held_out))
+            st.button("Random", icon=":material/shuffle:", on_click=draw, args=(dataset, held_out), help="One of the thousand most active")
     address.remember("recommend.user", "user", user)
     if by:
         _where(by, found, order, user)
@@ -184,7 +184,8 @@ def _fresh(found: pd.DataFrame) -> str | None:
     return address.value("user")
 
 
-def _draw(dataset: str, held_out: bool) -> None:
+def draw(dataset: str, held_out: bool) -> None:
+    """Put one of the thousand most active users into the address."""
     found = engine.search_users(dataset, "", limit=1000, held_out_only=held_out)
     if len(found):
         st.query_params["user"] = str(random.choice(found["user_id"].tolist()))

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 import engine
-from ui.components import address, cards, recommending, tables, words
+from ui.components import address, cards, people, recommending, tables, words
 
 QUESTION, LAST, SAME, FAILED = "vote.question", "vote.last", "vote.same", "vote.failed"  # in the session
 ANSWERS: dict[str, tuple[str, str, Any]] = {  # label, icon, and what it says of the runs left and right
@@ -50,7 +50,9 @@ def ask(contenders: Sequence[Any], whose: recommending.Person, asked: recommendi
     whom = asked.user if asked.user is not None else f"new: {','.join(asked.liked)}"
     question = _question(dataset, list(runs), whom, k, asked.chosen.said)
     if question is None:
-        st.success("Every pair of these contenders is voted on for this person; choose another one above.", icon=":material/how_to_vote:")
+        st.success("Every pair of these contenders is voted on for this person; choose another one.", icon=":material/how_to_vote:")
+        if asked.user is not None and not address.value("browse"):  # who browses has Next above
+            st.button("Another person", key="vote.person", icon=":material/shuffle:", on_click=people.draw, args=(dataset, True))
     else:
         _lists(runs, question, whose, asked)
     if failed := st.session_state.pop(FAILED, None):
