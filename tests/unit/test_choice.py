@@ -1,14 +1,19 @@
 """Rankers that learn choice: their loss is that of the papers, written as a loop over rows."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
+from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
 from tests.unit.test_models import SCHEMA
 from tests.unit.test_negatives import CATALOGUE, rows
 from workers.models import MODELS
 from workers.modules.choice import choice_loss
+from workers.modules.heads import Head
+from workers.modules.ranker import Batch
 from workers.negatives import Sampler, proposal
 from workers.specs import Sampling, Task
 
@@ -86,6 +91,31 @@ def test_a_batch_without_likes_teaches_nothing_and_still_has_gradients():
     loss.backward()
     assert float(loss) == float(total) == 0
     assert all(weight.grad is not None and not weight.grad.any() for weight in net.parameters())
+
+
+def test_on_two_threads_the_same_step_has_the_same_gradients():
+    """An item that many rows meet adds up their gradients, in an order that no thread may choose."""
+    B, C, M, W = 512, 512, 20, network("dlrm").dim
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        found = [_gradients(B, C, M, W) for _ in range(6)]
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(a, b) for other in found[1:] for a, b in zip(found[0], other, strict=True))
+
+
+def _gradients(rows_, drawn, num_negatives, dim):
+    """Of the states of a batch, under a score that is a dot product."""
+    torch.manual_seed(2)
+    users, items = torch.randn(rows_, dim, requires_grad=True), torch.randn(rows_ + drawn, dim, requires_grad=True)
+    zeros = torch.zeros(rows_ + drawn)
+    ids = KeyedJaggedTensor(["item_id"], torch.randint(1, 50, (rows_ + drawn,)), lengths=torch.ones(rows_ + drawn, dtype=torch.long))
+    batch = Batch(zeros[:, None], ids, (zeros + (torch.arange(len(zeros)) < rows_)).float(), zeros + 1, zeros, sampled=drawn)
+    net = SimpleNamespace(score=lambda a, b: (a * b).sum(1, keepdim=True), head=Head(Task()))
+    loss, _ = choice_loss(net, users, items, batch, ids, num_negatives, torch.zeros(50))
+    loss.backward()
+    return users.grad, items.grad
 
 
 def test_what_a_user_likes_is_drawn_in_vain():

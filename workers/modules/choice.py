@@ -24,10 +24,12 @@ def choice_loss(
     liked = torch.nonzero(batch.label[:real] > 0.5)[:, 0]
     # each row meets a few of the drawn items, and every item is met as often
     at = (liked[:, None] + torch.randperm(batch.sampled, device=liked.device)[:num_negatives]) % batch.sampled
-    drawn = net.score(users[liked].repeat_interleave(at.shape[1], 0), items[real + at.flatten()])
+    # `index_select`, since the gradients of an indexed tensor are added up in whatever order threads come
+    chosen, met = users.index_select(0, liked), items.index_select(0, real + at.flatten())
+    drawn = net.score(chosen.repeat_interleave(at.shape[1], 0), met)
     vain = _in_vain(whole, rows, real, len(log_proposal))[liked].gather(1, at)
     if net.head.output == "binary":
-        own = net.head.score(net.score(users[liked], items[liked]))
+        own = net.head.score(net.score(chosen, items.index_select(0, liked)))
         logits = torch.cat([own[:, None], net.head.score(drawn).view(at.shape)], 1)
         logits = logits - log_proposal[rows[torch.cat([liked[:, None], real + at], 1)]]
         return weighted_mean(sampled_softmax(logits, vain), batch.weight[liked])
