@@ -251,7 +251,11 @@ class FakeEngine:
         self.submitted.append((spec, key))
         run_id = f"new{len(self.submitted) - 1}"
         changes = {"kind": "download", "spec": spec.model_dump(mode="json")} if isinstance(spec, engine.DownloadSpec) else {}
-        self.runs.insert(0, run(run_id, getattr(getattr(spec, "model", None), "kind", None), RunState.QUEUED, **changes))
+        kind = getattr(getattr(spec, "model", None), "kind", None)
+        queued = run(run_id, "dlrm" if kind == "funnel" else kind, RunState.QUEUED, **changes)
+        if kind == "funnel":
+            queued = queued.model_copy(update={"model": kind, "title": spec.title, "spec": spec.model_dump(mode="json")})
+        self.runs.insert(0, queued)
         return run_id
 
     def export_lists(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import engine
 from tests.pages.fake import HOSTILE, FakeEngine, dataset, run
 from tests.pages.test_pages import Visit, foreign_markup
 
@@ -40,9 +41,14 @@ def test_the_form_launches_one_run_with_what_was_chosen(parts: FakeEngine, visit
     assert labelled(at.selectbox, "Retriever").value == "tower" and labelled(at.selectbox, "Ranker").value == "ranker"
     at.number_input(key="compare.funnel.candidates").set_value(60).run()
     labelled(at.button, "Measure the funnel").click().run()
+    assert not at.exception
     spec, _ = parts.submitted[0]
     assert len(parts.submitted) == 1 and spec.model.kind == "funnel" and spec.model.candidates == 60
     assert spec.model.titles == ("tower", "ranker")
+    assert "Compare it with these" not in {one.label for one in at.get("page_link")}
+    parts.runs[0] = parts.runs[0].model_copy(update={"state": engine.RunState.FINISHED})
+    at.run()
+    assert "Compare it with these" in {one.label for one in at.get("page_link")}
 
 
 def test_why_two_runs_make_no_funnel_is_said(parts: FakeEngine, visit: Visit) -> None:

@@ -193,6 +193,6 @@ def _form(comparison: Any, parts: list[Any]) -> None:
             st.info(words.md(error, 600), icon=":material/block:")
             return
         launched = launch.button([spec], complete=True, key="compare.funnel", label="Measure the funnel")
-        if launched:
-            runview.watch(launched)
-            st.caption("When it has finished, choose it above beside the others.")
+        if launched and runview.watch(launched):
+            together = {"runs": ",".join([*(c.run_id for c in comparison.contenders if c.run_id), *launched])}
+            st.page_link("views/compare.py", label="Compare it with these", icon=":material/balance:", query_params=together)

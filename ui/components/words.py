@@ -51,7 +51,7 @@ def number(value: float | None, places: int | None = None) -> str:
     """Three significant digits, or a fixed number of places where a column must line up."""
     if missing(value) or value is None:
         return DASH
-    return f"{value:,.{decimals(value) if places is None else places}f}"
+    return f"{value:,.{decimals(value) if places is None else places}f}".replace("-", "−")
 
 
 def count(value: float | None) -> str:
