@@ -5,13 +5,14 @@ import json
 import logging
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.audit import Audit
 from engine.settings import settings
 from engine.specs import DatasetSpec
-from workers.results import BASELINES, FEATURE, ITEMS, MANIFEST, TRAIN, USERS
+from workers.results import BASELINES, FEATURE, ITEMS, MANIFEST, USERS
 from workers.specs import FeatureSchema
 
 if TYPE_CHECKING:
@@ -171,42 +172,32 @@ def search_users(id: str, text: str = "", limit: int = 50, held_out_only: bool =
 
 
 def user_interactions(id: str, user_id: str) -> "pd.DataFrame":
-    """What one user did, newest first: item_id, title, genres, rating, label, timestamp, split.
+    """What one user did, newest first: item_id, title, genres, rating, label, timestamp, split, weight (1 where rows have none).
+
+    Repeats of an item are rows of their own.
 
     Raises:
         LookupError: the dataset has no such user.
     """
-    import pandas as pd
+    return _interactions(get_dataset(id).path, id, user_id).copy()
 
-    path = get_dataset(id).path
-    filters = [("user_id", "==", user_id)]
-    if pd.read_parquet(path / USERS, columns=["user_id"], filters=filters).empty:
+
+@lru_cache(maxsize=32)
+def _interactions(path: Path, id: str, user_id: str) -> "pd.DataFrame":
+    """Looked for once in all rows: a prepared dataset never changes. `path` tells those of two workspaces apart."""
+    import pyarrow.dataset as ds
+
+    own = ds.field("user_id") == user_id
+    if ds.dataset(path / USERS).count_rows(filter=own) == 0:
         raise LookupError(f"Dataset {id} has no user {user_id[:80]!r}; search for another.")
-    columns = ["item_id", "rating", "label", "timestamp", "split"]
-    rows = pd.read_parquet(path / INTERACTIONS, columns=columns, filters=filters)
-    titles = pd.read_parquet(path / ITEMS, columns=["item_id", "title", "genres"])
-    rows = rows.merge(titles, on="item_id", how="left").sort_values(["timestamp", "item_id"], ascending=[False, True])
-    return rows[["item_id", "title", "genres", *columns[1:]]].reset_index(drop=True)
-
-
-def user_likes(id: str, user_id: str) -> "pd.DataFrame":
-    """What one user liked in train: item_id and weight, 1 where rows have none; repeats of an item are rows of their own."""
-    import pyarrow.dataset as ds
-
-    rows = ds.dataset(get_dataset(id).path / INTERACTIONS)
-    liked = (ds.field("user_id") == user_id) & (ds.field("split") == TRAIN) & (ds.field("label") > 0)
-    weight = ["weight"] if "weight" in rows.schema.names else []
-    found = rows.to_table(columns=["item_id", *weight], filter=liked).to_pandas()
-    return found if weight else found.assign(weight=1.0)
-
-
-def seen_in_train(id: str, user_id: str) -> list[str]:
-    """The items that one user met in train, liked or not."""
-    import pyarrow.dataset as ds
-
-    met = (ds.field("user_id") == user_id) & (ds.field("split") == TRAIN)
-    rows = ds.dataset(get_dataset(id).path / INTERACTIONS).to_table(columns=["item_id"], filter=met)
-    return [str(item) for item in rows["item_id"].unique().to_pylist()]
+    source = ds.dataset(path / INTERACTIONS)
+    weight = ["weight"] if "weight" in source.schema.names else []
+    rows = source.to_table(columns=["item_id", "rating", "label", "timestamp", "split", *weight], filter=own)
+    met = ds.field("item_id").isin(rows["item_id"].combine_chunks())
+    titles = ds.dataset(path / ITEMS).to_table(columns=["item_id", "title", "genres"], filter=met).to_pandas()
+    found = rows.to_pandas().merge(titles, on="item_id", how="left").sort_values(["timestamp", "item_id"], ascending=[False, True])
+    shown = ["item_id", "title", "genres", "rating", "label", "timestamp", "split"]
+    return found.assign(weight=found["weight"] if weight else 1.0)[[*shown, "weight"]].reset_index(drop=True)
 
 
 def user_row(id: str, user_id: str) -> "pd.DataFrame":

@@ -14,7 +14,7 @@ from engine.settings import settings
 from workers.metrics import best_places, tie_order
 from workers.opened import Met, Opened, newcomer, open_run
 from workers.protocol import TIE_SEED
-from workers.results import TEST
+from workers.results import TEST, TRAIN
 from workers.specs import Task
 
 ASKED = 40  # items, half of them a newcomer's likes each, by which is seen whether a model tells two newcomers apart
@@ -162,9 +162,11 @@ class Known(NamedTuple):
 @lru_cache(maxsize=32)
 def _known(path: Path, dataset: str, user_id: str) -> Known:
     """Read once for all contenders: a prepared dataset never changes. `path` tells those of two workspaces apart."""
-    row, met = datasets.user_row(dataset, user_id), datasets.user_interactions(dataset, user_id)
-    held_out = met.loc[(met["split"] == TEST) & (met["label"] > 0), "item_id"]
-    return Known(row, datasets.user_likes(dataset, user_id), datasets.seen_in_train(dataset, user_id), held_out.tolist())
+    met = datasets.user_interactions(dataset, user_id)
+    train, liked = met["split"] == TRAIN, met["label"] > 0
+    held_out = met.loc[(met["split"] == TEST) & liked, "item_id"].tolist()
+    seen = met.loc[train, "item_id"].unique().tolist()
+    return Known(datasets.user_row(dataset, user_id), met.loc[train & liked, ["item_id", "weight"]], seen, held_out)
 
 
 def open_model(run_id: str) -> Recommender:

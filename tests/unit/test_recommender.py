@@ -202,18 +202,17 @@ def test_a_ranker_and_an_unknown_item_have_no_items_alike():
 
 def test_a_user_is_read_once_for_all_contenders(monkeypatch, tmp_path):
     read: list[str] = []
-    met = pd.DataFrame({"item_id": ["i1", "i2", "i3", "i4"], "label": [1, 1, 0, 1], "split": ["train", "test", "test", "valid"]})
+    split = ["train", "train", "test", "test", "valid"]
+    met = pd.DataFrame({"item_id": ["i1", "gone", "i2", "i3", "i4"], "label": [1, 1, 1, 0, 1], "split": split, "weight": 1.0})
 
     def of(name, value):
         monkeypatch.setattr(datasets, name, lambda dataset, user: read.append(name) or value)
 
     of("user_row", newcomer(SCHEMA, [1]))
     of("user_interactions", met)
-    of("user_likes", pd.DataFrame({"item_id": ["i1", "gone"], "weight": [1.0, 1.0]}))
-    of("seen_in_train", ["i1", "gone"])
     both = [Recommender(SimpleNamespace(id="d", path=tmp_path, schema=SCHEMA), OpenedMatrix(ITEMS, made())) for made in (ease, knn)]
     tops = [one.recommend("u", k=N) for one in both]
-    assert sorted(read) == ["seen_in_train", "user_interactions", "user_likes", "user_row"]
+    assert sorted(read) == ["user_interactions", "user_row"]
     for top in tops:
         assert "i1" not in set(top["item_id"])
         assert set(top.loc[top["liked"], "item_id"]) == {"i2"}  # neither what was not liked nor what validation holds
