@@ -76,10 +76,12 @@ def sign_flip_p(values: np.ndarray, both: Sequence[tuple[int, int]]) -> np.ndarr
         roots = np.array([np.sqrt(((values[:, a] - values[:, b]) ** 2).sum()) for a, b in both])
         return 2 * norm.sf(np.divide(observed, roots, out=np.zeros(len(both)), where=roots > 0))
     rng, beyond, batch = np.random.default_rng(SEED), np.zeros(len(both)), max(1, BATCH // max(len(values), 1))
+    width = -(-len(values) // 8)  # bytes of a sign a user
     flips = int(np.clip(MOST_SIGNS // max(len(values), 1), *SIGN_FLIPS))
     for start in range(0, flips, batch):
         size = min(batch, flips - start)
-        flipped = (rng.integers(0, 2, (size, len(values)), dtype=np.int8) * 2.0 - 1.0) @ values
+        bits = np.unpackbits(np.frombuffer(rng.bytes(size * width), np.uint8).reshape(size, width), axis=1, count=len(values))
+        flipped = 2.0 * (bits.astype(np.float64) @ values) - sums  # a sum with signs is twice that of the kept ones less the whole
         beyond += (np.abs(flipped[:, left] - flipped[:, right]) >= observed - 1e-9).sum(axis=0)  # sums of like terms differ by rounding
     return (beyond + 1) / (flips + 1)  # the observed signs are one of the draws: Phipson and Smyth 2010
 
