@@ -23,10 +23,10 @@ def test_trashed_runs_are_named_on_stderr_and_compared_all_the_same(
     )
     asked = []
     monkeypatch.setattr(engine, "get_run", known.__getitem__)
-    monkeypatch.setattr(engine, "compare", lambda run_ids, baseline: asked.append(list(run_ids)) or found)
-    main(["compare", "a", "b", "--json"])
+    monkeypatch.setattr(engine, "compare", lambda run_ids, baseline, k: asked.append((list(run_ids), k)) or found)
+    main(["compare", "a", "b", "--k", "7", "--json"])
     told = capsys.readouterr()
-    assert asked == [["a", "b"]]
+    assert asked == [(["a", "b"], 7)]
     assert "In the trash, and compared all the same:" in told.err and "(b)" in told.err and "(a)" not in told.err
     assert json.loads(told.out.splitlines()[-1])["dataset"] == DATASET
     main(["compare", "a", "a"])
