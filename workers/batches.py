@@ -1,11 +1,15 @@
 """StreamingDataset blocks to shuffled batches. A block is some thousand rows as numpy columns, so no Python runs per row."""
 
+import itertools
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
 from workers.blocks import import_streaming
@@ -94,10 +98,19 @@ def take(columns: Columns, rows: np.ndarray) -> Columns:
 
 
 def open_split(dataset: Path, split: str, *, shuffle: bool = False, seed: int = 0) -> Any:
-    """A stock StreamingDataset over one split; a collective call where ranks run side by side."""
+    """A stock StreamingDataset over one split; a collective call where ranks run side by side.
+
+    It names what ranks share by the first number that is free on the host, counting from 0. Two runs that look at the same moment
+    both take it, or ranks of one run find different ones and wait forever; so each run counts from a number of its own.
+    """
     import_streaming()
     from streaming import StreamingDataset
+    from streaming.base.shared import prefix
 
+    first = torch.tensor(secrets.randbelow(10**6))
+    if dist.is_initialized():
+        dist.broadcast(first, 0)
+    prefix._each_prefix_int = partial(itertools.count, int(first))  # type: ignore[assignment]
     return StreamingDataset(local=str(Path(dataset) / split), shuffle=shuffle, shuffle_seed=seed, batch_size=1, num_canonical_nodes=1)
 
 
