@@ -188,12 +188,13 @@ class DCNRanker(FeatureRanker):
         super().__init__(schema, head, **common)
         self.dropout = nn.Dropout(dropout)
         width = (self.num_features + 1) * self.dim
-        self.cross = LowRankCrossNet(width, cross_layers, min(low_rank, width))
+        # named as in torchrec's InteractionDCNArch, which checkpoints were made of before
+        self.interaction = nn.ModuleDict({"crossnet": LowRankCrossNet(width, cross_layers, min(low_rank, width))})
         self.over = OverArch(in_features=width, layer_sizes=[*over_layers, head.outputs])
         _start_at(self.over.model[-1], task)
 
     def interact(self, every: Tensor) -> Tensor:
-        return self.over(self.dropout(self.cross(every.flatten(1))))
+        return self.over(self.dropout(self.interaction["crossnet"](every.flatten(1))))
 
 
 class DeepFMRanker(FeatureRanker):
