@@ -19,7 +19,7 @@ from torchrec.optim import SGD, Adagrad, Adam, RowWiseAdagrad
 from torchrec.optim.keyed import KeyedOptimizer
 from torchrec.optim.optimizers import in_backward_optimizer_filter
 
-from workers import cpu_features
+from workers import cpu_features, cpu_tables
 from workers.checkpoint import OPTIMIZER
 from workers.modules.ranker import Batch, Ranker
 from workers.specs import TrainSpec
@@ -117,7 +117,9 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> tuple[Di
     planner = EmbeddingShardingPlanner(topology=topology, constraints=constraints)
     sharders = [_Sharder()]
     plan = planner.collective_plan(module, sharders, dist.group.WORLD)
-    distributed = DistributedModelParallel(module, device=device, plan=plan, sharders=sharders)
+    # gradients of an only rank are nobody's mean
+    distributed = DistributedModelParallel(module, device=device, plan=plan, sharders=sharders, init_data_parallel=world > 1)
+    cpu_tables.quicken(distributed, alone=world == 1, together=model.side_by_side)
     return distributed, _optimizers(distributed, spec), _describe(distributed.plan)
 
 

@@ -4,13 +4,13 @@ Letters: B batch, U users, N items, O outputs, D embedding dim, S width of a sta
 """
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torchrec.modules.embedding_configs import EmbeddingBagConfig, PoolingType
 from torchrec.modules.embedding_modules import EmbeddingBagCollection
-from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
+from torchrec.sparse.jagged_tensor import KeyedJaggedTensor, KeyedTensor
 
 from workers.modules.heads import Head
 from workers.specs import HISTORY, ITEM_ID, USER_ID, Categorical, FeatureSchema
@@ -49,6 +49,7 @@ class Ranker(nn.Module):
 
     ebc: EmbeddingBagCollection
     head: Head
+    side_by_side: ClassVar[bool] = True  # whether the embeddings of all features are wanted in one tensor
 
     def user_state(self, pooled: Pooled, batch: Batch) -> Tensor:
         """What the score needs of the user and the context: [B, S]."""
@@ -73,8 +74,12 @@ class Ranker(nn.Module):
 
     def embed(self, batch: Batch) -> Pooled:
         """What the tables hold of each feature, by name of the table (named as its feature, where a feature has more than one)."""
-        # one split, whose backward is one copy; a slice a feature would add up whole batches
-        return {key.split("@")[-1]: found for key, found in self.ebc(batch.sparse).to_dict().items()}
+        return by_table(self.look_up(batch))
+
+    def look_up(self, batch: Batch) -> list[KeyedTensor]:
+        """What the tables hold, in one part or some (`workers.cpu_tables`)."""
+        found = self.ebc(batch.sparse)
+        return found if isinstance(found, list) else [found]
 
     def encode_users(self, batch: Batch) -> Tensor:
         return self.user_state(self.embed(batch), batch)
@@ -93,6 +98,12 @@ class Ranker(nn.Module):
 
     def learn_frequencies(self, positives: Tensor) -> None:
         """Told before training how often each item row is liked in train ([rows of item_id], float); may ignore it."""
+
+
+def by_table(found: list[KeyedTensor]) -> Pooled:
+    """Embeddings by name of their table."""
+    # one split a part, whose backward is one copy; a slice a feature would add up whole batches
+    return {key.split("@")[-1]: one for part in found for key, one in part.to_dict().items()}
 
 
 def weighted_mean(losses: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

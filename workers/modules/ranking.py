@@ -4,13 +4,14 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torchrec.models.dlrm import InteractionArch, InteractionDCNArch, OverArch
+from torch.autograd.function import once_differentiable
+from torchrec.models.dlrm import OverArch
 from torchrec.modules.crossnet import LowRankCrossNet
 from torchrec.modules.embedding_modules import EmbeddingBagCollection
 
 from workers.modules.choice import choice_loss
 from workers.modules.heads import Head
-from workers.modules.ranker import Batch, Pooled, Ranker, drop_history, mlp, scale_history, table, used
+from workers.modules.ranker import Batch, Pooled, Ranker, by_table, drop_history, mlp, scale_history, table, used
 from workers.negatives import proposal
 from workers.specs import HISTORY, ITEM_ID, Categorical, FeatureSchema, Task
 
@@ -70,11 +71,12 @@ class FeatureRanker(Ranker):
         self.register_buffer("dense_order", order, persistent=False)
 
     def _tables(self, features: tuple[Categorical, ...], init_std: float) -> list[object]:
-        wide = [table(f, WIDE_DIM, 0.0, WIDE + f.name) for f in features] if self.wide else []
-        return [*(table(f, self.dim, init_std) for f in features), *wide]
+        ordered = sorted(features, key=lambda f: f.side == "item")  # as the embeddings stand in a score
+        wide = [table(f, WIDE_DIM, 0.0, WIDE + f.name) for f in ordered] if self.wide else []
+        return [*(table(f, self.dim, init_std) for f in ordered), *wide]
 
-    def interact(self, dense: Tensor, sparse: Tensor) -> Tensor:
-        """Logits [B, O] of the embedded dense features [B, D] and the embeddings [B, F, D]."""
+    def interact(self, every: Tensor) -> Tensor:
+        """Logits [B, O] of embeddings [B, 1 + F, D]: of all dense features together, then of each categorical one."""
         raise NotImplementedError
 
     def _state(self, side: str, pooled: Pooled, batch: Batch) -> Tensor:
@@ -111,16 +113,39 @@ class FeatureRanker(Ranker):
     def score(self, users: Tensor, items: Tensor) -> Tensor:
         cut_u, cut_i = self.dim * len(self.names["user"]), self.dim * len(self.names["item"])
         more = WIDE_DIM if self.wide else 0
-        sparse = torch.cat([users[:, :cut_u], items[:, :cut_i]], dim=1).view(len(users), self.num_features, self.dim)
+        sides = [(users[:, :cut_u], self.names["user"]), (items[:, :cut_i], self.names["item"])]
+        given = torch.cat([users[:, cut_u + more :], items[:, cut_i + more :]], dim=1)[:, self.dense_order] if self.num_dense else None
+        first = users[:, cut_u : cut_u + more] + items[:, cut_i : cut_i + more] if self.wide else None
+        return self._logits(len(users), given, [part.view(len(part), len(names), self.dim) for part, names in sides], first)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """As `score` of both states, without making them: some copies of all embeddings less."""
+        found = self.look_up(batch)
+        names = [name for side in self.names.values() for name in side]
+        parts, pooled, at = [], by_table(found), 0
+        whole = {keys[0]: (keys, part) for part in found if HISTORY not in (keys := [key.split("@")[-1] for key in part.keys()])}  # noqa: SIM118
+        while at < len(names):
+            keys, part = whole.get(names[at], ([], None))
+            if part is not None and names[at : at + len(keys)] == keys:
+                parts.append(part.values().view(len(batch.label), len(keys), self.dim))
+            else:
+                keys, one = [names[at]], pooled[names[at]]
+                parts.append((scale_history(one, batch.sparse) if keys == [HISTORY] else one)[:, None])
+            at += len(keys)
+        return self._logits(
+            len(batch.label), batch.dense if self.num_dense else None, parts, self._first_order(names, pooled, batch) if self.wide else None
+        )
+
+    def _logits(self, rows: int, dense: Tensor | None, parts: list[Tensor], first: Tensor | None) -> Tensor:
+        """Of dense features [B, dense features], embeddings [B, some, D], together [B, F, D], and first-order weights [B, WIDE_DIM]."""
         if self.stand_in is not None:
-            given, dense = None, self.stand_in.expand(len(users), -1)
+            deep = self.stand_in.expand(rows, -1)
         else:
-            given = torch.cat([users[:, cut_u + more :], items[:, cut_i + more :]], dim=1)[:, self.dense_order]
-            dense = self.bottom(given)
-        logits = self.interact(dense, sparse)
+            deep = self.bottom(dense)
+        logits = self.interact(torch.cat([deep[:, None], *parts], dim=1))
         if self.from_wide is not None:
-            logits = logits + self.from_wide(users[:, cut_u : cut_u + more] + items[:, cut_i : cut_i + more])
-        return logits if self.from_dense is None or given is None else logits + self.from_dense(given)
+            logits = logits + self.from_wide(first)
+        return logits if self.from_dense is None or dense is None else logits + self.from_dense(dense)
 
 
 def _start_at(layer: nn.Module, task: Task) -> None:
@@ -137,13 +162,12 @@ class DLRMRanker(FeatureRanker):
     ) -> None:
         super().__init__(schema, head, **common)
         self.dropout = nn.Dropout(dropout)
-        self.interaction = InteractionArch(num_sparse_features=self.num_features)
         pairs = (self.num_features + 1) * self.num_features // 2
         self.over = OverArch(in_features=self.dim + pairs, layer_sizes=[*over_layers, head.outputs])
         _start_at(self.over.model[-1], task)
 
-    def interact(self, dense: Tensor, sparse: Tensor) -> Tensor:
-        return self.over(self.dropout(self.interaction(dense_features=dense, sparse_features=sparse)))
+    def interact(self, every: Tensor) -> Tensor:
+        return self.over(self.dropout(torch.cat([every[:, 0], pair_products(every)], dim=1)))
 
 
 class DCNRanker(FeatureRanker):
@@ -164,12 +188,13 @@ class DCNRanker(FeatureRanker):
         super().__init__(schema, head, **common)
         self.dropout = nn.Dropout(dropout)
         width = (self.num_features + 1) * self.dim
-        self.interaction = InteractionDCNArch(self.num_features, LowRankCrossNet(width, cross_layers, min(low_rank, width)))
+        # named as in torchrec's InteractionDCNArch, which checkpoints were made of before
+        self.interaction = nn.ModuleDict({"crossnet": LowRankCrossNet(width, cross_layers, min(low_rank, width))})
         self.over = OverArch(in_features=width, layer_sizes=[*over_layers, head.outputs])
         _start_at(self.over.model[-1], task)
 
-    def interact(self, dense: Tensor, sparse: Tensor) -> Tensor:
-        return self.over(self.dropout(self.interaction(dense_features=dense, sparse_features=sparse)))
+    def interact(self, every: Tensor) -> Tensor:
+        return self.over(self.dropout(self.interaction["crossnet"](every.flatten(1))))
 
 
 class DeepFMRanker(FeatureRanker):
@@ -186,7 +211,37 @@ class DeepFMRanker(FeatureRanker):
         nn.init.ones_(self.from_pairs.weight)
         _start_at(self.deep[1][-1], task)  # type: ignore[index]
 
-    def interact(self, dense: Tensor, sparse: Tensor) -> Tensor:
-        every = torch.cat([dense[:, None], sparse], dim=1)
+    def interact(self, every: Tensor) -> Tensor:
         pairs = 0.5 * (every.sum(1) ** 2 - (every**2).sum(1)).sum(1, keepdim=True)
         return self.from_pairs(pairs) + self.deep(every.flatten(1))
+
+
+def pair_products(every: Tensor) -> Tensor:
+    """Dot products of all pairs of vectors, each once: [B, N, D] to [B, N (N - 1) / 2], in the order of the pairs (0, 1), (0, 2) ...
+
+    Naumov et al., "Deep learning recommendation model for personalization and recommendation systems", 2019, section 2.1.4.
+    """
+    return _PairProducts.apply(every)
+
+
+class _PairProducts(torch.autograd.Function):
+    """By hand, because the gradient of a product with itself is one product, where autograd makes two and adds them."""
+
+    @staticmethod
+    def forward(ctx: Any, every: Tensor) -> Tensor:
+        ctx.save_for_backward(every)
+        count = every.shape[1]
+        first, second = torch.triu_indices(count, count, 1, device=every.device)
+        return torch.bmm(every, every.transpose(1, 2)).flatten(1).index_select(1, first * count + second)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (every,) = ctx.saved_tensors
+        count = every.shape[1]
+        first, second = torch.triu_indices(count, count, 1, device=every.device)
+        of_pair = torch.zeros(count, count, dtype=torch.long, device=every.device)
+        of_pair[first, second] = of_pair[second, first] = torch.arange(len(first), device=every.device)
+        both_ways = gradient.index_select(1, of_pair.flatten()).view(-1, count, count)
+        both_ways.diagonal(dim1=1, dim2=2).zero_()
+        return torch.bmm(both_ways, every)

@@ -49,6 +49,8 @@ class TwoTower(Ranker):
     score that ranks stays a dot product with the item's state, as a vector index needs it.
     """
 
+    side_by_side = False
+
     def __init__(
         self,
         schema: FeatureSchema,
@@ -88,13 +90,23 @@ class TwoTower(Ranker):
         self.outputs = _Outputs(task, head, dim + 1) if not softmax and task.output != "binary" else None
         self.register_buffer("frequency", torch.full((num_items,), 1.0 / num_items), persistent=False)
 
-    def user_state(self, pooled: Pooled, batch: Batch) -> Tensor:
+    def _user(self, pooled: Pooled, batch: Batch) -> Tensor:
         vector = self._scaled(self.user(pooled, batch))
-        vector = vector if self.temperature == 1 else vector / self.temperature  # a pass over [B, D] that dot products do without
+        return vector if self.temperature == 1 else vector / self.temperature  # a pass over [B, D] that dot products do without
+
+    def user_state(self, pooled: Pooled, batch: Batch) -> Tensor:
+        vector = self._user(pooled, batch)
         return torch.cat([vector, torch.ones_like(vector[:, :1])], dim=1)
 
     def item_state(self, pooled: Pooled, batch: Batch) -> Tensor:
         return torch.cat([self._scaled(self.item(pooled, batch)), pooled[BIAS].sum(1, keepdim=True)], dim=1)
+
+    def forward(self, batch: Batch) -> Tensor:
+        if self.outputs is not None:
+            return super().forward(batch)
+        pooled = self.embed(batch)  # as `score` of both states, without making them
+        products = self._user(pooled, batch) * self._scaled(self.item(pooled, batch))
+        return products.sum(1, keepdim=True) + pooled[BIAS].sum(1, keepdim=True)
 
     def score(self, users: Tensor, items: Tensor) -> Tensor:
         products = users * items
