@@ -32,23 +32,19 @@ def quicken(module: nn.Module, alone: bool, together: bool) -> None:
     for part in module.modules():
         if type(part) is not ShardedEmbeddingBagCollection:
             continue
-        for *_, kernel in _kernels(part):
+        kernels = _kernels(part)
+        for *_, kernel in kernels:
             if type(kernel) is SplitTableBatchedEmbeddingBagsCodegen and _fits(kernel):
-                kernel.__class__ = CpuTables
-        if alone and _whole(part):
-            part.__class__ = AloneTables
-            part.together = together
+                kernel.__class__, kernel.known_rows = CpuTables, {}
+        uncut = all(type(sharding) is TwPooledEmbeddingSharding for sharding in part._embedding_shardings)
+        if alone and uncut and all(isinstance(kernel, CpuTables) for *_, kernel in kernels):
+            part.__class__, part.kernels, part.together = AloneTables, kernels, together
 
 
 def _fits(tables: SplitTableBatchedEmbeddingBagsCodegen) -> bool:
     plain = tables.use_cpu and tables.weights_precision == SparseType.FP32 and tables.pooling_mode != PoolingMode.NONE
     one_to_one = list(tables.feature_table_map) == list(range(len(tables.embedding_specs)))
     return plain and one_to_one and tables.optimizer == EmbOptimType.EXACT_ROWWISE_ADAGRAD and not tables.optimizer_args.weight_decay
-
-
-def _whole(tables: ShardedEmbeddingBagCollection) -> bool:
-    uncut = all(type(sharding) is TwPooledEmbeddingSharding for sharding in tables._embedding_shardings)
-    return uncut and all(isinstance(kernel, CpuTables) for *_, kernel in _kernels(tables))
 
 
 def _kernels(tables: ShardedEmbeddingBagCollection) -> list[tuple[list[str], list[str], Any]]:
@@ -67,38 +63,39 @@ class _Rows:
     weight: Tensor  # [R, D]
     seen: Tensor  # [R], what row-wise Adagrad sums up
     starts: Tensor  # [T], the first row of each table
-    sizes: Tensor  # [T]
+    sizes: list[int]
     names: list[str]
 
 
 class CpuTables(SplitTableBatchedEmbeddingBagsCodegen):
     """Several tables under row-wise Adagrad, looked up at once; features are as many, in their order."""
 
+    known_rows: dict[tuple[int, int], _Rows]
+
     def forward(self, indices: Tensor, offsets: Tensor, *_: Any, **__: Any) -> Tensor:  # type: ignore[override]
         """Ids of the features one after another, and where the bags begin [F * B + 1], to their pooled embeddings [B, F * D]."""
-        found = self.look_up(indices, offsets.diff().view(len(self.embedding_specs), -1), together=True)
+        lengths = offsets.diff().view(len(self.embedding_specs), -1)
+        found = self.look_up(indices, lengths, lengths.sum(1).tolist(), together=True)
         return found[0][1] if len(found) == 1 else torch.cat([part for _, part in found], dim=1)
 
-    def look_up(self, indices: Tensor, lengths: Tensor, together: bool) -> list[tuple[int, Tensor]]:
+    def look_up(self, indices: Tensor, lengths: Tensor, counts: list[int], together: bool) -> list[tuple[int, Tensor]]:
         """Neighbouring features and their pooled embeddings: (how many, [B, n * D]), until there are no more.
 
         Features of one width with one id in each row come together where that is wanted; others come alone.
 
+        Args:
+            indices: ids of the features one after another. lengths: [F, B] of their bags. counts: ids of each feature.
+
         Raises:
             IndexError: an id that is no row of its table.
         """
-        batch = lengths.shape[1]
-        single = (lengths == 1).all(1).tolist()
-        counts = [batch if one else int(bags.sum()) for one, bags in zip(single, lengths, strict=True)]
-        ends = list(accumulate(counts))
-        found, first = [], 0
+        single, mean = (lengths == 1).all(1).tolist(), self.pooling_mode == PoolingMode.MEAN
+        starts, found, first = [0, *accumulate(counts)], [], 0
         while first < len(single):
             last = first + 1
             while together and last < len(single) and single[first] and single[last] and self._width(last) == self._width(first):
                 last += 1
-            ids = indices[ends[first] - counts[first] : ends[last - 1]]
-            bags = None if single[first] else lengths[first]
-            mean = self.pooling_mode == PoolingMode.MEAN
+            ids, bags = indices[starts[first] : starts[last]], None if single[first] else lengths[first]
             out = _LookUp.apply(self.placeholder_autograd_tensor, self, self._rows(first, last), ids, bags, mean)
             found.append((last - first, out))
             first = last
@@ -108,23 +105,23 @@ class CpuTables(SplitTableBatchedEmbeddingBagsCodegen):
         return self.embedding_specs[table][1]
 
     def _rows(self, first: int, last: int) -> _Rows:
-        known: dict[tuple[int, int], _Rows] = self.__dict__.setdefault("_known_rows", {})
-        if (first, last) not in known:
+        if (first, last) not in self.known_rows:
             width, sizes = self._width(first), [rows for rows, *_ in self.embedding_specs[first:last]]
             at, seen_at, total = self.weights_physical_offsets[first], self.momentum1_physical_offsets[first], sum(sizes)
-            known[first, last] = _Rows(
+            self.known_rows[first, last] = _Rows(
                 self.weights_host.detach()[at : at + total * width].view(total, width),
                 self.momentum1_host.detach()[seen_at : seen_at + total],
                 torch.tensor([0, *accumulate(sizes[:-1])]),
-                torch.tensor(sizes),
-                (self.table_names or [str(table) for table in range(len(self.embedding_specs))])[first:last],
+                sizes,
+                self.table_names[first:last],
             )
-        return known[first, last]
+        return self.known_rows[first, last]
 
 
 class AloneTables(ShardedEmbeddingBagCollection):
     """The tables of the only rank: nothing is sent, and what is found is not copied into one tensor."""
 
+    kernels: list[tuple[list[str], list[str], CpuTables]]  # as `_kernels`
     together: bool
 
     def forward(self, features: KeyedJaggedTensor) -> list[KeyedTensor]:  # type: ignore[override]
@@ -132,15 +129,15 @@ class AloneTables(ShardedEmbeddingBagCollection):
         names, counts = features.keys(), features.length_per_key()
         values, lengths = features.values(), features.lengths().view(len(names), -1)
         starts, found = [0, *accumulate(counts)], []
-        for wanted, keys, kernel in _kernels(self):
+        for wanted, keys, kernel in self.kernels:
             places = [names.index(name) for name in wanted]
             first, last = places[0], places[-1] + 1
             if places == list(range(first, last)):
                 ids, bags = values[starts[first] : starts[last]], lengths[first:last]
             else:
-                ids, bags = torch.cat([values[starts[p] : starts[p + 1]] for p in places]), lengths[places]
+                ids, bags = torch.cat([values[starts[place] : starts[place + 1]] for place in places]), lengths[places]
             at = 0
-            for count, out in kernel.look_up(ids, bags, self.together):
+            for count, out in kernel.look_up(ids, bags, [counts[place] for place in places], self.together):
                 found.append(KeyedTensor(keys[at : at + count], [out.shape[1] // count] * count, out))
                 at += count
         return found
@@ -153,14 +150,13 @@ class _LookUp(torch.autograd.Function):
     def forward(ctx: Any, anchor: Tensor, tables: CpuTables, rows: _Rows, ids: Tensor, bags: Tensor | None, mean: bool) -> Tensor:
         # anchor: any tensor that wants a gradient, so that there is a backward
         kinds, width = len(rows.names), rows.weight.shape[1]
+        _check(ids, rows)
         if bags is None:
-            if kinds > 1:
-                ids = ids.view(kinds, -1)
-                _check(ids, rows)
-                ids = (ids.T + rows.starts).flatten()  # row after row, so that the embeddings of one stand side by side
+            if kinds > 1:  # row after row, so that the embeddings of one stand side by side
+                ids = (ids.view(kinds, -1).T + rows.starts).flatten()
             out = rows.weight.index_select(0, ids).view(-1, kinds * width)
         else:
-            out = F.embedding_bag(ids, rows.weight, _starts(bags), mode="mean" if mean else "sum")
+            out = F.embedding_bag(ids, rows.weight, bags.cumsum(0) - bags, mode="mean" if mean else "sum")
         ctx.tables, ctx.rows, ctx.ids, ctx.bags, ctx.mean = tables, rows, ids, bags, mean
         return out
 
@@ -207,14 +203,12 @@ def row_wise_adagrad(
     weight.index_add_(0, rows, summed.mul_(squares.sqrt_().add_(eps).reciprocal_().mul_(-rate)[:, None]))
 
 
-def _starts(bags: Tensor) -> Tensor:
-    return F.pad(bags.cumsum(0)[:-1], (1, 0))
-
-
 def _check(ids: Tensor, rows: _Rows) -> None:
-    """Of neighbouring tables, a row too far would be another table's."""
-    low, high = torch.aminmax(ids, dim=1)
-    if bool((low < 0).any()) or bool((high >= rows.sizes).any()):
-        worst = int(((low < 0) | (high >= rows.sizes)).nonzero()[0])
-        found = int(low[worst]) if low[worst] < 0 else int(high[worst])
-        raise IndexError(f"Id {found} of {rows.names[worst]}, whose table has the rows 0 to {int(rows.sizes[worst]) - 1}.")
+    """A row too far would be the next table's, or an error of ATen's that names nothing."""
+    if not len(ids):
+        return
+    low, high = torch.aminmax(ids.view(len(rows.names), -1), dim=1)
+    for name, size, *ends in zip(rows.names, rows.sizes, low.tolist(), high.tolist(), strict=True):
+        for found in ends:
+            if not 0 <= found < size:
+                raise IndexError(f"Id {found} of {name}, whose table has the rows 0 to {size - 1}.")

@@ -1,17 +1,26 @@
 """The fast way through tables on a CPU does what fbgemm's own kernel does, and the products of pairs what autograd does."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from fbgemm_gpu.split_embedding_configs import EmbOptimType
 from fbgemm_gpu.split_table_batched_embeddings_ops_common import BoundsCheckMode, EmbeddingLocation, PoolingMode
 from fbgemm_gpu.split_table_batched_embeddings_ops_training import ComputeDevice, SplitTableBatchedEmbeddingBagsCodegen
+from torch.distributed._shard.sharded_tensor import ShardedTensor
 
-from workers.cpu_tables import CpuTables
+from tests.unit.test_models import ITEMS, USERS, batch, every_model, network
+from workers.cpu_tables import AloneTables, CpuTables
 from workers.modules.ranking import pair_products
+from workers.sharding import distribute
+from workers.specs import NetworkSpec, TrainSpec
 
 SPECS = [(50, 8), (3, 8), (40, 4), (700, 8)]
 BATCH = 64
+RATES = TrainSpec(table_learning_rate=0.1, table_epsilon=1e-8, dense_learning_rate=0.001)
 
 
 def _kernel(pooling: PoolingMode) -> SplitTableBatchedEmbeddingBagsCodegen:
@@ -23,6 +32,7 @@ def _kernel(pooling: PoolingMode) -> SplitTableBatchedEmbeddingBagsCodegen:
         eps=1e-3,
         pooling_mode=pooling,
         bounds_check_mode=BoundsCheckMode.FATAL,
+        table_names=["a", "b", "c", "d"],
     )
     for weight in tables.split_embedding_weights():
         torch.nn.init.normal_(weight)
@@ -44,7 +54,7 @@ def _bags(rng: np.random.Generator, kind: str) -> tuple[torch.Tensor, torch.Tens
 @pytest.mark.parametrize("pooling", [PoolingMode.SUM, PoolingMode.MEAN])
 def test_lookups_and_updates_are_those_of_fbgemm(kind: str, pooling: PoolingMode) -> None:
     theirs, ours = _kernel(pooling), _kernel(pooling)
-    ours.__class__ = CpuTables
+    ours.__class__, ours.known_rows = CpuTables, {}
     rng = np.random.default_rng(0)
     for step in range(4):
         if step == 2:
@@ -62,12 +72,13 @@ def test_lookups_and_updates_are_those_of_fbgemm(kind: str, pooling: PoolingMode
 
 
 @pytest.mark.parametrize("bad", [-1, 50])
-def test_an_id_that_is_no_row_is_refused_though_the_next_table_has_it(bad: int) -> None:
+@pytest.mark.parametrize("kind", ["single", "bags"])
+def test_an_id_that_is_no_row_is_refused_though_the_next_table_has_it(kind: str, bad: int) -> None:
     tables = _kernel(PoolingMode.SUM)
-    tables.__class__ = CpuTables
-    ids, offsets = _bags(np.random.default_rng(0), "single")
+    tables.__class__, tables.known_rows = CpuTables, {}
+    ids, offsets = _bags(np.random.default_rng(0), kind)
     ids[5] = bad
-    with pytest.raises(IndexError, match=f"Id {bad} of"):
+    with pytest.raises(IndexError, match=f"Id {bad} of a"):
         tables(ids, offsets)
 
 
@@ -76,3 +87,36 @@ def test_products_of_pairs_and_their_gradient_are_those_of_autograd() -> None:
     first, second = torch.triu_indices(5, 5, 1)
     torch.testing.assert_close(pair_products(every), torch.bmm(every, every.transpose(1, 2))[:, first, second])
     assert torch.autograd.gradcheck(pair_products, every)
+
+
+def test_products_of_pairs_are_learnt_from_under_mixed_precision() -> None:
+    every = torch.randn(7, 5, 3, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        total = pair_products(every).sum()
+    total.backward()  # as the loop does it: no longer under autocast
+    assert every.grad is not None
+    torch.testing.assert_close(every.grad, every.detach().sum(1, keepdim=True) - every.detach(), rtol=0.05, atol=0.05)
+
+
+@pytest.fixture
+def only_rank(tmp_path: Path) -> Iterator[None]:
+    dist.init_process_group("gloo", store=dist.FileStore(str(tmp_path / "store"), 1), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@every_model
+def test_the_only_rank_sees_the_logits_that_a_catalogue_is_ranked_with(model: type[NetworkSpec], only_rank: None) -> None:
+    rows = batch(USERS | ITEMS)
+    distributed, _, _ = distribute(network(model), RATES, torch.device("cpu"))
+    net = distributed.module.model.eval()
+    assert isinstance(net.ebc, AloneTables)
+    whole = network(model)
+    whole.load_state_dict({name.removeprefix("model."): _own(value) for name, value in distributed.state_dict().items()})
+    with torch.no_grad():
+        torch.testing.assert_close(net(rows), whole(rows))
+        torch.testing.assert_close(net.score(net.encode_users(rows), net.encode_items(rows)), whole(rows))
+
+
+def _own(value: torch.Tensor | ShardedTensor) -> torch.Tensor:
+    return value.local_tensor() if isinstance(value, ShardedTensor) else value

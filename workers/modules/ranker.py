@@ -73,7 +73,7 @@ class Ranker(nn.Module):
         return grid
 
     def embed(self, batch: Batch) -> Pooled:
-        """What the tables hold of each feature, by name of the table (named as its feature, where a feature has more than one)."""
+        """What the tables hold of each feature, by name of the table."""
         return by_table(self.look_up(batch))
 
     def look_up(self, batch: Batch) -> list[KeyedTensor]:
@@ -103,7 +103,12 @@ class Ranker(nn.Module):
 def by_table(found: list[KeyedTensor]) -> Pooled:
     """Embeddings by name of their table."""
     # one split a part, whose backward is one copy; a slice a feature would add up whole batches
-    return {key.split("@")[-1]: one for part in found for key, one in part.to_dict().items()}
+    return {key: one for part in found for key, one in zip(tables_of(part), part.to_dict().values(), strict=True)}
+
+
+def tables_of(part: KeyedTensor) -> list[str]:
+    """The tables that its embeddings are of: torchrec calls one feature@table where the feature has more than one."""
+    return [key.split("@")[-1] for key in part.keys()]  # noqa: SIM118 - a KeyedTensor is no dict
 
 
 def weighted_mean(losses: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

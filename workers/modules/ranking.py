@@ -8,10 +8,11 @@ from torch.autograd.function import once_differentiable
 from torchrec.models.dlrm import OverArch
 from torchrec.modules.crossnet import LowRankCrossNet
 from torchrec.modules.embedding_modules import EmbeddingBagCollection
+from torchrec.sparse.jagged_tensor import KeyedTensor
 
 from workers.modules.choice import choice_loss
 from workers.modules.heads import Head
-from workers.modules.ranker import Batch, Pooled, Ranker, by_table, drop_history, mlp, scale_history, table, used
+from workers.modules.ranker import Batch, Pooled, Ranker, by_table, drop_history, mlp, scale_history, table, tables_of, used
 from workers.negatives import proposal
 from workers.specs import HISTORY, ITEM_ID, Categorical, FeatureSchema, Task
 
@@ -121,20 +122,20 @@ class FeatureRanker(Ranker):
     def forward(self, batch: Batch) -> Tensor:
         """As `score` of both states, without making them: some copies of all embeddings less."""
         found = self.look_up(batch)
-        names = [name for side in self.names.values() for name in side]
-        parts, pooled, at = [], by_table(found), 0
-        whole = {keys[0]: (keys, part) for part in found if HISTORY not in (keys := [key.split("@")[-1] for key in part.keys()])}  # noqa: SIM118
-        while at < len(names):
-            keys, part = whole.get(names[at], ([], None))
-            if part is not None and names[at : at + len(keys)] == keys:
-                parts.append(part.values().view(len(batch.label), len(keys), self.dim))
-            else:
-                keys, one = [names[at]], pooled[names[at]]
-                parts.append((scale_history(one, batch.sparse) if keys == [HISTORY] else one)[:, None])
-            at += len(keys)
-        return self._logits(
-            len(batch.label), batch.dense if self.num_dense else None, parts, self._first_order(names, pooled, batch) if self.wide else None
-        )
+        names, pooled = [*self.names["user"], *self.names["item"]], by_table(found)
+        first = self._first_order(names, pooled, batch) if self.wide else None
+        return self._logits(len(batch.label), batch.dense if self.num_dense else None, self._parts(names, found, pooled, batch), first)
+
+    def _parts(self, names: list[str], found: list[KeyedTensor], pooled: Pooled, batch: Batch) -> list[Tensor]:
+        """Embeddings [B, some, D] in the order of the names: whole parts of what was found where they fit, else one by one."""
+        blocks = {tuple(keys): part.values() for part in found if HISTORY not in (keys := tables_of(part))}
+        blocks |= {(name,): scale_history(pooled[name], batch.sparse) if name == HISTORY else pooled[name] for name in names}
+        parts: list[Tensor] = []
+        while names:
+            tables, block = next((tables, block) for tables, block in blocks.items() if names[: len(tables)] == list(tables))
+            parts.append(block.view(len(batch.label), len(tables), self.dim))
+            names = names[len(tables) :]
+        return parts
 
     def _logits(self, rows: int, dense: Tensor | None, parts: list[Tensor], first: Tensor | None) -> Tensor:
         """Of dense features [B, dense features], embeddings [B, some, D], together [B, F, D], and first-order weights [B, WIDE_DIM]."""
@@ -244,4 +245,4 @@ class _PairProducts(torch.autograd.Function):
         of_pair[first, second] = of_pair[second, first] = torch.arange(len(first), device=every.device)
         both_ways = gradient.index_select(1, of_pair.flatten()).view(-1, count, count)
         both_ways.diagonal(dim1=1, dim2=2).zero_()
-        return torch.bmm(both_ways, every)
+        return torch.bmm(both_ways, every.to(both_ways.dtype))  # under autocast the products are narrower
