@@ -102,8 +102,10 @@ class Ranker(nn.Module):
 
 def by_table(found: list[KeyedTensor]) -> Pooled:
     """Embeddings by name of their table."""
-    # one split a part, whose backward is one copy; a slice a feature would add up whole batches
-    return {key: one for part in found for key, one in zip(tables_of(part), part.to_dict().values(), strict=True)}
+    # one split a part, whose backward is one copy; a slice a feature would add up whole batches, and an only one needs no copy
+    alone = {key: part.values() for part in found if len(part.keys()) == 1 for key in tables_of(part)}
+    several = [part for part in found if len(part.keys()) > 1]
+    return alone | {key: one for part in several for key, one in zip(tables_of(part), part.to_dict().values(), strict=True)}
 
 
 def tables_of(part: KeyedTensor) -> list[str]:

@@ -1,0 +1,92 @@
+"""Loops over looked-up rows of embedding tables on a CPU, compiled by numba.
+
+A key is a row and the place of its gradient in one integer, row << bits | place: sorted, which numpy does with AVX-512, it brings what a
+row is to learn together. Letters: L lookups, B gradients, R rows, U distinct rows that were looked up, D width.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+REORDER = {"reassoc", "contract"}  # sums may be vectorised
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as machine code, kept for the next process where there is a folder to keep it in."""
+    try:
+        return numba.njit(cache=True, nogil=True, fastmath=REORDER)(function)
+    except RuntimeError:  # neither the package's folder nor the user's can be written to
+        return numba.njit(nogil=True, fastmath=REORDER)(function)
+
+
+def sorted_keys(rows: np.ndarray, bags: np.ndarray | None) -> tuple[np.ndarray, int]:
+    """Keys of rows [L] int64, sorted, and their bits. bags: [B] how many neighbouring rows share a gradient; None: each has its own."""
+    places = np.arange(len(rows) if bags is None else len(bags))
+    bits = len(places).bit_length()
+    keys = (rows << bits) | (places if bags is None else np.repeat(places, bags))
+    keys.sort()
+    return keys, bits
+
+
+@compiled
+def distinct(keys: np.ndarray, bits: int, rows: np.ndarray, place_of: np.ndarray) -> int:
+    """Write the U distinct rows of sorted keys into rows [L], and for each place its row's place among them into place_of [B]; U."""
+    found, last, mask = 0, -1, (1 << bits) - 1
+    for key in keys:
+        row = key >> bits
+        if row != last:
+            rows[found] = last = row
+            found += 1
+        place_of[key & mask] = found - 1
+    return found
+
+
+@compiled
+def sum_rows(keys: np.ndarray, bits: int, gradient: np.ndarray, sums: np.ndarray) -> None:
+    """Write the sum of each distinct row's gradients [B, D] into sums [U, D], in the order of the rows."""
+    at, last, mask, width = -1, -1, (1 << bits) - 1, gradient.shape[1]
+    for key in keys:
+        own = gradient[key & mask]
+        if key >> bits != last:
+            last, at = key >> bits, at + 1
+            for d in range(width):
+                sums[at, d] = own[d]
+        else:
+            for d in range(width):
+                sums[at, d] += own[d]
+
+
+@compiled
+def row_wise_adagrad(
+    weight: np.ndarray, seen: np.ndarray, keys: np.ndarray, bits: int, gradient: np.ndarray, share: float, rate: float, eps: float
+) -> None:
+    """One step of Adagrad with one sum of squares a row, in place: what fbgemm documents as EmbOptimType.EXACT_ROWWISE_ADAGRAD.
+
+    Args:
+        weight: [R, D] float32. seen: [R] float32, the sums so far.
+        keys: [L] sorted, of the rows that were looked up, any number of times. gradient: [B, D] float32, by place.
+        share: how much of the gradient counts, 1 / ranks for the mean over them.
+    """
+    mask, width, at = (1 << bits) - 1, gradient.shape[1], 0
+    total = np.empty(width, np.float32)
+    while at < len(keys):
+        row = keys[at] >> bits
+        own = gradient[keys[at] & mask]
+        for d in range(width):
+            total[d] = own[d]
+        at += 1
+        while at < len(keys) and keys[at] >> bits == row:
+            own = gradient[keys[at] & mask]
+            for d in range(width):
+                total[d] += own[d]
+            at += 1
+        squares = np.float32(0)
+        for d in range(width):
+            squares += total[d] * total[d]
+        seen[row] += squares * share * share / width
+        step = np.float32(rate * share / (np.sqrt(seen[row]) + eps))
+        learnt = weight[row]
+        for d in range(width):
+            learnt[d] -= step * total[d]
