@@ -1,7 +1,7 @@
 """Loops over looked-up rows of embedding tables on a CPU, compiled by numba.
 
 A key is a row and the place of its gradient in one integer, row << bits | place: sorted, which numpy does with AVX-512, it brings what a
-row is to learn together. Letters: L lookups, B gradients, R rows, U distinct rows that were looked up, D width.
+row is to learn together. Letters: L lookups, B gradients, R rows, D width.
 """
 
 from collections.abc import Callable
@@ -28,34 +28,6 @@ def sorted_keys(rows: np.ndarray, bags: np.ndarray | None) -> tuple[np.ndarray, 
     keys = (rows << bits) | (places if bags is None else np.repeat(places, bags))
     keys.sort()
     return keys, bits
-
-
-@compiled
-def distinct(keys: np.ndarray, bits: int, rows: np.ndarray, place_of: np.ndarray) -> int:
-    """Write the U distinct rows of sorted keys into rows [L], and for each place its row's place among them into place_of [B]; U."""
-    found, last, mask = 0, -1, (1 << bits) - 1
-    for key in keys:
-        row = key >> bits
-        if row != last:
-            rows[found] = last = row
-            found += 1
-        place_of[key & mask] = found - 1
-    return found
-
-
-@compiled
-def sum_rows(keys: np.ndarray, bits: int, gradient: np.ndarray, sums: np.ndarray) -> None:
-    """Write the sum of each distinct row's gradients [B, D] into sums [U, D], in the order of the rows."""
-    at, last, mask, width = -1, -1, (1 << bits) - 1, gradient.shape[1]
-    for key in keys:
-        own = gradient[key & mask]
-        if key >> bits != last:
-            last, at = key >> bits, at + 1
-            for d in range(width):
-                sums[at, d] = own[d]
-        else:
-            for d in range(width):
-                sums[at, d] += own[d]
 
 
 @compiled

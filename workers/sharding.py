@@ -19,7 +19,7 @@ from torchrec.optim import SGD, Adagrad, Adam, RowWiseAdagrad
 from torchrec.optim.keyed import KeyedOptimizer
 from torchrec.optim.optimizers import in_backward_optimizer_filter
 
-from workers import cpu_features, cpu_tables
+from workers import cpu_collections, cpu_features
 from workers.checkpoint import OPTIMIZER
 from workers.modules.ranker import Batch, Ranker
 from workers.specs import TrainSpec
@@ -103,8 +103,9 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> tuple[Di
     if fused:
         apply_optimizer_in_backward(FUSED[spec.table_optimizer], fused, _rates(spec))
     world = dist.get_world_size()
-    # one rank has nothing to gain from cutting a table, and tables that are sharded alike are looked up together
-    usual = [ShardingType.TABLE_WISE.value, ShardingType.COLUMN_WISE.value] if world > 1 else [ShardingType.TABLE_WISE.value]
+    # one rank has nothing to gain from cutting a table, and on CPUs whole tables have the shorter way (`cpu_collections`)
+    cut = world > 1 and device.type != "cpu"
+    usual = [ShardingType.TABLE_WISE.value, *([ShardingType.COLUMN_WISE.value] if cut else [])]
     constraints = {
         name: ParameterConstraints(
             sharding_types=usual if kind == "auto" else [kind],
@@ -119,7 +120,7 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> tuple[Di
     plan = planner.collective_plan(module, sharders, dist.group.WORLD)
     # gradients of an only rank are nobody's mean
     distributed = DistributedModelParallel(module, device=device, plan=plan, sharders=sharders, init_data_parallel=world > 1)
-    cpu_tables.quicken(distributed, alone=world == 1, together=model.side_by_side)
+    cpu_collections.quicken(distributed, together=model.side_by_side, timeout_s=spec.timeout_s)
     return distributed, _optimizers(distributed, spec), _describe(distributed.plan)
 
 

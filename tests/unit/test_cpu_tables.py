@@ -16,7 +16,8 @@ from torch.distributed._shard.sharded_tensor import ShardedTensor
 
 from tests.unit.test_models import ITEMS, USERS, batch, every_model, network
 from workers import cpu_kernels
-from workers.cpu_tables import AloneTables, CpuTables
+from workers.cpu_collections import AloneTables
+from workers.cpu_tables import CpuTables
 from workers.modules.ranking import pair_products
 from workers.sharding import distribute
 from workers.specs import NetworkSpec, TrainSpec
@@ -57,7 +58,7 @@ def _bags(rng: np.random.Generator, kind: str) -> tuple[torch.Tensor, torch.Tens
 @pytest.mark.parametrize("pooling", [PoolingMode.SUM, PoolingMode.MEAN])
 def test_lookups_and_updates_are_those_of_fbgemm(kind: str, pooling: PoolingMode) -> None:
     theirs, ours = _kernel(pooling), _kernel(pooling)
-    ours.__class__, ours.known_rows, ours.share = CpuTables, {}, 1.0
+    assert CpuTables.take_over(ours)
     rng = np.random.default_rng(0)
     for step in range(4):
         if step == 2:
@@ -78,25 +79,11 @@ def test_lookups_and_updates_are_those_of_fbgemm(kind: str, pooling: PoolingMode
 @pytest.mark.parametrize("kind", ["single", "bags"])
 def test_an_id_that_is_no_row_is_refused_though_the_next_table_has_it(kind: str, bad: int) -> None:
     tables = _kernel(PoolingMode.SUM)
-    tables.__class__, tables.known_rows, tables.share = CpuTables, {}, 1.0
+    assert CpuTables.take_over(tables)
     ids, offsets = _bags(np.random.default_rng(0), kind)
     ids[5] = bad
     with pytest.raises(IndexError, match=f"Id {bad} of a"):
         tables(ids, offsets)
-
-
-def test_what_is_asked_for_twice_is_sorted_once_and_kept_apart_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    tables = [_kernel(PoolingMode.SUM), _kernel(PoolingMode.SUM)]
-    for one in tables:
-        one.__class__, one.known_rows, one.share = CpuTables, {}, 1.0
-    ids, offsets = _bags(np.random.default_rng(0), "single")
-    lengths, known = offsets.diff().view(len(SPECS), -1), {}
-    found = [one.look_up(ids, lengths, [BATCH] * 4, [0, 1, 2, 3], known, True) for one in tables]
-    assert [count for count, _ in found[0]] == [2, 1, 1]  # widths 8 8 4 8
-    assert len(known) == 3
-    sum(part.square().sum() for parts in found for _, part in parts).backward()
-    torch.testing.assert_close(tables[0].weights_host, tables[1].weights_host)
-    assert not torch.equal(tables[0].weights_host, _kernel(PoolingMode.SUM).weights_host)
 
 
 def test_kernels_run_where_no_folder_can_keep_them(tmp_path: Path) -> None:
@@ -104,13 +91,13 @@ def test_kernels_run_where_no_folder_can_keep_them(tmp_path: Path) -> None:
     script = (
         "import numpy as np, numba.core.caching as c\n"
         "c.CacheImpl._locator_classes = []\n"  # as on a machine without a home, from a package that cannot be written to
-        "from kernels import sum_rows, sorted_keys\n"
-        "sums = np.zeros((2, 1), np.float32)\n"
-        "sum_rows(*sorted_keys(np.array([7, 3, 7]), None), np.array([[1], [2], [4]], np.float32), sums)\n"
-        "print(sums.ravel().tolist())\n"
+        "from kernels import row_wise_adagrad, sorted_keys\n"
+        "weight, gradient = np.zeros((8, 1), np.float32), np.array([[1], [2], [4]], np.float32)\n"
+        "row_wise_adagrad(weight, weight[:, 0].copy(), *sorted_keys(np.array([7, 3, 7]), None), gradient, 1.0, 0.5, 0.0)\n"
+        "print(weight.ravel().tolist())\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.stdout == "[2.0, 5.0]\n", done.stderr
+    assert done.stdout == "[0.0, 0.0, 0.0, -0.5, 0.0, 0.0, 0.0, -0.5]\n", done.stderr
 
 
 def test_products_of_pairs_and_their_gradient_are_those_of_autograd() -> None:

@@ -1,0 +1,129 @@
+"""Two ranks of one host that hold whole tables learn what one rank learns from the rows of both."""
+
+import multiprocessing
+import socket
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+from torch.distributed._shard.sharded_tensor import ShardedTensor
+
+from tests.unit.test_models import DENSE, ITEMS, NETWORKS, SCHEMA, USERS, network
+from workers import cpu_exchange
+from workers.batches import take, to_batch
+from workers.cpu_collections import AloneTables, SharedTables
+from workers.modules.ranker import Batch
+from workers.sharding import distribute
+from workers.specs import TrainSpec
+
+ROWS = {name: np.concatenate([column, column[::-1]]) for name, column in (USERS | ITEMS).items() if name.endswith("id") or name == "job"}
+BAGS = {
+    "history.values": np.array([1, 2, 5, 5, 5, 3, 7]), "history.lengths": np.array([2, 0, 1, 3, 1, 0]),
+    "genres.values": np.array([1, 2, 4, 4, 1]), "genres.lengths": np.array([2, 1, 1, 0, 1, 0]),
+}  # fmt: skip
+EVERY = {**ROWS, **BAGS, "dense": np.concatenate([DENSE, -DENSE]), "label": np.array([1, 0, 1, 0, 0, 1])}
+SPEC = TrainSpec(table_learning_rate=0.1, table_epsilon=1e-3, dense_learning_rate=0.01, timeout_s=60)
+
+
+def _rows(rank: int, world: int) -> Batch:
+    mine = take(EVERY, np.arange(6).reshape(world, -1)[rank])
+    return to_batch(mine, SCHEMA, 6 // world)
+
+
+def _rank(rank: int, world: int, folder: Path, job: Any) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", store=dist.FileStore(str(folder / f"store{world}"), world), rank=rank, world_size=world)
+    job(rank, world, folder)
+    dist.destroy_process_group()
+
+
+def _side_by_side(world: int, folder: Path, job: Any) -> None:
+    context = multiprocessing.get_context("spawn")
+    ranks = [context.Process(target=_rank, args=(rank, world, folder, job)) for rank in range(world)]
+    for one in ranks:
+        one.start()
+    for one in ranks:
+        one.join(120)
+        one.kill()
+    assert [one.exitcode for one in ranks] == [0] * world
+
+
+def _whole(value: Any, rank: int) -> torch.Tensor:
+    if not isinstance(value, ShardedTensor):
+        return value
+    out = torch.empty(value.size()) if rank == 0 else None
+    value.gather(0, out)
+    return out if out is not None else torch.empty(0)
+
+
+def _learn_all(rank: int, world: int, folder: Path) -> None:
+    for model in NETWORKS:
+        settings = {"objective": "pointwise"} if "objective" in model.model_fields else {}
+        net = network(model, **settings)
+        first = {name: value.clone() for name, value in net.state_dict().items()}
+        distributed, optimizers, _ = distribute(net, SPEC, torch.device("cpu"))
+        assert type(net.ebc) is (SharedTables if world > 1 else AloneTables)
+        for name, value in distributed.state_dict().items():
+            shards = [(s.tensor, s.metadata.shard_offsets[0]) for s in value.local_shards()] if isinstance(value, ShardedTensor) else []
+            for own, start in shards or ([] if isinstance(value, ShardedTensor) else [(value, 0)]):
+                own.copy_(first[name.removeprefix("model.")][start : start + len(own)] if own.dim() else first[name.removeprefix("model.")])
+        for _ in range(3):
+            optimizers.zero_grad()
+            loss, _ = distributed(_rows(rank, world))
+            loss.backward()
+            optimizers.step()
+        with torch.no_grad():
+            logits = net(_rows(rank, world))
+        every = [torch.empty_like(logits) for _ in range(world)]
+        dist.all_gather(every, logits)
+        found = {name: _whole(value, rank).numpy() for name, value in distributed.state_dict().items()} | {
+            "logits": torch.cat(every).numpy()
+        }
+        if rank == 0:
+            np.savez(folder / f"{model.__name__}{world}.npz", **found)
+
+
+@pytest.mark.slow
+def test_two_ranks_learn_what_one_learns_from_the_rows_of_both(tmp_path: Path) -> None:
+    for world in (1, 2):
+        _side_by_side(world, tmp_path, _learn_all)
+    for model in NETWORKS:
+        alone, shared = (np.load(tmp_path / f"{model.__name__}{world}.npz") for world in (1, 2))
+        assert alone.files == shared.files
+        for name in alone.files:
+            np.testing.assert_allclose(shared[name], alone[name], rtol=1e-3, atol=1e-5, err_msg=f"{model.__name__} {name}")
+
+
+def _elsewhere(rank: int, world: int, folder: Path) -> None:
+    if rank == 1:
+        socket.gethostname = lambda: "elsewhere"  # type: ignore[assignment]
+    net = network(NETWORKS[0])
+    distributed, _, _ = distribute(net, SPEC, torch.device("cpu"))
+    assert not isinstance(net.ebc, SharedTables)
+    loss, _ = distributed(_rows(rank, world))
+    loss.backward()
+    assert loss.isfinite()
+
+
+@pytest.mark.slow
+def test_ranks_of_several_hosts_go_torchrecs_own_way(tmp_path: Path) -> None:
+    _side_by_side(2, tmp_path, _elsewhere)
+
+
+def _silent(rank: int, world: int, folder: Path) -> None:
+    peers = cpu_exchange.meet(timeout_s=1)
+    assert peers is not None
+    if rank == 0:
+        with pytest.raises(TimeoutError, match="Rank 1 has sent nothing for 1 s"):
+            peers.receive(1, torch.long)
+    dist.barrier()
+    assert not list(Path(cpu_exchange.tempfile.gettempdir()).glob("ranks-*")) or rank == 1
+
+
+@pytest.mark.slow
+def test_a_rank_that_says_nothing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    _side_by_side(2, tmp_path, _silent)

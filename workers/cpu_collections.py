@@ -1,0 +1,162 @@
+"""Collections of embedding tables on CPUs: TorchRec's own, with nothing between the tables and an only rank, and less between several."""
+
+from dataclasses import dataclass
+from itertools import accumulate, groupby
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torchrec.distributed.embeddingbag import ShardedEmbeddingBagCollection
+from torchrec.distributed.sharding.tw_sharding import TwPooledEmbeddingSharding
+from torchrec.sparse.jagged_tensor import KeyedJaggedTensor, KeyedTensor
+
+from workers.cpu_exchange import Peers, exchanged, meet
+from workers.cpu_tables import Asked, CpuTables, Rows, asked, runs
+
+
+def quicken(module: nn.Module, together: bool, timeout_s: float) -> None:
+    """Give the tables of a distributed module their fast way where there is one; others stay as they are. A collective call.
+
+    Args:
+        together: whether the features' embeddings are wanted side by side in one tensor, rather than each on its own.
+        timeout_s: how long a rank waits for another.
+    """
+    for collection in module.modules():
+        if type(collection) is ShardedEmbeddingBagCollection:
+            kernels = [
+                kernel.emb_module
+                for lookup in collection._lookups
+                for kernel in getattr(lookup, "module", lookup)._emb_modules  # replicated tables stand in a wrapper
+            ]
+            taken = [CpuTables.take_over(kernel) for kernel in kernels]
+            # each table whole on one rank, and none on every rank
+            whole = [type(sharding) is TwPooledEmbeddingSharding for sharding in collection._embedding_shardings]
+            if _all_ranks(all(taken + whole)):
+                _shorten(collection, kernels, together, timeout_s)
+
+
+def _shorten(collection: Any, kernels: list[CpuTables], together: bool, timeout_s: float) -> None:
+    world = dist.get_world_size()
+    peers = meet(timeout_s) if world > 1 else None
+    if world > 1 and peers is None:  # on several hosts TorchRec's own way is taken
+        return
+    collection.parts = _parts(collection, kernels, together)
+    collection.__class__, collection.peers = SharedTables if peers else AloneTables, peers
+    for kernel in kernels:
+        kernel.share = 1 / world  # of the mean over ranks
+
+
+def _all_ranks(own: bool) -> bool:
+    every: list[bool] = [False] * dist.get_world_size()
+    dist.all_gather_object(every, own)
+    return all(every)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Neighbouring tables of one width in a kernel."""
+
+    kernel: CpuTables | None  # on their own rank
+    first: int  # among the kernel's tables
+    tables: list[str]
+    keys: list[str]  # of the embeddings
+    width: int
+
+    @property
+    def rows(self) -> Rows:
+        assert self.kernel is not None
+        return self.kernel.rows(self.first, self.first + len(self.tables))
+
+    @property
+    def mean(self) -> bool:
+        assert self.kernel is not None
+        return self.kernel.mean
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one rank holds for some features: one table a feature, or several, of which each has its own width."""
+
+    rank: int
+    features: tuple[str, ...]
+    sizes: tuple[int, ...]  # rows of the tables of each
+    holds: list[Held]
+
+
+def _parts(collection: ShardedEmbeddingBagCollection, kernels: list[CpuTables], together: bool) -> list[Part]:
+    """The parts of all ranks, in the order of the ranks."""
+    me, left, parts = dist.get_rank(), iter(kernels), dict[Any, Part]()
+    for sharding in collection._embedding_shardings:
+        for rank, groups in enumerate(sharding._grouped_embedding_configs_per_rank):
+            for group in groups:
+                kernel, first = next(left) if rank == me else None, 0
+                alike = groupby(enumerate(group.embedding_tables), lambda at: at[1].embedding_dim if together else at[0])
+                for tables in ([table for _, table in several] for _, several in alike):
+                    features = tuple(name for table in tables for name in table.feature_names)
+                    keys = [name for table in tables for name in table.embedding_names]
+                    sizes = tuple(table.num_embeddings for table in tables)
+                    held = Held(kernel, first, [table.name for table in tables], keys, tables[0].embedding_dim)
+                    parts.setdefault((rank, features, sizes), Part(rank, features, sizes, [])).holds.append(held)
+                    first += len(tables)
+    return list(parts.values())
+
+
+class _Inputs:
+    """The ids of a step."""
+
+    def __init__(self, features: KeyedJaggedTensor) -> None:
+        names = features.keys()
+        self.place = {name: place for place, name in enumerate(names)}
+        self.starts = [0, *accumulate(features.length_per_key())]
+        self.values, self.bags = features.values(), features.lengths().view(len(names), -1)
+        self.single = (self.bags == 1).all(1).tolist()
+
+    def asked(self, part: Part) -> list[tuple[int, int, Asked]]:
+        """First and last + 1 of neighbouring features of a part, and the rows that are wanted of their tables."""
+        places, found = [self.place[name] for name in part.features], []
+        for first, last in runs([part.holds[0].width] * len(places), [self.single[place] for place in places]):
+            ids = [self.values[self.starts[place] : self.starts[place + 1]] for place in places[first:last]]
+            bags = None if self.single[places[first]] else self.bags[places[first]]
+            found.append((first, last, asked(torch.cat(ids), bags, part.holds[0].tables[first:last], part.sizes[first:last])))
+        return found
+
+
+def _keyed(held: Held, first: int, last: int, found: Tensor) -> KeyedTensor:
+    return KeyedTensor(held.keys[first:last], [held.width] * (last - first), found.view(-1, (last - first) * held.width))
+
+
+class AloneTables(ShardedEmbeddingBagCollection):
+    """The tables of the only rank: nothing is sent, and what is found is not copied into one tensor."""
+
+    parts: list[Part]
+
+    def forward(self, features: KeyedJaggedTensor) -> list[KeyedTensor]:  # type: ignore[override]
+        """The pooled embeddings [B, D] of all features, in some parts."""
+        inputs, found = _Inputs(features), []
+        for part in self.parts:
+            for first, last, wanted in inputs.asked(part):
+                for held in part.holds:
+                    assert held.kernel is not None
+                    found.append(_keyed(held, first, last, held.kernel.look_up(held.first + first, held.first + last, wanted)))
+        return found
+
+
+class SharedTables(ShardedEmbeddingBagCollection):
+    """Tables of several ranks of a host, each whole on one of them."""
+
+    parts: list[Part]
+    peers: Peers
+
+    def forward(self, features: KeyedJaggedTensor) -> list[KeyedTensor]:  # type: ignore[override]
+        """The pooled embeddings [B, D] of all features, in some parts. A collective call, as is its backward."""
+        inputs = _Inputs(features)
+        wanted = [inputs.asked(part) for part in self.parts]
+        below = [[one.below(sum(part.sizes[:first])) for first, _, one in runs] for part, runs in zip(self.parts, wanted, strict=True)]
+        found = iter(exchanged(self.peers, self.parts, below))
+        return [
+            _keyed(held, first, last, next(found))
+            for part, runs in zip(self.parts, wanted, strict=True)
+            for held in part.holds
+            for first, last, _ in runs
+        ]
