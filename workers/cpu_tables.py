@@ -134,7 +134,7 @@ def asked(ids: Tensor, lengths: Tensor | None, names: Sequence[str], sizes: Sequ
                 if not 0 <= found < size:
                     raise IndexError(f"Id {found} of {name}, whose table has the rows 0 to {size - 1}.")
     if len(names) > 1:
-        ids = ids.T + torch.tensor([0, *accumulate(sizes[:-1])])
+        ids = (ids + torch.tensor([0, *accumulate(sizes[:-1])])[:, None]).T
     return Asked(ids.flatten(), None if lengths is None else lengths.long())
 
 

@@ -56,7 +56,8 @@ CASES = {
         rows.PAIRS,
         PAIR | {"user_layers": [64], "item_layers": [64]},
         {"1 rank / RecBole": 5},
-        {"model": "DSSM", "dim": 64, "layers": [64], "user": "user_id", "item": "item_id"},
+        # its towers end in the last of its layers, ours in a linear one after them
+        {"model": "DSSM", "dim": 64, "layers": [64, 64], "user": "user_id", "item": "item_id"},
     ),
     "deepfm": Case(
         f"{MODELS[DEEP['kind']].label} 13 + 26, dim 16, its own layers",

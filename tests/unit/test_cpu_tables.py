@@ -18,7 +18,7 @@ from tests.unit.test_models import ITEMS, USERS, batch, every_model, network
 from workers import cpu_kernels
 from workers.cpu_collections import AloneTables
 from workers.cpu_tables import CpuTables
-from workers.modules.ranking import pair_products
+from workers.modules.ranking import pair_products, sum_of_pairs
 from workers.sharding import distribute
 from workers.specs import NetworkSpec, TrainSpec
 
@@ -112,6 +112,21 @@ def test_products_of_pairs_are_learnt_from_under_mixed_precision() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         total = pair_products(every).sum()
     total.backward()  # as the loop does it: no longer under autocast
+    assert every.grad is not None
+    torch.testing.assert_close(every.grad, every.detach().sum(1, keepdim=True) - every.detach(), rtol=0.05, atol=0.05)
+
+
+def test_the_sum_of_pairs_and_its_gradient_are_those_of_their_products() -> None:
+    every = torch.randn(7, 5, 3, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(sum_of_pairs(every), pair_products(every).sum(1, keepdim=True))
+    assert torch.autograd.gradcheck(sum_of_pairs, every)
+
+
+def test_the_sum_of_pairs_is_learnt_from_under_mixed_precision() -> None:
+    every = torch.randn(7, 5, 3, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        total = (sum_of_pairs(every).to(torch.bfloat16) @ torch.ones(1, 1, dtype=torch.bfloat16)).sum()
+    total.backward()
     assert every.grad is not None
     torch.testing.assert_close(every.grad, every.detach().sum(1, keepdim=True) - every.detach(), rtol=0.05, atol=0.05)
 
