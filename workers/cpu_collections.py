@@ -1,5 +1,6 @@
 """Collections of embedding tables on CPUs: TorchRec's own, with nothing between the tables and an only rank, and less between several."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
 from typing import Any
@@ -9,10 +10,13 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torchrec.distributed.embeddingbag import ShardedEmbeddingBagCollection
 from torchrec.distributed.sharding.tw_sharding import TwPooledEmbeddingSharding
+from torchrec.modules.embedding_configs import EmbeddingBagConfig
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor, KeyedTensor
 
 from workers.cpu_exchange import Peers, exchanged, meet
 from workers.cpu_tables import Asked, CpuTables, Rows, asked, runs
+
+LOOKUP = 30  # numbers of an embedding that take as long as the rest of a lookup does
 
 
 def quicken(module: nn.Module, together: bool, timeout_s: float) -> None:
@@ -51,6 +55,27 @@ def _all_ranks(own: bool) -> bool:
     every: list[bool] = [False] * dist.get_world_size()
     dist.all_gather_object(every, own)
     return all(every)
+
+
+def placed(tables: Sequence[EmbeddingBagConfig], world: int) -> dict[str, int]:
+    """Table -> rank: those of one feature together, which is asked for once, and on every rank about as much to look up.
+
+    Longest processing time first: Graham, "Bounds on multiprocessing timing anomalies", SIAM J. Appl. Math. 1969.
+    """
+    of_feature: dict[tuple[str, ...], list[EmbeddingBagConfig]] = {}
+    for table in tables:
+        of_feature.setdefault(tuple(table.feature_names), []).append(table)
+
+    def work(several: list[EmbeddingBagConfig]) -> tuple[int, int]:
+        numbers = sum(table.num_embeddings * table.embedding_dim for table in several)
+        return sum(LOOKUP + table.embedding_dim for table in several), numbers  # of each row, and to keep
+
+    loads, ranks = [(0, 0)] * world, dict[str, int]()
+    for several in sorted(of_feature.values(), key=work, reverse=True):
+        rank = loads.index(min(loads))
+        loads[rank] = (loads[rank][0] + work(several)[0], loads[rank][1] + work(several)[1])
+        ranks |= {table.name: rank for table in several}
+    return {table.name: ranks[table.name] for table in tables}
 
 
 @dataclass(frozen=True)

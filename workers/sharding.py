@@ -14,7 +14,8 @@ from torchrec.distributed.embedding_types import EmbeddingComputeKernel
 from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
 from torchrec.distributed.planner import EmbeddingShardingPlanner, Topology
 from torchrec.distributed.planner.types import ParameterConstraints
-from torchrec.distributed.types import ShardingType
+from torchrec.distributed.sharding_plan import construct_module_sharding_plan, table_wise
+from torchrec.distributed.types import ShardingPlan, ShardingType
 from torchrec.optim import SGD, Adagrad, Adam, RowWiseAdagrad
 from torchrec.optim.keyed import KeyedOptimizer
 from torchrec.optim.optimizers import in_backward_optimizer_filter
@@ -24,7 +25,7 @@ from workers.checkpoint import OPTIMIZER
 from workers.modules.ranker import Batch, Ranker
 from workers.specs import TrainSpec
 
-DATA_PARALLEL = ShardingType.DATA_PARALLEL.value
+DATA_PARALLEL, TABLE_WISE = ShardingType.DATA_PARALLEL.value, ShardingType.TABLE_WISE.value
 FUSED = {"rowwise_adagrad": RowWiseAdagrad, "adagrad": Adagrad, "adam": Adam, "sgd": SGD}
 # tables that every rank holds whole are updated by torch itself, which has no row-wise Adagrad
 REPLICATED: dict[str, Any] = {
@@ -102,10 +103,25 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> tuple[Di
     fused = [model.ebc.embedding_bags[name].weight for name, kind in wanted.items() if kind != DATA_PARALLEL]
     if fused:
         apply_optimizer_in_backward(FUSED[spec.table_optimizer], fused, _rates(spec))
+    world, sharders = dist.get_world_size(), [_Sharder()]
+    plan = _plan(module, wanted, sharders, device)
+    # gradients of an only rank are nobody's mean
+    distributed = DistributedModelParallel(module, device=device, plan=plan, sharders=sharders, init_data_parallel=world > 1)
+    cpu_collections.quicken(distributed, together=model.side_by_side, timeout_s=spec.timeout_s)
+    return distributed, _optimizers(distributed, spec), _describe(distributed.plan)
+
+
+def _plan(module: LossModule, wanted: dict[str, str], sharders: list[Any], device: torch.device) -> ShardingPlan:
+    """Which rank has which tables; a collective call. wanted: of each table, what the spec says."""
     world = dist.get_world_size()
-    # one rank has nothing to gain from cutting a table, and on CPUs whole tables have the shorter way (`cpu_collections`)
-    cut = world > 1 and device.type != "cpu"
-    usual = [ShardingType.TABLE_WISE.value, *([ShardingType.COLUMN_WISE.value] if cut else [])]
+    if world > 1 and device.type == "cpu" and {*wanted.values()} <= {"auto", TABLE_WISE}:
+        # whole tables have a shorter way between ranks on CPUs, and the planner does not keep those of one feature together
+        ranks = cpu_collections.placed(module.model.ebc.embedding_bag_configs(), world)
+        each = {name: table_wise(rank, compute_kernel=EmbeddingComputeKernel.FUSED.value) for name, rank in ranks.items()}
+        ebc = construct_module_sharding_plan(module.model.ebc, each, sharders[0], min(world, 8), world, device.type)
+        return ShardingPlan({"model.ebc": ebc})
+    # one rank has nothing to gain from cutting a table, and tables that are sharded alike are looked up together
+    usual = [TABLE_WISE, ShardingType.COLUMN_WISE.value] if world > 1 else [TABLE_WISE]
     constraints = {
         name: ParameterConstraints(
             sharding_types=usual if kind == "auto" else [kind],
@@ -116,12 +132,7 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> tuple[Di
     }
     topology = Topology(world_size=world, compute_device=device.type, local_world_size=min(world, 8))
     planner = EmbeddingShardingPlanner(topology=topology, constraints=constraints)
-    sharders = [_Sharder()]
-    plan = planner.collective_plan(module, sharders, dist.group.WORLD)
-    # gradients of an only rank are nobody's mean
-    distributed = DistributedModelParallel(module, device=device, plan=plan, sharders=sharders, init_data_parallel=world > 1)
-    cpu_collections.quicken(distributed, together=model.side_by_side, timeout_s=spec.timeout_s)
-    return distributed, _optimizers(distributed, spec), _describe(distributed.plan)
+    return planner.collective_plan(module, sharders, dist.group.WORLD)
 
 
 def _shardings(model: Ranker, spec: TrainSpec) -> dict[str, str]:

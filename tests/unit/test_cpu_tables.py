@@ -13,10 +13,11 @@ from fbgemm_gpu.split_embedding_configs import EmbOptimType
 from fbgemm_gpu.split_table_batched_embeddings_ops_common import BoundsCheckMode, EmbeddingLocation, PoolingMode
 from fbgemm_gpu.split_table_batched_embeddings_ops_training import ComputeDevice, SplitTableBatchedEmbeddingBagsCodegen
 from torch.distributed._shard.sharded_tensor import ShardedTensor
+from torchrec.modules.embedding_configs import EmbeddingBagConfig
 
 from tests.unit.test_models import ITEMS, USERS, batch, every_model, network
 from workers import cpu_kernels
-from workers.cpu_collections import AloneTables
+from workers.cpu_collections import AloneTables, placed
 from workers.cpu_tables import CpuTables
 from workers.modules.ranking import pair_products, sum_of_pairs
 from workers.sharding import distribute
@@ -129,6 +130,22 @@ def test_the_sum_of_pairs_is_learnt_from_under_mixed_precision() -> None:
     total.backward()
     assert every.grad is not None
     torch.testing.assert_close(every.grad, every.detach().sum(1, keepdim=True) - every.detach(), rtol=0.05, atol=0.05)
+
+
+def _table(name: str, feature: str, rows: int, dim: int) -> EmbeddingBagConfig:
+    return EmbeddingBagConfig(name=name, num_embeddings=rows, embedding_dim=dim, feature_names=[feature])
+
+
+def test_tables_of_one_feature_stay_together_and_ranks_have_alike_to_do() -> None:
+    two_tower = [_table("users", "user_id", 140_000, 64), _table("items", "item_id", 27_000, 64), _table("bias", "item_id", 27_000, 4)]
+    assert placed(two_tower, 2) == {"users": 1, "items": 0, "bias": 0}
+    wide = [_table(f"{kind}{k}", f"c{k}", 10**k, dim) for k in range(1, 7) for kind, dim in (("e", 16), ("w", 4))]
+    ranks = placed(wide, 3)
+    assert list(ranks) == [table.name for table in wide]
+    assert all(ranks[f"e{k}"] == ranks[f"w{k}"] for k in range(1, 7))
+    assert sorted(ranks.values()) == [0] * 4 + [1] * 4 + [2] * 4
+    assert len({ranks["e6"], ranks["e5"], ranks["e4"]}) == 3  # the largest apart
+    assert placed(two_tower[:1], 2) == {"users": 0}
 
 
 @pytest.fixture
