@@ -2,8 +2,10 @@
 
 import itertools
 import secrets
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 Columns = dict[str, np.ndarray]  # single-valued: [n]; a bag: <name>.values and <name>.lengths; dense: [n, F]
 NOTHING = np.zeros(0, np.int32)
 READ = ("dense", "label", "weight", "target")  # columns beside the features that batches are made of
+AHEAD = 32  # blocks that StreamingDataset makes ready in advance; who takes more at once than are ready waits for its tick of 7 ms
 POOL_BLOCKS = 8  # blocks that are shuffled together when read; they were shuffled globally when written
 
 
@@ -111,7 +114,9 @@ def open_split(dataset: Path, split: str, *, shuffle: bool = False, seed: int = 
     if dist.is_initialized():
         dist.broadcast(first, 0)
     prefix._each_prefix_int = partial(itertools.count, int(first))  # type: ignore[assignment]
-    return StreamingDataset(local=str(Path(dataset) / split), shuffle=shuffle, shuffle_seed=seed, batch_size=1, num_canonical_nodes=1)
+    return StreamingDataset(
+        local=str(Path(dataset) / split), shuffle=shuffle, shuffle_seed=seed, batch_size=1, num_canonical_nodes=1, predownload=AHEAD
+    )
 
 
 def epoch_batches(
@@ -130,19 +135,22 @@ def epoch_batches(
     leaves them, other rows each epoch. `liked_only` leaves out rows with label 0. The
     stream is always read to its end, since its next epoch begins for all ranks at once.
     """
-    made, left = 0, Columns()
+    made, left, waiting = 0, Columns(), deque[list[Columns]]()
     names = {*READ, *(f"{f.name}{part}" for f in schema.categorical for part in ("", ".values", ".lengths"))}
-    for blocks in _pools(stream, names, pool_blocks):
+    reading = _pools(stream, names, pool_blocks)
+    while blocks := waiting.popleft() if waiting else next(filter(None, reading), None):
         fresh = join(blocks)
         if liked_only:
             fresh = take(fresh, np.flatnonzero(fresh["label"] > 0))
         pool = join([left, fresh]) if left else fresh
         order = rng.permutation(num_rows(pool))
         cut = len(order) - len(order) % batch_size
+        a_batch = -(-pool_blocks * batch_size // max(cut, 1))  # the next pool is there when this one is through
         for start in range(0, cut, batch_size):
             if made < steps:
                 made += 1
                 yield to_batch(take(pool, order[start : start + batch_size]), schema, batch_size)
+                waiting += filter(None, islice(reading, a_batch))
         left = take(pool, order[cut:])
     while made < steps:
         made += 1
@@ -151,13 +159,18 @@ def epoch_batches(
         left = take(left, np.zeros(0, int))
 
 
-def _pools(stream: Iterable[Mapping[str, Any]], names: set[str], size: int) -> Iterator[list[Columns]]:
-    """Lists of `size` blocks, with the columns of some names."""
+def _pools(stream: Iterable[Mapping[str, Any]], names: set[str], size: int) -> Iterator[list[Columns] | None]:
+    """Lists of `size` blocks, with the columns of some names; None for a block that is read but does not end a list.
+
+    So that reading can go on between batches: a rank that stops for a whole pool is waited for by all others.
+    """
     blocks: list[Columns] = []
     for block in stream:
         blocks.append({name: np.asarray(column) for name, column in block.items() if name in names})
         if len(blocks) == size:
             yield blocks
             blocks = []
+        else:
+            yield None
     if blocks:
         yield blocks

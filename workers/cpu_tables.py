@@ -45,6 +45,11 @@ class Asked:
         """Embeddings that answer it."""
         return len(self.rows if self.bags is None else self.bags)
 
+    @property
+    def bags_or_none(self) -> Tensor:
+        """The bags, none where each row is one."""
+        return self.rows[:0] if self.bags is None else self.bags
+
     def below(self, rows: int) -> "Asked":
         """The same of tables that stand that many rows further down."""
         return Asked(self.rows + rows, self.bags) if rows else self

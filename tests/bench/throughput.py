@@ -5,8 +5,9 @@
 Ours is what a run does: MDS blocks to batches to TorchRec's DistributedModelParallel to optimizers, under TorchDistributor, one thread
 a rank. "plain" is the fastest of several bare loops over tensors in memory (`plain.py`), one thread. Contenders stay loaded and take
 turns of some seconds (A B C A B C …); a ratio is the median of the ratios within a round, beside the smallest and the largest. "loader"
-is how many times faster batches come than the step takes them. Ratios "by CPU-seconds" leave out what other processes took of the
-machine. RecBole is measured where RECBOLE_PYTHON names a Python that has it.
+is how many times faster batches come than the step takes them. "2 apart" are two runs of one rank at the same time, who send each other
+nothing: what the machine allows two ranks to reach. Ratios "by CPU-seconds" leave out what other processes took of the machine. RecBole
+is measured where RECBOLE_PYTHON names a Python that has it.
 """
 
 import argparse
@@ -17,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +29,7 @@ from workers.models import MODELS
 from workers.specs import FeatureSchema
 
 TURN_S = 2.0  # what a turn should take
-ROWS, PEER_ROWS = 600_000, 200_000
+PEER_ROWS = 200_000
 PEER_BATCH = 4096
 
 
@@ -38,6 +41,7 @@ class Case:
     schema: FeatureSchema
     model: dict[str, Any]
     bars: dict[str, float]
+    rows: int = 600_000  # an epoch; its beginning takes StreamingDataset some 50 ms with two ranks
     peer: dict[str, Any] | None = None
 
 
@@ -50,7 +54,7 @@ CASES = {
         {"kind": "dlrm", "embedding_dim": 64, "dense_layers": [512, 256], "over_layers": [512, 256], "dropout": 0.0, "first_order": False},
         {"1 rank / plain": 0.9, "2 ranks / 1 rank": 1.7},
     ),
-    "two_tower": Case("two-tower 140k x 27k, dim 64", rows.PAIRS, PAIR, {"1 rank / plain": 0.8, "2 ranks / 1 rank": 1.3}),
+    "two_tower": Case("two-tower 140k x 27k, dim 64", rows.PAIRS, PAIR, {"1 rank / plain": 0.8, "2 ranks / 1 rank": 1.3}, rows=4_000_000),
     "dssm": Case(
         "two-tower 140k x 27k, dim 64, layer of 64",
         rows.PAIRS,
@@ -88,7 +92,7 @@ def main() -> None:
                 continue
             work = Path(folder) / name
             work.mkdir()
-            rows.write(work / "dataset", case.schema, ROWS)
+            rows.write(work / "dataset", case.schema, case.rows)
             (against_peer if case.peer else against_plain)(case, work, args.batches, args.pairs)
     print(f"load of the machine {os.getloadavg()[0]:.1f}", flush=True)
 
@@ -96,21 +100,23 @@ def main() -> None:
 def against_plain(case: Case, work: Path, batches: list[int], pairs: int) -> None:
     """Our one rank and our two beside the fastest bare loop, and our loader beside our step."""
     bare = _process(work / "plain", [sys.executable, "-m", "tests.bench.plain"], [work / "dataset", json.dumps(case.model)])
-    one, two = (ours.start(work / f"ranks{n}", work / "dataset", case.model, n) for n in (1, 2))
-    for contender in (bare, one, two):
+    one, two, other = (ours.start(work / name, work / "dataset", case.model, n) for name, n in (("one", 1), ("two", 2), ("other", 1)))
+    for contender in (bare, one, two, other):
         contender.wait_ready()
     for size in batches:
         ways = {way: Turns(bare, way, size) for way in plain.ways(case.schema, case.model)}
         speeds = {way: max(turn().cpu for _ in range(2)) for way, turn in ways.items()}
         fastest = max(speeds, key=lambda way: speeds[way])
-        contenders = {"plain": ways[fastest], "1 rank": Turns(one, "train", size), "2 ranks": Turns(two, "train", size)}
-        contenders["loader"] = Turns(one, "load", size)
+        alone = Turns(one, "train", size)
+        contenders: dict[str, Callable[[], turns.Rate]] = {"plain": ways[fastest], "1 rank": alone, "2 ranks": Turns(two, "train", size)}
+        contenders |= {"2 apart": Apart(alone, Turns(other, "train", size)), "loader": Turns(one, "load", size)}
         print(
             f"\n{case.title}, batch {size}\n  rows per CPU-second of plain: "
             + "; ".join(f"{way} {speed:,.0f}" for way, speed in speeds.items())
         )
-        report(rounds(contenders, pairs), [("1 rank", "plain", 1), ("2 ranks", "1 rank", 2), ("loader", "1 rank", 1)], case.bars)
-    for contender in (bare, one, two):
+        compared = [("1 rank", "plain", 1), ("2 ranks", "1 rank", 2), ("2 apart", "1 rank", 2), ("loader", "1 rank", 1)]
+        report(rounds(contenders, pairs), compared, case.bars)
+    for contender in (bare, one, two, other):
         contender.end()
 
 
@@ -124,7 +130,10 @@ def against_peer(case: Case, work: Path, batches: list[int], pairs: int) -> None
     one = ours.start(work / "ranks1", work / "dataset", case.model, 1)
     for contender in (peer, one):
         contender.wait_ready()
-    contenders = {"RecBole": Turns(peer, "train", PEER_BATCH), "1 rank": Turns(one, "train", PEER_BATCH)}
+    contenders: dict[str, Callable[[], turns.Rate]] = {
+        "RecBole": Turns(peer, "train", PEER_BATCH),
+        "1 rank": Turns(one, "train", PEER_BATCH),
+    }
     print(f"\n{case.title} against RecBole {case.peer['model']} (dim {case.peer['dim']}, layers {case.peer['layers']}), batch {PEER_BATCH}")
     report(rounds(contenders, pairs), [("1 rank", "RecBole", 1)], case.bars)
     for contender in (peer, one):
@@ -155,7 +164,20 @@ class Turns:
         return self.contender.turn(self.what, self.size, self.steps)
 
 
-def rounds(contenders: dict[str, Turns], pairs: int) -> dict[str, list[turns.Rate]]:
+class Apart:
+    """Turns of two contenders at the same time, of the same length."""
+
+    def __init__(self, first: Turns, second: Turns) -> None:
+        self.both = (first, second)
+        second.steps = first.steps
+
+    def __call__(self) -> turns.Rate:
+        with ThreadPoolExecutor(2) as pool:
+            rates = list(pool.map(Turns.__call__, self.both))
+        return turns.Rate(sum(rate.wall for rate in rates), statistics.mean(rate.cpu for rate in rates))
+
+
+def rounds(contenders: dict[str, Callable[[], turns.Rate]], pairs: int) -> dict[str, list[turns.Rate]]:
     found: dict[str, list[turns.Rate]] = {name: [] for name in contenders}
     for _ in range(pairs):
         for name, turn in contenders.items():

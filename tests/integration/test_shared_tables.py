@@ -2,6 +2,7 @@
 
 import multiprocessing
 import socket
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -117,13 +118,33 @@ def _silent(rank: int, world: int, folder: Path) -> None:
     peers = cpu_exchange.meet(timeout_s=1)
     assert peers is not None
     if rank == 0:
-        with pytest.raises(TimeoutError, match="Rank 1 has sent nothing for 1 s"):
-            peers.receive(1, torch.long)
+        with pytest.raises(TimeoutError, match="Rank 1 has said nothing for 1 s"):
+            peers.swap({1: []}, {1: 1}, torch.long)
+        assert not list(Path(tempfile.gettempdir()).glob("ranks-*"))
     dist.barrier()
-    assert not list(Path(cpu_exchange.tempfile.gettempdir()).glob("ranks-*")) or rank == 1
+    if rank == 1:
+        peers.sockets[0].close()
+    else:
+        with pytest.raises(ConnectionError, match="Rank 1 is gone"):
+            peers.swap({1: []}, {1: 1}, torch.long)
+
+
+def _three(rank: int, world: int, folder: Path) -> None:
+    peers = cpu_exchange.meet(timeout_s=20)
+    assert peers is not None
+    sent = {other: [torch.full((10**6,), 10.0 * rank + other), torch.empty(0)] for other in range(world)}  # more than a socket holds
+    found = peers.swap(sent, dict.fromkeys(range(world), 2), torch.float32)
+    for other, (full, empty) in found.items():
+        assert full.eq(10.0 * other + rank).all() and len(full) == 10**6 and not len(empty)
+    assert {*found} == {*range(world)} - {rank}
 
 
 @pytest.mark.slow
-def test_a_rank_that_says_nothing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_three_ranks_send_more_than_sockets_hold_and_none_waits_for_ever(tmp_path: Path) -> None:
+    _side_by_side(3, tmp_path, _three)
+
+
+@pytest.mark.slow
+def test_a_rank_that_says_nothing_or_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     _side_by_side(2, tmp_path, _silent)
