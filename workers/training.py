@@ -56,7 +56,9 @@ class TrainSpec(Spec):
         "fp32", description="Arithmetic of the network on a GPU: bf16 is faster; tables and losses stay in fp32", json_schema_extra=MORE
     )
     sharding: Literal["auto", "table_wise", "row_wise", "column_wise", "data_parallel"] = Field(
-        "auto", description="How tables are split over processes; auto leaves it to TorchRec's planner", json_schema_extra=MORE
+        "auto",
+        description="How tables are split over processes; auto leaves it to TorchRec's planner, and keeps them whole on CPUs",
+        json_schema_extra=MORE,
     )
     table_sharding: tuple[str, ...] = Field(
         (), description="Tables that are split otherwise, such as user_id=row_wise, genres=data_parallel", json_schema_extra=MORE
