@@ -86,7 +86,7 @@ class CpuTables(SplitTableBatchedEmbeddingBagsCodegen):
     def forward(self, indices: Tensor, offsets: Tensor, *_: Any, **__: Any) -> Tensor:  # type: ignore[override]
         """Ids of the features one after another, and where the bags begin [F * B + 1], to their pooled embeddings [B, F * D]."""
         bags = offsets.diff().view(len(self.embedding_specs), -1)
-        starts, single = offsets[:: bags.shape[1]].tolist(), (bags == 1).all(1).tolist()
+        starts, single = [0, *bags.sum(1).cumsum(0).tolist()], (bags == 1).all(1).tolist()
         sizes, widths = [size for size, *_ in self.embedding_specs], [width for _, width, *_ in self.embedding_specs]
         found = []
         for first, last in runs(widths, single):
@@ -96,7 +96,8 @@ class CpuTables(SplitTableBatchedEmbeddingBagsCodegen):
 
     def look_up(self, first: int, last: int, asked: Asked) -> Tensor:
         """What the tables from first to before last hold, neighbours of one width: [B, tables * D]."""
-        return _LookUp.apply(self.placeholder_autograd_tensor, self, self.rows(first, last), asked).view(len(asked) // (last - first), -1)
+        found = _LookUp.apply(self.placeholder_autograd_tensor, self, self.rows(first, last), asked)
+        return found.view(-1, (last - first) * found.shape[1])
 
     def learn(self, tables: Rows, asked: Asked, gradient: Tensor) -> None:
         """A step of the optimizer, in place. gradient: of what `asked.find` gave, contiguous."""

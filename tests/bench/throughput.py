@@ -41,8 +41,8 @@ class Case:
     schema: FeatureSchema
     model: dict[str, Any]
     bars: dict[str, float]
-    rows: int = 600_000  # an epoch; its beginning takes StreamingDataset some 50 ms with two ranks
     peer: dict[str, Any] | None = None
+    rows: int = 600_000  # an epoch; its beginning takes StreamingDataset some 50 ms with two ranks
 
 
 PAIR = {"kind": "two_tower", "objective": "pointwise", "user_id": True, "embedding_dim": 64}

@@ -56,8 +56,10 @@ def announce(folder: Path) -> None:
 
 
 def next_turn(folder: Path) -> dict[str, Any]:
-    """The contender's side: wait to be told."""
+    """The contender's side: wait to be told. It ends with the bench, whose folder goes with it."""
     while not (folder / TURN).exists():
+        if not folder.exists():
+            return END
         time.sleep(0.01)
     told = json.loads((folder / TURN).read_text())
     (folder / TURN).unlink()

@@ -15,8 +15,9 @@ from fbgemm_gpu.split_table_batched_embeddings_ops_training import ComputeDevice
 from torch.distributed._shard.sharded_tensor import ShardedTensor
 from torchrec.modules.embedding_configs import EmbeddingBagConfig
 
-from tests.unit.test_models import ITEMS, USERS, batch, every_model, network
+from tests.unit.test_models import ITEMS, SCHEMA, USERS, batch, every_model, network
 from workers import cpu_kernels
+from workers.batches import take, to_batch
 from workers.cpu_collections import AloneTables, placed
 from workers.cpu_tables import CpuTables
 from workers.modules.ranking import pair_products, sum_of_pairs
@@ -74,6 +75,12 @@ def test_lookups_and_updates_are_those_of_fbgemm(kind: str, pooling: PoolingMode
     for mine, other in zip(ours.split_embedding_weights(), theirs.split_embedding_weights(), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(ours.momentum1_host, theirs.momentum1_host, rtol=1e-4, atol=1e-6)
+
+
+def test_no_rows_have_no_embeddings() -> None:
+    tables = _kernel(PoolingMode.SUM)
+    assert CpuTables.take_over(tables)
+    assert tables(torch.zeros(0, dtype=torch.long), torch.zeros(1, dtype=torch.long)).shape == (0, 28)
 
 
 @pytest.mark.parametrize("bad", [-1, 50])
@@ -166,6 +173,8 @@ def test_the_only_rank_sees_the_logits_that_a_catalogue_is_ranked_with(model: ty
     with torch.no_grad():
         torch.testing.assert_close(net(rows), whole(rows))
         torch.testing.assert_close(net.score(net.encode_users(rows), net.encode_items(rows)), whole(rows))
+        nobody = to_batch(take(dict(USERS | ITEMS), np.zeros(0, int)), SCHEMA, 0)
+        assert net(nobody).shape == (0, 1)
 
 
 def _own(value: torch.Tensor | ShardedTensor) -> torch.Tensor:

@@ -136,7 +136,7 @@ class FeatureRanker(Ranker):
         parts: list[Tensor] = []
         while names:
             tables, block = next((tables, block) for tables, block in blocks.items() if names[: len(tables)] == list(tables))
-            parts.append(block.view(len(batch.label), len(tables), -1))
+            parts.append(block.view(-1, len(tables), block.shape[1] // len(tables)))
             names = names[len(tables) :]
         return parts
 
