@@ -25,11 +25,15 @@ PAIRS = FeatureSchema(
         Categorical(name="item_id", side="item", num_rows=27_000, vocabulary="item_id"),
     )
 )
-NARROW = FeatureSchema(
+MOVIES = FeatureSchema(  # as many values as MovieLens 1M has
     categorical=tuple(
-        Categorical(name=f"c{k}", side="context", num_rows=size, vocabulary=f"c{k}") for k, size in enumerate((100, 1000, 10_000), 1)
+        Categorical(name=name, side=side, num_rows=size, vocabulary=name)
+        for name, side, size in (
+            ("user_id", "user", 6041), ("gender", "user", 3), ("age", "user", 8), ("occupation", "user", 22),
+            ("item_id", "item", 3707), ("genre", "item", 19), ("year", "item", 82),
+        )
     )
-)
+)  # fmt: skip
 
 
 def block(schema: FeatureSchema, rows: int, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -70,6 +70,13 @@ CASES = {
         {"1 rank / RecBole": 5},
         {"model": "DeepFM", "dim": 16, "layers": [64, 32], "user": "c25", "item": "c26"},
     ),
+    "movies": Case(
+        f"{MODELS[DEEP['kind']].label} 7 as in MovieLens, dim 16, its own layers",
+        rows.MOVIES,
+        DEEP,
+        {"1 rank / RecBole": 5},
+        {"model": "DeepFM", "dim": 16, "layers": [64, 32], "user": "user_id", "item": "item_id"},
+    ),
 }
 
 
