@@ -107,7 +107,8 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> tuple[Di
     plan = _plan(module, wanted, sharders, device)
     # gradients of an only rank are nobody's mean
     distributed = DistributedModelParallel(module, device=device, plan=plan, sharders=sharders, init_data_parallel=world > 1)
-    cpu_collections.quicken(distributed, together=model.side_by_side, timeout_s=spec.timeout_s)
+    if device.type == "cpu":
+        cpu_collections.quicken(distributed, together=model.side_by_side, timeout_s=spec.timeout_s)
     return distributed, _optimizers(distributed, spec), _describe(distributed.plan)
 
 
