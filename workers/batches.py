@@ -150,7 +150,7 @@ def epoch_batches(
             if made < steps:
                 made += 1
                 yield to_batch(take(pool, order[start : start + batch_size]), schema, batch_size)
-                waiting += filter(None, islice(reading, a_batch))
+                waiting += filter(None, islice(reading, 0 if waiting else a_batch))  # one pool ahead, however small batches are
         left = take(pool, order[cut:])
     while made < steps:
         made += 1

@@ -77,6 +77,15 @@ def test_a_batch_larger_than_the_data_is_filled_by_drawing_again():
     assert [len(b) for b in run(blocks(3), 8, 2)] == [8, 8]
 
 
+def test_blocks_are_read_between_batches_and_not_a_pool_at_a_time():
+    read = []
+    stream = (read.append(place) or one for place, one in enumerate(blocks(*[8] * 12)))
+    reads = [len(read) for _ in epoch_batches(stream, SCHEMA, 4, 24, 4, np.random.default_rng(0))]
+    assert reads[0] == 4  # the first pool must be whole
+    assert reads[8:24:8] == [8, 12]  # each later one is when it is its turn, and none waits behind it
+    assert max(np.diff(reads)) == 1
+
+
 def test_liked_only_leaves_the_others_out():
     batches = run(blocks(9, 9), 3, 2, liked_only=True)
     assert sorted(flat(batches)) == [3, 6, 9, 12, 15, 18]
