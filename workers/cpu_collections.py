@@ -177,11 +177,13 @@ class SharedTables(ShardedEmbeddingBagCollection):
         """The pooled embeddings [B, D] of all features, in some parts. A collective call, as is its backward."""
         inputs = _Inputs(features)
         wanted = [inputs.asked(part) for part in self.parts]
-        below = [[one.below(sum(part.sizes[:first])) for first, _, one in runs] for part, runs in zip(self.parts, wanted, strict=True)]
+        below = [
+            [one.below(sum(part.sizes[:first])) for first, _, one in several] for part, several in zip(self.parts, wanted, strict=True)
+        ]
         found = iter(exchanged(self.peers, self.parts, below))
         return [
             _keyed(held, first, last, next(found))
-            for part, runs in zip(self.parts, wanted, strict=True)
+            for part, several in zip(self.parts, wanted, strict=True)
             for held in part.holds
-            for first, last, _ in runs
+            for first, last, _ in several
         ]

@@ -68,7 +68,7 @@ class CpuTables(SplitTableBatchedEmbeddingBagsCodegen):
     share: float  # of a gradient that counts
 
     @staticmethod
-    def take_over(tables: nn.Module, share: float = 1.0) -> bool:
+    def take_over(tables: nn.Module) -> bool:
         """Give fbgemm's tables this class where it does what they do; whether it does."""
         if type(tables) is not SplitTableBatchedEmbeddingBagsCodegen:
             return False
@@ -76,7 +76,7 @@ class CpuTables(SplitTableBatchedEmbeddingBagsCodegen):
         one_to_one = list(tables.feature_table_map) == list(range(len(tables.embedding_specs)))
         row_wise = tables.optimizer == EmbOptimType.EXACT_ROWWISE_ADAGRAD and not tables.optimizer_args.weight_decay
         if fits := plain and one_to_one and row_wise:
-            tables.__class__, tables.known_rows, tables.share = CpuTables, {}, share
+            tables.__class__, tables.known_rows, tables.share = CpuTables, {}, 1.0
         return fits
 
     @property

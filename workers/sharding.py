@@ -121,8 +121,9 @@ def _plan(module: LossModule, wanted: dict[str, str], sharders: list[Any], devic
         each = {name: table_wise(rank, compute_kernel=EmbeddingComputeKernel.FUSED.value) for name, rank in ranks.items()}
         ebc = construct_module_sharding_plan(module.model.ebc, each, sharders[0], min(world, 8), world, device.type)
         return ShardingPlan({"model.ebc": ebc})
-    # one rank has nothing to gain from cutting a table, and tables that are sharded alike are looked up together
-    usual = [TABLE_WISE, ShardingType.COLUMN_WISE.value] if world > 1 else [TABLE_WISE]
+    # one rank has nothing to gain from cutting a table, nor have CPUs: each part would look up all ids anew
+    cut = world > 1 and device.type != "cpu"
+    usual = [TABLE_WISE, ShardingType.COLUMN_WISE.value] if cut else [TABLE_WISE]
     constraints = {
         name: ParameterConstraints(
             sharding_types=usual if kind == "auto" else [kind],
