@@ -230,11 +230,20 @@ def test_blocks_are_in_a_global_random_order_of_agreed_size(prepared: Prepared) 
     assert sum(shard["samples"] for shard in index["shards"]) == -(-len(rows) // 256)
 
 
-def test_a_stock_streaming_dataset_reads_every_row(prepared: Prepared, tmp_path: Path) -> None:
+def test_a_stock_streaming_dataset_reads_every_row_and_locks_others_out_once_a_shard(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from workers.batches import open_split
 
+    import_streaming()
+    from streaming import StreamingDataset
+
+    locked, prepare = [], StreamingDataset.prepare_shard
+    monkeypatch.setattr(StreamingDataset, "prepare_shard", lambda stream, shard, *how: [locked.append(shard), prepare(stream, shard, *how)])
     stream = open_split(prepared.path, "train")
-    assert sum(len(block["label"]) for block in stream) == len(prepared.train)
+    for _ in range(5):
+        assert sum(len(block["label"]) for block in stream) == len(prepared.train)
+    assert len(locked) <= 2 * len(set(locked)) == 2 * len(stream.shards)  # at most by both of its threads
 
 
 def test_tables_hold_every_user_and_item_with_its_counts(prepared: Prepared) -> None:
