@@ -1,21 +1,25 @@
 """Collections of embedding tables on CPUs: TorchRec's own, with nothing between the tables and an only rank, and less between several."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torchrec.distributed.embeddingbag import ShardedEmbeddingBagCollection
 from torchrec.distributed.sharding.tw_sharding import TwPooledEmbeddingSharding
-from torchrec.modules.embedding_configs import EmbeddingBagConfig
+from torchrec.modules.embedding_configs import EmbeddingBagConfig, PoolingType
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor, KeyedTensor
 
 from workers.cpu_exchange import Peers, exchanged, meet
+from workers.cpu_memory import SHARED, room
 from workers.cpu_tables import Asked, CpuTables, Rows, asked, runs
 
+T = TypeVar("T")
+log = logging.getLogger(__name__)
 LOOKUP = 30  # numbers of an embedding that take as long as the rest of a lookup does
 
 
@@ -36,25 +40,39 @@ def quicken(module: nn.Module, together: bool, timeout_s: float) -> None:
             taken = [CpuTables.take_over(kernel) for kernel in kernels]
             # each table whole on one rank, and none on every rank
             whole = [type(sharding) is TwPooledEmbeddingSharding for sharding in collection._embedding_shardings]
-            if _all_ranks(all(taken + whole)):
+            if all(_all_ranks(all(taken + whole))):
                 _shorten(collection, kernels, together, timeout_s)
 
 
 def _shorten(collection: Any, kernels: list[CpuTables], together: bool, timeout_s: float) -> None:
-    world = dist.get_world_size()
-    peers = meet(timeout_s) if world > 1 else None
-    if world > 1 and peers is None:  # on several hosts TorchRec's own way is taken
-        return
-    collection.parts = _parts(collection, kernels, together)
+    world, peers, own = dist.get_world_size(), None, [kernel.weights_host.detach() for kernel in kernels]
+    weights = {dist.get_rank(): own}
+    if world > 1:
+        peers = meet(timeout_s) if _fit(sum(weight.nbytes for weight in own)) else None
+        if peers is None:  # as on several hosts: TorchRec's own way is taken
+            return
+        weights |= peers.show(own)
+    collection.parts = _parts(collection, kernels, weights, together)
     collection.__class__, collection.peers = SharedTables if peers else AloneTables, peers
     for kernel in kernels:
         kernel.share = 1 / world  # of the mean over ranks
 
 
-def _all_ranks(own: bool) -> bool:
-    every: list[bool] = [False] * dist.get_world_size()
+def _fit(own: int) -> bool:
+    """Whether there is shared memory for the tables of all ranks. own: bytes of this rank's."""
+    wanted, free = (sum(_all_ranks(own)), min(_all_ranks(room())))
+    if wanted > free:
+        log.warning(
+            "%d MB of embedding tables do not fit into the %d MB that are free in %s: ranks exchange embeddings by gloo, which takes some "
+            "times as long. Give the machine or container more of it (docker run --shm-size).", wanted >> 20, free >> 20, SHARED,
+        )  # fmt: skip
+    return wanted <= free
+
+
+def _all_ranks(own: T) -> list[T]:
+    every: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(every, own)
-    return all(every)
+    return every
 
 
 def placed(tables: Sequence[EmbeddingBagConfig], world: int) -> dict[str, int]:
@@ -86,17 +104,17 @@ class Held:
     first: int  # among the kernel's tables
     tables: list[str]
     keys: list[str]  # of the embeddings
-    width: int
+    weight: Tensor  # [R, D], wherever they are
+    mean: bool
+
+    @property
+    def width(self) -> int:
+        return self.weight.shape[1]
 
     @property
     def rows(self) -> Rows:
         assert self.kernel is not None
         return self.kernel.rows(self.first, self.first + len(self.tables))
-
-    @property
-    def mean(self) -> bool:
-        assert self.kernel is not None
-        return self.kernel.mean
 
 
 @dataclass(frozen=True)
@@ -109,21 +127,25 @@ class Part:
     holds: list[Held]
 
 
-def _parts(collection: ShardedEmbeddingBagCollection, kernels: list[CpuTables], together: bool) -> list[Part]:
-    """The parts of all ranks, in the order of the ranks."""
-    me, left, parts = dist.get_rank(), iter(kernels), dict[Any, Part]()
+def _parts(
+    collection: ShardedEmbeddingBagCollection, kernels: list[CpuTables], weights: dict[int, list[Tensor]], together: bool
+) -> list[Part]:
+    """The parts of all ranks, in the order of the ranks. weights: of each rank those of its kernels, flat, as fbgemm keeps them."""
+    me, own, parts = dist.get_rank(), iter(kernels), dict[Any, Part]()
+    left = {rank: iter(flat) for rank, flat in weights.items()}
     for sharding in collection._embedding_shardings:
         for rank, groups in enumerate(sharding._grouped_embedding_configs_per_rank):
             for group in groups:
-                kernel, first = next(left) if rank == me else None, 0
+                kernel, flat, first, at = next(own) if rank == me else None, next(left[rank]), 0, 0
                 alike = groupby(enumerate(group.embedding_tables), lambda at: at[1].embedding_dim if together else at[0])
                 for tables in ([table for _, table in several] for _, several in alike):
                     features = tuple(name for table in tables for name in table.feature_names)
                     keys = [name for table in tables for name in table.embedding_names]
                     sizes = tuple(table.num_embeddings for table in tables)
-                    held = Held(kernel, first, [table.name for table in tables], keys, tables[0].embedding_dim)
+                    weight = flat[at : at + sum(sizes) * tables[0].embedding_dim].view(sum(sizes), -1)
+                    held = Held(kernel, first, [table.name for table in tables], keys, weight, group.pooling == PoolingType.MEAN)
                     parts.setdefault((rank, features, sizes), Part(rank, features, sizes, [])).holds.append(held)
-                    first += len(tables)
+                    first, at = first + len(tables), at + weight.numel()
     return list(parts.values())
 
 

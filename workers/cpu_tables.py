@@ -54,11 +54,11 @@ class Asked:
         """The same of tables that stand that many rows further down."""
         return Asked(self.rows + rows, self.bags) if rows else self
 
-    def find(self, tables: Rows, mean: bool) -> Tensor:
-        """The embeddings: [L, D], or [B, D] of bags."""
+    def find(self, weight: Tensor, mean: bool) -> Tensor:
+        """The embeddings among those of a table [R, D]: [L, D], or [B, D] of bags."""
         if self.bags is None:
-            return tables.weight.index_select(0, self.rows)
-        return F.embedding_bag(self.rows, tables.weight, self.bags.cumsum(0) - self.bags, mode="mean" if mean else "sum")
+            return weight.index_select(0, self.rows)
+        return F.embedding_bag(self.rows, weight, self.bags.cumsum(0) - self.bags, mode="mean" if mean else "sum")
 
 
 class CpuTables(SplitTableBatchedEmbeddingBagsCodegen):
@@ -151,7 +151,7 @@ class _LookUp(torch.autograd.Function):
     def forward(ctx: Any, anchor: Tensor, kernel: CpuTables, rows: Rows, asked: Asked) -> Tensor:
         # anchor: any tensor that wants a gradient, so that there is a backward
         ctx.kernel, ctx.rows, ctx.asked = kernel, rows, asked
-        return asked.find(rows, kernel.mean)
+        return asked.find(rows.weight, kernel.mean)
 
     @staticmethod
     @once_differentiable

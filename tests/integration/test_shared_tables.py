@@ -3,6 +3,7 @@
 import multiprocessing
 import socket
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch.distributed as dist
 from torch.distributed._shard.sharded_tensor import ShardedTensor
 
 from tests.unit.test_models import DENSE, ITEMS, NETWORKS, SCHEMA, USERS, network
-from workers import cpu_exchange
+from workers import cpu_collections, cpu_exchange
 from workers.batches import take, to_batch
 from workers.cpu_collections import AloneTables, SharedTables
 from workers.modules.ranker import Batch
@@ -76,6 +77,9 @@ def _learn_all(rank: int, world: int, folder: Path) -> None:
             loss, _ = distributed(_rows(rank, world))
             loss.backward()
             optimizers.step()
+        twice = [sum(world * found.values().sum() for found in net.look_up(_rows(rank, world))) for _ in range(2)]
+        for each in twice:  # a backward after a backward
+            each.backward()
         with torch.no_grad():
             logits = net(_rows(rank, world))
             assert net(to_batch(take(EVERY, np.zeros(0, int)), SCHEMA, 0)).shape == (0, 1)
@@ -99,9 +103,7 @@ def test_two_ranks_learn_what_one_learns_from_the_rows_of_both(tmp_path: Path) -
             np.testing.assert_allclose(shared[name], alone[name], rtol=1e-3, atol=1e-5, err_msg=f"{model.__name__} {name}")
 
 
-def _elsewhere(rank: int, world: int, folder: Path) -> None:
-    if rank == 1:
-        socket.gethostname = lambda: "elsewhere"  # type: ignore[assignment]
+def _torchrecs_own_way(rank: int, world: int) -> None:
     net = network(NETWORKS[0])
     distributed, _, _ = distribute(net, SPEC, torch.device("cpu"))
     assert not isinstance(net.ebc, SharedTables)
@@ -110,9 +112,45 @@ def _elsewhere(rank: int, world: int, folder: Path) -> None:
     assert loss.isfinite()
 
 
+def _elsewhere(rank: int, world: int, folder: Path) -> None:
+    if rank == 1:
+        socket.gethostname = lambda: "elsewhere"  # type: ignore[assignment]
+    _torchrecs_own_way(rank, world)
+
+
 @pytest.mark.slow
 def test_ranks_of_several_hosts_go_torchrecs_own_way(tmp_path: Path) -> None:
     _side_by_side(2, tmp_path, _elsewhere)
+
+
+def _crowded(rank: int, world: int, folder: Path) -> None:
+    cpu_collections.room = lambda: 1000 if rank == 0 else 10**9  # type: ignore[assignment]
+    _torchrecs_own_way(rank, world)
+
+
+@pytest.mark.slow
+def test_tables_that_do_not_fit_into_shared_memory_stay_where_they_are(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    _side_by_side(2, tmp_path, _crowded)
+    assert "of embedding tables do not fit into the 0 MB that are free in /dev/shm" in capfd.readouterr().err
+
+
+def _read(rank: int, world: int, folder: Path) -> None:
+    net = network(NETWORKS[0])
+    distributed, _, _ = distribute(net, SPEC, torch.device("cpu"))
+    found: list[torch.Tensor] = []
+    for value in (1.0, 2.0, 3.0):
+        for sharded in distributed.state_dict().values():  # as a checkpoint is restored
+            for shard in sharded.local_shards() if isinstance(sharded, ShardedTensor) else []:
+                time.sleep(0.2 * rank)
+                shard.tensor.fill_(value)
+        with torch.no_grad():
+            found.append(torch.cat([part.values() for part in net.look_up(_rows(rank, world))], dim=1))
+    assert found[0].any() and torch.equal(found[1], 2 * found[0]) and torch.equal(found[2], 3 * found[0])
+
+
+@pytest.mark.slow
+def test_a_restored_table_is_read_by_nobody_before_it_is_whole(tmp_path: Path) -> None:
+    _side_by_side(2, tmp_path, _read)
 
 
 def _silent(rank: int, world: int, folder: Path) -> None:
@@ -120,28 +158,28 @@ def _silent(rank: int, world: int, folder: Path) -> None:
     assert peers is not None
     if rank == 0:
         with pytest.raises(TimeoutError, match="Rank 1 has said nothing for 1 s"):
-            peers.swap({1: []}, {1: 1}, torch.long)
+            peers.wait()
         assert not list(Path(tempfile.gettempdir()).glob("ranks-*"))
     dist.barrier()
     if rank == 1:
         peers.sockets[0].close()
     else:
         with pytest.raises(ConnectionError, match="Rank 1 is gone"):
-            peers.swap({1: []}, {1: 1}, torch.long)
+            peers.wait()
 
 
 def _three(rank: int, world: int, folder: Path) -> None:
     peers = cpu_exchange.meet(timeout_s=20)
     assert peers is not None
-    sent = {other: [torch.full((10**6,), 10.0 * rank + other), torch.empty(0)] for other in range(world)}  # more than a socket holds
-    found = peers.swap(sent, dict.fromkeys(range(world), 2), torch.float32)
-    for other, (full, empty) in found.items():
-        assert full.eq(10.0 * other + rank).all() and len(full) == 10**6 and not len(empty)
-    assert {*found} == {*range(world)} - {rank}
+    for told in range(3):
+        found = peers.swap({other: [told, rank, other] * (cpu_exchange.NUMBERS // 3) for other in range(world)})
+        assert found == {other: [told, other, rank] * (cpu_exchange.NUMBERS // 3) for other in {*range(world)} - {rank}}
+    peers.arrive()
+    peers.wait()
 
 
 @pytest.mark.slow
-def test_three_ranks_send_more_than_sockets_hold_and_none_waits_for_ever(tmp_path: Path) -> None:
+def test_three_ranks_tell_each_other_as_much_as_they_may(tmp_path: Path) -> None:
     _side_by_side(3, tmp_path, _three)
 
 
