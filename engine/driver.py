@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine import datasets, jobs, tracking
+from engine import datasets, jobs, spark_classes, tracking
 from engine.downloads import DownloadSpec, fetch
 from engine.flusher import Flusher
 from engine.settings import settings
@@ -71,7 +71,6 @@ def main(run_id: str, kind: tracking.Kind) -> None:
     if left:
         status, message = "FAILED", f"Processes {left} of this run do not end; end them by hand."
     flusher.close()
-    shutil.rmtree(run_dir / "tmp", ignore_errors=True)
     _tell_store(run_id, run_dir, status, message)
     log.info("verdict: %s %s", status, message or "")
 
@@ -84,8 +83,8 @@ def _drive(run_id: str, run_dir: Path, kind: tracking.Kind, store: threading.Thr
     if kind != "download":  # it hardly computes, so it waits for nobody and nobody for it
         turns.wait(run_id, run_dir)
     journal.event("turn came")
-    os.environ["TMPDIR"] = str(run_dir / "tmp")
-    (run_dir / "tmp").mkdir(exist_ok=True)
+    os.environ["TMPDIR"] = str(run_dir / jobs.TEMPORARY)
+    (run_dir / jobs.TEMPORARY).mkdir(exist_ok=True)
     spark = _start_spark(run_id, RunSpec.read(run_dir / SPEC)) if kind == "train" else None
     store.join()
     journal.event("store up")
@@ -126,9 +125,7 @@ def _train(run_id: str, run_dir: Path, journal: Journal, spark: "Future[SparkSes
     if spark is None:
         _alone(spec.model.module or "", run_dir, dataset.path, journal)
     else:
-        journal.progress("starting Spark", 0, 1, force=True)
-        spark.result()
-        _distribute(run_id, run_dir, dataset.path, spec, journal)
+        _distribute(run_id, run_dir, dataset.path, spec, journal, spark)
     done = _verdict(run_dir)
     logged = {f"test_{name}": value for name, value in done["metrics"].items() if name in METRICS}
     tracking.log_final(run_id, logged | {name: value for name, value in done.items() if name not in ("attempt", "metrics")})
@@ -136,6 +133,9 @@ def _train(run_id: str, run_dir: Path, journal: Journal, spark: "Future[SparkSes
         tracking.log_folder(run_id, run_dir / folder, folder)
     for name in (SPEC, DONE):
         tracking.log_file(run_id, run_dir / name)
+    if spark is not None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # all is done: a cancel would only lose it
+        spark_classes.keep(spark.result(), lambda phase: journal.progress(phase, 0, 1, force=True))
 
 
 def _download(run_id: str, run_dir: Path, journal: Journal) -> None:
@@ -180,7 +180,7 @@ def _start_spark(run_id: str, spec: RunSpec) -> "Future[SparkSession] | None":
 
     def start() -> None:
         try:
-            starting.set_result(session(f"recbench {run_id[:8]}"))
+            starting.set_result(session(f"recbench {run_id[:8]}", keeps=True))
         except BaseException as error:
             starting.set_exception(error)
 
@@ -189,13 +189,15 @@ def _start_spark(run_id: str, spec: RunSpec) -> "Future[SparkSession] | None":
     return starting
 
 
-def _distribute(run_id: str, run_dir: Path, dataset: Path, spec: RunSpec, journal: Journal) -> None:
+def _distribute(run_id: str, run_dir: Path, dataset: Path, spec: RunSpec, journal: Journal, starting: "Future[SparkSession]") -> None:
     """Start the ranks and wait. Whether they succeeded is not learnt here: TorchDistributor reports success for failed runs."""
-    from pyspark.ml.torch.distributor import TorchDistributor
+    journal.progress("starting Spark", 0, 1, force=True)
+    from pyspark.ml.torch.distributor import TorchDistributor  # a second of one core, which Spark leaves while it starts
 
     from engine.spark import session
     from workers.entry import train_rank
 
+    starting.result()
     spark = session("")  # the one that is up, for this thread
     journal.event("spark up")
     journal.progress("starting processes", 0, 1, force=True)

@@ -3,6 +3,7 @@ from before the driver's first breath to its last."""
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from workers.specs import RunSpec
 
 Asked = DatasetSpec | RunSpec | DownloadSpec | ListExportSpec
 TOKEN = "RECBENCH_RUN"  # in the environment of every process of a run
-LOCK, TICKET, AFTER, OUTPUT = "lock", "ticket.json", "after.json", "output.log"
+LOCK, TICKET, AFTER, OUTPUT, TEMPORARY = "lock", "ticket.json", "after.json", "output.log", "tmp"
 GRACE_S = 3.0
 
 
@@ -194,17 +195,22 @@ def processes(run_id: str) -> list[psutil.Process]:
 def sweep(run_id: str) -> list[int]:
     """End every process of a run: SIGTERM, then SIGKILL. psutil checks pid and creation time, so no stranger is hit.
 
+    With the last of them go the run's temporary files.
+
     Returns:
         The pids that are still there.
     """
     for finish in (psutil.Process.terminate, psutil.Process.kill, psutil.Process.kill):
         alive = processes(run_id)
         if not alive:
-            return []
+            break
         for process in alive:
             try:
                 finish(process)
             except psutil.NoSuchProcess:
                 continue
         psutil.wait_procs(alive, timeout=GRACE_S)
-    return [process.pid for process in processes(run_id)]
+    left = [process.pid for process in processes(run_id)]
+    if not left:
+        shutil.rmtree(settings().runs / run_id / TEMPORARY, ignore_errors=True)
+    return left

@@ -1,5 +1,6 @@
 """A Spark session that fits the machine: Java found or brought along, nothing bound beyond loopback, scratch in the workspace."""
 
+import functools
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine import spark_classes
 from engine.settings import settings
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def java_home() -> Path:
     """
     found = []
     for home in _machine_homes():
-        version = _java_version(home / "bin" / "java")
+        version = _java_version(_says(home / "bin" / "java"))
         if version >= JAVA_NEEDED:
             return home
         found.append(f"{home} has Java {version}" if version else f"{home} has no working Java")
@@ -56,12 +58,17 @@ def _machine_homes() -> list[Path]:
     return homes + ([Path(on_path).resolve().parent.parent] if on_path else [])
 
 
-def _java_version(java: Path) -> int:
-    """The major version; 0 when it does not run."""
+@functools.cache
+def _says(java: Path) -> str:
+    """What `java -version` tells; empty when it does not run."""
     try:
-        said = subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60, check=True).stderr
+        return subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60, check=True).stderr
     except (OSError, subprocess.SubprocessError):
-        return 0
+        return ""
+
+
+def _java_version(said: str) -> int:
+    """The major version; 0 when it tells none."""
     found = re.search(r'version "(\d+)(?:\.(\d+))?', said)
     if not found:
         return 0
@@ -88,40 +95,50 @@ def is_local(master: str) -> bool:
     return master.startswith("local") or bool(re.match(r"spark://(127\.|localhost)", master))
 
 
-def session(app_name: str, *, large: bool = False) -> "SparkSession":
+def session(app_name: str, *, large: bool = False, keeps: bool = False) -> "SparkSession":
     """The session of this process on `Settings.spark_master`; the one that runs when there is one.
 
     A JVM that is not to do `large` work starts with its quick compiler alone, which halves the time of a small preparation.
+    Whoever `keeps` classes calls `spark_classes.keep` in the end, so that later sessions start from them.
     Local masters listen on loopback only. On a cluster the workspace must be a folder that every executor sees.
 
     Raises:
         RuntimeError: the machine has no Java to start from.
     """
+    from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 
     config = settings()
     scratch = config.workspace / ".spark"
-    os.environ["JAVA_HOME"] = str(java_home())
+    home = java_home()
+    os.environ["JAVA_HOME"] = str(home)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name).master(config.spark_master)
     if is_local(config.spark_master):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
         builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
-    for name, value in _options(scratch, large).items():
+    said = _says(home / "bin" / "java")
+    flags = spark_classes.flags(said, _java_version(said), keeps)
+    for name, value in _options(scratch, large, flags).items():
         builder = builder.config(name, value)
-    spark = builder.getOrCreate()
+    try:
+        spark = builder.getOrCreate()
+    except PySparkRuntimeError:  # the JVM did not live; one of Java 17 dies of classes that were cut off
+        if not spark_classes.forget(said):
+            raise
+        spark = builder.config(spark_classes.OPTIONS, _options(scratch, large, "")[spark_classes.OPTIONS]).getOrCreate()
     spark.sparkContext.setLogLevel("WARN")
     return spark
 
 
-def _options(scratch: Path, large: bool) -> dict[str, str]:
+def _options(scratch: Path, large: bool, flags: str) -> dict[str, str]:
     import psutil
 
     memory = min(max(psutil.virtual_memory().total // 4, GIB), 8 * GIB)
     return {
         "spark.driver.memory": f"{memory // (1 << 20)}m",
-        "spark.driver.extraJavaOptions": "" if large else "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        spark_classes.OPTIONS: flags if large else f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC {flags}",
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.ui.enabled": "false",

@@ -33,6 +33,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "DeepFM": {"kind": "deepfm"},
     "DLRM, uniform negatives": {"kind": "dlrm", "negatives": "uniform"},
     "DeepFM, uniform negatives": {"kind": "deepfm", "negatives": "uniform"},
+    "DLRM, popularity negatives": {"kind": "dlrm", "negatives": "popularity"},
+    "DeepFM, popularity negatives": {"kind": "deepfm", "negatives": "popularity"},
 }
 ABLATIONS: dict[str, dict[str, Any]] = {
     "two-tower, history may be a negative": {"kind": "two_tower", "mask_history": False},

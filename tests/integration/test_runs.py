@@ -31,20 +31,17 @@ def recbench(*words: str, fails: bool = False) -> dict:
 
 @pytest.fixture(scope="module")
 def space(tmp_path_factory):
-    """One workspace with a prepared dataset, shared by the tests of this file."""
+    """One workspace with a prepared dataset, shared by the tests of this file, and a cache of its own."""
     folder = tmp_path_factory.mktemp("space")
-    before = os.environ.get("RECBENCH_WORKSPACE")
-    os.environ["RECBENCH_WORKSPACE"] = str(folder)
-    (folder / "dataset.json").write_text(json.dumps(SAMPLE))
-    prepared = recbench("prepare", str(folder / "dataset.json"))
-    yield folder, prepared["dataset"]
-    for run in engine.list_runs():
-        if run.live:
-            engine.cancel(run.run_id)
-    if before is None:
-        del os.environ["RECBENCH_WORKSPACE"]
-    else:
-        os.environ["RECBENCH_WORKSPACE"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECBENCH_WORKSPACE", str(folder))
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        (folder / "dataset.json").write_text(json.dumps(SAMPLE))
+        prepared = recbench("prepare", str(folder / "dataset.json"))
+        yield folder, prepared["dataset"]
+        for run in engine.list_runs():
+            if run.live:
+                engine.cancel(run.run_id)
 
 
 def spec(dataset: str, kind: str = "two_tower", **train) -> engine.RunSpec:
@@ -86,6 +83,13 @@ def test_a_trained_run_is_whole_in_mlflow(space, trained):
 
     with sqlite3.connect(folder / "mlflow.db") as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_the_first_training_leaves_what_spark_loaded_for_the_next(space, trained):
+    folder, _ = space
+    (kept,) = (folder / "cache" / "recbench").iterdir()
+    said = [kept.name in (folder / "runs" / run / "run.log").read_text() for run in trained]
+    assert said == [True, False]
 
 
 def test_the_comparison_holds_all_contenders_under_one_protocol(trained):
@@ -185,7 +189,7 @@ def test_one_key_is_one_run_and_a_waiting_run_can_be_cancelled(space):
 
 
 def test_a_killed_driver_is_told_and_leaves_nothing_behind(space):
-    _, dataset = space
+    folder, dataset = space
     run_id = engine.submit(spec(dataset, "dlrm", epochs=1000, patience=None, processes=2))
     until(lambda: (engine.get_run(run_id).progress or engine.Progress(phase="")).phase == "training")
     driver = next(p for p in jobs.processes(run_id) if "engine.driver" in " ".join(p.cmdline()))
@@ -193,6 +197,7 @@ def test_a_killed_driver_is_told_and_leaves_nothing_behind(space):
     until(lambda: engine.get_run(run_id).state == engine.RunState.INTERRUPTED, 30)
     assert jobs.processes(run_id) == []
     assert "launch the run again" in (engine.get_run(run_id).message or "")
+    assert not (folder / "runs" / run_id / "tmp").exists()
 
 
 def test_a_killed_rank_fails_the_run(space):

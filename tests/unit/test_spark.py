@@ -25,8 +25,8 @@ def fake_java(home: Path, version: str) -> Path:
 
 @pytest.mark.parametrize(("version", "major"), [("17.0.15", 17), ("25", 25), ("1.8.0_392", 8), ("nonsense", 0)])
 def test_the_version_is_read_as_java_prints_it(tmp_path: Path, version: str, major: int) -> None:
-    assert spark._java_version(fake_java(tmp_path, version) / "bin" / "java") == major
-    assert spark._java_version(tmp_path / "nowhere") == 0
+    assert spark._java_version(spark._says(fake_java(tmp_path, version) / "bin" / "java")) == major
+    assert spark._java_version(spark._says(tmp_path / "nowhere")) == 0
 
 
 @pytest.mark.usefixtures("no_java")
