@@ -88,8 +88,21 @@ def test_the_lower_is_better_where_it_is() -> None:
 
 def test_a_lone_run_is_set_against_popularity_alone() -> None:
     found = said(pairwise(("A", "pop", 0.2, "no difference", "chance")), *ndcg(A=0.3, pop=0.25))
-    assert found == "For retrieval take **A Model A**: NDCG@10 0.300. That is 20 % above popularity (0.250), inside the noise (p = 0.20)."
-    assert "(0.250), p < 0.001." in said(every_pair(["A", "pop"]), *ndcg(A=0.3, pop=0.25))  # type: ignore[arg-type]
+    assert (
+        found == "For retrieval, **A Model A** reaches NDCG@10 0.300. That is 20 % above popularity (0.250), inside the noise (p = 0.20)."
+    )
+    assert said(every_pair(["A", "pop"]), *ndcg(A=0.3, pop=0.25)) == (  # type: ignore[arg-type]
+        "For retrieval take **A Model A**: NDCG@10 0.300. That is 20 % above popularity (0.250), p < 0.001."
+    )
+
+
+@pytest.mark.parametrize(
+    "of_popularity, popularity",
+    [(("A", "pop", 0.2, "no difference", "chance"), 0.28), (("pop", "A", 0.0001, "a better", ""), 0.4)],
+)
+def test_nobody_is_told_to_take_what_is_no_better_than_popularity(of_popularity: Pair, popularity: float) -> None:
+    found = said(pairwise(("A", "B", 0.0001, "a better", ""), of_popularity), *ndcg(A=0.3, B=0.2, pop=popularity))
+    assert found.startswith("For retrieval, **A Model A** is ahead with NDCG@10 0.300, +0.100 over B (p < 0.001, 477 test users). That is ")
 
 
 def test_popularity_among_the_runs_lends_its_test_to_the_baseline() -> None:

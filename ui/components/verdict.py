@@ -58,7 +58,8 @@ def _stage_sentence(comparison: Any, metric: str, stage: str, tests: Tests | Non
     # rows are tested over those that were kept: of many millions these may have another leader, and then say nothing of this one
     tested = {other: pair for other, pair in tested.items() if pair.ahead or pair.reason or other not in letters}
     name = words.md(contenders.names(comparison.contenders)[leader.letter], 60)
-    told = _told(stage, f"**{leader.letter} {name}**", f"{label} {words.number(first['value'])}", runs, tested)
+    worth = leader.model == "popularity" or _beats(first, baselines, "pop", tested)
+    told = _told(stage, f"**{leader.letter} {name}**", f"{label} {words.number(first['value'])}", runs, tested, worth)
     cost = _cost(comparison, runs, tested)
     if leader.model == "popularity":
         popular = "Nothing here is better than what is liked most."
@@ -83,11 +84,11 @@ def _tested(comparison: Any, metric: str, leader: str, tests: Tests | None) -> d
     return twins | found
 
 
-def _told(stage: str, leader: str, value: str, runs: pd.DataFrame, tested: dict[str, Pair]) -> str:
-    """Who to take, or who is ahead of whom by no more than noise."""
+def _told(stage: str, leader: str, value: str, runs: pd.DataFrame, tested: dict[str, Pair], worth: bool) -> str:
+    """Who to take, or who is ahead of whom by no more than noise. worth: whether the leader is worth its training at all."""
     first, others = runs.iloc[0], [row for _, row in runs.iloc[1:].iterrows()]
     if not others:
-        return f"{stage} take {leader}: {value}."
+        return f"{stage} take {leader}: {value}." if worth else f"{stage}, {leader} reaches {value}."
     noise, near = _noise(first, others, tested)
     behind = [tested[row["contender"]].p for row in others if row["contender"] in tested and row["contender"] not in near]
     if not noise:
@@ -95,7 +96,8 @@ def _told(stage: str, leader: str, value: str, runs: pd.DataFrame, tested: dict[
         judged = _known(first) and _known(others[0])
         sure = f" ({_p(second.p)}, {_n(first, second)})" if second else "" if judged else " (no interval to judge this by)"
         rest = f" All others are behind, too ({_p(max(behind))})." if second and len(behind) == len(others) > 1 else ""
-        return f"{stage} take {leader}: {value}, {_ahead(first, others[0])}{sure}.{rest}"
+        advice = f"{stage} take {leader}: {value}" if worth else f"{stage}, {leader} is ahead with {value}"
+        return f"{advice}, {_ahead(first, others[0])}{sure}.{rest}"
     rest = f" All others are behind ({_p(max(behind))})." if behind and len(behind) + len(near) == len(others) else ""
     leads = "is ahead with" if first["value"] != others[0]["value"] else "reaches"
     return f"{stage}, {leader} {leads} {value}, but {', and '.join(noise)}.{rest}"
@@ -202,6 +204,16 @@ def _against(first: pd.Series, rivals: pd.DataFrame, letter: str, name: str, tes
     if _overlap(first, baseline):
         return f"That is {against}, inside the noise: the intervals overlap."
     return f"That is {against}, and the intervals are apart."
+
+
+def _beats(first: pd.Series, rivals: pd.DataFrame, letter: str, tested: dict[str, Pair]) -> bool:
+    """Whether the best run is better than a baseline by more than chance; where that was not measured, nothing speaks against it."""
+    found = rivals[rivals["contender"] == letter]
+    if found.empty:
+        return True
+    gap = first["value"] - found.iloc[0]["value"]
+    better = gap > 0 if engine.metric(str(first["metric"])).better == "higher" else gap < 0
+    return bool(better and (tested[letter].ahead if letter in tested else not _overlap(first, found.iloc[0])))
 
 
 def _sure(pair: Pair) -> str:
