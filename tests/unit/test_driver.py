@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 HANGING = """
 import time
 import engine.spark
-engine.spark.session = lambda name: time.sleep(600)
+engine.spark.session = lambda name, keeps: time.sleep(600)
 from engine import driver
 from workers.specs import RunSpec
 assert not driver._start_spark("a" * 32, RunSpec.model_validate({"dataset": "sample-1", "model": {"kind": "dlrm"}})).done()
