@@ -11,6 +11,11 @@ from pathlib import Path
 
 from tests.bench import turns
 
+PARTS = "parts.json"
+KINDS = {
+    "matrix products": {"aten::mm", "aten::addmm", "aten::bmm"},
+    "tables": {"_LookUp", "_LookUpBackward", "aten::index_select", "aten::aminmax"},
+}
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -36,7 +41,7 @@ def start(folder: Path, dataset: Path, model: dict, processes: int) -> turns.Con
 
 
 def take_turns(run_dir: str, dataset_dir: str) -> None:
-    """One rank. `what` is "train", or "load": the same batches, made and thrown away."""
+    """One rank. `what` is "train", "load": the same batches, made and thrown away, or "parts": train, and leave where the time goes."""
     os.environ.setdefault("FBGEMM_TBE_BOUNDS_CHECK_MODE", "0")
     import numpy as np
     import torch
@@ -97,12 +102,28 @@ def take_turns(run_dir: str, dataset_dir: str) -> None:
             if told["what"] == "load":
                 for _ in batches:
                     pass
+            elif told["what"] == "parts":
+                with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:
+                    began = time.perf_counter()  # the profiler takes a second to start and to end
+                    loop.train(1)
+                    wall = time.perf_counter() - began
+                taken = {event.key: event.self_cpu_time_total / 1e6 for event in profiled.key_averages()}
+                (run / PARTS).write_text(json.dumps(_parts(taken, wall)))
             else:
                 loop.train(1)
             cpu_s = torch.tensor(time.process_time() - cpu)
             dist.all_reduce(cpu_s)
             if rank == 0:
                 turns.answer(run, steps * size * world, time.perf_counter() - started, float(cpu_s))
+
+
+def _parts(taken: dict[str, float], wall: float) -> dict[str, float]:
+    """The share of each kind of work. taken: seconds of each operator itself, without those that it calls."""
+    kinds = {kind: sum(seconds for name, seconds in taken.items() if name in names) for kind, names in KINDS.items()}
+    known_names = set().union(*KINDS.values())
+    other = sum(seconds for name, seconds in taken.items() if name.startswith("aten::") and name not in known_names)
+    known = kinds | {"other tensors": other}
+    return {kind: seconds / wall for kind, seconds in (known | {"batches, Python": wall - sum(known.values())}).items()}
 
 
 if __name__ == "__main__":  # without Spark, under the variables of torchrun: for profilers

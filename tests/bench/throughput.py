@@ -142,9 +142,23 @@ def against_peer(case: Case, work: Path, batches: list[int], pairs: int) -> None
         "1 rank": Turns(one, "train", PEER_BATCH),
     }
     print(f"\n{case.title} against RecBole {case.peer['model']} (dim {case.peer['dim']}, layers {case.peer['layers']}), batch {PEER_BATCH}")
-    report(rounds(contenders, pairs), [("1 rank", "RecBole", 1)], case.bars)
+    found = rounds(contenders, pairs)
+    report(found, [("1 rank", "RecBole", 1)], case.bars)
+    ahead = statistics.median(a.wall / b.wall for a, b in zip(found["1 rank"], found["RecBole"], strict=True))
+    one.turn("parts", PEER_BATCH, 30)
+    print("  a step: " + limits(json.loads((work / "ranks1" / ours.PARTS).read_text()), ahead), flush=True)
     for contender in (peer, one):
         contender.end()
+
+
+def limits(parts: dict[str, float], ahead: float) -> str:
+    """Where the time of a step goes, and how far ahead it would be if each kind of work took none.
+
+    Args:
+        parts: the share of each kind.
+        ahead: how many times faster the step is than whom it is measured against.
+    """
+    return "; ".join(f"{kind} {share:.0%}, without {ahead / (1 - share):.2f}" for kind, share in parts.items())
 
 
 def _process(folder: Path, command: list[str], arguments: list[Any]) -> turns.Contender:
