@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("engine.driver")
 PROJECT = Path(__file__).resolve().parents[1]
 ATTEMPT = 1
+# a step makes its tensors anew; large pages make the first touch of that memory cheaper where the kernel gives them when asked
+RANKS_MALLOC = "glibc.malloc.hugetlb=1"
 
 
 class Cancelled(BaseException):
@@ -174,6 +176,7 @@ def _start_spark(run_id: str, spec: RunSpec) -> "Future[SparkSession] | None":
         OMP_NUM_THREADS=str(cores),
         TORCH_CPP_LOG_LEVEL="ERROR",
     )
+    os.environ.setdefault("GLIBC_TUNABLES", RANKS_MALLOC)
     if spec.train.local_mode:
         os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     starting: Future[SparkSession] = Future()

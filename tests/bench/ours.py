@@ -23,6 +23,8 @@ def start(folder: Path, dataset: Path, model: dict, processes: int) -> turns.Con
     """Ranks that wait for their first turn; a Spark session must be there."""
     from pyspark.ml.torch.distributor import TorchDistributor
 
+    from engine.driver import RANKS_MALLOC
+
     folder.mkdir()
     (folder / "spec.json").write_text(json.dumps({"dataset": "bench", "model": model, "train": {"processes": processes}}))
     environment = {
@@ -30,6 +32,7 @@ def start(folder: Path, dataset: Path, model: dict, processes: int) -> turns.Con
         "OMP_NUM_THREADS": "1",
         "GLOO_SOCKET_IFNAME": "lo",
         "TORCH_CPP_LOG_LEVEL": "ERROR",
+        "GLIBC_TUNABLES": RANKS_MALLOC,
     }
     os.environ.update(environment)
     work = threading.Thread(

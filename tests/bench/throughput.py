@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.driver import RANKS_MALLOC
 from tests.bench import ours, peers, plain, rows, turns
 from workers.models import MODELS
 from workers.specs import FeatureSchema
@@ -106,7 +107,7 @@ def main() -> None:
 
 def against_plain(case: Case, work: Path, batches: list[int], pairs: int) -> None:
     """Our one rank and our two beside the fastest bare loop, and our loader beside our step."""
-    bare = _process(work / "plain", [sys.executable, "-m", "tests.bench.plain"], [work / "dataset", json.dumps(case.model)])
+    bare = _process(work / "plain", [sys.executable, "-m", "tests.bench.plain"], [work / "dataset", json.dumps(case.model)], RANKS_MALLOC)
     one, two, other = (ours.start(work / name, work / "dataset", case.model, n) for name, n in (("one", 1), ("two", 2), ("other", 1)))
     for contender in (bare, one, two, other):
         contender.wait_ready()
@@ -161,9 +162,10 @@ def limits(parts: dict[str, float], ahead: float) -> str:
     return "; ".join(f"{kind} {share:.0%}, without {ahead / (1 - share):.2f}" for kind, share in parts.items())
 
 
-def _process(folder: Path, command: list[str], arguments: list[Any]) -> turns.Contender:
+def _process(folder: Path, command: list[str], arguments: list[Any], malloc: str = "") -> turns.Contender:
+    """A contender of its own process, with glibc's malloc as our ranks have it or as it comes."""
     folder.mkdir(exist_ok=True)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ours.ROOT)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ours.ROOT), "GLIBC_TUNABLES": malloc}
     with (folder / "log").open("w") as log:
         child = subprocess.Popen(
             [*command, str(folder), *map(str, arguments)], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
