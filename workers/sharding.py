@@ -20,7 +20,7 @@ from torchrec.optim import SGD, Adagrad, Adam, RowWiseAdagrad
 from torchrec.optim.keyed import KeyedOptimizer
 from torchrec.optim.optimizers import in_backward_optimizer_filter
 
-from workers import cpu_collections, cpu_features
+from workers import cpu_collections, cpu_features, cpu_products
 from workers.checkpoint import OPTIMIZER
 from workers.modules.ranker import Batch, Ranker
 from workers.specs import TrainSpec
@@ -98,6 +98,7 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> tuple[Di
         ValueError: the spec names a table that the model does not have.
     """
     cpu_features.show_to_fbgemm()
+    cpu_products.take_onednn()
     module = LossModule(model)
     wanted = _shardings(model, spec)
     fused = [model.ebc.embedding_bags[name].weight for name, kind in wanted.items() if kind != DATA_PARALLEL]
