@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("engine.driver")
 PROJECT = Path(__file__).resolve().parents[1]
 ATTEMPT = 1
-# a step makes its tensors anew; large pages make the first touch of that memory cheaper where the kernel gives them when asked
-RANKS_MALLOC = "glibc.malloc.hugetlb=1"
+# Steps make their tensors anew. glibc hands large ones back to the kernel at once, which gives them back empty, page by page; so blocks
+# of up to 256 MiB are kept, which a rank can afford, and pages are large where the kernel has them.
+RANKS_MALLOC = "glibc.malloc.mmap_threshold=0x10000000:glibc.malloc.trim_threshold=0x100000000:glibc.malloc.hugetlb=1"
 
 
 class Cancelled(BaseException):
