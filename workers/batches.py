@@ -100,6 +100,19 @@ def take(columns: Columns, rows: np.ndarray) -> Columns:
     return taken
 
 
+def part(columns: Columns, first: int, last: int) -> Columns:
+    """Rows from first to before last, not copied."""
+    found: Columns = {}
+    for name, column in columns.items():
+        start, end = first, last
+        if name.endswith(".values"):
+            lengths = columns[name.removesuffix(".values") + ".lengths"]
+            start = int(lengths[:first].sum())
+            end = start + int(lengths[first:last].sum())
+        found[name] = column[start:end]
+    return found
+
+
 def open_split(dataset: Path, split: str, *, shuffle: bool = False, seed: int = 0) -> Any:
     """A stock StreamingDataset over one split; a collective call where ranks run side by side.
 
@@ -160,15 +173,16 @@ def epoch_batches(
         if liked_only:
             fresh = take(fresh, np.flatnonzero(fresh["label"] > 0))
         pool = join([left, fresh]) if left else fresh
-        order = rng.permutation(num_rows(pool))
-        cut = len(order) - len(order) % batch_size
+        rows = num_rows(pool)
+        pool = take(pool, rng.permutation(rows))  # at once: a column fits a cache as long as nothing else is done in between
+        cut = rows - rows % batch_size
         a_batch = -(-pool_blocks * batch_size // max(cut, 1))  # the next pool is there when this one is through
         for start in range(0, cut, batch_size):
             if made < steps:
                 made += 1
-                yield to_batch(take(pool, order[start : start + batch_size]), schema, batch_size)
+                yield to_batch(part(pool, start, start + batch_size), schema, batch_size)
                 waiting += filter(None, islice(reading, 0 if waiting else a_batch))  # one pool ahead, however small batches are
-        left = take(pool, order[cut:])
+        left = part(pool, cut, rows)
     while made < steps:
         made += 1
         rest = rng.choice(num_rows(pool), batch_size - num_rows(left), replace=num_rows(pool) < batch_size)

@@ -56,9 +56,9 @@ class Asked:
 
     def find(self, weight: Tensor, mean: bool) -> Tensor:
         """The embeddings among those of a table [R, D]: [L, D], or [B, D] of bags."""
-        if self.bags is None:
-            return weight.index_select(0, self.rows)
-        return F.embedding_bag(self.rows, weight, self.bags.cumsum(0) - self.bags, mode="mean" if mean else "sum")
+        # bags of one too: fbgemm's kernel, which torch has for bags alone, fetches rows ahead
+        starts = torch.arange(len(self.rows)) if self.bags is None else self.bags.cumsum(0) - self.bags
+        return F.embedding_bag(self.rows, weight, starts, mode="mean" if mean and self.bags is not None else "sum")
 
 
 class CpuTables(SplitTableBatchedEmbeddingBagsCodegen):
