@@ -13,7 +13,7 @@ from tests.bench import turns
 
 PARTS = "parts.json"
 KINDS = {
-    "matrix products": {"aten::mm", "aten::addmm", "aten::bmm"},
+    "matrix products": {"aten::mm", "aten::addmm", "aten::bmm", "mkldnn::_linear_pointwise"},
     "tables": {"_LookUp", "_LookUpBackward", "aten::index_select", "aten::aminmax"},
 }
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,7 +124,7 @@ def _parts(taken: dict[str, float], wall: float) -> dict[str, float]:
     """The share of each kind of work. taken: seconds of each operator itself, without those that it calls."""
     kinds = {kind: sum(seconds for name, seconds in taken.items() if name in names) for kind, names in KINDS.items()}
     known_names = set().union(*KINDS.values())
-    other = sum(seconds for name, seconds in taken.items() if name.startswith("aten::") and name not in known_names)
+    other = sum(seconds for name, seconds in taken.items() if "::" in name and name not in known_names)
     known = kinds | {"other tensors": other}
     return {kind: seconds / wall for kind, seconds in (known | {"batches, Python": wall - sum(known.values())}).items()}
 
