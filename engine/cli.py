@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -20,10 +21,16 @@ PORT = 8501
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry point; exits 0, 1 after an error, 2 after a wrong command line, 130 after Ctrl-C."""
+    """Entry point; exits 0, 1 after an error, 2 after a wrong command line, 130 after Ctrl-C, 141 where nobody reads on, such as `head`."""
     args = _parser().parse_args(argv)
     try:
         answer = args.run(args)
+        if args.json:
+            print(json.dumps(answer, default=str))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is written when the interpreter ends
+        sys.exit(128 + signal.SIGPIPE)
     except (ValueError, LookupError, OSError, RuntimeError) as error:
         text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
         if args.json:
@@ -31,8 +38,6 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(f"recbench: {text}")
     except KeyboardInterrupt:
         sys.exit(130)
-    if args.json:
-        print(json.dumps(answer, default=str))
     if answer.get("failed"):
         sys.exit(1)
 
