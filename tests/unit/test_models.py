@@ -254,7 +254,7 @@ def test_sampled_softmax_is_that_of_the_papers(sampled, masked):
     net.learn_frequencies(counts)
     torch.manual_seed(3)
     rows, bags = [4, 1, 4, 6, 2, 1][: 4 + sampled], [[1, 2], [], [6], [4]]
-    users, items = torch.randn(4, 9), torch.randn(4 + sampled, 9)
+    users, items = torch.randn(4, 9, requires_grad=True), torch.randn(4 + sampled, 9, requires_grad=True)
     columns = {
         "item_id": np.array(rows),
         "history.values": np.array([item for bag in bags for item in bag]),
@@ -269,6 +269,8 @@ def test_sampled_softmax_is_that_of_the_papers(sampled, masked):
         logits = torch.stack([users[b] @ items[j] for j in fair]) - met.log()
         expected.append(-torch.log_softmax(logits, 0)[fair.index(b)])
     torch.testing.assert_close(found, torch.stack(expected))
+    learnt, exact = (torch.autograd.grad(losses.square().sum(), (users, items)) for losses in (found, torch.stack(expected)))
+    torch.testing.assert_close(learnt, exact)
 
 
 @every_model

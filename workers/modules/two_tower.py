@@ -158,14 +158,16 @@ class TwoTower(Ranker):
         ranks = len(every_row) // len(rows)
         in_batch, drawn = (len(rows) - sampled) * ranks, sampled * ranks
         expected = in_batch * self.frequency[every_row] + drawn / (len(self.frequency) - 1)  # times that an item is met in a step
-        logits = users @ everywhere.T - expected.log()
+        logits = (users @ everywhere.T).float()  # under autocast the product is narrower
         own = torch.arange(len(users), device=rows.device)
         at = own + (dist.get_rank() * len(rows) if ranks > 1 else 0)
         masked = rows[: len(users), None] == every_row
         if self.mask_history:
             masked |= in_history(sparse, len(users), every_row, len(self.frequency))
         masked[own, at] = False
-        return F.cross_entropy(logits.masked_fill(masked, float("-inf")), at, reduction="none")
+        with torch.no_grad():  # in place: neither changes a gradient, since what is masked has no share of a softmax
+            logits.sub_(expected.log()).masked_fill_(masked, float("-inf"))
+        return F.cross_entropy(logits, at, reduction="none")
 
 
 class _Outputs(nn.Module):
