@@ -36,6 +36,11 @@ class Memory:
             self.mapped = mmap.mmap(self.handle, os.fstat(self.handle).st_size)
         return torch.frombuffer(self.mapped, dtype=dtype, count=numbers, offset=start).view(shape)
 
+    def take_at(self, start: int, *shape: int, dtype: torch.dtype) -> Tensor:
+        """As `take`, from that byte on."""
+        self.at = start
+        return self.take(*shape, dtype=dtype)
+
 
 def room() -> int:
     """Bytes of tensors that can be shared."""

@@ -20,7 +20,7 @@ from torchrec.optim import SGD, Adagrad, Adam, RowWiseAdagrad
 from torchrec.optim.keyed import KeyedOptimizer
 from torchrec.optim.optimizers import in_backward_optimizer_filter
 
-from workers import cpu_collections, cpu_features, cpu_products
+from workers import cpu_collections, cpu_features, cpu_gradients, cpu_products
 from workers.checkpoint import OPTIMIZER
 from workers.modules.ranker import Batch, Ranker
 from workers.specs import TrainSpec
@@ -110,6 +110,7 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> tuple[Di
     distributed = DistributedModelParallel(module, device=device, plan=plan, sharders=sharders, init_data_parallel=world > 1)
     if device.type == "cpu":
         cpu_collections.quicken(distributed, together=model.side_by_side, timeout_s=spec.timeout_s)
+        cpu_gradients.quicken(distributed, spec.timeout_s)
     return distributed, _optimizers(distributed, spec), _describe(distributed.plan)
 
 

@@ -1,5 +1,6 @@
-"""Two ranks of one host that hold whole tables learn what one rank learns from the rows of both."""
+"""Ranks of one host that hold whole tables learn what one rank learns from the rows of all, dense weights included."""
 
+import copy
 import multiprocessing
 import socket
 import tempfile
@@ -12,9 +13,10 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch.distributed._shard.sharded_tensor import ShardedTensor
+from torch.nn.parallel import DistributedDataParallel
 
 from tests.unit.test_models import DENSE, ITEMS, NETWORKS, SCHEMA, USERS, network
-from workers import cpu_collections, cpu_exchange
+from workers import cpu_collections, cpu_exchange, cpu_gradients
 from workers.batches import take, to_batch
 from workers.cpu_collections import AloneTables, SharedTables
 from workers.modules.ranker import Batch
@@ -68,6 +70,8 @@ def _learn_all(rank: int, world: int, folder: Path) -> None:
         first = {name: value.clone() for name, value in net.state_dict().items()}
         distributed, optimizers, _ = distribute(net, SPEC, torch.device("cpu"))
         assert type(net.ebc) is (SharedTables if world > 1 else AloneTables)
+        hooks = [module._comm_hooks[0][0] for module in distributed.modules() if isinstance(module, DistributedDataParallel)]
+        assert hooks == [cpu_gradients.mean_gradients] * (world > 1)
         for name, value in distributed.state_dict().items():
             shards = [(s.tensor, s.metadata.shard_offsets[0]) for s in value.local_shards()] if isinstance(value, ShardedTensor) else []
             for own, start in shards or ([] if isinstance(value, ShardedTensor) else [(value, 0)]):
@@ -187,3 +191,42 @@ def test_three_ranks_tell_each_other_as_much_as_they_may(tmp_path: Path) -> None
 def test_a_rank_that_says_nothing_or_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     _side_by_side(2, tmp_path, _silent)
+
+
+def _dense(rank: int, world: int, folder: Path) -> None:
+    torch.manual_seed(0)
+    net = DistributedDataParallel(torch.nn.Sequential(torch.nn.Linear(30, 31), torch.nn.Linear(31, 3)), bucket_cap_mb=0.0001)
+    before, sizes, swap = copy.deepcopy(net.module), list[int](), cpu_exchange.Peers.swap
+
+    def late(peers: cpu_exchange.Peers, told: dict[int, list[int]]) -> dict[int, list[int]]:
+        heard = swap(peers, told)
+        time.sleep(0.2 * (rank == 1))  # meanwhile the others leave the gradients of their next step
+        return heard
+
+    def hook(gradients: cpu_gradients.Gradients, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
+        sizes.append(len(bucket.buffer()))
+        return cpu_gradients.mean_gradients(gradients, bucket)
+
+    cpu_exchange.Peers.swap = late  # type: ignore[method-assign]
+    peers = cpu_exchange.meet(timeout_s=20)
+    assert peers is not None
+    net.register_comm_hook(cpu_gradients.Gradients(peers), hook)
+    learnt: dict[torch.nn.Module, list[torch.Tensor]] = {net: [], before: []}
+    for module, gradients in learnt.items():
+        for step in range(4):  # without anything else that ranks would wait for each other in
+            module.zero_grad()
+            module(torch.randn(5, 30, generator=torch.Generator().manual_seed(world * step + rank))).square().mean().backward()
+            gradients.append(torch.cat([weight.grad.flatten().clone() for weight in module.parameters()]))  # type: ignore[union-attr]
+    for found, own in zip(learnt[net], learnt[before], strict=True):
+        every = [torch.empty_like(own) for _ in range(world)]
+        dist.all_gather(every, own)
+        torch.testing.assert_close(found, torch.stack(every).mean(0))
+        dist.all_gather(every, found)
+        assert all(torch.equal(one, every[0]) for one in every)
+    assert len(sizes) > 4 and sum(sizes) == 4 * sum(weight.numel() for weight in net.parameters())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", [2, 3])
+def test_dense_gradients_are_the_mean_over_ranks_and_alike_on_all(tmp_path: Path, world: int) -> None:
+    _side_by_side(world, tmp_path, _dense)
