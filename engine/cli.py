@@ -3,7 +3,7 @@
 import argparse
 import json
 import os
-import signal
+import select
 import socket
 import subprocess
 import sys
@@ -28,10 +28,9 @@ def main(argv: list[str] | None = None) -> None:
         if args.json:
             print(json.dumps(answer, default=str))
         sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is written when the interpreter ends
-        sys.exit(128 + signal.SIGPIPE)
     except (ValueError, LookupError, OSError, RuntimeError) as error:
+        if isinstance(error, BrokenPipeError) and not _read_on():
+            sys.exit(141)  # 128 + SIGPIPE, as a shell says
         text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
         if args.json:
             print(json.dumps({"error": text}))
@@ -40,6 +39,15 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(130)
     if answer.get("failed"):
         sys.exit(1)
+
+
+def _read_on() -> bool:
+    """Whether standard output still has a reader; where not, what is left for it goes nowhere."""
+    waiting = select.poll()
+    waiting.register(sys.stdout, 0)  # no more than errors, of which a pipe without a reader has one
+    if gone := waiting.poll(0):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return not gone
 
 
 def _parser() -> argparse.ArgumentParser:

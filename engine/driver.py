@@ -25,6 +25,7 @@ from engine.downloads import DownloadSpec, fetch
 from engine.flusher import Flusher
 from engine.settings import settings
 from engine.specs import DatasetSpec
+from workers.entry import environment
 from workers.journal import Journal, say_why
 from workers.list_spec import ListExportSpec, staging
 from workers.results import CANCEL, CHECKPOINT, DONE, LOG, METRICS, RESULTS, SPEC, write_json
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("engine.driver")
 PROJECT = Path(__file__).resolve().parents[1]
 ATTEMPT = 1
-# Steps make their tensors anew. glibc hands large ones back to the kernel at once, which gives them back empty, page by page; so blocks
-# of up to 256 MiB are kept, which a rank can afford, and pages are large where the kernel has them.
-RANKS_MALLOC = "glibc.malloc.mmap_threshold=0x10000000:glibc.malloc.trim_threshold=0x100000000:glibc.malloc.hugetlb=1"
 
 
 class Cancelled(BaseException):
@@ -170,16 +168,7 @@ def _start_spark(run_id: str, spec: RunSpec) -> "Future[SparkSession] | None":
     from engine.spark import session
 
     cores = max(1, (os.cpu_count() or 1) // (spec.train.processes if spec.train.local_mode else 1))
-    os.environ.update(
-        PYTHONPATH=_import_path(),
-        PYTHONIOENCODING="utf-8:backslashreplace",
-        FBGEMM_TBE_BOUNDS_CHECK_MODE="0",
-        OMP_NUM_THREADS=str(cores),
-        TORCH_CPP_LOG_LEVEL="ERROR",
-    )
-    os.environ.setdefault("GLIBC_TUNABLES", RANKS_MALLOC)
-    if spec.train.local_mode:
-        os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    os.environ.update(environment(cores, one_host=spec.train.local_mode), PYTHONPATH=_import_path())
     starting: Future[SparkSession] = Future()
 
     def start() -> None:

@@ -29,7 +29,7 @@ class Gradients:
         numbers, dtype = sum(len(buffer) for buffer in buffers), buffers[0].dtype
         start = self.turn * -(-numbers * dtype.itemsize // LINE) * LINE
         torch.cat(buffers, out=peers.memory[peers.me].take_at(start, numbers, dtype=dtype))
-        peers.swap({rank: [numbers] for rank in peers.sockets})
+        peers.swap({rank: [0] for rank in peers.sockets})
         shares = [peers.memory[rank].take_at(start, numbers, dtype=dtype) for rank in peers.all]
         mean = torch.add(shares[0], shares[1])
         for share in shares[2:]:

@@ -58,7 +58,7 @@ class Asked:
         """The embeddings among those of a table [R, D]: [L, D], or [B, D] of bags."""
         # bags of one too: fbgemm's kernel, which torch has for bags alone, fetches rows ahead
         starts = torch.arange(len(self.rows)) if self.bags is None else self.bags.cumsum(0) - self.bags
-        return F.embedding_bag(self.rows, weight, starts, mode="mean" if mean and self.bags is not None else "sum")
+        return F.embedding_bag(self.rows, weight, starts, mode="mean" if mean else "sum")
 
 
 class CpuTables(SplitTableBatchedEmbeddingBagsCodegen):

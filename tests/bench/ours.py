@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from tests.bench import turns
+from workers.entry import environment
 
 PARTS = "parts.json"
 KINDS = {
@@ -23,18 +24,10 @@ def start(folder: Path, dataset: Path, model: dict, processes: int) -> turns.Con
     """Ranks that wait for their first turn; a Spark session must be there."""
     from pyspark.ml.torch.distributor import TorchDistributor
 
-    from engine.driver import RANKS_MALLOC
-
     folder.mkdir()
     (folder / "spec.json").write_text(json.dumps({"dataset": "bench", "model": model, "train": {"processes": processes}}))
-    environment = {
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
-        "OMP_NUM_THREADS": "1",
-        "GLOO_SOCKET_IFNAME": "lo",
-        "TORCH_CPP_LOG_LEVEL": "ERROR",
-        "GLIBC_TUNABLES": RANKS_MALLOC,
-    }
-    os.environ.update(environment)
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    os.environ.update(environment(1, one_host=True), PYTHONPATH=path)
     work = threading.Thread(
         target=lambda: TorchDistributor(num_processes=processes, local_mode=True, use_gpu=False).run(take_turns, str(folder), str(dataset)),
         daemon=True,

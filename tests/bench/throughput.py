@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.driver import RANKS_MALLOC
 from tests.bench import ours, peers, plain, rows, turns
+from workers.entry import MALLOC
 from workers.models import MODELS
 from workers.specs import FeatureSchema
 
@@ -107,7 +107,7 @@ def main() -> None:
 
 def against_plain(case: Case, work: Path, batches: list[int], pairs: int) -> None:
     """Our one rank and our two beside the fastest bare loop, and our loader beside our step."""
-    bare = _process(work / "plain", [sys.executable, "-m", "tests.bench.plain"], [work / "dataset", json.dumps(case.model)], RANKS_MALLOC)
+    bare = _process(work / "plain", [sys.executable, "-m", "tests.bench.plain"], [work / "dataset", json.dumps(case.model)], MALLOC)
     one, two, other = (ours.start(work / name, work / "dataset", case.model, n) for name, n in (("one", 1), ("two", 2), ("other", 1)))
     for contender in (bare, one, two, other):
         contender.wait_ready()
