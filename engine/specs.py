@@ -1,108 +1,11 @@
-"""What a person asks of the data: the dataset spec, from source to split."""
+"""The specs and registries of the workers that pages and the command line build from."""
 
-from typing import Any, Literal
+from workers.artifacts import METRICS, Metric, metric
+from workers.models import MODELS, MatrixSpec, ModelSpec, NetworkSpec
+from workers.run import RunSpec, settings_of
+from workers.specs import Spec, Task, TrainSpec, explain
 
-from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
-
-from engine.rules import LABELS_OF, ColumnSplit, Label, Split, ThresholdLabel, TimeSplit
-from engine.sources import SOURCES, SourceSpec
-from workers.specs import MORE, Spec, pick
-
-Duplicates = Literal["exact", "latest", "first", "mean", "keep"]
-
-
-class DatasetSpec(Spec):
-    """One prepared dataset: where interactions come from, what counts as liked, what is held out, how features are encoded.
-
-    What is not given takes the source's own default (`SourceSpec.defaults`), then the one here.
-    """
-
-    name: str = Field(
-        "sample", pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=41, description="Short name: lower-case letters, digits, dashes"
-    )
-    source: SerializeAsAny[SourceSpec]
-    label: Label = ThresholdLabel()
-    split: Split = TimeSplit()
-    duplicates: Duplicates = Field(
-        "exact",
-        description="exact: only exact copies of a row are set aside; latest, first: one row a user and item; "
-        "mean: one row a user and item with their mean rating, at the latest time; keep: every row stays",
-    )
-    min_user_interactions: int = Field(
-        1, ge=1, le=1000, description="Users with fewer rows are set aside (k-core: repeated until none is left)"
-    )
-    min_item_interactions: int = Field(
-        1, ge=1, le=1000, description="Items with fewer rows are set aside (k-core: repeated until none is left)"
-    )
-    history: int = Field(
-        200, ge=0, le=1000, description="Liked items of train that models may read of a user; 0: none", json_schema_extra=MORE
-    )
-    history_order: Literal["others", "before"] = Field(
-        "others",
-        description="others: all liked items of train but the row's own; before: only those liked before the row's moment",
-        json_schema_extra=MORE,
-    )
-    min_count: int = Field(
-        1, ge=1, le=1_000_000, description="Values of a category that train met less often are the unknown value", json_schema_extra=MORE
-    )
-    hashed: tuple[str, ...] = Field(
-        (), max_length=200, description="Categorical features with too many values for a vocabulary: hashed instead", json_schema_extra=MORE
-    )
-    hash_rows: int = Field(
-        100_000, ge=2, le=1 << 30, description="Rows of the table of a hashed feature; fewer rows, more collisions", json_schema_extra=MORE
-    )
-    log1p: tuple[str, ...] = Field(
-        (), max_length=200, description="Dense features with long tails: sign(x) log(1 + |x|) before they are standardised",
-        json_schema_extra=MORE,
-    )  # fmt: skip
-    missing_flags: bool = Field(
-        True, description="A dense feature that is missing in some train rows gets a second one that says so", json_schema_extra=MORE
-    )
-    eval_users: int = Field(
-        5000, ge=10, le=1_000_000, description="Users to rank for at most; a fixed random sample", json_schema_extra=MORE
-    )
-    seed: int = Field(
-        1, ge=0, lt=2**31, description="Seed of the shuffle, of a random split and of the sample of users", json_schema_extra=MORE
-    )
-
-    @field_validator("source", mode="before")
-    @classmethod
-    def _by_kind(cls, value: Any) -> Any:
-        return pick(value, SOURCES, "source")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _defaults_of_the_source(cls, value: Any, info: ValidationInfo) -> Any:
-        if not (isinstance(value, dict) and "source" in value):
-            return value
-        source = pick(value["source"], SOURCES, "source")
-        return {**(source.defaults() if isinstance(source, SourceSpec) else {}), **value}
-
-    @model_validator(mode="after")
-    def _fits(self) -> "DatasetSpec":
-        if not isinstance(self.split, ColumnSplit) and self.split.valid + self.split.test >= 0.9:
-            raise ValueError(f"split.valid + split.test is {self.split.valid + self.split.test:.2f}; leave at least 0.1 to train on.")
-        reading, kind = self.source.reading(), self.split.kind
-        suits = LABELS_OF[reading.value]
-        if self.label.kind not in suits:
-            raise ValueError(f"label.kind is {self.label.kind}, which this source cannot give; choose {' or '.join(suits)}.")
-        if reading.time is None and kind in ("time", "per_user"):
-            raise ValueError(f"split.kind is {kind}, but the source has no timestamp; choose random or a column of your own.")
-        if kind == "per_user" and not reading.user:
-            raise ValueError("split.kind is per_user, but the source has no user; choose random.")
-        if kind == "column" and not reading.split:
-            raise ValueError("split.kind is column, but no column is mapped to the split; map one, or choose another split.")
-        if self.duplicates == "mean" and reading.value != "number":
-            raise ValueError("duplicates is mean, but the source has no rating to take the mean of; choose exact, latest or first.")
-        if not (reading.user and reading.item) and self.duplicates in ("latest", "first", "mean"):
-            raise ValueError(
-                f"duplicates is {self.duplicates}, but the source has no user and item to tell pairs by; choose exact or keep."
-            )
-        if (not reading.user and self.min_user_interactions > 1) or (not reading.item and self.min_item_interactions > 1):
-            raise ValueError("min_user_interactions and min_item_interactions need a user and an item in the source; leave them at 1.")
-        known = {f.name for f in self.source.features()}
-        for field in ("hashed", "log1p"):
-            foreign = set(getattr(self, field)) - known
-            if foreign:
-                raise ValueError(f"{field} names {', '.join(sorted(foreign))}; the source has {', '.join(sorted(known)) or 'no features'}.")
-        return self
+__all__ = [
+    "METRICS", "MODELS", "MatrixSpec", "Metric", "ModelSpec", "NetworkSpec", "RunSpec", "Spec", "Task", "TrainSpec", "explain", "metric",
+    "settings_of",
+]  # fmt: skip

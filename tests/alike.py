@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from engine.sources import SourceSpec
-from workers.rows import read_frame
+from engine.sources.base import SourceSpec
+from workers.prepare.rows import read_frame
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

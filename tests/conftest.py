@@ -56,7 +56,7 @@ def criteo() -> Path:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SparkSession]":
     """One session for all tests, with its scratch in a workspace that outlives each of them."""
-    from engine.spark import session
+    from engine.spark.sessions import session
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RECBENCH_WORKSPACE", str(tmp_path_factory.mktemp("spark")))

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal
 import pandas as pd
 from pydantic import Field
 
-from engine.sources import Reading, SourceFeature, SourceSpec, Tables
+from engine.sources.base import SourceSpec, Tables
+from workers.prepare.rows import Reading, SourceFeature
 
 
 class GivenSource(SourceSpec):

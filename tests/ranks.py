@@ -55,7 +55,7 @@ def _end(run: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from workers.entry import train_rank
+    from workers.training.entry import train_rank
 
     for place in range(1, len(sys.argv), 2):
         os.environ["MASTER_PORT"] = str(int(os.environ["MASTER_PORT"]) + (place > 1))

@@ -12,9 +12,9 @@ import pyarrow as pa
 from streaming import MDSWriter
 from streaming.base.util import merge_index
 
-from workers.blocks import BlockWriter
-from workers.evaluate import write_baselines
-from workers.specs import Categorical, Dense, FeatureSchema
+from workers.batches.blocks import BlockWriter
+from workers.evaluation.baselines import write_baselines
+from workers.specs.schema import Categorical, Dense, FeatureSchema
 
 BLOCK = 256
 

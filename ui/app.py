@@ -8,13 +8,13 @@ st.set_page_config(page_title="Recommender workbench", page_icon=":material/comp
 
 st.navigation(
     [
-        st.Page("views/home.py", title="Home", icon=":material/home:", default=True),
-        st.Page("views/data.py", title="Data", icon=":material/table:", url_path="data"),
-        st.Page("views/train.py", title="Train", icon=":material/model_training:", url_path="train"),
-        st.Page("views/runs.py", title="Runs", icon=":material/list_alt:", url_path="runs"),
-        st.Page("views/compare.py", title="Compare", icon=":material/balance:", url_path="compare"),
-        st.Page("views/recommend.py", title="Recommend", icon=":material/recommend:", url_path="recommend"),
-        st.Page("views/system.py", title="System", icon=":material/settings:", url_path="system"),
+        st.Page("home/page.py", title="Home", icon=":material/home:", default=True),
+        st.Page("data/page.py", title="Data", icon=":material/table:", url_path="data"),
+        st.Page("train/page.py", title="Train", icon=":material/model_training:", url_path="train"),
+        st.Page("runs/page.py", title="Runs", icon=":material/list_alt:", url_path="runs"),
+        st.Page("compare/page.py", title="Compare", icon=":material/balance:", url_path="compare"),
+        st.Page("recommend/page.py", title="Recommend", icon=":material/recommend:", url_path="recommend"),
+        st.Page("system/page.py", title="System", icon=":material/settings:", url_path="system"),
     ],
     position="top",
 ).run()

@@ -2,95 +2,10 @@
 
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from workers.rows import Reading, SourceFeature, TimeUnit
-from workers.specs import Spec
+from engine.sources.base import FRAME_LIMIT, SourceSpec, Tables
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from pyspark.sql import DataFrame, SparkSession
-
-__all__ = ["FRAME_LIMIT", "RESERVED", "SOURCES", "Reading", "SourceFeature", "SourceSpec", "Tables", "TimeUnit"]
-
-FRAME_LIMIT = 2_000_000
-RESERVED = {
-    "user_id", "item_id", "rating", "category", "timestamp", "split", "weight", "oracle", "problem", "reason", "raw", "row", "label",
-    "target", "history", "user", "item", "dense", "train_count", "train_positives", "test_positives", "interactions", "title", "genres",
-    "image", "seen", "relevant", "liked",
-}  # fmt: skip
-
-
-class Tables(NamedTuple):
-    """What a source gives to Spark.
-
-    interactions: raw columns as `SourceSpec.reading` says; rows that cannot be read stay in, with `problem` set.
-    users: user_id (unique text) and any columns. items: item_id (unique text), title, genres ("A|B" or null) and any columns.
-    sets: one rating of several items at once: user_id, item_ids array<string>, rating double, timestamp long (unix seconds).
-    """
-
-    interactions: "DataFrame"
-    users: "DataFrame | None" = None
-    items: "DataFrame | None" = None
-    sets: "DataFrame | None" = None
-
-
-class SourceSpec(Spec):
-    """Base of the sources in this folder: where interactions come from."""
-
-    label: ClassVar[str]
-    description: ClassVar[str]
-    kind: str
-
-    def check(self) -> None:
-        """Raise ValueError or FileNotFoundError, in one plain sentence, when the source as a whole cannot be read.
-
-        Quick, whatever the size. A bad row is no reason: it is set aside later, with what is wrong with it.
-        """
-
-    def fingerprint(self) -> str:
-        """SHA-256, in hex, of the content: the same interactions give the same digits, wherever they stand."""
-        raise NotImplementedError
-
-    def size_hint(self) -> int:
-        """About how many interactions there are, without reading them."""
-        raise NotImplementedError
-
-    def reading(self) -> Reading:
-        """What the raw columns are. Reads no file."""
-        return Reading()
-
-    def features(self) -> tuple[SourceFeature, ...]:
-        """What models may read beside ids, in the order that features have everywhere. May look at the head of a file."""
-        return ()
-
-    def defaults(self) -> dict[str, Any]:
-        """Fields of a DatasetSpec that suit this source better than the general defaults. Reads no file."""
-        return {}
-
-    def notes(self) -> tuple[str, ...]:
-        """What a person should know of this source, a plain sentence each. May look at the head of a file."""
-        return ()
-
-    def load(self, spark: "SparkSession") -> Tables:
-        """The whole source as Spark tables."""
-        raise NotImplementedError
-
-    def frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
-        """The first `limit` interactions without Spark: the same raw columns and values as `load` gives."""
-        raise NotImplementedError
-
-    def items_frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
-        """The first `limit` items without Spark: item_id, title, genres (str or None) and any columns; may be empty."""
-        import pandas as pd
-
-        return pd.DataFrame({"item_id": [], "title": [], "genres": []}, dtype=object)
-
-    def users_frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
-        """The first `limit` users without Spark: user_id and any columns; may be empty."""
-        import pandas as pd
-
-        return pd.DataFrame({"user_id": []}, dtype=object)
+__all__ = ["FRAME_LIMIT", "SOURCES", "SourceSpec", "Tables"]
 
 
 def discover() -> dict[str, type[SourceSpec]]:

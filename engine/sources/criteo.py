@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.sources import FRAME_LIMIT, Reading, SourceFeature, SourceSpec, Tables
-from engine.sources import _lines as lines
-from engine.sources._lines import Layout
+from engine.sources.base import FRAME_LIMIT, SourceSpec, Tables
+from engine.tables import Layout
+from engine.tables import plain_lines as lines
+from workers.prepare import Reading, SourceFeature
 
 if TYPE_CHECKING:
     import pandas as pd

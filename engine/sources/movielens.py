@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from engine.sources import FRAME_LIMIT, Reading, SourceFeature, SourceSpec, Tables
-from engine.sources import _lines as lines
-from engine.sources._archive import extracted, names_in
-from engine.sources._catalogue import read_items, read_users
-from engine.sources._lines import Layout
-from engine.sources._releases import FILES, RELEASES, Release
+from engine.sources.base import FRAME_LIMIT, SourceSpec, Tables
+from engine.sources.grouplens import FILES, RELEASES, Release, read_items, read_users
+from engine.tables import Layout, extracted, names_in
+from engine.tables import plain_lines as lines
+from workers.prepare import Reading, SourceFeature
 
 if TYPE_CHECKING:
     import pandas as pd

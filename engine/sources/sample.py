@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field, model_validator
 
-from engine.sources import FRAME_LIMIT, Reading, SourceFeature, SourceSpec, Tables
+from engine.sources.base import FRAME_LIMIT, SourceSpec, Tables
+from workers.prepare import Reading, SourceFeature
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from engine.sources import FRAME_LIMIT, Reading, SourceFeature, SourceSpec, Tables
-from engine.sources import _lines as lines
-from engine.sources import _sets as bags
-from engine.sources._archive import extracted, names_in
-from engine.sources._catalogue import read_items
-from engine.sources._lines import Layout
-from engine.sources._releases import CSV
+from engine.sources.base import FRAME_LIMIT, SourceSpec, Tables
+from engine.sources.grouplens import CSV, read_items
+from engine.sources.grouplens import sets as bags
+from engine.tables import Layout, extracted, names_in
+from engine.tables import plain_lines as lines
+from workers.prepare import Reading, SourceFeature
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from engine.sources import FRAME_LIMIT, Reading, SourceFeature, SourceSpec, Tables
+from engine.sources.base import FRAME_LIMIT, SourceSpec, Tables
+from workers.prepare import Reading, SourceFeature
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -193,7 +194,7 @@ def _drawn(ids: np.ndarray, seed: int, stream: int) -> np.ndarray:
 @lru_cache(maxsize=8)
 def oracle_auc(spec: SyntheticSource) -> float:
     """AUC of the true logit over the first rows: what no model can beat but by luck."""
-    from workers.metrics import auc
+    from workers.evaluation import auc
 
     rows = spec.frame(ORACLE_ROWS)
     return auc(rows["oracle"].to_numpy(np.float64), rows["rating"].to_numpy(np.float64))[0]

@@ -5,30 +5,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from engine.sources import FRAME_LIMIT, Reading, SourceFeature, SourceSpec, Tables, TimeUnit
-from engine.sources import _reader as reader
-from engine.sources._guess import ColumnGuess, TableGuess, inspect
-from engine.sources._paths import is_remote
-from engine.sources._table_specs import (
+from engine.sources.base import FRAME_LIMIT, SourceSpec, Tables
+from engine.tables import (
     DISPLAY,
-    ENCODINGS,
     FEATURES,
     ColumnRole,
     Feature,
     TableFile,
     features_of,
+    reader,
     sanitised,
     with_side,
-)  # fmt: skip
-from engine.sources._uploads import keep_upload
+)
+from workers.prepare import Reading, SourceFeature, TimeUnit
+from workers.prepare.tables import Output
 from workers.specs import MORE
-from workers.table_columns import Output
 
 if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame, SparkSession
-
-__all__ = ["ENCODINGS", "ColumnGuess", "ColumnRole", "TableFile", "TableGuess", "TableSource", "inspect", "is_remote", "keep_upload"]
 
 HOW: dict[str, Literal["text", "blank", "tags", "number"]] = {"category": "blank", "tags": "tags", "genres": "tags", "dense": "number"}
 Where = Literal["interactions", "users", "items"]

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from tests.bench import turns
-from workers.entry import environment
+from workers.training.entry import environment
 
 PARTS = "parts.json"
 KINDS = {
@@ -43,12 +43,13 @@ def take_turns(run_dir: str, dataset_dir: str) -> None:
     import torch
     import torch.distributed as dist
 
-    from workers.batches import POOL_BLOCKS, epoch_batches, open_split
-    from workers.journal import Journal
-    from workers.loop import Loop
-    from workers.sharding import distribute
-    from workers.specs import BINARY, FeatureSchema, RunSpec
-    from workers.train import _process_group
+    from workers.batches.batches import POOL_BLOCKS, epoch_batches, open_split
+    from workers.run.journal import Journal
+    from workers.run.spec import RunSpec
+    from workers.specs.schema import BINARY, FeatureSchema
+    from workers.training.loop import Loop
+    from workers.training.sharding import distribute
+    from workers.training.train import _process_group
 
     run, dataset = Path(run_dir), Path(dataset_dir)
     spec = RunSpec.read(run / "spec.json")

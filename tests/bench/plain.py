@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.bench import rows, turns
-from workers.modules.ranker import mlp
-from workers.specs import FeatureSchema
+from workers.networks.ranker import mlp
+from workers.specs.schema import FeatureSchema
 
 LR, ADAM_LR, EPS = 0.02, 0.001, 1e-8
 

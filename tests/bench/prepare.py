@@ -99,7 +99,7 @@ def watch(child: "subprocess.Popen[bytes]") -> tuple[float, float]:
 def plain_loop(folder: Path) -> float:
     """Rows/s of what a notebook does: pandas in memory, vocabularies by hand, one MDS sample a row."""
     from engine.sources.synthetic import SyntheticSource
-    from workers.blocks import import_streaming
+    from workers.batches.blocks import import_streaming
 
     import_streaming()
     from streaming import MDSWriter

@@ -17,12 +17,13 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from tests import ranks
-from workers import fit
-from workers.fitted_scoring import judge
-from workers.likes import Likes, read_likes
-from workers.modules.matrix import MatrixModel
-from workers.results import MANIFEST, TEST, VALID
-from workers.specs import FeatureSchema, RunSpec
+from workers.artifacts.results import MANIFEST, TEST, VALID
+from workers.batches.likes import Likes, read_likes
+from workers.evaluation.matrices import evaluate_matrix
+from workers.matrices.matrix import MatrixModel
+from workers.run.spec import RunSpec
+from workers.specs.schema import FeatureSchema
+from workers.training import fit as fit_
 
 FITTED = ("popularity", "item_knn", "ials", "ease")
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -84,11 +85,11 @@ def tuned_bpr(dataset: Path, likes: Likes) -> tuple[str, pd.DataFrame, dict[str,
         settings = dict(zip(BPR, values, strict=True))
         model = Bpr(**settings)
         model.fit(likes)
-        value = judge(model, likes.matrix, dataset, VALID).metrics["ndcg_at_10"]
+        value = evaluate_matrix(model, likes.matrix, dataset, VALID).metrics["ndcg_at_10"]
         if value > best:
             best, kept, chosen = value, model, ", ".join(f"{name} {value}" for name, value in settings.items())
     assert kept is not None
-    found = judge(kept, likes.matrix, dataset, TEST)
+    found = evaluate_matrix(kept, likes.matrix, dataset, TEST)
     return chosen, found.ranked, found.metrics
 
 
@@ -96,7 +97,7 @@ def fitted(dataset: Path, kind: str, folder: Path) -> pd.DataFrame:
     """Per-user metrics of a fitted model, tuned on validation."""
     folder.mkdir(parents=True)
     (folder / "spec.json").write_text(RunSpec.model_validate({"dataset": "bench", "model": {"kind": kind}}).model_dump_json())
-    fit.main(str(folder), str(dataset), 1)
+    fit_.main(str(folder), str(dataset), 1)
     return pd.read_parquet(folder / "results" / "per_user.parquet")
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from workers.blocks import import_streaming, mds_columns
-from workers.results import MANIFEST
-from workers.specs import Categorical, Dense, FeatureSchema
+from workers.artifacts.results import MANIFEST
+from workers.batches.blocks import import_streaming, mds_columns
+from workers.specs.schema import Categorical, Dense, FeatureSchema
 
-BLOCK = 4096  # what `engine.prepare_blocks` gives datasets of this size
+BLOCK = 4096  # what `engine.prepare.blocks` gives datasets of this size
 
 CLICKS = FeatureSchema(
     categorical=tuple(

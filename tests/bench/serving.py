@@ -11,12 +11,14 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from workers import index, serving
-from workers.metrics import best_places, tie_order
+from workers.artifacts import index
+from workers.artifacts.results import FEATURE
+from workers.evaluation.metrics import best_places, tie_order
 from workers.models import MODELS
-from workers.opened import Met, OpenedFunnel, OpenedNetwork
-from workers.results import FEATURE
-from workers.specs import Categorical, Dense, FeatureSchema, NetworkSpec
+from workers.models.base import NetworkSpec
+from workers.serving import measure
+from workers.serving.opened_model import Met, OpenedFunnel, OpenedNetwork
+from workers.specs.schema import Categorical, Dense, FeatureSchema
 
 K = 10
 
@@ -52,7 +54,7 @@ def timed(work: Callable[[int], object], people: int) -> str:
         since = time.perf_counter()
         work(place)
         times.append(1000 * (time.perf_counter() - since))
-    kept = times[serving.WARM_UP :]
+    kept = times[measure.WARM_UP :]
     return f"p50 {np.percentile(kept, 50):8.2f} ms   p99 {np.percentile(kept, 99):8.2f} ms"
 
 
@@ -72,7 +74,7 @@ def main() -> None:
     queries = tower.queries(tower.people(frame, met))
 
     def a_list(opened: OpenedNetwork | OpenedFunnel) -> Callable[[int], object]:
-        return lambda place: serving.one_list(opened, frame.iloc[place : place + 1], met[place], ties, K)
+        return lambda place: measure.one_list(opened, frame.iloc[place : place + 1], met[place], ties, K)
 
     def by_funnel(place: int) -> object:
         person = funnel.people(frame.iloc[place : place + 1], [met[place]])[0]
@@ -80,7 +82,7 @@ def main() -> None:
         return kept.places[best_places(funnel.order(person, kept), ties[kept.places], K)]
 
     depth = args.candidates + 50
-    with serving.one_thread():
+    with measure.one_thread():
         people = [(queries[place], None, met[place].seen) for place in range(args.people)]
         tower.queries = lambda states: np.stack(states)  # type: ignore[method-assign]  # the search alone
         print(f"  FAISS alone, top {depth:<24} {timed(lambda place: made.faiss.search(queries[place : place + 1], depth), args.people)}")

@@ -24,10 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import ours, peers, plain, rows, turns
-from workers.entry import MALLOC
+from tests.bench import ours, peers, plain, turns
+from tests.bench import rows as rows_
 from workers.models import MODELS
-from workers.specs import FeatureSchema
+from workers.specs.schema import FeatureSchema
+from workers.training.entry import MALLOC
 
 TURN_S = 2.0  # what a turn should take
 PEER_ROWS = 200_000
@@ -51,14 +52,14 @@ DEEP = {"kind": "deepfm", "embedding_dim": 16, "dropout": 0.0}  # as RecBole is 
 CASES = {
     "dlrm": Case(
         "DLRM 13 + 26, dim 64, 512-256-64, 512-256-1",
-        rows.CLICKS,
+        rows_.CLICKS,
         {"kind": "dlrm", "embedding_dim": 64, "dense_layers": [512, 256], "over_layers": [512, 256], "dropout": 0.0, "first_order": False},
         {"1 rank / plain": 0.9, "2 ranks / 1 rank": 1.7},
     ),
-    "two_tower": Case("two-tower 140k x 27k, dim 64", rows.PAIRS, PAIR, {"1 rank / plain": 0.8, "2 ranks / 1 rank": 1.3}, rows=4_000_000),
+    "two_tower": Case("two-tower 140k x 27k, dim 64", rows_.PAIRS, PAIR, {"1 rank / plain": 0.8, "2 ranks / 1 rank": 1.3}, rows=4_000_000),
     "dssm": Case(
         "two-tower 140k x 27k, dim 64, layer of 64",
-        rows.PAIRS,
+        rows_.PAIRS,
         PAIR | {"user_layers": [64], "item_layers": [64]},
         {"1 rank / RecBole": 5},
         # its towers end in the last of its layers, ours in a linear one after them
@@ -66,14 +67,14 @@ CASES = {
     ),
     "deepfm": Case(
         f"{MODELS[DEEP['kind']].label} 13 + 26, dim 16, its own layers",
-        rows.CLICKS,
+        rows_.CLICKS,
         DEEP,
         {"1 rank / RecBole": 5},
         {"model": "DeepFM", "dim": 16, "layers": [64, 32], "user": "c25", "item": "c26"},
     ),
     "movies": Case(
         f"{MODELS[DEEP['kind']].label} 7 as in MovieLens, dim 16, its own layers",
-        rows.MOVIES,
+        rows_.MOVIES,
         DEEP,
         {"1 rank / RecBole": 5},
         {"model": "DeepFM", "dim": 16, "layers": [64, 32], "user": "user_id", "item": "item_id"},
@@ -90,7 +91,7 @@ def main() -> None:
     print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         os.environ.setdefault("RECBENCH_WORKSPACE", f"{folder}/workspace")
-        from engine.spark import session
+        from engine.spark.sessions import session
 
         session("bench")
         for name in args.cases:
@@ -100,7 +101,7 @@ def main() -> None:
                 continue
             work = Path(folder) / name
             work.mkdir()
-            rows.write(work / "dataset", case.schema, case.rows)
+            rows_.write(work / "dataset", case.schema, case.rows)
             (against_peer if case.peer else against_plain)(case, work, args.batches, args.pairs)
     print(f"load of the machine {os.getloadavg()[0]:.1f}", flush=True)
 
@@ -131,7 +132,7 @@ def against_plain(case: Case, work: Path, batches: list[int], pairs: int) -> Non
 def against_peer(case: Case, work: Path, batches: list[int], pairs: int) -> None:
     """Our one rank beside RecBole's model of the kind, at one batch size."""
     assert case.peer is not None
-    ids, dense, labels = (part[:PEER_ROWS] for part in rows.read(work / "dataset", case.schema))
+    ids, dense, labels = (part[:PEER_ROWS] for part in rows_.read(work / "dataset", case.schema))
     (work / "peer").mkdir()
     peers.export(ids, dense, labels, [f.name for f in case.schema.categorical], work / "peer" / "rows")
     peer = _process(work / "peer", [os.environ["RECBOLE_PYTHON"], "-m", "tests.bench.peers"], [json.dumps(case.peer)])

@@ -14,7 +14,7 @@ import pytest
 
 import engine
 from engine.cli import main
-from engine.downloads import BASE_VARIABLE, DOWNLOADS, DownloadSpec, downloaded, fetch
+from engine.datasets.downloads import BASE_VARIABLE, DOWNLOADS, DownloadSpec, downloaded, fetch
 
 KEY = "ml-latest-small"
 WANTED = DOWNLOADS[KEY]
@@ -120,7 +120,7 @@ def test_a_download_is_whole_checked_and_a_source(server: Server) -> None:
     last = [t for t in told if t[0] == "downloading"][-1]
     assert last[1:3] == (len(content), len(content))
     assert last[3] and last[3] > 0
-    source = engine.SOURCES[WANTED.source_kind].model_validate({"path": str(path)})
+    source = engine.sources.SOURCES[WANTED.source_kind].model_validate({"path": str(path)})
     source.check()
     assert len(source.frame()) == 1
     asked = len(server.asked)
@@ -249,7 +249,7 @@ def test_every_download_says_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None
         assert re.fullmatch(r"https://files\.grouplens\.org/datasets/[a-z0-9/-]+\.zip", found.url)
         assert 0 < found.bytes < found.max_bytes < 1 << 30
         assert found.license.endswith(".")
-        assert found.source_kind in engine.SOURCES
+        assert found.source_kind in engine.sources.SOURCES
     with pytest.raises(ValueError, match="There is no download 'ml-3m'; choose ml-100k"):
         DownloadSpec(key="ml-3m")
 
@@ -266,15 +266,15 @@ def test_a_download_is_a_run_that_is_cancelled_and_taken_up_again(server: Server
     content = release()
     server.publish(content, md5(content))
     server.pause_s = 1.0
-    run_id = engine.submit(DownloadSpec(key=KEY))
-    assert engine.submit(DownloadSpec(key=KEY)) == run_id, "one download of a thing at a time"
-    until(lambda: (p := engine.get_run(run_id).progress) and p.phase == "downloading" and p.eta_s)
-    run = engine.get_run(run_id)
-    assert (run.kind, run.state, run.title) == ("download", engine.RunState.RUNNING, f"Download {WANTED.title}")
+    run_id = engine.runs.submit(DownloadSpec(key=KEY))
+    assert engine.runs.submit(DownloadSpec(key=KEY)) == run_id, "one download of a thing at a time"
+    until(lambda: (p := engine.runs.get_run(run_id).progress) and p.phase == "downloading" and p.eta_s)
+    run = engine.runs.get_run(run_id)
+    assert (run.kind, run.state, run.title) == ("download", engine.runs.RunState.RUNNING, f"Download {WANTED.title}")
     assert run.progress and run.progress.total == len(content)
     until(lambda: WANTED.partial.stat().st_size)
-    engine.cancel(run_id)
-    assert engine.get_run(run_id).state == engine.RunState.CANCELLED
+    engine.runs.cancel(run_id)
+    assert engine.runs.get_run(run_id).state == engine.runs.RunState.CANCELLED
     have = WANTED.partial.stat().st_size
     assert downloaded(KEY) is None
     server.pause_s = 0.0
@@ -282,21 +282,21 @@ def test_a_download_is_a_run_that_is_cancelled_and_taken_up_again(server: Server
     assert str(WANTED.target) in capsys.readouterr().out
     assert WANTED.target.read_bytes() == content
     assert (f"/movielens/{KEY}.zip", f"bytes={have}-") in server.asked
-    newest = engine.list_runs()[0]
-    assert (newest.state, newest.resources["bytes"]) == (engine.RunState.FINISHED, len(content))
+    newest = engine.runs.list_runs()[0]
+    assert (newest.state, newest.resources["bytes"]) == (engine.runs.RunState.FINISHED, len(content))
 
 
 @pytest.mark.slow
 def test_a_download_waits_for_nobody_and_nobody_for_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine import turns
+    from engine.driver import queue
 
     server.publish(release())
     server.pause_s = 1.0
-    run_id = engine.submit(DownloadSpec(key=KEY))
-    until(lambda: (p := engine.get_run(run_id).progress) and p.phase == "downloading")
-    assert turns._take_slot(), "the one slot is free"
-    assert not list(engine.settings().runs.glob("*/ticket.json"))
-    engine.cancel(run_id)
+    run_id = engine.runs.submit(DownloadSpec(key=KEY))
+    until(lambda: (p := engine.runs.get_run(run_id).progress) and p.phase == "downloading")
+    assert queue._take_slot(), "the one slot is free"
+    assert not list(engine.settings.settings().runs.glob("*/ticket.json"))
+    engine.runs.cancel(run_id)
 
 
 @pytest.mark.slow
@@ -304,7 +304,7 @@ def test_a_failed_download_says_why(server: Server, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit):
         main(["download", KEY])
     assert "the server answers 404" in capsys.readouterr().err
-    assert engine.list_runs("download")[0].state == engine.RunState.FAILED
+    assert engine.runs.list_runs("download")[0].state == engine.runs.RunState.FAILED
     main(["download"])
     listed = capsys.readouterr().out
     assert all(key in listed for key in DOWNLOADS)

@@ -7,7 +7,7 @@ import pytest
 
 from tests import ranks, tiny
 from workers.models import MODELS
-from workers.specs import NetworkSpec
+from workers.models.base import NetworkSpec
 
 NETWORKS = [kind for kind, model in MODELS.items() if issubclass(model, NetworkSpec)]
 EPOCHS = {"epochs": 16, "batch_size": 256, "table_learning_rate": 0.2, "dense_learning_rate": 0.01, "patience": None}

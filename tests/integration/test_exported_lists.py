@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import engine
-from engine import jobs
+from engine.runs import processes
 from tests import exported, tiny
 from tests.integration.test_runs import recbench, until
 
@@ -29,9 +29,9 @@ def fitted(tmp_path_factory):
         spec = folder / "ease.json"
         spec.write_text(json.dumps({"dataset": exported.ID, "model": {"kind": "ease", "l2": 10}}))
         yield recbench("train", str(spec), "--wait")["runs"][0]["run_id"]
-        for run in engine.list_runs():
+        for run in engine.runs.list_runs():
             if run.live:
-                engine.cancel(run.run_id)
+                engine.runs.cancel(run.run_id)
 
 
 def whole(folder: Path) -> pd.DataFrame:
@@ -52,36 +52,36 @@ def test_a_finished_export_is_whole_and_no_contender(fitted, tmp_path):
     assert (told["manifest"]["rows"], told["manifest"]["users"], told["manifest"]["exclude_seen"]) == (10, 2, True)
     assert set(told["manifest"]["columns"]) == set(found)
     assert sorted(path.name for path in (tmp_path / "to").iterdir()) == ["manifest.json", "top.csv", "top.parquet"]
-    assert told["run_id"] not in {run.run_id for run in engine.list_runs("train")}
-    export = engine.list_exports([fitted])[0]
-    assert (export.run.kind, export.run.state, export.run.metrics) == ("export", engine.RunState.FINISHED, {})
+    assert told["run_id"] not in {run.run_id for run in engine.runs.list_runs("train")}
+    export = engine.runs.list_exports([fitted])[0]
+    assert (export.run.kind, export.run.state, export.run.metrics) == ("export", engine.runs.RunState.FINISHED, {})
     assert export.run.resources["rows"] == 10
     assert [path.name for path in export.files] == ["top.parquet", "top.csv"]
     apart = recbench("compare", fitted, told["run_id"])["apart"]
-    assert [title for title, _ in apart] == ["Top 5 of " + engine.get_run(fitted).title]
+    assert [title for title, _ in apart] == ["Top 5 of " + engine.runs.get_run(fitted).title]
 
 
 def test_what_cannot_be_is_said_at_once_and_nothing_is_written(fitted, tmp_path):
     (tmp_path / "ids.txt").write_text("u1\nnobody\n")
-    before = len(engine.list_runs())
+    before = len(engine.runs.list_runs())
     words = ["export-lists", fitted, "--to", str(tmp_path / "to")]
     assert "'nobody'" in recbench(*words, "--users", str(tmp_path / "ids.txt"), fails=True)["error"]
     assert "not empty" in recbench("export-lists", fitted, "--to", str(tmp_path), fails=True)["error"]
     assert "k is 0" in recbench(*words, "--k", "0", fails=True)["error"]
     assert not (tmp_path / "to").exists()
-    assert len(engine.list_runs()) == before
+    assert len(engine.runs.list_runs()) == before
 
 
 def halfway(fitted: str) -> tuple[str, Path, int]:
     """An export that is stopped in the middle of writing: its run, the folder it makes, and the process that writes."""
     for _ in range(5):
-        run_id = engine.export_lists(fitted, k=50)
-        target = engine.get_list_export(engine.get_run(run_id)).folder
+        run_id = engine.runs.export_lists(fitted, k=50)
+        target = engine.runs.get_list_export(engine.runs.get_run(run_id)).folder
         partial = target.parent / f".{run_id}.partial"
         deadline = time.monotonic() + 120
         while not partial.exists() and time.monotonic() < deadline:
             time.sleep(0.002)
-        writer = next(p.pid for p in jobs.processes(run_id) if "workers.list_export" in p.cmdline())
+        writer = next(p.pid for p in processes.processes(run_id) if "workers.exports.export" in p.cmdline())
         os.kill(writer, signal.SIGSTOP)
         if partial.exists():
             return run_id, target, writer
@@ -91,27 +91,31 @@ def halfway(fitted: str) -> tuple[str, Path, int]:
 
 def test_a_cancelled_and_a_killed_export_leave_nothing_and_one_that_goes_on_is_whole(fitted):
     run_id, target, _ = halfway(fitted)
-    until(lambda: engine.get_run(run_id).progress is not None)
+    until(lambda: engine.runs.get_run(run_id).progress is not None)
     assert not target.exists()
-    engine.cancel(run_id)
-    assert engine.get_run(run_id).state == engine.RunState.CANCELLED
+    engine.runs.cancel(run_id)
+    assert engine.runs.get_run(run_id).state == engine.runs.RunState.CANCELLED
     assert not target.exists() and not list(target.parent.glob(".*.partial"))
-    assert jobs.processes(run_id) == []
+    assert processes.processes(run_id) == []
 
     run_id, target, writer = halfway(fitted)
     os.kill(writer, signal.SIGKILL)
-    until(lambda: not engine.get_run(run_id).live, 60)
-    assert engine.get_run(run_id).state == engine.RunState.FAILED
-    assert "killed or left early" in (engine.get_run(run_id).message or "")
+    until(lambda: not engine.runs.get_run(run_id).live, 60)
+    assert engine.runs.get_run(run_id).state == engine.runs.RunState.FAILED
+    assert "killed or left early" in (engine.runs.get_run(run_id).message or "")
     assert not target.exists() and not list(target.parent.glob(".*.partial"))
-    assert engine.list_exports([fitted])[0].files == ()
+    assert engine.runs.list_exports([fitted])[0].files == ()
 
     run_id, target, writer = halfway(fitted)
     os.kill(writer, signal.SIGCONT)
     told = set()
     until(
-        lambda: told.add((engine.get_run(run_id).progress or engine.Progress(phase="ended")).phase) or not engine.get_run(run_id).live, 60
+        lambda: (
+            told.add((engine.runs.get_run(run_id).progress or engine.runs.Progress(phase="ended")).phase)
+            or not engine.runs.get_run(run_id).live
+        ),
+        60,
     )
-    assert engine.get_run(run_id).state == engine.RunState.FINISHED
+    assert engine.runs.get_run(run_id).state == engine.runs.RunState.FINISHED
     assert len(whole(target)) > 50_000
     assert told & {"writing lists", "reading what users met"}

@@ -13,22 +13,26 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 import engine
-from engine import jobs, tracking
+from engine.runs import processes, store
 from tests import tiny
-from tests.integration.test_runs import recbench, space, until  # noqa: F401 - a fixture
-from workers.likes import read_rows
-from workers.metrics import user_auc
-from workers.protocol import Protocol
+from tests.integration.test_runs import (
+    recbench,
+    space,  # noqa: F401 - a fixture
+    until,
+)
+from workers.batches.likes import read_rows
+from workers.evaluation.metrics import user_auc
+from workers.specs.protocol import Protocol
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("popularity", "item_knn", "ials", "ease")
 
 
 def fit(run: Path, dataset: Path, model: dict, **train) -> dict:
-    """`python -m workers.fit` to its end: done.json, or the error that it left."""
+    """`python -m workers.training.fit` to its end: done.json, or the error that it left."""
     run.mkdir(parents=True)
     (run / "spec.json").write_text(json.dumps({"dataset": "tiny", "model": model, "train": train}))
-    words = [sys.executable, "-m", "workers.fit", str(run), str(dataset), "1"]
+    words = [sys.executable, "-m", "workers.training.fit", str(run), str(dataset), "1"]
     subprocess.run(words, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, timeout=120)
     left = run / "fit.error.json"
     return json.loads((left if left.exists() else run / "done.json").read_text())
@@ -114,42 +118,42 @@ def test_fitted_runs_stand_beside_others_and_recommend_the_lists_that_were_measu
         assert value[metric, "A"] == value[metric, "pop"]
     assert max(value["ndcg_at_10", letter] for letter in "BCD") > value["ndcg_at_10", "pop"] > value["ndcg_at_10", "rnd"]
     assert value["log_loss", "D"] is None
-    items = engine.items(dataset).set_index("row")["item_id"]
+    items = engine.datasets.items(dataset).set_index("row")["item_id"]
     for run_id in fitted:
         top = pd.read_parquet(folder / "runs" / run_id / "results" / "top_k.parquet").iloc[0]
         shown = recbench("recommend", run_id, "--user", top["user_id"], "--k", "10")["lists"][0]["items"]
         assert [item["item_id"] for item in shown] == [items[row] for row in top["items"][:10]]
         np.testing.assert_allclose([item["score"] for item in shown], top["scores"][:10], rtol=1e-4)
-    stored = tracking.get(fitted[3])
+    stored = store.get(fitted[3])
     assert stored.info.status == "FINISHED"
     assert stored.data.metrics["test_ndcg_at_10"] == pytest.approx(value["ndcg_at_10", "D"])
-    under = {file.path for name in ("results", "checkpoint") for file in tracking.client().list_artifacts(fitted[3], name)}
+    under = {file.path for name in ("results", "checkpoint") for file in store.client().list_artifacts(fitted[3], name)}
     assert {"results/tuning.json", "results/per_user.parquet", "checkpoint/best.json"} <= under
-    differs = engine.compare(fitted).differences.set_index("setting")
+    differs = engine.compare.compare(fitted).differences.set_index("setting")
     assert "(tuned)" in differs.loc["model.l2", "D"]
-    assert "starting Spark" not in engine.log_tail(fitted[3])
+    assert "starting Spark" not in engine.runs.log_tail(fitted[3])
 
 
 @pytest.mark.slow
 def test_a_fit_can_be_cancelled_at_any_time_and_a_killed_one_fails(space):  # noqa: F811
     _, dataset = space
     model = {"kind": "ials", "factors": 512, "iterations": 1000, "alpha": 1, "regularisation": 1}
-    spec = engine.RunSpec.model_validate({"dataset": dataset, "model": model})
+    spec = engine.specs.RunSpec.model_validate({"dataset": dataset, "model": model})
 
     def fits(run_id: str) -> list:
-        return [p for p in jobs.processes(run_id) if "workers.fit" in p.cmdline()]
+        return [p for p in processes.processes(run_id) if "workers.training.fit" in p.cmdline()]
 
-    run_id = engine.submit(spec)
-    until(lambda: (engine.get_run(run_id).progress or engine.Progress(phase="")).phase == "fitting")
+    run_id = engine.runs.submit(spec)
+    until(lambda: (engine.runs.get_run(run_id).progress or engine.runs.Progress(phase="")).phase == "fitting")
     assert fits(run_id)
     started = time.monotonic()
-    engine.cancel(run_id)
+    engine.runs.cancel(run_id)
     assert time.monotonic() - started < 15
-    assert engine.get_run(run_id).state == engine.RunState.CANCELLED
-    assert jobs.processes(run_id) == []
-    run_id = engine.submit(spec)
+    assert engine.runs.get_run(run_id).state == engine.runs.RunState.CANCELLED
+    assert processes.processes(run_id) == []
+    run_id = engine.runs.submit(spec)
     until(lambda: fits(run_id))
     fits(run_id)[0].kill()
-    until(lambda: not engine.get_run(run_id).live, 60)
-    assert engine.get_run(run_id).state == engine.RunState.FAILED
-    assert "killed or left early" in (engine.get_run(run_id).message or "")
+    until(lambda: not engine.runs.get_run(run_id).live, 60)
+    assert engine.runs.get_run(run_id).state == engine.runs.RunState.FAILED
+    assert "killed or left early" in (engine.runs.get_run(run_id).message or "")

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import engine
-from engine import RunState, tracking
 from engine.cli import main
+from engine.runs import store
+from engine.runs.read import RunState
 from tests.pages.fake import DATASET, HOSTILE
 
 
@@ -24,101 +25,101 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         os.environ["RECBENCH_WORKSPACE"] = before
 
 
-def made(status: tracking.Status = "FINISHED", dataset: str = DATASET, continues: str | None = None) -> str:
-    spec = engine.RunSpec(dataset=dataset, model=engine.MODELS["dlrm"](), continues=continues)
-    run_id = tracking.create("train", spec.title, spec, {"dataset": dataset, "model": "dlrm"})
-    tracking.set_status(run_id, status)
+def made(status: store.Status = "FINISHED", dataset: str = DATASET, continues: str | None = None) -> str:
+    spec = engine.specs.RunSpec(dataset=dataset, model=engine.specs.MODELS["dlrm"](), continues=continues)
+    run_id = store.create("train", spec.title, spec, {"dataset": dataset, "model": "dlrm"})
+    store.set_status(run_id, status)
     return run_id
 
 
 def listed() -> set[str]:
-    return {run.run_id for run in engine.list_runs()}
+    return {run.run_id for run in engine.runs.list_runs()}
 
 
 def test_names_notes_and_tags_are_read_back_as_they_were_written() -> None:
     run_id = made()
-    fresh = engine.get_run(run_id)
+    fresh = engine.runs.get_run(run_id)
     assert (fresh.note, fresh.tags, fresh.pinned, fresh.trashed_at) == (None, (), False, None)
-    engine.rename(run_id, f"  {HOSTILE}\n映画 ")
-    engine.annotate(run_id, f"{HOSTILE}\r\nsecond line\x00")
-    engine.tag(run_id, ["keep", HOSTILE[:40], "keep", "a, b"])
-    run = engine.get_run(run_id)
+    engine.runs.rename(run_id, f"  {HOSTILE}\n映画 ")
+    engine.runs.annotate(run_id, f"{HOSTILE}\r\nsecond line\x00")
+    engine.runs.tag(run_id, ["keep", HOSTILE[:40], "keep", "a, b"])
+    run = engine.runs.get_run(run_id)
     assert run.title == f"{HOSTILE} 映画"
     assert run.note == f"{HOSTILE}\nsecond line"
     assert run.tags == ("keep", HOSTILE[:40].strip(), "a, b")
-    assert tracking.get(run_id).data.tags["mlflow.note.content"] == run.note  # where a stock mlflow ui shows it
-    engine.annotate(run_id, "  ")
-    engine.tag(run_id, [])
-    assert (engine.get_run(run_id).note, engine.get_run(run_id).tags) == (None, ())
+    assert store.get(run_id).data.tags["mlflow.note.content"] == run.note  # where a stock mlflow ui shows it
+    engine.runs.annotate(run_id, "  ")
+    engine.runs.tag(run_id, [])
+    assert (engine.runs.get_run(run_id).note, engine.runs.get_run(run_id).tags) == (None, ())
 
 
 @pytest.mark.parametrize(
     "call, said",
     [
-        (lambda run_id: engine.rename(run_id, " \n "), r"The name is empty; give 1 to 120 characters\."),
-        (lambda run_id: engine.rename(run_id, "x" * 121), r"The name has 121 characters; shorten it to 120\."),
-        (lambda run_id: engine.annotate(run_id, "x" * 4001), r"The note has 4,001 characters; shorten it to 4,000\."),
-        (lambda run_id: engine.tag(run_id, ["x" * 41]), r"A tag has 41 characters; shorten it to 40\."),
-        (lambda run_id: engine.tag(run_id, ["\x07"]), r"A tag is empty; give 1 to 40 characters\."),
-        (lambda run_id: engine.tag(run_id, list("abcdefghijk")), r"These are 11 tags; leave 10 at most\."),
+        (lambda run_id: engine.runs.rename(run_id, " \n "), r"The name is empty; give 1 to 120 characters\."),
+        (lambda run_id: engine.runs.rename(run_id, "x" * 121), r"The name has 121 characters; shorten it to 120\."),
+        (lambda run_id: engine.runs.annotate(run_id, "x" * 4001), r"The note has 4,001 characters; shorten it to 4,000\."),
+        (lambda run_id: engine.runs.tag(run_id, ["x" * 41]), r"A tag has 41 characters; shorten it to 40\."),
+        (lambda run_id: engine.runs.tag(run_id, ["\x07"]), r"A tag is empty; give 1 to 40 characters\."),
+        (lambda run_id: engine.runs.tag(run_id, list("abcdefghijk")), r"These are 11 tags; leave 10 at most\."),
     ],
 )
 def test_what_is_too_long_or_empty_is_refused_and_changes_nothing(call: object, said: str) -> None:
     run_id = made()
-    before = engine.get_run(run_id)
+    before = engine.runs.get_run(run_id)
     with pytest.raises(ValueError, match=said):
         call(run_id)  # type: ignore[operator]
-    assert engine.get_run(run_id) == before
+    assert engine.runs.get_run(run_id) == before
 
 
 def test_the_longest_that_is_allowed_is_kept_whole() -> None:
     run_id = made()
-    engine.rename(run_id, "n" * 120)
-    engine.annotate(run_id, "ü" * 4000)
-    engine.tag(run_id, [f"{at}" + "ü" * 39 for at in range(10)])
-    run = engine.get_run(run_id)
+    engine.runs.rename(run_id, "n" * 120)
+    engine.runs.annotate(run_id, "ü" * 4000)
+    engine.runs.tag(run_id, [f"{at}" + "ü" * 39 for at in range(10)])
+    run = engine.runs.get_run(run_id)
     assert (len(run.title), len(run.note or ""), len(run.tags)) == (120, 4000, 10)
 
 
 def test_what_is_trashed_is_in_no_list_until_it_is_restored() -> None:
     gone, stays = made(), made()
-    assert engine.trash([gone, gone]) == []
+    assert engine.runs.trash([gone, gone]) == []
     assert gone not in listed()
     assert stays in listed()
-    assert gone in {run.run_id for run in engine.list_trash()}
-    assert engine.get_run(gone).trashed_at is not None  # who asks for it by its id is told where it is
-    engine.restore([gone])
+    assert gone in {run.run_id for run in engine.runs.list_trash()}
+    assert engine.runs.get_run(gone).trashed_at is not None  # who asks for it by its id is told where it is
+    engine.runs.restore([gone])
     assert gone in listed()
-    assert gone not in {run.run_id for run in engine.list_trash()}
-    engine.restore([gone])  # nothing to do
+    assert gone not in {run.run_id for run in engine.runs.list_trash()}
+    engine.runs.restore([gone])  # nothing to do
 
 
 def test_a_limit_counts_what_is_shown() -> None:
     ids = [made() for _ in range(3)]
-    engine.trash(ids[1:])
-    assert engine.list_runs(limit=1)[0].run_id == ids[0]
+    engine.runs.trash(ids[1:])
+    assert engine.runs.list_runs(limit=1)[0].run_id == ids[0]
 
 
 def test_pinned_and_live_runs_are_kept_with_the_reason() -> None:
     pinned, plain, live = made(), made(), made("RUNNING")
-    folder = engine.settings().runs / live
+    folder = engine.settings.settings().runs / live
     folder.mkdir(parents=True)
-    engine.pin(pinned)
-    kept = {one.run_id: one.reason for one in engine.trash([pinned, plain, live])}
+    engine.runs.pin(pinned)
+    kept = {one.run_id: one.reason for one in engine.runs.trash([pinned, plain, live])}
     assert kept == {pinned: "it is the pinned baseline of its dataset: unpin it first", live: "it is running: cancel it first"}
     assert plain not in listed()
     assert {pinned, live} <= listed()
-    engine.unpin(pinned)
-    assert engine.trash([pinned]) == []
-    tracking.set_status(live, "KILLED")
+    engine.runs.unpin(pinned)
+    assert engine.runs.trash([pinned]) == []
+    store.set_status(live, "KILLED")
 
 
 def test_an_unknown_run_among_them_moves_none() -> None:
     run_id = made()
     with pytest.raises(LookupError):
-        engine.trash([run_id, "0" * 32])
+        engine.runs.trash([run_id, "0" * 32])
     assert run_id in listed()
-    for call in (engine.pin, lambda unknown: engine.rename(unknown, "x"), lambda unknown: engine.restore([unknown])):
+    for call in (engine.runs.pin, lambda unknown: engine.runs.rename(unknown, "x"), lambda unknown: engine.runs.restore([unknown])):
         with pytest.raises(LookupError):
             call("0" * 32)
 
@@ -126,30 +127,30 @@ def test_an_unknown_run_among_them_moves_none() -> None:
 def test_one_baseline_a_dataset_is_pinned() -> None:
     first, second, elsewhere = made(), made(), made(dataset="other-0123456789ab")
     for run_id in (first, elsewhere, second, second):
-        engine.pin(run_id)
-    assert [engine.get_run(run_id).pinned for run_id in (first, second, elsewhere)] == [False, True, True]
+        engine.runs.pin(run_id)
+    assert [engine.runs.get_run(run_id).pinned for run_id in (first, second, elsewhere)] == [False, True, True]
     failed, thrown = made("FAILED"), made()
-    engine.trash([thrown])
+    engine.runs.trash([thrown])
     with pytest.raises(ValueError, match="is failed; pin a finished training"):
-        engine.pin(failed)
+        engine.runs.pin(failed)
     with pytest.raises(ValueError, match="is in the trash; restore it"):
-        engine.pin(thrown)
-    assert engine.pinned(DATASET) == engine.get_run(second)
-    assert engine.pinned("nowhere' OR 1=1") is None
-    engine.unpin(second)
-    assert engine.pinned(DATASET) is None
-    engine.unpin(second)
-    assert not engine.get_run(second).pinned
+        engine.runs.pin(thrown)
+    assert engine.runs.pinned(DATASET) == engine.runs.get_run(second)
+    assert engine.runs.pinned("nowhere' OR 1=1") is None
+    engine.runs.unpin(second)
+    assert engine.runs.pinned(DATASET) is None
+    engine.runs.unpin(second)
+    assert not engine.runs.get_run(second).pinned
 
 
 def test_the_trash_forgets_after_thirty_days() -> None:
     old, young = made(), made()
     for run_id, days in ((old, 30.01), (young, 29.99)):
-        tracking.set_tag(run_id, "trashed", (datetime.now(UTC) - timedelta(days=days)).isoformat())
-    found = {run.run_id for run in engine.list_trash()}
+        store.set_tag(run_id, "trashed", (datetime.now(UTC) - timedelta(days=days)).isoformat())
+    found = {run.run_id for run in engine.runs.list_trash()}
     assert (old in found, young in found) == (False, True)
     with pytest.raises(ValueError, match="more than 30 days ago"):
-        engine.restore([old])
+        engine.runs.restore([old])
     assert old not in listed()
 
 
@@ -158,27 +159,27 @@ def test_the_trash_forgets_after_thirty_days() -> None:
 )
 def test_tags_that_were_spoiled_elsewhere_spoil_no_list(name: str, value: str) -> None:
     run_id = made()
-    tracking.set_tag(run_id, name, value)
-    run = engine.get_run(run_id)
+    store.set_tag(run_id, name, value)
+    run = engine.runs.get_run(run_id)
     assert all(isinstance(one, str) for one in run.tags)
     assert (run.trashed_at is None) == (name == "tags") == (run_id in listed())
-    assert run_id not in {one.run_id for one in engine.list_trash()}
+    assert run_id not in {one.run_id for one in engine.runs.list_trash()}
 
 
 def test_a_moment_without_a_zone_is_in_utc() -> None:
     run_id = made()
-    tracking.set_tag(run_id, "trashed", datetime.now(UTC).replace(tzinfo=None).isoformat())
-    assert run_id in {one.run_id for one in engine.list_trash()}
-    engine.restore([run_id])
+    store.set_tag(run_id, "trashed", datetime.now(UTC).replace(tzinfo=None).isoformat())
+    assert run_id in {one.run_id for one in engine.runs.list_trash()}
+    engine.runs.restore([run_id])
 
 
 def test_runs_that_need_a_run_are_named() -> None:
     first = made()
-    assert engine.dependents(first) == []
+    assert engine.runs.dependents(first) == []
     second = made(continues=first)
-    assert [run.run_id for run in engine.dependents(first)] == [second]
-    engine.trash([second])
-    assert engine.dependents(first) == []
+    assert [run.run_id for run in engine.runs.dependents(first)] == [second]
+    engine.runs.trash([second])
+    assert engine.runs.dependents(first) == []
 
 
 def test_all_of_it_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,7 +189,7 @@ def test_all_of_it_can_be_typed(capsys: pytest.CaptureFixture[str]) -> None:
     main(["note", first, "why"])
     main(["tag", first, "x", "y"])
     main(["pin", first])
-    run = engine.get_run(first)
+    run = engine.runs.get_run(first)
     assert (run.title, run.note, run.tags, run.pinned, run.state) == ("My best", "why", ("x", "y"), True, RunState.FINISHED)
     with pytest.raises(SystemExit):
         main(["trash", first, "--json"])

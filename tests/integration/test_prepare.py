@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 
 from engine import datasets
-from engine.prepare import prepare
-from engine.preview import preview, preview_rows
-from engine.rules import MeanLabel, PerUserSplit, ThresholdLabel, TimeSplit
+from engine.datasets.rules import MeanLabel, PerUserSplit, ThresholdLabel, TimeSplit
+from engine.datasets.spec import DatasetSpec
+from engine.prepare.pipeline import prepare
+from engine.preview.first_rows import preview, preview_rows
 from engine.sources.sample import SampleSource
-from engine.specs import DatasetSpec
-from workers.blocks import import_streaming
+from workers.batches.blocks import import_streaming
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -233,7 +233,7 @@ def test_blocks_are_in_a_global_random_order_of_agreed_size(prepared: Prepared) 
 def test_a_stock_streaming_dataset_reads_every_row_and_locks_others_out_once_a_shard(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workers.batches import open_split
+    from workers.batches.batches import open_split
 
     import_streaming()
     from streaming import StreamingDataset
@@ -334,12 +334,12 @@ def test_users_are_searched_by_id(prepared: Prepared) -> None:
 
 
 def test_preparing_the_same_again_does_nothing(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.prepare_build import Build
+    from engine.prepare import pipeline
 
     def touched(build: Build) -> None:
         raise AssertionError("prepared again")
 
-    monkeypatch.setattr(Build, "STEPS", {"loading": touched})
+    monkeypatch.setattr(pipeline, "STEPS", {"loading": touched})
     before = (prepared.path / "manifest.json").stat().st_mtime_ns
     assert prepare(prepared.spec) == prepared.path
     assert (prepared.path / "manifest.json").stat().st_mtime_ns == before
@@ -348,21 +348,21 @@ def test_preparing_the_same_again_does_nothing(prepared: Prepared, monkeypatch: 
 
 
 def test_a_preparation_that_fails_leaves_nothing_to_see(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.prepare_build import Build
+    from engine.prepare import pipeline
 
     def half(build: Build) -> None:
         shutil.copytree(prepared.path, build.staging, dirs_exist_ok=True)
         assert [d.id for d in datasets.list_datasets()] == [prepared.path.name], "not while it is under way either"
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(Build, "STEPS", {"half": half})
+    monkeypatch.setattr(pipeline, "STEPS", {"half": half})
     with pytest.raises(OSError, match="disk is full"):
         prepare(prepared.spec.model_copy(update={"seed": 3}))
     assert [path.name for path in prepared.path.parent.iterdir()] == [prepared.path.name]
 
 
 def test_what_a_dead_preparation_left_is_swept(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine import prepare as module
+    from engine.prepare import pipeline as module
 
     left = prepared.path.parent / ".staging-x-000000000000-4194305"  # beyond the largest process id
     left.mkdir()
@@ -421,14 +421,14 @@ def test_a_threshold_that_leaves_nothing_to_learn_is_refused(workspace: Path, tm
 
 
 def test_order_statistics_are_exact_whatever_the_range(spark: "SparkSession", monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine import prepare_tables
+    from engine.prepare import vocabularies
 
-    monkeypatch.setattr(prepare_tables, "HISTOGRAM_BINS", 7)
+    monkeypatch.setattr(vocabularies, "HISTOGRAM_BINS", 7)
     values = np.random.default_rng(1).integers(-50, 4000, 500) ** 2
     values[:100] = values[0]
     times = spark.createDataFrame(pd.DataFrame({"timestamp": values}))
     shares = (0.0, 0.1, 0.35, 0.8, 0.9, 1.0)
-    found = prepare_tables.order_statistics(times, shares, 500, int(values.min()), int(values.max()))
+    found = vocabularies.order_statistics(times, shares, 500, int(values.min()), int(values.max()))
     assert found == [np.quantile(values, share, method="higher") for share in shares]
 
 

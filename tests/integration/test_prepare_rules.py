@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from engine import datasets
-from engine.clean import COPY, CORE
-from engine.prepare import prepare
-from engine.preview import preview
-from engine.specs import DatasetSpec
+from engine.datasets.spec import DatasetSpec
+from engine.prepare.pipeline import prepare
+from engine.preview.first_rows import preview
+from engine.preview.rows import COPY, CORE
 from tests.given import given
 from tests.integration.test_prepare import assert_same, stored
 
@@ -178,7 +178,7 @@ def test_several_actions_become_a_target_each(tmp_path: Path) -> None:
 
 
 def _targets(path: Path) -> np.ndarray:
-    from workers.blocks import import_streaming
+    from workers.batches.blocks import import_streaming
 
     import_streaming()
     from streaming.base.local import LocalDataset

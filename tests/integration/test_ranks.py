@@ -9,11 +9,12 @@ from sklearn.metrics import roc_auc_score
 from streaming import MDSWriter, StreamingDataset
 
 from tests import ranks, tiny
-from workers.leave import scored_rows
-from workers.likes import read_rows
+from workers.batches.likes import read_rows
 from workers.models import MODELS
-from workers.protocol import Protocol
-from workers.specs import BINARY, FeatureSchema, NetworkSpec
+from workers.models.base import NetworkSpec
+from workers.specs.protocol import Protocol
+from workers.specs.schema import BINARY, FeatureSchema
+from workers.training.write_results import scored_rows
 
 NETWORKS = [kind for kind, model in MODELS.items() if issubclass(model, NetworkSpec)]
 EPOCHS = {"epochs": 8, "batch_size": 256, "table_learning_rate": 0.1}
@@ -121,9 +122,9 @@ def _judged_alone(run, dataset, model):
     """The protocol on the whole checkpoint in this process, as the only rank."""
     import torch.distributed as dist
 
-    from workers import checkpoint
+    from workers.artifacts import checkpoint
+    from workers.evaluation.networks import evaluate_network
     from workers.models import MODELS
-    from workers.scoring import judge
 
     folder = checkpoint.best(run / "checkpoint")
     schema = FeatureSchema.model_validate(checkpoint.facts(folder)["schema"])
@@ -131,7 +132,7 @@ def _judged_alone(run, dataset, model):
     checkpoint.load_whole(folder, net)
     dist.init_process_group("gloo", store=dist.FileStore(str(run / "store"), 1), rank=0, world_size=1)
     try:
-        return judge(net, dataset, "test", schema, task=BINARY, foretells=True)
+        return evaluate_network(net, dataset, "test", schema, task=BINARY, foretells=True)
     finally:
         dist.destroy_process_group()
 

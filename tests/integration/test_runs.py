@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 import engine
-from engine import jobs, tracking
+from engine.runs import processes as jobs
+from engine.runs import store
 
 pytestmark = pytest.mark.slow
 SAMPLE = {"name": "small", "source": {"kind": "sample", "users": 300, "items": 120, "interactions": 9000}, "history": 50}
@@ -39,14 +40,14 @@ def space(tmp_path_factory):
         (folder / "dataset.json").write_text(json.dumps(SAMPLE))
         prepared = recbench("prepare", str(folder / "dataset.json"))
         yield folder, prepared["dataset"]
-        for run in engine.list_runs():
+        for run in engine.runs.list_runs():
             if run.live:
-                engine.cancel(run.run_id)
+                engine.runs.cancel(run.run_id)
 
 
-def spec(dataset: str, kind: str = "two_tower", **train) -> engine.RunSpec:
+def spec(dataset: str, kind: str = "two_tower", **train) -> engine.specs.RunSpec:
     settings = {"epochs": 3, "batch_size": 256, "table_learning_rate": 0.1, **train}
-    return engine.RunSpec.model_validate({"dataset": dataset, "model": {"kind": kind}, "train": settings})
+    return engine.specs.RunSpec.model_validate({"dataset": dataset, "model": {"kind": kind}, "train": settings})
 
 
 def until(condition, timeout: float = 120):
@@ -69,15 +70,15 @@ def trained(space):
 
 def test_a_trained_run_is_whole_in_mlflow(space, trained):
     folder, dataset = space
-    stored = tracking.get(trained[0])
+    stored = store.get(trained[0])
     assert stored.info.status == "FINISHED"
     assert stored.data.params["model.kind"] == "two_tower"
     assert stored.data.metrics["test_ndcg_at_10"] > 0
-    assert stored.inputs.dataset_inputs[0].dataset.digest == engine.get_dataset(dataset).manifest["fingerprint"][:36]
-    points = tracking.points(trained[0], "valid_ndcg_at_10")
-    assert len(points) == engine.get_run(trained[0]).resources["epochs"]
+    assert stored.inputs.dataset_inputs[0].dataset.digest == engine.datasets.get_dataset(dataset).manifest["fingerprint"][:36]
+    points = store.points(trained[0], "valid_ndcg_at_10")
+    assert len(points) == engine.runs.get_run(trained[0]).resources["epochs"]
     assert len({step for step, _, _ in points}) == len(points)  # one value a step
-    under = {file.path for name in ("results", "checkpoint") for file in tracking.client().list_artifacts(trained[0], name)}
+    under = {file.path for name in ("results", "checkpoint") for file in store.client().list_artifacts(trained[0], name)}
     assert {"results/plan.json", "results/item_embeddings.parquet", "results/per_user.parquet", "checkpoint/best.json"} <= under
     import sqlite3
 
@@ -106,13 +107,13 @@ def test_live_recommendations_are_the_lists_that_were_measured(space, trained):
     """A model put together from two ranks' shards ranks as it did in training; so does a plain dot product of its embeddings."""
     folder, dataset = space
     top = pd.read_parquet(folder / "runs" / trained[0] / "results" / "top_k.parquet")
-    items = engine.items(dataset).set_index("row")["item_id"]
+    items = engine.datasets.items(dataset).set_index("row")["item_id"]
     user = top.iloc[0]
     found = recbench("recommend", trained[0], "--user", user["user_id"], "--k", "10")
     shown = [item["item_id"] for item in found["lists"][0]["items"]]
     assert shown == [items[row] for row in user["items"][:10]]
 
-    from engine.recommender import open_model
+    from engine.recommend.recommender import open_model
 
     opened = open_model(trained[0])
     state = opened.user_state(user["user_id"])
@@ -124,29 +125,29 @@ def test_live_recommendations_are_the_lists_that_were_measured(space, trained):
 
 def test_a_funnel_of_two_runs_is_measured_like_any_contender(space, trained):
     """With the whole catalogue as candidates it shows what its ranker shows; with few, what the retriever lost is told."""
-    from engine import funnels
+    from engine import runs
 
     folder, _ = space
-    whole, few = (engine.submit(funnels.funnel(*trained, candidates=n, share=share)) for n, share in ((10_000, 0), (20, None)))
-    until(lambda: not engine.get_run(few).live)
-    assert [engine.get_run(run).state for run in (whole, few)] == [engine.RunState.FINISHED] * 2, engine.log_tail(whole)
+    whole, few = (engine.runs.submit(runs.funnel(*trained, candidates=n, share=share)) for n, share in ((10_000, 0), (20, None)))
+    until(lambda: not engine.runs.get_run(few).live)
+    assert [engine.runs.get_run(run).state for run in (whole, few)] == [engine.runs.RunState.FINISHED] * 2, engine.runs.log_tail(whole)
     lists = [pd.read_parquet(folder / "runs" / run / "results" / "top_k.parquet").set_index("user_id") for run in (trained[1], whole)]
     assert all(list(lists[0]["items"][user]) == list(lists[1]["items"][user]) for user in lists[0].index)
-    told = {row["candidates"]: row for row in funnels.losses(few)["curve"]}
+    told = {row["candidates"]: row for row in runs.funnel_losses(few)["curve"]}
     assert told[20]["lost_at_retrieval"] > 0 and told[20]["latency_p50_ms"] > 0
-    order = funnels.losses(few)["order"]
-    assert order["tuned"] and len(order["tried"]) == 10 and funnels.losses(whole)["order"]["share"] == 0
+    order = runs.funnel_losses(few)["order"]
+    assert order["tuned"] and len(order["tried"]) == 10 and runs.funnel_losses(whole)["order"]["share"] == 0
     found = recbench("compare", *trained, few)
     assert [c["name"] for c in found["contenders"]][2].startswith("Funnel · Two-tower")
     measured = {row["metric"] for row in recbench("compare", *trained, "--k", "5")["table"]}
     assert {"ndcg_at_5", "mrr"} <= measured and "ndcg_at_10" not in measured
-    costs = engine.compare([*trained, few]).costs.set_index("fact")
+    costs = engine.compare.compare([*trained, few]).costs.set_index("fact")
     assert (costs.loc["A person's list, median", ["A", "B", "C"]].astype(float) > 0).all()
     with pytest.raises(ValueError, match="is a funnel itself"):
-        funnels.funnel(few, trained[1])
+        runs.funnel(few, trained[1])
     shown = recbench("recommend", few, "--user", lists[0].index[0], "--k", "5")
     kept = pd.read_parquet(folder / "runs" / few / "results" / "top_k.parquet").set_index("user_id")["items"]
-    items = engine.items(space[1]).set_index("row")["item_id"]
+    items = engine.datasets.items(space[1]).set_index("row")["item_id"]
     assert [item["item_id"] for item in shown["lists"][0]["items"]] == [items[row] for row in kept[lists[0].index[0]][:5]]
 
 
@@ -155,11 +156,11 @@ def test_published_vectors_rank_as_the_model_does(space, trained, tmp_path):
     folder, dataset = space
     told = recbench("publish", trained[0], str(tmp_path / "out"))
     items, users = (pd.read_parquet(tmp_path / "out" / f"{name}.parquet") for name in ("items", "users"))
-    assert told["items"] == len(items) and told["users"] == len(users) >= engine.get_dataset(dataset).counts["users"]
+    assert told["items"] == len(items) and told["users"] == len(users) >= engine.datasets.get_dataset(dataset).counts["users"]
     top = pd.read_parquet(folder / "runs" / trained[0] / "results" / "top_k.parquet").iloc[0]
     query = users.set_index("user_id")["vector"][top["user_id"]]
     scores = pd.Series(np.stack(items["vector"]) @ query, index=items["item_id"])
-    names = engine.items(dataset).set_index("row")["item_id"]
+    names = engine.datasets.items(dataset).set_index("row")["item_id"]
     shown = [names[row] for row in top["items"][:10]]
     assert list(scores[shown].sort_values(ascending=False).index) == shown
     assert np.allclose(scores[shown], top["scores"][:10], atol=1e-4)
@@ -172,57 +173,57 @@ def test_published_vectors_rank_as_the_model_does(space, trained, tmp_path):
 def test_one_key_is_one_run_and_a_waiting_run_can_be_cancelled(space):
     _, dataset = space
     long = spec(dataset, "dlrm", epochs=1000, patience=None)
-    first = engine.submit(long, key="form-1")
-    assert engine.submit(long, key="form-1") == first
-    second = engine.submit(spec(dataset))
-    until(lambda: (engine.get_run(first).progress or engine.Progress(phase="")).phase == "training")
-    assert engine.get_run(second).state == engine.RunState.QUEUED
-    engine.cancel(second)
-    assert engine.get_run(second).state == engine.RunState.CANCELLED
-    third = engine.submit(spec(dataset))
-    engine.cancel(third)  # before its driver has drawn breath
-    assert engine.get_run(third).state == engine.RunState.CANCELLED
+    first = engine.runs.submit(long, key="form-1")
+    assert engine.runs.submit(long, key="form-1") == first
+    second = engine.runs.submit(spec(dataset))
+    until(lambda: (engine.runs.get_run(first).progress or engine.runs.Progress(phase="")).phase == "training")
+    assert engine.runs.get_run(second).state == engine.runs.RunState.QUEUED
+    engine.runs.cancel(second)
+    assert engine.runs.get_run(second).state == engine.runs.RunState.CANCELLED
+    third = engine.runs.submit(spec(dataset))
+    engine.runs.cancel(third)  # before its driver has drawn breath
+    assert engine.runs.get_run(third).state == engine.runs.RunState.CANCELLED
     assert jobs.processes(first)
     recbench("cancel", first)
-    assert engine.get_run(first).state == engine.RunState.CANCELLED
+    assert engine.runs.get_run(first).state == engine.runs.RunState.CANCELLED
     assert jobs.processes(first) == []
 
 
 def test_a_killed_driver_is_told_and_leaves_nothing_behind(space):
     folder, dataset = space
-    run_id = engine.submit(spec(dataset, "dlrm", epochs=1000, patience=None, processes=2))
-    until(lambda: (engine.get_run(run_id).progress or engine.Progress(phase="")).phase == "training")
+    run_id = engine.runs.submit(spec(dataset, "dlrm", epochs=1000, patience=None, processes=2))
+    until(lambda: (engine.runs.get_run(run_id).progress or engine.runs.Progress(phase="")).phase == "training")
     driver = next(p for p in jobs.processes(run_id) if "engine.driver" in " ".join(p.cmdline()))
     os.kill(driver.pid, signal.SIGKILL)
-    until(lambda: engine.get_run(run_id).state == engine.RunState.INTERRUPTED, 30)
+    until(lambda: engine.runs.get_run(run_id).state == engine.runs.RunState.INTERRUPTED, 30)
     assert jobs.processes(run_id) == []
-    assert "launch the run again" in (engine.get_run(run_id).message or "")
+    assert "launch the run again" in (engine.runs.get_run(run_id).message or "")
     assert not (folder / "runs" / run_id / "tmp").exists()
 
 
 def test_a_killed_rank_fails_the_run(space):
     """TorchDistributor returns as if all were well: the verdict must not come from it."""
     _, dataset = space
-    run_id = engine.submit(spec(dataset, "dlrm", epochs=1000, patience=None, processes=2))
-    until(lambda: (engine.get_run(run_id).progress or engine.Progress(phase="")).phase == "training")
+    run_id = engine.runs.submit(spec(dataset, "dlrm", epochs=1000, patience=None, processes=2))
+    until(lambda: (engine.runs.get_run(run_id).progress or engine.runs.Progress(phase="")).phase == "training")
     ranks = [p for p in jobs.processes(run_id) if p.environ().get("RANK") == "1"]
     min(ranks, key=lambda p: p.create_time()).send_signal(signal.SIGKILL)  # the oldest: its children have RANK too
-    until(lambda: not engine.get_run(run_id).live, 60)
-    assert engine.get_run(run_id).state == engine.RunState.FAILED
-    assert engine.get_run(run_id).message
+    until(lambda: not engine.runs.get_run(run_id).live, 60)
+    assert engine.runs.get_run(run_id).state == engine.runs.RunState.FAILED
+    assert engine.runs.get_run(run_id).message
     assert not [p for p in psutil.process_iter() if p in ranks and p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_bad_input_is_one_sentence_and_starts_nothing(space):
     folder, _ = space
-    before = len(engine.list_runs())
+    before = len(engine.runs.list_runs())
     (folder / "bad.json").write_text(json.dumps({"dataset": "gone-0123456789ab", "model": {"kind": "dlrm"}}))
     assert "gone-0123456789ab" in recbench("train", str(folder / "bad.json"), fails=True)["error"]
     (folder / "bad.json").write_text(json.dumps({"dataset": "small-0", "model": {"kind": "dlrm"}, "train": {"epochs": 0}}))
     assert "train.epochs is 0" in recbench("train", str(folder / "bad.json"), fails=True)["error"]
     assert "There is no run" in recbench("cancel", "0" * 32, fails=True)["error"]
     assert "There is no run" in recbench("compare", "0" * 32, fails=True)["error"]
-    assert len(engine.list_runs()) == before
+    assert len(engine.runs.list_runs()) == before
 
 
 def test_a_dataset_that_was_tampered_with_is_refused_by_name(space):
@@ -231,10 +232,10 @@ def test_a_dataset_that_was_tampered_with_is_refused_by_name(space):
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     try:
-        run_id = engine.submit(spec(dataset))
-        until(lambda: not engine.get_run(run_id).live)
-        run = engine.get_run(run_id)
-        assert run.state == engine.RunState.FAILED
+        run_id = engine.runs.submit(spec(dataset))
+        until(lambda: not engine.runs.get_run(run_id).live)
+        run = engine.runs.get_run(run_id)
+        assert run.state == engine.runs.RunState.FAILED
         assert shard.name in (run.message or "")
     finally:
         shard.write_bytes(whole)

@@ -15,13 +15,14 @@ import torch.distributed as dist
 from torch.distributed._shard.sharded_tensor import ShardedTensor
 from torch.nn.parallel import DistributedDataParallel
 
-from tests.unit.test_models import DENSE, ITEMS, NETWORKS, SCHEMA, USERS, network
-from workers import cpu_collections, cpu_exchange, cpu_gradients
-from workers.batches import take, to_batch
-from workers.cpu_collections import AloneTables, SharedTables
-from workers.modules.ranker import Batch
-from workers.sharding import distribute
-from workers.specs import TrainSpec
+from tests.contracts.test_models import DENSE, ITEMS, NETWORKS, SCHEMA, USERS, network
+from workers.batches.batches import take, to_batch
+from workers.cpu import collections, exchange
+from workers.cpu import gradients as cpu_gradients
+from workers.cpu.collections import AloneTables, SharedTables
+from workers.networks.ranker import Batch
+from workers.specs.training import TrainSpec
+from workers.training.sharding import distribute
 
 ROWS = {name: np.concatenate([column, column[::-1]]) for name, column in (USERS | ITEMS).items() if name.endswith("id") or name == "job"}
 BAGS = {
@@ -128,7 +129,7 @@ def test_ranks_of_several_hosts_go_torchrecs_own_way(tmp_path: Path) -> None:
 
 
 def _crowded(rank: int, world: int, folder: Path) -> None:
-    cpu_collections.room = lambda: 1000 if rank == 0 else 10**9  # type: ignore[assignment]
+    collections.room = lambda: 1000 if rank == 0 else 10**9  # type: ignore[assignment]
     _torchrecs_own_way(rank, world)
 
 
@@ -158,7 +159,7 @@ def test_a_restored_table_is_read_by_nobody_before_it_is_whole(tmp_path: Path) -
 
 
 def _silent(rank: int, world: int, folder: Path) -> None:
-    peers = cpu_exchange.meet(timeout_s=1)
+    peers = exchange.meet(timeout_s=1)
     assert peers is not None
     if rank == 0:
         with pytest.raises(TimeoutError, match="Rank 1 has said nothing for 1 s"):
@@ -173,11 +174,11 @@ def _silent(rank: int, world: int, folder: Path) -> None:
 
 
 def _three(rank: int, world: int, folder: Path) -> None:
-    peers = cpu_exchange.meet(timeout_s=20)
+    peers = exchange.meet(timeout_s=20)
     assert peers is not None
     for told in range(3):
-        found = peers.swap({other: [told, rank, other] * (cpu_exchange.NUMBERS // 3) for other in range(world)})
-        assert found == {other: [told, other, rank] * (cpu_exchange.NUMBERS // 3) for other in {*range(world)} - {rank}}
+        found = peers.swap({other: [told, rank, other] * (exchange.NUMBERS // 3) for other in range(world)})
+        assert found == {other: [told, other, rank] * (exchange.NUMBERS // 3) for other in {*range(world)} - {rank}}
     peers.arrive()
     peers.wait()
 
@@ -196,9 +197,9 @@ def test_a_rank_that_says_nothing_or_is_gone_is_named(tmp_path: Path, monkeypatc
 def _dense(rank: int, world: int, folder: Path) -> None:
     torch.manual_seed(0)
     net = DistributedDataParallel(torch.nn.Sequential(torch.nn.Linear(30, 31), torch.nn.Linear(31, 3)), bucket_cap_mb=0.0001)
-    before, sizes, swap = copy.deepcopy(net.module), list[int](), cpu_exchange.Peers.swap
+    before, sizes, swap = copy.deepcopy(net.module), list[int](), exchange.HostRanks.swap
 
-    def late(peers: cpu_exchange.Peers, told: dict[int, list[int]]) -> dict[int, list[int]]:
+    def late(peers: exchange.HostRanks, told: dict[int, list[int]]) -> dict[int, list[int]]:
         heard = swap(peers, told)
         time.sleep(0.2 * (rank == 1))  # meanwhile the others leave the gradients of their next step
         return heard
@@ -207,8 +208,8 @@ def _dense(rank: int, world: int, folder: Path) -> None:
         sizes.append(len(bucket.buffer()))
         return cpu_gradients.mean_gradients(gradients, bucket)
 
-    cpu_exchange.Peers.swap = late  # type: ignore[method-assign]
-    peers = cpu_exchange.meet(timeout_s=20)
+    exchange.HostRanks.swap = late  # type: ignore[method-assign]
+    peers = exchange.meet(timeout_s=20)
     assert peers is not None
     net.register_comm_hook(cpu_gradients.Gradients(peers), hook)
     learnt: dict[torch.nn.Module, list[torch.Tensor]] = {net: [], before: []}

@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from engine.sources import _reader, _remote
-from engine.sources.table import TableSource, inspect
+from engine.sources.table import TableSource
+from engine.tables import reader, stored
+from engine.tables.inspect import inspect_table
 from tests import messy
 from tests.alike import same_in_spark
 
@@ -34,7 +35,7 @@ def test_spark_and_pandas_read_every_messy_table_alike(cases: dict[str, messy.Me
 def test_a_file_that_is_cut_in_parts_reads_alike(
     tmp_path: Path, spark: "SparkSession", workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_reader, "SPLIT_BYTES", 5000)
+    monkeypatch.setattr(reader, "SPLIT_BYTES", 5000)
     ends = ["\n", "\r\n", "\r", "\n\n"]
     text = "u,i,r\r\n" + "".join(f"u{k},i{k % 7},{'bad,' if k % 100 == 99 else ''}{k % 5}{ends[k % 4]}" for k in range(10_000))
     (tmp_path / "t.csv").write_bytes(text.encode())
@@ -94,7 +95,7 @@ def test_a_table_of_the_catalogue_reads_like_its_file(typed: Path, spark: "Spark
     wide = pd.read_parquet(typed).astype({"when": "datetime64[us]"})
     spark.createDataFrame(pa.Table.from_pandas(wide)).write.mode("overwrite").saveAsTable("default.shop")
     try:
-        guess = inspect("table:default.shop")
+        guess = inspect_table("table:default.shop")
         assert {c.name: c.role for c in guess.columns}["user id"] == "user"
         assert guess.format == "catalogue"
         source.check()
@@ -132,20 +133,20 @@ def test_files_of_a_store_read_like_files_of_this_machine(
         ):
             continue
         table = source.model_copy(update={"path": Path(source.path).as_uri()})
-        loaded = _remote.load(spark, table, source.outputs("interactions")).toPandas()
+        loaded = stored.load(spark, table, source.outputs("interactions")).toPandas()
         names = list(local.columns)
         pd.testing.assert_frame_equal(
             loaded.sort_values(names).reset_index(drop=True), local.sort_values(names).reset_index(drop=True), obj=name
         )
-        guess = _remote.guess(spark, table.path, "interactions", {})
+        guess = stored.guess(spark, table.path, "interactions", {})
         assert guess.delimiter == source.delimiter or name == "quotes as characters", name
-        assert _remote.facts(spark, table, ())["rows"] > 0
+        assert stored.facts(spark, table, ())["rows"] > 0
     source = TableSource.model_validate({"path": str(typed), "format": "parquet", "columns": TYPED, "time_unit": "iso"})
-    loaded = _remote.load(spark, source.model_copy(update={"path": typed.as_uri()}), source.outputs("interactions")).toPandas()
+    loaded = stored.load(spark, source.model_copy(update={"path": typed.as_uri()}), source.outputs("interactions")).toPandas()
     pd.testing.assert_frame_equal(loaded, source.frame())
     nanos = typed.with_name("nanos.parquet")
     pd.read_parquet(typed).astype({"when": "datetime64[ns]"}).dropna().to_parquet(nanos)
-    assert _remote.guess(spark, nanos.as_uri(), "interactions", {}).time_unit == "ns"
+    assert stored.guess(spark, nanos.as_uri(), "interactions", {}).time_unit == "ns"
 
 
 def test_a_page_looks_at_the_catalogue_through_a_process_of_its_own(
@@ -158,7 +159,7 @@ def test_a_page_looks_at_the_catalogue_through_a_process_of_its_own(
     (tmp_path / "conf" / "spark-defaults.conf").write_text(settings)
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path / "conf"))
     monkeypatch.setenv("RECBENCH_SPARK_MASTER", "local[1]")
-    monkeypatch.setattr(_remote, "active", lambda: None)
+    monkeypatch.setattr(stored, "active", lambda: None)
     rows = (
         "SELECT concat('0', id) AS user, id % 7 AS item, id % 5 + 0.5D AS rating, timestamp_seconds(1700000000 + id) AS at FROM range(100)"
     )
@@ -166,7 +167,7 @@ def test_a_page_looks_at_the_catalogue_through_a_process_of_its_own(
     fill += f's.sql("CREATE TABLE shop.bought AS {rows}")'
     subprocess.run([sys.executable, "-c", fill], check=True, capture_output=True, cwd=tmp_path, timeout=240)
     monkeypatch.chdir(tmp_path)
-    guess = inspect("table:shop.bought")
+    guess = inspect_table("table:shop.bought")
     assert [column.role for column in guess.columns] == ["user", "item", "label", "timestamp"]
     source = TableSource(**guess.spec_fields())
     source.check()
@@ -177,4 +178,4 @@ def test_a_page_looks_at_the_catalogue_through_a_process_of_its_own(
     assert len(source.frame(limit=3)) == 3, "from what was kept"
     assert source.fingerprint() == source.fingerprint()
     with pytest.raises(ValueError, match=r"table:shop\.sold cannot be read"):
-        inspect("table:shop.sold")
+        inspect_table("table:shop.sold")

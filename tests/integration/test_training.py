@@ -11,8 +11,8 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from tests import ranks, tiny
-from workers import checkpoint
-from workers.modules.two_tower import across_ranks
+from workers.artifacts import checkpoint
+from workers.networks.two_tower import across_ranks
 
 TWO_TOWER = {"kind": "two_tower", "embedding_dim": 16}
 EPOCHS = {"epochs": 6, "batch_size": 128, "table_learning_rate": 0.2, "dense_learning_rate": 0.01, "patience": None}

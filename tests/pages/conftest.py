@@ -1,6 +1,5 @@
 """Fixtures of the page tests: a fake engine in place of the real one, and a browser-less visit to a page."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +7,6 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-import engine
 from tests.pages.fake import FakeEngine, dataset, run
 
 APP = Path(__file__).parents[2] / "ui" / "app.py"
@@ -20,9 +18,6 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeEngine:
     found = FakeEngine()
     monkeypatch.setenv("RECBENCH_WORKSPACE", str(tmp_path))
     found.install(lambda owner, name, value: monkeypatch.setattr(owner, name, value, raising=False))
-    module = found.recommender()
-    monkeypatch.setitem(sys.modules, "engine.recommender", module)
-    monkeypatch.setattr(engine, "recommender", module, raising=False)
     st.cache_data.clear()
     st.cache_resource.clear()
     return found
@@ -44,7 +39,7 @@ def visit(fake: FakeEngine) -> Callable[..., AppTest]:
         at = AppTest.from_file(APP, default_timeout=20)
         if page != "home":
             at.run()  # registers the pages
-            at.switch_page(f"views/{page}.py")
+            at.switch_page(f"{page}/page.py")
         for name, value in query.items():
             at.query_params[name] = value
         at.run()

@@ -11,10 +11,13 @@ import numpy as np
 import pandas as pd
 
 import engine
-from engine import Audit, Comparison, Contender, Dataset, FeatureFacts, Filter, Finding, Progress, Run, RunState, SplitFacts
-from engine.comparison import _groups
-from engine.keeping import Kept
-from workers.specs import Categorical, Dense, FeatureSchema
+from engine.compare.comparison import Comparison, Contender, _groups
+from engine.datasets.audit_record import Audit, FeatureFacts, Finding, SplitFacts
+from engine.datasets.read import Dataset
+from engine.recommend.search import Filter
+from engine.runs.annotations import Kept
+from engine.runs.read import Progress, Run, RunState
+from workers.specs.schema import Categorical, Dense, FeatureSchema
 
 NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
 HOSTILE = "**Bold** :red[x] $a$ <img src=x onerror=alert(1)> [l](http://e.vil) :material/home: & #1"
@@ -120,9 +123,9 @@ def run(run_id: str, model: str | None = "two_tower", state: RunState = RunState
     done = state not in (RunState.QUEUED, RunState.PREPARING, RunState.RUNNING, RunState.CANCELLING)
     spec: Any
     if model:
-        spec = engine.RunSpec(dataset=DATASET, model=engine.MODELS[model]())
+        spec = engine.specs.RunSpec(dataset=DATASET, model=engine.specs.MODELS[model]())
     else:
-        spec = engine.DatasetSpec(name="films", source=engine.SOURCES["sample"]())
+        spec = engine.datasets.DatasetSpec(name="films", source=engine.sources.SOURCES["sample"]())
     finished = state == RunState.FINISHED and model is not None
     ndcg, auc = (0.229, 0.656) if model == "two_tower" else (0.06, 0.788)
     values: dict[str, Any] = {
@@ -182,8 +185,11 @@ class FakeEngine:
     def install(self, setattr_: Callable[[Any, str, Any], None]) -> None:
         """Put the fakes in place through something like monkeypatch.setattr."""
         for name in dir(type(self)):
-            if not name.startswith("_") and name != "install":
-                setattr_(engine, name, getattr(self, name))
+            if name.startswith("_") or name == "install":
+                continue
+            for room in (engine.compare, engine.datasets, engine.preview, engine.recommend, engine.report, engine.runs, engine.tables):
+                if name in room.__all__:
+                    setattr_(room, name, getattr(self, name))
 
     def list_datasets(self) -> list[Dataset]:
         return self.datasets
@@ -220,7 +226,7 @@ class FakeEngine:
         self._change(run_id, pinned=False)
 
     def trash(self, run_ids: Any) -> list[Kept]:
-        found = {run_id: engine.why_kept(self.get_run(run_id)) for run_id in run_ids}
+        found = {run_id: engine.runs.why_kept(self.get_run(run_id)) for run_id in run_ids}
         for run_id in [run_id for run_id, why in found.items() if not why]:
             self._change(run_id, trashed_at=NOW)
         return [Kept(run_id, self.get_run(run_id).title, why) for run_id, why in found.items() if why]
@@ -250,7 +256,7 @@ class FakeEngine:
                 return f"new{run_id}"
         self.submitted.append((spec, key))
         run_id = f"new{len(self.submitted) - 1}"
-        changes = {"kind": "download", "spec": spec.model_dump(mode="json")} if isinstance(spec, engine.DownloadSpec) else {}
+        changes = {"kind": "download", "spec": spec.model_dump(mode="json")} if isinstance(spec, engine.datasets.DownloadSpec) else {}
         kind = getattr(getattr(spec, "model", None), "kind", None)
         queued = run(run_id, "dlrm" if kind == "funnel" else kind, RunState.QUEUED, **changes)
         if kind == "funnel":
@@ -266,7 +272,7 @@ class FakeEngine:
         self.exported.append((run_id, k, users, exclude_seen))
         new = run(f"x{len(self.exported)}", None, RunState.RUNNING, kind="export", title=f"Top {k} of it", dataset=DATASET)
         self.runs.insert(0, new)
-        self.exports.insert(0, engine.ListExport(new, run_id, "it", Path("/nowhere"), {}, ()))
+        self.exports.insert(0, engine.runs.ListExport(new, run_id, "it", Path("/nowhere"), {}, ()))
         return new.run_id
 
     def list_exports(self, run_ids: Any, limit: int = 200) -> list[Any]:
@@ -312,7 +318,7 @@ class FakeEngine:
             raise self.refuses
         spec = self.get_run(run_id).spec
         more = {"continues": run_id.rjust(32, "0"), "train": spec["train"] | {"epochs": epochs}, "name": "It · continued"}
-        return engine.RunSpec.model_validate(spec | more)
+        return engine.specs.RunSpec.model_validate(spec | more)
 
     def baseline_results(self, id: str) -> dict[str, dict[str, float]]:
         self.get_dataset(id)
@@ -338,7 +344,7 @@ class FakeEngine:
         return self.guided
 
     def protocol_of(self, run: Run) -> Any:
-        return engine.RunSpec.model_validate(run.spec).protocol
+        return engine.specs.RunSpec.model_validate(run.spec).protocol
 
     def testable(self, comparison: Comparison) -> list[str]:
         return [f"ndcg_at_{comparison.k}", "auc"] if len(self.tested) else []
@@ -407,11 +413,11 @@ class FakeEngine:
     def _table(self, contenders: list[Contender], runs: list[Run], against: str) -> pd.DataFrame:
         wide = 0.3 if self.overlapping else 0.01
         rows = []
-        for metric in engine.METRICS:
+        for metric in engine.specs.METRICS:
             values = [r.metrics.get(metric, np.nan) for r in runs]
             values += [known.get(metric, np.nan) for known in self.baselines.values()]
             base = next((value for one, value in zip(contenders, values, strict=True) if one.letter == against), np.nan)
-            top = max if engine.METRICS[metric].better == "higher" else min
+            top = max if engine.specs.METRICS[metric].better == "higher" else min
             crown = top((v for c, v in zip(contenders, values, strict=True) if c.letter != "best" and not np.isnan(v)), default=np.nan)
             for one, value in zip(contenders, values, strict=True):
                 known = not np.isnan(value)
@@ -426,7 +432,7 @@ class FakeEngine:
             raise self.refuses
         model = {"kind": "funnel", "retriever": "a" * 32, "ranker": "b" * 32, "candidates": candidates, "titles": (retriever, ranker)}
         model["retriever_share"] = share
-        return engine.RunSpec.model_validate({"dataset": DATASET, "model": model})
+        return engine.specs.RunSpec.model_validate({"dataset": DATASET, "model": model})
 
     def funnel_losses(self, run_id: str) -> dict[str, Any]:
         self.get_run(run_id)
@@ -483,11 +489,7 @@ class FakeEngine:
         split = ["test", "test", "train", "train", "train", "train"]
         return frame.assign(rating=[5, 4, 5, 4, 2, 5], label=[1, 1, 1, 1, 0, 1], timestamp=1_600_000_000, split=split)
 
-    def recommender(self) -> SimpleNamespace:
-        """Stands for the module engine.recommender."""
-        return SimpleNamespace(open_model=self._open)
-
-    def _open(self, run_id: str) -> SimpleNamespace:
+    def open_model(self, run_id: str) -> SimpleNamespace:
         self.opened.append(run_id)
         items = self.items(DATASET)
         ordered = items if run_id < "d" else items.iloc[::-1]

@@ -8,10 +8,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
-from engine import Audit, Progress, RunState, SplitFacts
+from engine.datasets.audit_record import Audit, SplitFacts
+from engine.runs.read import Progress, RunState
 from tests.pages.fake import AUDIT, DATASET, HOSTILE, FakeEngine, advertising, dataset, run
 from tests.pages.test_pages import button, foreign_markup, links
-from ui.components import datasets, states
+from ui.data import prepared
+from ui.shared import states
 
 Visit = Callable[..., AppTest]
 Says = Callable[[AppTest], str]
@@ -31,7 +33,7 @@ ROWS = Audit(
 FETCHING = Progress(phase="downloading", step=12_300_000, total=78_000_000, bytes_per_s=2_000_000.0, eta_s=33.0)
 
 
-def audited(fake: FakeEngine, visit: Visit, found: Audit, of: engine.Dataset | None = None) -> AppTest:
+def audited(fake: FakeEngine, visit: Visit, found: Audit, of: engine.datasets.Dataset | None = None) -> AppTest:
     fake.datasets = [of or dataset()]
     fake.audits[fake.datasets[0].id] = found
     return visit("data", dataset=fake.datasets[0].id, part="audit")
@@ -47,7 +49,7 @@ def headings(at: AppTest) -> set[str]:
 
 def test_what_is_wrong_comes_by_its_level(fake: FakeEngine, visit: Visit) -> None:
     levels = [("info", f"note {n}") for n in range(5)] + [("warn", f"odd {HOSTILE}"), ("block", "nothing to learn")]
-    findings = [engine.Finding(level=level, text=text) for level, text in levels]  # type: ignore[arg-type]
+    findings = [engine.datasets.Finding(level=level, text=text) for level, text in levels]  # type: ignore[arg-type]
     at = audited(fake, visit, AUDIT.model_copy(update={"findings": findings}))
     assert [error.value for error in at.error] == ["nothing to learn"]
     assert [warning.value.startswith("odd") for warning in at.warning] == [True]
@@ -125,12 +127,12 @@ def test_a_title_says_its_split(kind: str, told: str) -> None:
 
 
 def test_the_overview_of_rows_without_people_leaves_ranking_out() -> None:
-    frame = datasets.split_counts(advertising().counts)
+    frame = prepared.split_counts(advertising().counts)
     assert frame.columns.tolist() == ["rows", "liked"]
 
 
 def test_a_download_is_told_in_bytes(fake: FakeEngine, visit: Visit, says: Says) -> None:
-    key = next(iter(engine.DOWNLOADS))
+    key = next(iter(engine.datasets.DOWNLOADS))
     fake.runs = [
         run("get", None, RunState.RUNNING, kind="download", title="Download films", dataset_name=None, progress=FETCHING, spec={"key": key})
     ]

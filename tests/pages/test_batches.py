@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import engine
-from engine import RunState
+from engine.runs.read import RunState
 from tests.pages.fake import DATASET, HOSTILE, run
-from ui.components import words
+from ui.shared import words
 
 FACTS = {"k": 5, "rows": 195, "users": 40, "without_items": 1, "unknown_to_train": 0, "exclude_seen": True}
 
@@ -54,9 +54,9 @@ def test_past_exports_stand_there_with_their_files(trained, visit, says, tmp_pat
     failed = run("e2", None, RunState.FAILED, kind="export", title="Top 9", message="No space left. " + HOSTILE)
     paths = (tmp_path / "top.parquet", tmp_path / "top.csv")
     trained.exports = [
-        engine.ListExport(done, "a", "it", tmp_path, FACTS, paths),
-        engine.ListExport(failed, "a", "it", Path("/nowhere"), {}, ()),
-        engine.ListExport(run("e3", None, kind="export", title="Of another"), "zz", "it", Path("/nowhere"), {}, ()),
+        engine.runs.ListExport(done, "a", "it", tmp_path, FACTS, paths),
+        engine.runs.ListExport(failed, "a", "it", Path("/nowhere"), {}, ()),
+        engine.runs.ListExport(run("e3", None, kind="export", title="Of another"), "zz", "it", Path("/nowhere"), {}, ()),
     ]
     at = page(visit)
     told = says(at)
@@ -64,7 +64,7 @@ def test_past_exports_stand_there_with_their_files(trained, visit, says, tmp_pat
     assert "No space left" in told and "Of another" not in told and "<img" not in told.replace("\\<", "")
     assert str(tmp_path) in [one.value for one in at.code]
     assert len(at.get("download_button")) == 2
-    monkeypatch.setattr("ui.components.batches.BIGGEST", 1000)
+    monkeypatch.setattr("ui.runs.list_exports.BIGGEST", 1000)
     at = page(visit)
     assert not at.get("download_button")
     assert f"top.csv has {words.size(2000)}: take it from the folder." in says(at)
@@ -73,7 +73,7 @@ def test_past_exports_stand_there_with_their_files(trained, visit, says, tmp_pat
 def test_the_runs_page_shows_an_export_and_offers_no_comparison(trained, visit, says):
     done = run("e1", None, kind="export", title="Top 5", dataset=DATASET)
     trained.runs.insert(0, done)
-    trained.exports = [engine.ListExport(done, "a", "it", Path("/gone"), {}, ())]
+    trained.exports = [engine.runs.ListExport(done, "a", "it", Path("/gone"), {}, ())]
     told = says(visit("runs", run="e1"))
     assert "Its folder is not there any more." in told
     assert "Recommend" not in told.split("Top 5")[-1]

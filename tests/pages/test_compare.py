@@ -11,15 +11,17 @@ from streamlit.testing.v1 import AppTest
 
 import engine
 import ui
-from engine import Comparison, Contender, Run
+from engine.compare.comparison import Comparison, Contender
+from engine.runs.read import Run
 from tests.pages.fake import DATASET, HOSTILE, FakeEngine, dataset, run
 from tests.pages.test_pages import Says, Visit, foreign_markup, links
-from ui.components import charts, looks, tables, verdict, words
+from ui.compare import metric_tables, verdict
+from ui.shared import charts, looks, words
 
 
 def many(count: int) -> list[Run]:
     """Finished runs of every model there is, then of two-towers of other widths."""
-    kinds = [*engine.MODELS]
+    kinds = [*engine.specs.MODELS]
     found = [run(f"r{at}", kind) for at, kind in enumerate(kinds[:count])]
     for at in range(len(found), count):
         found.append(differing(f"r{at}", embedding_dim=4 * at))
@@ -27,7 +29,9 @@ def many(count: int) -> list[Run]:
 
 
 def differing(run_id: str, seed: int = 1, **settings: Any) -> Run:
-    spec = engine.RunSpec(dataset=DATASET, model=engine.MODELS["two_tower"](**settings), train=engine.TrainSpec(seed=seed))
+    spec = engine.specs.RunSpec(
+        dataset=DATASET, model=engine.specs.MODELS["two_tower"](**settings), train=engine.specs.TrainSpec(seed=seed)
+    )
     return run(run_id, spec=spec.model_dump(mode="json"), title=spec.title)
 
 
@@ -42,17 +46,17 @@ def toggle(at: AppTest, label: str) -> Any:
 
 
 def test_no_two_of_twelve_look_alike() -> None:
-    drawn = [looks.look(at) for at in range(looks.MOST)]
+    drawn = [looks.look(at) for at in range(looks.MOST_LOOKS)]
     for part in zip(*drawn, strict=True):
-        assert len(set(part)) == looks.MOST
+        assert len(set(part)) == looks.MOST_LOOKS
     assert looks.look(3, baseline=True) not in drawn
 
 
 def test_a_column_that_stays_has_the_ground_of_the_page_in_both_themes() -> None:
     folder = Path(ui.__file__).parent
-    themes = tomllib.loads((folder / ".streamlit" / "config.toml").read_text())["theme"]
+    themes = tomllib.loads((folder.parent / ".streamlit" / "config.toml").read_text())["theme"]
     grounds = [themes[name]["backgroundColor"] for name in ("light", "dark")]
-    rules = (folder / "components" / "style.css").read_text().splitlines()
+    rules = (folder / "shared" / "style.css").read_text().splitlines()
     sticky = next(rule for rule in rules if "position: sticky; left: 0; z-index" in rule)
     assert f"background: light-dark({', '.join(grounds)})" in sticky  # Streamlit sets color-scheme to the theme that is chosen
 
@@ -213,9 +217,9 @@ def test_popularity_that_wins_is_not_compared_with_itself() -> None:
 def test_a_best_value_whose_interval_overlaps_is_a_hollow_star() -> None:
     comparison = told(("ndcg_at_10", "A", 0.2, 0.18, 0.22, NO), ("ndcg_at_10", "B", 0.19, 0.17, 0.21, NO))
     comparison.table.loc[0, "best"] = True
-    assert "not surely of B" in tables.metric_table(comparison, "pop")
+    assert "not surely of B" in metric_tables.metric_table(comparison, "pop")
     comparison.table.loc[1, ["value", "low", "high"]] = (0.1, 0.09, 0.11)
-    assert "☆" not in tables.metric_table(comparison, "pop")
+    assert "☆" not in metric_tables.metric_table(comparison, "pop")
 
 
 def test_settings_of_one_contender_alone_share_a_row() -> None:
@@ -223,7 +227,7 @@ def test_settings_of_one_contender_alone_share_a_row() -> None:
     frame = pd.DataFrame(
         {"setting": ["model.embedding_dim", "model.l2", "model.x"], "A": ["16", "100 (tuned)", None], "B": ["8", None, "—"]}
     )
-    html = tables.settings_table(frame, comparison.contenders)
+    html = metric_tables.settings_table(frame, comparison.contenders)
     assert html.count("<tr>") == 3  # head, embedding dim, of its own
     assert "l2&nbsp;100 (tuned)" in html
 

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine.compare.palette import look
 from tests.pages.fake import HOSTILE, FakeEngine, dataset, run
 from tests.pages.test_pages import Says, Visit, foreign_markup
-from ui.components import charts, tradeoff
-from ui.components.looks import look
+from ui.compare import tradeoff
+from ui.shared import charts
 
 NO = float("nan")
 

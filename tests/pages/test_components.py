@@ -7,16 +7,20 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
-from ui.components import words
+from ui.shared import words
 
-SPECS = {**engine.MODELS, **{k: s for k, s in engine.SOURCES.items() if not s.model_fields.keys() & {"path"}}, "train": engine.TrainSpec}
+SPECS = {
+    **engine.specs.MODELS,
+    **{k: s for k, s in engine.sources.SOURCES.items() if not s.model_fields.keys() & {"path"}},
+    "train": engine.specs.TrainSpec,
+}
 
 
 def _form(name: str, **given: object) -> None:
     import streamlit as st
 
     from tests.pages.test_components import SPECS
-    from ui.components import forms
+    from ui.shared import forms
 
     st.session_state["built"] = forms.built(SPECS[name], forms.inputs(SPECS[name], "form", given))
 

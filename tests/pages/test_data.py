@@ -10,10 +10,11 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import engine
-from engine import RunState
+from engine.runs.read import RunState
 from tests.pages.fake import AUDIT, DATASET, HOSTILE, FakeEngine, advertising, dataset, run
 from tests.pages.test_pages import button, foreign_markup, links
-from ui.components import dataset_charts, datasets, mapping, rules, words
+from ui.data import dataset_charts, mapping, prepared, rules
+from ui.shared import words
 
 Visit = Callable[..., AppTest]
 Says = Callable[[AppTest], str]
@@ -150,8 +151,8 @@ def test_the_rule_moves_the_threshold(fake: FakeEngine, visit: Visit, says: Says
 
 def test_rows_are_read_once_for_all_rules(fake: FakeEngine, visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[object] = []
-    real = engine.preview_rows
-    monkeypatch.setattr(engine, "preview_rows", lambda source: read.append(source) or real(source))
+    real = engine.preview.preview_rows
+    monkeypatch.setattr(engine.preview, "preview_rows", lambda source: read.append(source) or real(source))
     at = bring(visit, table(tmp_path, ratings()))
     at.select_slider[0].set_value(3.0).run()
     next(box for box in at.number_input if box.label == "Valid").set_value(0.2).run()
@@ -169,7 +170,7 @@ def test_a_download_is_offered_with_its_size_and_licence_and_fills_the_path(
 ) -> None:
     at = visit("data", view="new", source="sets")
     said = says(at)
-    wanted = engine.DOWNLOADS["learning-from-sets-2019"]
+    wanted = engine.datasets.DOWNLOADS["learning-from-sets-2019"]
     assert wanted.title in said.replace("\\", "")
     assert words.size(wanted.bytes) in said
     assert "CC BY" in said
@@ -191,7 +192,7 @@ def test_an_upload_is_kept_under_a_name_of_ours(fake: FakeEngine, visit: Visit, 
     at.file_uploader[0].set_value([("../../my ratings.csv", ratings().encode(), "text/csv")]).run()
     assert not at.exception
     path = Path(at.text_input("data.table.source.path").value)
-    assert path.parent == engine.settings().uploads
+    assert path.parent == engine.settings.settings().uploads
     assert not button(at, "Prepare").disabled
 
 
@@ -260,7 +261,7 @@ def test_the_parts_of_the_bar_add_up_to_the_rows_read() -> None:
 
 def test_a_name_made_of_a_path_fits_the_spec() -> None:
     for path in ("/data/Ratings 2024.csv.gz", "s3://bucket/Ünïcode--x/part", "table:a.b.c", "/", "x" * 300):
-        engine.DatasetSpec(name=mapping.named(path), source=engine.SOURCES["sample"]())
+        engine.datasets.DatasetSpec(name=mapping.named(path), source=engine.sources.SOURCES["sample"]())
 
 
 def test_values_that_are_few_become_steps() -> None:
@@ -283,4 +284,4 @@ def test_values_that_are_few_become_steps() -> None:
     ],
 )
 def test_every_rule_has_a_name(label: dict[str, object], told: str) -> None:
-    assert datasets.rule(dataset(label=label)) == told
+    assert prepared.rule(dataset(label=label)) == told

@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 
 import engine
-from engine import Comparison
+from engine.compare.comparison import Comparison
 from tests.pages.fake import HOSTILE, FakeEngine, dataset
 from tests.pages.test_compare import Row, many, told
 from tests.pages.test_pages import Says, Visit, foreign_markup
-from ui.components import pairs, slices_view, verdict
+from ui.compare import pairs
+from ui.compare import slices as slices_view
+from ui.compare import verdict as verdict_
 
 NO = float("nan")
 Pair = tuple[str, str, float, str, str]
@@ -33,7 +35,7 @@ def every_pair(letters: str, p: float = 0.0001, verdict: str = "a better", reaso
 def said(frame: pd.DataFrame, *rows: Row, models: dict[str, str] | None = None, costs: Any = None) -> str:
     found = told(*rows, models=models)
     found = found if costs is None else found.model_copy(update={"costs": costs})
-    return verdict.sentences(found, lambda comparison, metric: frame)[0]
+    return verdict_.sentences(found, lambda comparison, metric: frame)[0]
 
 
 def ndcg(**values: float) -> list[Row]:
@@ -131,7 +133,7 @@ def test_a_cost_is_told_once() -> None:
     rows = [*ndcg(A=0.3, B=0.2), ("auc", "A", 0.8, NO, NO, NO), ("auc", "B", 0.7, NO, NO, NO)]
     costs = pd.DataFrame([{"fact": "Training time", "unit": "s", "A": 31.0, "B": 10.0}])
     comparison = told(*rows).model_copy(update={"costs": costs})
-    found = verdict.sentences(comparison, lambda comparison, metric: every_pair("AB"))
+    found = verdict_.sentences(comparison, lambda comparison, metric: every_pair("AB"))
     assert " ".join(found).count("training time of B") == 1
     assert "477 test rows)" in found[1]
 
@@ -257,7 +259,7 @@ def test_who_leads_is_told_in_the_direction_that_is_better() -> None:
     assert slices_view.leaders(frame, "rmse") == "Best in every slice: pop."
     assert slices_view.leaders(frame, "calibration") == ""
     assert slices_view.leaders(frame[frame["contender"] == "A"], "ndcg_at_10") == ""
-    assert engine.FEW_IN_SLICE == 10
+    assert engine.compare.FEW_IN_SLICE == 10
 
 
 def box(at: Any, label: str) -> Any:

@@ -7,7 +7,8 @@ import pytest
 from engine.cli import main
 from tests.pages.fake import HOSTILE, FakeEngine
 from tests.pages.test_pages import Visit
-from ui.components import exporting, words
+from ui.compare import export
+from ui.shared import words
 
 
 def test_every_kind_is_a_button(trained: FakeEngine, visit: Visit) -> None:
@@ -19,7 +20,7 @@ def test_every_kind_is_a_button(trained: FakeEngine, visit: Visit) -> None:
 
 
 def test_a_verdict_without_its_markup_is_what_it_says() -> None:
-    assert exporting.unmarked(f"take **A {words.md(HOSTILE)}**: +0.1") == f"take A {HOSTILE}: +0.1"
+    assert export.unmarked(f"take **A {words.md(HOSTILE)}**: +0.1") == f"take A {HOSTILE}: +0.1"
 
 
 def test_the_command_line_writes_the_same_files(trained: FakeEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

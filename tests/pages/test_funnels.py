@@ -46,7 +46,7 @@ def test_the_form_launches_one_run_with_what_was_chosen(parts: FakeEngine, visit
     assert len(parts.submitted) == 1 and spec.model.kind == "funnel" and spec.model.candidates == 60
     assert spec.model.titles == ("tower", "ranker")
     assert "Compare it with these" not in {one.label for one in at.get("page_link")}
-    parts.runs[0] = parts.runs[0].model_copy(update={"state": engine.RunState.FINISHED})
+    parts.runs[0] = parts.runs[0].model_copy(update={"state": engine.runs.RunState.FINISHED})
     at.run()
     assert "Compare it with these" in {one.label for one in at.get("page_link")}
 

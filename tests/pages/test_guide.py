@@ -7,16 +7,17 @@ import pandas as pd
 import pytest
 
 import engine
-from engine import Comparison, Contender, datasets, runs
-from engine.guide import Measured, _is_read
+from engine import datasets, runs
+from engine.compare.advice import Measured, _is_read
+from engine.compare.comparison import Comparison, Contender
 from tests.pages.fake import DATASET, HOSTILE, SCHEMA, FakeEngine, dataset, run
 from tests.pages.test_pages import Says, Visit
-from ui.components import guide as page
-from workers.modules.ranker import used
-from workers.specs import NetworkSpec
+from ui.compare import guide as page
+from workers.models.base import NetworkSpec
+from workers.networks.ranker import used
 
 NO = float("nan")
-NETWORKS = [kind for kind, spec in engine.MODELS.items() if issubclass(spec, NetworkSpec)]
+NETWORKS = [kind for kind, spec in engine.specs.MODELS.items() if issubclass(spec, NetworkSpec)]
 
 
 def made(*of: tuple[str, str, dict[str, float]], costs: Any = None) -> Comparison:
@@ -54,7 +55,7 @@ def test_the_best_of_each_kind_is_measured_and_fitted_models_are_neither(known: 
         ("E", "deepfm", {"ndcg_at_10": 0.1, "auc": 0.8, "mrr": 0.4}),
         costs=costs,
     )
-    found = engine.guide(comparison)
+    found = engine.compare.guide(comparison)
     two, rank = found["retrieval"], found["ranking"]
     assert two is not None and rank is not None
     assert (two.letter, rank.letter) == ("B", "E")
@@ -68,7 +69,7 @@ def test_the_best_of_each_kind_is_measured_and_fitted_models_are_neither(known: 
 
 def test_where_less_is_better_the_least_is_best(known: dict[str, Any]) -> None:
     known |= {"a": run("a", "dlrm"), "b": run("b", "dlrm")}
-    found = engine.guide(made(("A", "dlrm", {"rmse": 0.9}), ("B", "dlrm", {"rmse": 0.8})))
+    found = engine.compare.guide(made(("A", "dlrm", {"rmse": 0.9}), ("B", "dlrm", {"rmse": 0.8})))
     assert found["ranking"] is not None
     assert found["ranking"].letter == "B"
     assert found["retrieval"] is None
@@ -76,24 +77,24 @@ def test_where_less_is_better_the_least_is_best(known: dict[str, Any]) -> None:
 
 def test_what_is_not_known_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "get_run", lambda run_id: run(run_id, spec={"model": {"kind": "from the future"}}))
-    found = engine.guide(made(("A", "two_tower", {})))["retrieval"]
+    found = engine.compare.guide(made(("A", "two_tower", {})))["retrieval"]
     assert found is not None
     assert (found.train_rows, found.reads, found.outputs, found.metrics, found.costs) == (None, None, None, {}, [])
     assert page._facts(found) == ["–"] * len(page.GENERAL)
     assert page._facts(None) == ["–"] * len(page.GENERAL)
-    assert engine.guide(made(("A", "ease", {"ndcg_at_10": 1.0}))) == {"retrieval": None, "ranking": None}
+    assert engine.compare.guide(made(("A", "ease", {"ndcg_at_10": 1.0}))) == {"retrieval": None, "ranking": None}
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_features_read_are_those_that_the_network_looks_up(kind: str) -> None:
     rng = np.random.default_rng(1)
     names = ("user_id", "history", "user_features", "item_features")
-    fields = [name for name in names if name in engine.MODELS[kind].model_fields]
+    fields = [name for name in names if name in engine.specs.MODELS[kind].model_fields]
     for _ in range(8):
         asked = {name: bool(rng.integers(2)) for name in fields}
         if not any(asked.get(name, True) for name in ("user_id", "history", "user_features")):
             continue  # a tower must read something
-        model: Any = engine.MODELS[kind].model_validate(asked)
+        model: Any = engine.specs.MODELS[kind].model_validate(asked)
         network = {f.name for f in used(SCHEMA, **{name: asked.get(name, True) for name in names})}
         assert {f.name for f in SCHEMA.categorical if _is_read(model, f.name, f.side)} == network
 

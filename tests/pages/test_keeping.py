@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine import RunState
+from engine.runs.read import RunState
 from tests.pages.fake import HOSTILE, NOW, FakeEngine, run
 from tests.pages.test_pages import Says, Visit, button, foreign_markup, links
 

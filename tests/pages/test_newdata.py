@@ -10,8 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
-from tests.pages.conftest import FakeEngine
-from tests.pages.fake import HOSTILE, run
+from tests.pages.fake import HOSTILE, FakeEngine, run
 from tests.pages.test_pages import foreign_markup
 
 Visit = Callable[..., AppTest]
@@ -29,7 +28,7 @@ class Jobs(FakeEngine):
 
     def submit(self, spec: Any, key: str | None = None) -> str:
         run_id = super().submit(spec, key)
-        if isinstance(spec, engine.DownloadSpec):
+        if isinstance(spec, engine.datasets.DownloadSpec):
             self.runs[0] = run(run_id, None, self.runs[0].state, kind="download", title="Download", spec={"key": spec.key})
         return run_id
 
@@ -148,8 +147,8 @@ def test_what_a_person_maps_is_what_is_prepared(fake: Jobs, flow: Flow, tmp_path
 def test_a_mapping_outlives_a_look_at_another_page(fake: Jobs, flow: Flow, tmp_path: Path) -> None:
     at = answered(flow("table", counted(tmp_path)))
     edit(at, {2: {"Role": "dense"}})
-    at.switch_page("views/system.py").run()
-    at.switch_page("views/data.py")
+    at.switch_page("system/page.py").run()
+    at.switch_page("data/page.py")
     at.query_params["view"], at.query_params["source"] = "new", "table"
     at.run()
     assert not at.exception
@@ -286,7 +285,7 @@ def test_an_upload_becomes_the_path(fake: Jobs, flow: Flow, tmp_path: Path) -> N
     assert not at.exception
     path = Path(at.text_input(f"{TABLE}.path").value or "")
     assert path.read_bytes() == rows.read_bytes()
-    assert path.resolve().is_relative_to(engine.settings().uploads)
+    assert path.resolve().is_relative_to(engine.settings.settings().uploads)
     assert not button(at, "Prepare").disabled
 
 

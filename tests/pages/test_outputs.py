@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
-from engine import RunState
+from engine.runs.read import RunState
 from tests.pages.fake import HOSTILE, FakeEngine, run
 from tests.pages.test_pages import button, foreign_markup
 
@@ -152,4 +152,4 @@ def test_runs_of_one_title_are_told_apart_by_their_seed(trained: FakeEngine, vis
     trained.runs[1].spec["train"]["seed"] = 2
     shown = visit("runs").dataframe[0].value["Run"].tolist()
     assert [name.rpartition(" · ")[2] for name in shown] == ["seed 1", "seed 2", "dim 16"]
-    assert engine.MODELS["dlrm"]().title in shown[0]
+    assert engine.specs.MODELS["dlrm"]().title in shown[0]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine import RunState
+from engine.runs.read import RunState
 from tests.pages.fake import DATASET, HOSTILE, FakeEngine, run
 
 Visit = Callable[..., AppTest]

@@ -8,15 +8,15 @@ from streamlit.testing.v1 import AppTest
 
 import engine
 from tests.pages.fake import DATASET, FakeEngine, run
-from ui.components import protocol, tables
-from workers.protocol import Protocol
+from ui.compare import metric_tables, protocol
+from workers.specs.protocol import Protocol
 
 Visit = Callable[..., AppTest]
 Says = Callable[[AppTest], str]
 
 
-def measured_with_seen(run_id: str, seen: bool) -> engine.Run:
-    spec = engine.RunSpec(dataset=DATASET, model=engine.MODELS["two_tower"](), protocol={"exclude_seen": not seen})
+def measured_with_seen(run_id: str, seen: bool) -> engine.runs.Run:
+    spec = engine.specs.RunSpec(dataset=DATASET, model=engine.specs.MODELS["two_tower"](), protocol={"exclude_seen": not seen})
     return run(run_id, spec=spec.model_dump(mode="json"))
 
 
@@ -52,7 +52,7 @@ def test_what_was_measured_is_one_sentence_with_the_whole_of_it_behind(
 @pytest.mark.parametrize("name, said", [("exclude_seen", "items met in train left out"), ("tie_seed", "seed of the order of ties")])
 def test_settings_of_a_protocol_are_said_in_words(name: str, said: str) -> None:
     frame = pd.DataFrame({"setting": [f"protocol.{name}"], "A": ["True"], "B": ["False"]})
-    contenders = [engine.Contender(letter=one, run_id=one, name=one, model="m", color_index=at) for at, one in enumerate("AB")]
-    found = tables.settings_table(frame, contenders)
+    contenders = [engine.compare.Contender(letter=one, run_id=one, name=one, model="m", color_index=at) for at, one in enumerate("AB")]
+    found = metric_tables.settings_table(frame, contenders)
     assert said in found and "protocol" not in found
     assert set(protocol.SAID) == set(Protocol.model_fields)

@@ -19,7 +19,7 @@ def test_what_is_held_out_is_counted_as_the_metrics_count_it(
 ) -> None:
     met = trained.user_interactions
     split = ["test", "test", "valid", "valid", "valid", "train"]  # two of test, as search_users says; all but the fifth are liked
-    monkeypatch.setattr(engine, "user_interactions", lambda id, user: met(id, user).assign(split=split))
+    monkeypatch.setattr(engine.datasets, "user_interactions", lambda id, user: met(id, user).assign(split=split))
     at = visit("recommend", runs="a,d", user="7")
     assert "2 held out" in says(at)
     assert "2 more in validation" in [one.label for one in at.expander]
@@ -128,7 +128,7 @@ def test_why_an_item_is_there_is_said_with_its_method(trained: FakeEngine, visit
 
 def test_filters_of_the_address_hold_for_every_contender(trained: FakeEngine, visit: Visit, says: Says) -> None:
     at = visit("recommend", runs="a,d", user="7", genre="Sci-Fi,Opera", likes="50", seen="1", k="10")
-    assert trained.filtered == [(False, engine.Filter(genres=("Sci-Fi",), least_likes=50))] * 2
+    assert trained.filtered == [(False, engine.recommend.Filter(genres=("Sci-Fi",), least_likes=50))] * 2
     said = says(at)
     assert "No other item of Sci\\-Fi with 50 likes or more is left to recommend" in said
     assert "met in train" in said
@@ -136,12 +136,12 @@ def test_filters_of_the_address_hold_for_every_contender(trained: FakeEngine, vi
     at.multiselect(key="recommend.genre").set_value([]).run()
     at.number_input(key="recommend.likes").set_value(0).run()
     assert "genre" not in at.query_params and "likes" not in at.query_params
-    assert trained.filtered[-1] == (False, engine.Filter())
+    assert trained.filtered[-1] == (False, engine.recommend.Filter())
 
 
 def test_an_address_with_nonsense_filters_has_none(trained: FakeEngine, visit: Visit) -> None:
     visit("recommend", runs="a,d", user="7", genre="<b>", likes="-5", seen="yes")
-    assert trained.filtered == [(True, engine.Filter())] * 2
+    assert trained.filtered == [(True, engine.recommend.Filter())] * 2
 
 
 def test_a_list_without_items_says_so(trained: FakeEngine, visit: Visit, says: Says, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ def test_k_may_be_more_than_there_are_items(trained: FakeEngine, visit: Visit, s
 
 
 def test_a_run_in_the_trash_is_told_from_one_that_never_was(trained: FakeEngine, visit: Visit, says: Says) -> None:
-    engine.trash(["d"])
+    engine.runs.trash(["d"])
     said = says(visit("recommend", runs="a,d,zzz", user="7"))
     assert "was moved to the trash" in said
     assert "There is no finished run zzz" in said

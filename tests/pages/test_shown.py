@@ -11,7 +11,7 @@ import engine
 from tests.pages.fake import HOSTILE, FakeEngine, dataset, run
 from tests.pages.test_compare import told
 from tests.pages.test_pages import Visit
-from ui.components import shown, tables
+from ui.compare import metric_tables, metrics
 
 NO = float("nan")
 MANY = {"ndcg_at_10": 0.2, "ndcg_at_20": 0.25, "recall_at_100": 0.5, "auc": 0.7, "auc_all": 0.69, "ece": 0.02}
@@ -44,7 +44,7 @@ def test_a_sensible_few_are_shown_to_who_has_not_chosen(measured: FakeEngine, vi
 def test_metrics_are_chosen_by_family_and_stand_in_the_address(measured: FakeEngine, visit: Visit) -> None:
     at = visit("compare", runs="a,d", metrics="auc_all,ndcg_at_20,made_up")
     assert rows(at) == ["NDCG@20 ↑", "AUC, cold too ↑"]  # in the order of the protocol
-    pills(at, tables.FAMILIES["ranking"]).set_value(["ndcg_at_10", "ndcg_at_20"]).run()
+    pills(at, metric_tables.FAMILIES["ranking"]).set_value(["ndcg_at_10", "ndcg_at_20"]).run()
     assert not at.exception
     assert at.query_params["metrics"] == "ndcg_at_10,ndcg_at_20,auc_all"
     assert rows(at) == ["NDCG@10 ↑", "NDCG@20 ↑", "AUC, cold too ↑"]
@@ -82,7 +82,7 @@ def test_contenders_as_rows_stand_best_first_with_baselines_among_them(measured:
 )
 def test_the_order_follows_the_direction_that_is_better(metric: str, values: dict[str, float], order: list[str]) -> None:
     comparison = told(*((metric, letter, value, NO, NO, NO) for letter, value in values.items()))
-    html = tables.leaderboard(comparison, "pop", [metric], metric)
+    html = metric_tables.leaderboard(comparison, "pop", [metric], metric)
     found = re.findall(r"</span> (?:Model )?(\w+)</span>", html.split("<tbody>")[1])
     assert [name for name in found if name in values] == order
 
@@ -91,20 +91,20 @@ def test_names_in_rows_are_escaped() -> None:
     comparison = told(("auc", "A", 0.6, NO, NO, NO))
     hostile = comparison.contenders[0].model_copy(update={"name": HOSTILE})
     comparison = comparison.model_copy(update={"contenders": [hostile]})
-    html = tables.leaderboard(comparison, "pop", ["auc"], "auc", {"A": [HOSTILE]})
+    html = metric_tables.leaderboard(comparison, "pop", ["auc"], "auc", {"A": [HOSTILE]})
     assert "<img" not in html
     assert "&lt;img" in html
 
 
 def test_a_family_that_is_not_known_here_shows_its_first_few(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = [f"m{at}" for at in range(6)]
-    made = {key: engine.METRICS["mae"].model_copy(update={"key": key, "family": "lists"}) for key in keys}
-    monkeypatch.setattr(engine, "metric", made.__getitem__)
+    made = {key: engine.specs.METRICS["mae"].model_copy(update={"key": key, "family": "lists"}) for key in keys}
+    monkeypatch.setattr(engine.specs, "metric", made.__getitem__)
     table = pd.DataFrame({"metric": keys, "contender": "A", "value": 0.5})
     comparison = told(("auc", "A", 0.6, NO, NO, NO)).model_copy(update={"table": table})
-    families = shown._families(comparison)
+    families = metrics._families(comparison)
     assert families == {"lists": keys}
-    assert shown._usual(families["lists"], 10) == keys[:4]
+    assert metrics._usual(families["lists"], 10) == keys[:4]
 
 
 def test_metrics_of_lists_are_at_the_k_that_is_asked_for(measured: FakeEngine, visit: Visit) -> None:
@@ -129,7 +129,7 @@ def test_a_k_that_is_none_is_the_usual_one(measured: FakeEngine, visit: Visit, k
 def test_the_star_is_full_only_where_tests_are_sure(fake: FakeEngine) -> None:
     fake.datasets, fake.runs = [dataset()], [run("r1", "two_tower"), run("r2", "dlrm")]
     found = fake.compare(["r1", "r2"])
-    sure = tables.metric_table(found, "pop", keys=["ndcg_at_10"], unsure={"ndcg_at_10": ()})
-    unsure = tables.metric_table(found, "pop", keys=["ndcg_at_10"], unsure={"ndcg_at_10": ("B",)})
+    sure = metric_tables.metric_table(found, "pop", keys=["ndcg_at_10"], unsure={"ndcg_at_10": ()})
+    unsure = metric_tables.metric_table(found, "pop", keys=["ndcg_at_10"], unsure={"ndcg_at_10": ("B",)})
     assert "★" in sure and "☆" not in sure
     assert "☆" in unsure and "not surely of B" in unsure and "★" not in unsure

@@ -51,7 +51,7 @@ def test_ten_contenders_are_the_most(trained: FakeEngine, visit: Visit, says: Sa
 
 def test_every_model_is_offered_in_its_group(trained: FakeEngine, visit: Visit) -> None:
     at = visit("train")
-    assert {f"Add {model.label}" for model in engine.MODELS.values()} <= {b.label for b in at.button}
+    assert {f"Add {model.label}" for model in engine.specs.MODELS.values()} <= {b.label for b in at.button}
     captions = [caption.value for caption in at.caption]
     assert captions.index("Retrieval") < captions.index("Ranking") < captions.index("Baselines, fitted at once")
 

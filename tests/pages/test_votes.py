@@ -31,7 +31,7 @@ def test_a_vote_is_kept_and_can_be_taken_back(trained: FakeEngine, visit: Visit,
     left = at.session_state["vote.question"].left
     at.button(key="vote.left").click().run()
     assert not at.exception
-    kept = engine.votes(DATASET)
+    kept = engine.recommend.votes.list_votes(DATASET)
     assert [(vote.whom, vote.k, vote.runs) for vote in kept] == [("7", 5, ("a", "d"))]
     assert kept[0].runs[0 if kept[0].choice == "first" else 1] == left
     assert "Every pair of these contenders is voted on for this person" in says(at)
@@ -42,13 +42,13 @@ def test_a_vote_is_kept_and_can_be_taken_back(trained: FakeEngine, visit: Visit,
     at.run()
     assert "What people preferred" in says(visit("compare", runs="a,d"))
     next(one for one in at.button if one.label == "Take the last vote back").click().run()
-    assert engine.votes(DATASET) == [] and at.button(key="vote.left")
+    assert engine.recommend.votes.list_votes(DATASET) == [] and at.button(key="vote.left")
 
 
 def test_the_pair_with_the_fewest_votes_comes_next(trained: FakeEngine, visit: Visit) -> None:
     trained.runs.append(run("e", "deepfm"))
     for pair in (("a", "d"), ("a", "e")):
-        engine.cast(DATASET, *pair, "9", 10, "both")
+        engine.recommend.votes.cast(DATASET, *pair, "9", 10, "both")
     at = visit("recommend", runs="a,d,e", user="7", vote="on")
     assert {at.session_state["vote.question"].left, at.session_state["vote.question"].right} == {"d", "e"}
 
@@ -56,14 +56,13 @@ def test_the_pair_with_the_fewest_votes_comes_next(trained: FakeEngine, visit: V
 def test_lists_that_are_the_same_are_not_asked_about(
     trained: FakeEngine, visit: Visit, says: Says, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import engine.recommender
 
-    one = engine.recommender.open_model("a")
-    monkeypatch.setattr(engine.recommender, "open_model", lambda run_id: one)
+    one = engine.recommend.open_model("a")
+    monkeypatch.setattr(engine.recommend, "open_model", lambda run_id: one)
     at = visit("recommend", runs="a,d", user="7", vote="on")
     assert "Both lists are the same" in says(at) and "Left" not in {one.label for one in at.button}
     at.button(key="vote.next").click().run()
-    assert "Every pair" in says(at) and engine.votes(DATASET) == []
+    assert "Every pair" in says(at) and engine.recommend.votes.list_votes(DATASET) == []
 
 
 def test_one_contender_has_nothing_to_be_voted_against(trained: FakeEngine, visit: Visit) -> None:
@@ -72,12 +71,11 @@ def test_one_contender_has_nothing_to_be_voted_against(trained: FakeEngine, visi
 
 
 def test_a_run_that_goes_missing_ends_in_a_message(trained: FakeEngine, visit: Visit, says: Says, monkeypatch: pytest.MonkeyPatch) -> None:
-    import engine.recommender
 
     def gone(run_id: str) -> object:
         raise LookupError("Run d was deleted.")
 
-    monkeypatch.setattr(engine.recommender, "open_model", gone)
+    monkeypatch.setattr(engine.recommend, "open_model", gone)
     at = visit("recommend", runs="a,d", user="7", vote="on")
     assert "One of the models cannot be opened" in says(at)
 
@@ -85,7 +83,7 @@ def test_a_run_that_goes_missing_ends_in_a_message(trained: FakeEngine, visit: V
 def test_runs_of_one_name_keep_their_own_rows(trained: FakeEngine, visit: Visit, says: Says) -> None:
     trained.runs.append(run("e"))  # named as a is
     for pair in (("a", "d"), ("d", "e"), ("a", "e")):
-        engine.cast(DATASET, *pair, "9", 10, "run")
+        engine.recommend.votes.cast(DATASET, *pair, "9", 10, "run")
     told = says(visit("recommend", runs="a,e,d", user="7", vote="on"))
     for row in ("Two-tower · a / DLRM", "Two-tower · e / DLRM", "Two-tower · a / Two-tower · e"):
         assert row in told, row
@@ -102,26 +100,25 @@ def test_a_vote_that_cannot_be_written_is_told_and_asked_again(
     with monkeypatch.context() as disk:
         disk.setattr("os.fsync", full)
         at.button(key="vote.left").click().run()
-    assert not at.exception and "The vote was not kept" in says(at) and engine.votes(DATASET) == []
+    assert not at.exception and "The vote was not kept" in says(at) and engine.recommend.votes.list_votes(DATASET) == []
     at.button(key="vote.left").click().run()
-    assert len(engine.votes(DATASET)) == 1 and "not kept" not in says(at)
+    assert len(engine.recommend.votes.list_votes(DATASET)) == 1 and "not kept" not in says(at)
 
 
 def test_a_model_that_cannot_be_opened_is_passed_over(
     trained: FakeEngine, visit: Visit, says: Says, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import engine.recommender
 
     trained.runs.append(run("e", "deepfm"))
-    engine.cast(DATASET, "a", "e", "9", 10, "both")  # so that a pair with d comes first
-    opened = engine.recommender.open_model
+    engine.recommend.votes.cast(DATASET, "a", "e", "9", 10, "both")  # so that a pair with d comes first
+    opened = engine.recommend.open_model
 
     def gone(run_id: str) -> object:
         if run_id == "d":
             raise LookupError("Run d was deleted.")
         return opened(run_id)
 
-    monkeypatch.setattr(engine.recommender, "open_model", gone)
+    monkeypatch.setattr(engine.recommend, "open_model", gone)
     at = visit("recommend", runs="a,d,e", user="7", vote="on")
     assert "One of the models cannot be opened" in says(at)
     at.button(key="vote.next").click().run()

@@ -3,7 +3,10 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from workers.specs import ModelSpec
+from workers.models.base import MatrixSpec, ModelSpec, NetworkSpec
+from workers.models.funnel import RUN_ID, FunnelSpec
+
+__all__ = ["KINDS", "MODELS", "RUN_ID", "FunnelSpec", "MatrixSpec", "ModelSpec", "NetworkSpec"]
 
 
 def discover() -> dict[str, type[ModelSpec]]:
@@ -18,4 +21,5 @@ def discover() -> dict[str, type[ModelSpec]]:
     return found
 
 
-MODELS = discover()
+KINDS = discover()
+MODELS = {kind: model for kind, model in KINDS.items() if model.offered}  # those that are trained; a funnel is put together of two

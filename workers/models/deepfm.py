@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.models._ranker import RankerSpec
+from workers.models.base_ranker import RankerSpec
 from workers.specs import BINARY, FeatureSchema, Task
 
 if TYPE_CHECKING:
-    from workers.modules.ranker import Ranker
+    from workers.networks import Ranker
 
 
 class DeepFMSpec(RankerSpec):
@@ -20,8 +20,7 @@ class DeepFMSpec(RankerSpec):
     deep_layers: tuple[int, ...] = Field((64, 32), min_length=1, description="Hidden layers over the embeddings; linear logits follow")
 
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
-        from workers.modules.heads import Head
-        from workers.modules.ranking import DeepFMRanker
+        from workers.networks import DeepFMRanker, Head
 
         head = Head(task, self.action_weights)
         return DeepFMRanker(schema, task, head, deep_layers=self.deep_layers, dropout=self.dropout, **self.common(schema))

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.models._ranker import RankerSpec
+from workers.models.base_ranker import RankerSpec
 from workers.specs import BINARY, FeatureSchema, Task
 
 if TYPE_CHECKING:
-    from workers.modules.ranker import Ranker
+    from workers.networks import Ranker
 
 
 class DLRMSpec(RankerSpec):
@@ -20,8 +20,7 @@ class DLRMSpec(RankerSpec):
     over_layers: tuple[int, ...] = Field((64, 32), min_length=1, description="Hidden layers over the interactions; linear logits follow")
 
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
-        from workers.modules.heads import Head
-        from workers.modules.ranking import DLRMRanker
+        from workers.networks import DLRMRanker, Head
 
         head = Head(task, self.action_weights)
         return DLRMRanker(schema, task, head, over_layers=self.over_layers, dropout=self.dropout, **self.common(schema))

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.models._ranker import RankerSpec
+from workers.models.base_ranker import RankerSpec
 from workers.specs import BINARY, MORE, FeatureSchema, Task
 
 if TYPE_CHECKING:
-    from workers.modules.ranker import Ranker
+    from workers.networks import Ranker
 
 
 class DLRMDCNSpec(RankerSpec):
@@ -22,8 +22,7 @@ class DLRMDCNSpec(RankerSpec):
     over_layers: tuple[int, ...] = Field((64, 32), min_length=1, description="Hidden layers over the crosses; linear logits follow")
 
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
-        from workers.modules.heads import Head
-        from workers.modules.ranking import DCNRanker
+        from workers.networks import DCNRanker, Head
 
         head, layers = Head(task, self.action_weights), {"cross_layers": self.cross_layers, "low_rank": self.low_rank}
         return DCNRanker(schema, task, head, over_layers=self.over_layers, dropout=self.dropout, **layers, **self.common(schema))

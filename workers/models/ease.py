@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.spec import TUNED
-from workers.specs import ITEM_ID, FeatureSchema, MatrixSpec
+from workers.models.base import MatrixSpec
+from workers.specs import ITEM_ID, TUNED, FeatureSchema
 
 if TYPE_CHECKING:
-    from workers.modules.matrix import MatrixModel
+    from workers.matrices import MatrixModel
 
 MOST_ITEMS = 30_000
 BYTES_A_PAIR = 16  # float64 while it is inverted; of the weights float32, twice while settings are tried
@@ -40,7 +40,7 @@ class EASESpec(MatrixSpec):
         return super().refusal(schema, label)
 
     def build(self) -> "MatrixModel":
-        from workers.modules.ease import EASE
+        from workers.matrices import EASE
 
         assert self.l2 is not None
         return EASE(self.l2)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.spec import TUNED
-from workers.specs import MatrixSpec
+from workers.models.base import MatrixSpec
+from workers.specs import TUNED
 
 if TYPE_CHECKING:
-    from workers.modules.matrix import MatrixModel
+    from workers.matrices import MatrixModel
 
 
 class IALSSpec(MatrixSpec):
@@ -52,7 +52,7 @@ class IALSSpec(MatrixSpec):
     )
 
     def build(self) -> "MatrixModel":
-        from workers.modules.ials import IALS
+        from workers.matrices import IALS
 
         assert None not in (self.factors, self.regularisation, self.alpha, self.iterations)
         return IALS(self.factors, self.regularisation, self.alpha, self.iterations)  # type: ignore[arg-type]

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.spec import TUNED
-from workers.specs import MatrixSpec
+from workers.models.base import MatrixSpec
+from workers.specs import TUNED
 
 if TYPE_CHECKING:
-    from workers.modules.matrix import MatrixModel
+    from workers.matrices import MatrixModel
 
 
 class ItemKNNSpec(MatrixSpec):
@@ -35,7 +35,7 @@ class ItemKNNSpec(MatrixSpec):
     )
 
     def build(self) -> "MatrixModel":
-        from workers.modules.item_knn import ItemKNN
+        from workers.matrices import ItemKNN
 
         assert self.neighbours is not None and self.similarity is not None
         return ItemKNN(self.neighbours, self.similarity)

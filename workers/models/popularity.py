@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from workers.specs import MatrixSpec
+from workers.models.base import MatrixSpec
 
 if TYPE_CHECKING:
-    from workers.modules.matrix import MatrixModel
+    from workers.matrices import MatrixModel
 
 
 class PopularitySpec(MatrixSpec):
@@ -17,6 +17,6 @@ class PopularitySpec(MatrixSpec):
     kind: Literal["popularity"] = "popularity"
 
     def build(self) -> "MatrixModel":
-        from workers.modules.popularity import Popularity
+        from workers.matrices import Popularity
 
         return Popularity()

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from workers.specs import BINARY, MORE, FeatureSchema, NetworkSpec, Sampling, Task
+from workers.models.base import NetworkSpec
+from workers.specs import BINARY, MORE, FeatureSchema, Sampling, Task
 
 if TYPE_CHECKING:
-    from workers.modules.ranker import Ranker
+    from workers.networks import Ranker
 
 
 class TwoTowerSpec(NetworkSpec):
@@ -102,8 +103,7 @@ class TwoTowerSpec(NetworkSpec):
         return " · ".join([self.label, self.objective, *reads, f"dim {self.embedding_dim}"])
 
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
-        from workers.modules.heads import Head
-        from workers.modules.two_tower import TwoTower
+        from workers.networks import Head, TwoTower
 
         softmax = self.objective == "softmax"
         return TwoTower(

@@ -1,0 +1,3 @@
+# fmt: off
+# isort: skip_file
+from .commands import main as main

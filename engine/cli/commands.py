@@ -1,0 +1,301 @@
+"""recbench …: everything that can be clicked can be typed. Errors are one sentence and exit status 1."""
+
+import argparse
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.cli import keeping, serving
+
+if TYPE_CHECKING:
+    from engine.runs import Run
+
+APP = Path(__file__).resolve().parents[2] / "ui" / "app.py"
+PORT = 8501
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point; exits 0, 1 after an error, 2 after a wrong command line, 130 after Ctrl-C, 141 where nobody reads on, such as `head`."""
+    args = _parser().parse_args(argv)
+    try:
+        answer = args.run(args)
+        if args.json:
+            print(json.dumps(answer, default=str))
+        sys.stdout.flush()
+    except (ValueError, LookupError, OSError, RuntimeError) as error:
+        if isinstance(error, BrokenPipeError) and not _read_on():
+            sys.exit(141)  # 128 + SIGPIPE, as a shell says
+        text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
+        if args.json:
+            print(json.dumps({"error": text}))
+        sys.exit(f"recbench: {text}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    if answer.get("failed"):
+        sys.exit(1)
+
+
+def _read_on() -> bool:
+    """Whether standard output still has a reader; where not, what is left for it goes nowhere."""
+    waiting = select.poll()
+    waiting.register(sys.stdout, 0)  # no more than errors, of which a pipe without a reader has one
+    if gone := waiting.poll(0):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return not gone
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print one JSON object last on standard output")
+    parser = argparse.ArgumentParser(
+        prog="recbench",
+        parents=[common],
+        description="Choose a recommender model: same data, same split, same protocol, side by side. Without a command: the workbench.",
+        epilog="RECBENCH_WORKSPACE names the folder that everything is kept in (default: ./workspace).",
+    )
+    parser.set_defaults(run=_ui, port=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    def add(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, parents=[common], help=text, description=text)
+        command.set_defaults(run=run)
+        return command
+
+    ui = add("ui", _ui, "Open the workbench in a browser (the default).")
+    ui.add_argument("--port", type=int, help=f"port on 127.0.0.1; default: {PORT} or the next free one")
+    download = add("download", _download, "Bring a public data set to this workspace; without a name: list them.")
+    download.add_argument("key", metavar="NAME", nargs="?", help="which one, such as ml-1m")
+    prepare = add("prepare", _prepare, "Prepare a dataset from a JSON spec and wait for it.")
+    prepare.add_argument("spec", type=Path, metavar="SPEC", help="dataset spec, as `recbench spec dataset` prints it")
+    train = add("train", _train, "Launch training runs from JSON specs.")
+    train.add_argument("specs", type=Path, nargs="+", metavar="SPEC", help="run specs, as `recbench spec run` prints them")
+    train.add_argument("--wait", action="store_true", help="wait for all of them, with progress")
+    add("runs", _runs, "List runs, newest first.").add_argument("--limit", type=int, default=30, help="how many (default 30)")
+    add("cancel", _cancel, "Stop a run and verify that no process of it is left.").add_argument("run_id", metavar="RUN")
+    compare = add("compare", _compare, "Set finished runs side by side under one protocol.")
+    compare.add_argument("run_ids", nargs="+", metavar="RUN")
+    compare.add_argument("--k", type=int, default=10, help="length of the lists that are measured, 1 to 100 (default 10)")
+    compare.add_argument("--baseline", help="what deltas are against: popularity, random or a run; default: the pinned one among them")
+    compare.add_argument(
+        "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html or .json"
+    )
+    serving.register(add, _wait)
+    keeping.register(add)
+    spec = add("spec", _spec, "Print a complete default spec to start from; descriptions go to standard error.")
+    spec.add_argument("what", choices=["dataset", "run"])
+    spec.add_argument("--source", default="sample", help="for a dataset: the source, such as sample or movielens")
+    spec.add_argument("--model", default="two_tower", help="for a run: the model, such as two_tower, dlrm or ease")
+    spec.add_argument("--dataset", help="for a run: the dataset's id (default: the newest one)")
+    return parser
+
+
+def _ui(args: argparse.Namespace) -> dict[str, Any]:
+    from engine import runs
+    from engine.settings import settings
+
+    runs.settle_all()  # of runs whose driver died with the machine, say
+    port = args.port or _free_port()
+    url = f"http://127.0.0.1:{port}"
+    print(f"Workbench on {url} (workspace {settings().workspace}). Ctrl-C stops the page; runs go on.", flush=True)
+    options = {
+        "server.address": "127.0.0.1", "server.port": port, "server.headless": True, "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": False,
+    }  # fmt: skip
+    flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
+    # Streamlit reads .streamlit/config.toml of the working folder (a clone) and of the app's own folder (an installed wheel)
+    environment = {**os.environ, "RECBENCH_WORKSPACE": str(settings().workspace)}
+    code = subprocess.call([sys.executable, "-m", "streamlit", "run", str(APP), *flags], cwd=APP.parents[1], env=environment)
+    return {"url": url, "failed": code not in (0, 130, -2)}
+
+
+def _free_port() -> int:
+    for port in [*range(PORT, PORT + 50), 0]:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return int(probe.getsockname()[1])
+            except OSError:
+                continue
+    raise RuntimeError("No free port on 127.0.0.1; name one with --port.")
+
+
+def _download(args: argparse.Namespace) -> dict[str, Any]:
+    import engine
+    from engine.datasets import DOWNLOADS, DownloadSpec, downloaded
+
+    if args.key is None:
+        for found in DOWNLOADS.values():
+            print(f"{found.key:<24} {found.bytes / 1e6:>6.1f} MB  {downloaded(found.key) or found.title}")
+        return {"downloads": [{"key": key, "path": downloaded(key)} for key in DOWNLOADS]}
+    run = _wait([engine.runs.submit(DownloadSpec(key=args.key))])[0]
+    path = downloaded(args.key)
+    if path:
+        print(f"{path}\n{DOWNLOADS[args.key].license}")
+    return _row(run) | {"path": path, "failed": run.state != engine.runs.RunState.FINISHED}
+
+
+def _prepare(args: argparse.Namespace) -> dict[str, Any]:
+    import engine
+
+    run_id = engine.runs.submit(engine.datasets.DatasetSpec.read(args.spec))
+    run = _wait([run_id])[0]
+    if run.state != engine.runs.RunState.FINISHED:
+        return {"failed": True} | _row(run)
+    counts = engine.datasets.get_dataset(run.dataset or "").manifest["counts"]
+    print(f"{run.dataset}: {counts['interactions']}, users to rank for {counts['users_to_rank']}")
+    return _row(run) | {"counts": counts}
+
+
+def _train(args: argparse.Namespace) -> dict[str, Any]:
+    import engine
+
+    specs = [engine.specs.RunSpec.read(path) for path in args.specs]
+    for spec in specs:  # all are checked before the first starts
+        engine.datasets.get_dataset(spec.dataset)
+    run_ids = [engine.runs.submit(spec) for spec in specs]
+    for run_id, spec in zip(run_ids, specs, strict=True):
+        print(f"{run_id}  {spec.title}")
+    if not args.wait:
+        return {"runs": [{"run_id": run_id} for run_id in run_ids]}
+    found = _wait(run_ids)
+    return {"runs": [_row(run) for run in found], "failed": any(run.state != engine.runs.RunState.FINISHED for run in found)}
+
+
+def _wait(run_ids: list[str]) -> list["Run"]:
+    """Show progress until every run has ended."""
+
+    import engine
+
+    ended = []
+    for run_id in run_ids:
+        run = engine.runs.get_run(run_id)
+        with _bar(run.title) as bar:
+            while run.live:
+                if run.progress:
+                    bar.n = int(run.progress.share * 1000)
+                    bar.set_postfix_str(_told(run.progress))
+                time.sleep(0.5)
+                run = engine.runs.get_run(run_id)
+            bar.n = 1000 if run.state == engine.runs.RunState.FINISHED else bar.n
+            bar.set_postfix_str(run.state.value)
+        if run.message and run.state != engine.runs.RunState.FINISHED:
+            print(f"recbench: {run.title} {run.state.value}: {run.message}", file=sys.stderr)
+        ended.append(run)
+    return ended
+
+
+def _bar(title: str) -> Any:
+    from tqdm import tqdm
+
+    # where nobody looks, such as a log file, the bar is left out
+    layout = "{desc:32} {percentage:3.0f}% |{bar}| {elapsed} {postfix}"
+    return tqdm(total=1000, desc=title[:32], bar_format=layout, file=sys.stderr, disable=not sys.stderr.isatty())
+
+
+def _told(progress: Any) -> str:
+    parts = [progress.phase]
+    if progress.epoch:
+        parts.append(f"epoch {progress.epoch}/{progress.epochs}")
+    if progress.rows_per_s:
+        parts.append(f"{progress.rows_per_s:,.0f} rows/s")
+    if progress.eta_s is not None:
+        parts.append(f"{progress.eta_s:.0f} s left at most")
+    return ", ".join(parts)
+
+
+def _row(run: "Run") -> dict[str, Any]:
+    return run.model_dump(mode="json", include={"run_id", "kind", "title", "state", "dataset", "message", "metrics", "resources"})
+
+
+def _runs(args: argparse.Namespace) -> dict[str, Any]:
+    import engine
+
+    found = engine.runs.list_runs(limit=args.limit)
+    for run in found:
+        shown = ", ".join(f"{engine.specs.METRICS[k].label} {run.metrics[k]:.3g}" for k in ("ndcg_at_10", "auc") if k in run.metrics)
+        print(f"{run.run_id}  {run.submitted_at:%Y-%m-%d %H:%M}  {run.state.value:<11}  {run.title}  {shown or run.message or ''}")
+    if not found:
+        print("No runs yet. `recbench spec dataset > dataset.json`, then `recbench prepare dataset.json`.")
+    return {"runs": [_row(run) for run in found]}
+
+
+def _cancel(args: argparse.Namespace) -> dict[str, Any]:
+    import engine
+
+    engine.runs.cancel(args.run_id)
+    run = engine.runs.get_run(args.run_id)
+    print(f"{run.title} is {run.state.value}; none of its processes is left.")
+    return _row(run)
+
+
+def _compare(args: argparse.Namespace) -> dict[str, Any]:
+    import engine
+
+    asked = [engine.runs.get_run(run_id) for run_id in dict.fromkeys(args.run_ids)]
+    if trashed := [run for run in asked if run.trashed_at is not None]:
+        named = ", ".join(f"{run.title} ({run.run_id[:8]})" for run in trashed)
+        print(f"In the trash, and compared all the same: {named}. `recbench restore RUN` takes a run out of it.", file=sys.stderr)
+    baseline = args.baseline or next((run.run_id for run in asked if run.pinned), "popularity")
+    found = engine.compare.compare(args.run_ids, baseline, k=args.k)
+    letters = [c.letter for c in found.contenders]
+    for contender in found.contenders:
+        print(f"{contender.letter:>4}  {contender.name}")
+    print(f"\nDataset {found.dataset}, {found.users} users ranked for\n{'':20}" + "".join(f"{letter:>22}" for letter in letters))
+    for key in found.table["metric"].unique():
+        rows = found.table[found.table["metric"] == key].set_index("contender")
+        if rows["value"].isna().all():
+            continue
+        print(f"{engine.specs.metric(key).label:<20}" + "".join(f"{_cell(rows.loc[letter]):>22}" for letter in letters))
+    for title, reason in found.apart:
+        print(f"apart: {title} {reason}")
+    for path in args.export:
+        engine.report.write_export(found, path)
+        print(f"written: {path}")
+    table = json.loads(found.table.to_json(orient="records"))
+    return {"dataset": found.dataset, "contenders": [c.model_dump() for c in found.contenders], "table": table, "apart": found.apart}
+
+
+def _cell(row: Any) -> str:
+    if row["value"] != row["value"]:
+        return "—"
+    span = f" [{row['low']:.3f}, {row['high']:.3f}]" if row["low"] == row["low"] else ""
+    return f"{'*' if row['best'] else ''}{row['value']:.3f}{span}"
+
+
+def _placeholders(source: str) -> dict[str, str]:
+    """Something to replace for the texts that a source must be given, such as its path."""
+    import engine
+
+    fields = engine.sources.SOURCES[source].model_fields if source in engine.sources.SOURCES else {}
+    return {name: f"path/to/{source}" if name == "path" else name for name, field in fields.items() if field.is_required()}
+
+
+def _spec(args: argparse.Namespace) -> dict[str, Any]:
+    import engine
+    from workers.run import pick
+
+    spec: Any
+    if args.what == "dataset":
+        source = pick({"kind": args.source, **_placeholders(args.source)}, engine.sources.SOURCES, "source")
+        spec = engine.datasets.DatasetSpec(name=args.source, source=source)
+        parts = [spec, source]
+    else:
+        known = engine.datasets.list_datasets()
+        name = args.dataset or (known[0].id if known else "dataset-id")
+        spec = engine.specs.RunSpec(dataset=name, model=pick({"kind": args.model}, engine.specs.MODELS, "model"))
+        parts = [spec, spec.model, spec.train]
+    for part in parts:
+        for field_name, field in type(part).model_fields.items():
+            if field.description:
+                print(f"# {field_name}: {field.description}", file=sys.stderr)
+    answer: dict[str, Any] = json.loads(spec.model_dump_json())
+    if not args.json:
+        print(json.dumps(answer, indent=2))
+    return answer

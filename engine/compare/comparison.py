@@ -1,0 +1,254 @@
+"""Runs against each other under one protocol: who may be compared, what each reached, how sure, at what cost."""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from engine import datasets, runs
+from engine.compare import lists_at_k
+from engine.compare.cells import baseline_cells, protocol_of, run_cells
+from engine.compare.facts import costs, differences, is_fitted, settings
+from engine.datasets import DatasetSpec
+from engine.runs import Run, RunState
+from workers.artifacts import METRICS, metric
+from workers.run import RunSpec
+from workers.specs import Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CURVE = ["metric", "step", "epoch", "rows", "time_s", "value"]
+BASELINE_LETTERS = {"popularity": "pop", "random": "rnd", "user_mean": "mean", "oracle": "best"}
+BASELINE_NAMES = {"user_mean": "User mean", "oracle": "Best possible"}
+UNBEATABLE = "oracle"  # knows the law that made the data: deltas against it are worth reading, a crown for it is not
+
+
+class Contender(BaseModel):
+    """One column of a comparison. It keeps its letter and colour wherever it is shown."""
+
+    model_config = ConfigDict(frozen=True)
+
+    letter: str
+    run_id: str | None
+    name: str
+    model: str
+    color_index: int
+    run_ids: tuple[str, ...] = ()  # more than one where runs that differ in their seed alone stand as one
+
+
+class Comparison(BaseModel):
+    """Contenders side by side; frames are long or have one column a letter. `against`: the letter that deltas are taken from. See
+    `compare`."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    contenders: list[Contender]
+    dataset: str
+    apart: list[tuple[str, str]]
+    table: Any
+    curves: Any
+    settings: Any = None
+    differences: Any
+    costs: Any
+    users: int
+    against: str = "pop"
+    k: int = lists_at_k.STORED_K  # of the metrics of lists
+
+
+def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = True, k: int = lists_at_k.STORED_K) -> Comparison:
+    """Set finished runs of one dataset side by side, and with them what needs no training on it.
+
+    Args:
+        run_ids: in the order of their letters A, B, …; the first finished one says which dataset is compared.
+        baseline: the contender that deltas are against: a run id, or "popularity", "random", "user_mean" or "oracle"; where the
+            dataset does not have that one, the first that it has.
+        seeds: runs that differ in their seed alone are one contender (`seed_groups`): the mean of their values, with the deviation
+            between them.
+        k: 1 to 100. Metrics of lists are those at k, from the lists that were stored; at 10 they stand with all others that runs log.
+
+    Returns:
+        `table`: metric (a key that `metric` knows), contender, value, low, high (95 % intervals), std (between seeds, nan for one),
+        delta, best. `curves`: contender, metric, step, epoch, rows, time_s, value. `settings`: setting and a column a letter;
+        `differences`: of them, those that differ. `costs`: fact, unit, columns.
+        `apart`: title and reason of each run, or baseline, that cannot stand beside the others.
+
+    Raises:
+        LookupError: no such run. ValueError: none of the runs can be compared, or not at such a k.
+    """
+    import pandas as pd
+
+    k = lists_at_k.checked(k)
+    together, apart = _sort_out([runs.get_run(run_id) for run_id in dict.fromkeys(run_ids)])
+    dataset, groups = together[0].dataset or "", _groups(together, seeds)
+    contenders = [_contender(group, place, together) for place, group in enumerate(groups)]
+    cells = [cell for one, group in zip(contenders, groups, strict=True) for cell in run_cells(group, one.letter, k)]
+    curves = [_curves(group).assign(contender=one.letter) for one, group in zip(contenders, groups, strict=True)]
+    baselines, left_out = _measured_like(protocol_of(together[0]), _baselines(dataset))
+    for name, values in baselines.items():
+        shown, letter = BASELINE_NAMES.get(name, name.capitalize()), BASELINE_LETTERS.get(name, name)
+        contenders.append(Contender(letter=letter, run_id=None, name=shown, model=name, color_index=len(contenders)))
+        cells += baseline_cells(dataset, name, values, letter, k)
+    against = _against(baseline, contenders)
+    named = {c.letter: group for c, group in zip(contenders, groups, strict=False)}
+    every = settings(named)
+    return Comparison(
+        contenders=contenders,
+        dataset=dataset,
+        apart=[*apart, *left_out],
+        table=_judge(pd.DataFrame(cells, columns=["metric", "contender", "value", "low", "high", "std"]), against, _doubled(contenders)),
+        curves=pd.concat([frame for frame in curves if len(frame)] or curves[:1], ignore_index=True),
+        settings=every,
+        differences=differences(every),
+        costs=costs(named),
+        users=int(max(run.resources.get("users", 0) for run in together)),
+        against=against,
+        k=k,
+    )
+
+
+def _contender(group: list[Run], place: int, together: list[Run]) -> Contender:
+    """Runs that stand as one, named by the first of them."""
+    many = f" · {len(group)} seeds" if len(group) > 1 else _seed(group[0], together)
+    ids, model = tuple(run.run_id for run in group), group[0].model or ""
+    return Contender(letter=_letter(place), run_id=ids[0], name=group[0].title + many, model=model, color_index=place, run_ids=ids)
+
+
+def seed_groups(run_ids: Sequence[str], seeds: bool = True) -> list[list[str]]:
+    """The run ids behind each contender that `compare` would make of runs, in the order of their letters.
+
+    Raises:
+        LookupError: no such run. ValueError: none of the runs can be compared.
+    """
+    together, _ = _sort_out([runs.get_run(run_id) for run_id in dict.fromkeys(run_ids)])
+    return [[run.run_id for run in group] for group in _groups(together, seeds)]
+
+
+def _groups(together: list[Run], seeds: bool) -> list[list[Run]]:
+    """Runs that differ in their seed (and name) alone, in the order of the first of each; a seed that was run twice counts once."""
+    groups: dict[Any, list[Run]] = {}
+    met: Counter[tuple[str, int]] = Counter()
+    for run in together:
+        spec = RunSpec.model_validate(run.spec)
+        alike = spec.model_copy(update={"name": None, "train": spec.train.model_copy(update={"seed": 0})}).model_dump_json()
+        times = met[alike, spec.train.seed]
+        met[alike, spec.train.seed] += 1
+        groups.setdefault((alike, times) if seeds else run.run_id, []).append(run)
+    return list(groups.values())
+
+
+def _seed(run: Run, together: list[Run]) -> str:
+    """The seed, for the name of a run that nothing but its seed tells from another."""
+    seeds = {other.spec["train"]["seed"] for other in together if other.title == run.title}
+    return f" · seed {run.spec['train']['seed']}" if len(seeds) > 1 else ""
+
+
+def _curves(group: list[Run]) -> "pd.DataFrame":
+    """The curves of a run; of several, their mean as far as all of them went on; none of a fitted model, whose steps are trials."""
+    import pandas as pd
+
+    if is_fitted(group[0]):
+        return pd.DataFrame(columns=CURVE)
+    every = [runs.history(run.run_id) for run in group]
+    if len(every) == 1:
+        return every[0]
+    points = pd.concat(every).groupby(["metric", "step"], as_index=False).agg(
+        epoch=("epoch", "first"), rows=("rows", "mean"), time_s=("time_s", "mean"), value=("value", "mean"), n=("value", "size")
+    )  # fmt: skip
+    return points[points["n"] == len(every)].drop(columns="n")
+
+
+def _against(baseline: str, contenders: list[Contender]) -> str:
+    """The letter of what deltas are taken from."""
+    asked = [c.letter for c in contenders if baseline in (c.run_ids or (c.run_id, None if c.run_id else c.model))]
+    return (asked or [c.letter for c in contenders if c.run_id is None] or [contenders[0].letter])[0]
+
+
+def _doubled(contenders: list[Contender]) -> list[str]:
+    """Letters of baselines that stand among the runs as well, such as popularity."""
+    models = {c.model for c in contenders if c.run_id}
+    return [c.letter for c in contenders if c.run_id is None and c.model in models]
+
+
+def _letter(place: int) -> str:
+    return chr(ord("A") + place) if place < 26 else f"A{place - 25}"
+
+
+def _sort_out(found: list[Run]) -> tuple[list[Run], list[tuple[str, str]]]:
+    together: list[Run] = []
+    apart: list[tuple[str, str]] = []
+    for run in found:
+        if run.kind != "train":
+            apart.append((run.title, "is a preparation, not a model"))
+        elif run.state != RunState.FINISHED:
+            apart.append((run.title, f"is {run.state.value}, so it has no test metrics"))
+        elif together and run.dataset != together[0].dataset:
+            apart.append((run.title, f"was trained on {run.dataset}, the others on {together[0].dataset}"))
+        elif together and not protocol_of(run).measures_like(protocol_of(together[0])):
+            apart.append((run.title, f"was measured {protocol_of(run).said}, the others {protocol_of(together[0]).said}"))
+        else:
+            together.append(run)
+    if not together:
+        why = "; ".join(f"{title} {reason}" for title, reason in apart) or "no run was named"
+        raise ValueError(f"Nothing to compare: {why}. Choose finished training runs.")
+    return together, apart
+
+
+def _measured_like(protocol: Protocol, baselines: dict[str, dict[str, float]]) -> tuple[dict[str, dict[str, float]], list[tuple[str, str]]]:
+    """The baselines that may stand beside runs under a protocol, and those that may not, with the reason.
+
+    They are measured under the default one when a dataset is prepared; what does not rank is the same under any.
+    """
+    if protocol.measures_like(Protocol()):
+        return baselines, []
+    ranks = [name for name, values in baselines.items() if any(metric(key).family == "ranking" for key in values if key in METRICS)]
+    reason = f"was measured {Protocol().said}, the runs {protocol.said}"
+    kept = {name: values for name, values in baselines.items() if name not in ranks}
+    return kept, [(BASELINE_NAMES.get(name, name.capitalize()), reason) for name in ranks]
+
+
+def _baselines(dataset: str) -> dict[str, dict[str, float]]:
+    try:
+        return datasets.baseline_results(dataset)
+    except LookupError:
+        return {}
+
+
+def _judge(table: "pd.DataFrame", against: str, stands_for: Collection[str] = ()) -> "pd.DataFrame":
+    """Add delta to the baseline, and who is best (see `_winner`).
+
+    Args:
+        stands_for: letters of baselines that a run is, too: these two are no rivals.
+    """
+    table["delta"], table["best"] = math.nan, False
+    for key, rows in table.groupby("metric"):
+        base = rows.loc[rows["contender"] == against, "value"]
+        if len(base):
+            others = rows.index[rows["contender"] != against]
+            table.loc[others, "delta"] = table.loc[others, "value"] - base.iloc[0]
+        if metric(str(key)).crowned:
+            rivals = rows[~rows["contender"].isin([BASELINE_LETTERS[UNBEATABLE], *stands_for])].dropna(subset=["value"])
+            table.loc[_winner(rivals, metric(str(key)).better), "best"] = True
+    return table
+
+
+def _winner(rivals: "pd.DataFrame", better: str) -> "list[Any]":
+    """The index of the best of one metric's rows, as a list of one or none.
+
+    A tie has no winner, nor has a lone value, nor a lead over somebody that is no greater than the spread between seeds: the larger
+    `std` of the two.
+    """
+    if len(rivals) < 2:
+        return []
+    ordered = rivals.sort_values("value", ascending=better == "lower", kind="stable")
+    lead = (ordered["value"] - ordered["value"].iloc[0]).abs().iloc[1:]
+    spread = ordered["std"].fillna(0) if "std" in ordered else lead * 0
+    noise = spread.iloc[1:].clip(lower=spread.iloc[0]) if "std" in ordered else spread
+    return [] if (lead <= noise).any() else [ordered.index[0]]
+
+
+def command_line(spec: DatasetSpec | RunSpec) -> str:
+    """The command that repeats what a page is about to do, with the spec that the page shows saved under the name in it."""
+    return f"recbench train {spec.model.kind}.json --wait" if isinstance(spec, RunSpec) else f"recbench prepare {spec.name}.json"

@@ -1,0 +1,111 @@
+"""What runs were told and what they cost: settings and costs of contenders, a row a fact, a column a letter."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine import runs
+from engine.runs import Run
+from workers import run as specs
+from workers.models import FunnelSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BATCHES = ("rows_per_s", "epochs", "best_epoch")  # what there is of a model that learns from batches, and not of a fitted one
+COSTS = {
+    "training_s": ("Training time", "s"),
+    "rows_per_s": ("Throughput", "rows/s"),
+    "epochs": ("Epochs trained", ""),
+    "best_epoch": ("Best epoch", ""),
+    "wall_s": ("From turn to verdict", "s"),
+    "peak_memory_bytes": ("Peak memory of a process", "MB"),
+    "parameters": ("Parameters", ""),
+    "checkpoint_bytes": ("Checkpoint", "MB"),
+    "processes": ("Processes", ""),
+    "latency_p50_ms": ("A person's list, median", "ms"),
+    "latency_p99_ms": ("A person's list, 99th percentile", "ms"),
+}
+
+
+def is_fitted(run: Run) -> bool:
+    """Whether a run's model has no ranks, fitted at once or made of others: it has no batches, no epochs and no curves."""
+    return specs.RunSpec.model_validate(run.spec).model.module is not None
+
+
+def settings(named: dict[str, list[Run]]) -> "pd.DataFrame":
+    """Every setting of each contender, those that it chose by itself included: setting, and a column a letter.
+
+    Values are text, — for one that is off; None where a contender has no such setting.
+    """
+    import pandas as pd
+
+    found = {letter: _leaves(group) for letter, group in named.items()}
+    names = [name for name in dict.fromkeys(name for leaves in found.values() for name in leaves) if name != "name"]
+    columns = {letter: [_shown(leaves[name]) if name in leaves else None for name in names] for letter, leaves in found.items()}
+    return pd.DataFrame({"setting": names} | columns)
+
+
+def _leaves(group: list[Run]) -> dict[str, Any]:
+    """The settings of a contender; how batches are walked is none of a fitted model."""
+    first = group[0]
+    spec = specs.RunSpec.model_validate(first.spec)
+    leaves = specs.settings_of(spec) | _chosen(first)
+    if isinstance(spec.model, FunnelSpec):  # its parts by name: nobody knows runs by their ids
+        leaves |= dict(zip(("model.retriever", "model.ranker"), map(_part, spec.model.titles), strict=True))
+        leaves = {name: value for name, value in leaves.items() if name not in ("model.titles", "train.seed")}
+    if is_fitted(first):
+        leaves = {name: value for name, value in leaves.items() if not name.startswith("train.") or name == "train.seed"}
+    if len(group) > 1:
+        leaves["train.seed"] = [run.spec["train"]["seed"] for run in group]
+    return leaves
+
+
+def _part(title: str) -> str:
+    """What a part of a funnel is called where there is little room: the first two parts of its title."""
+    return " · ".join(title.split(" · ")[:2]) or "unnamed"
+
+
+def differences(every: "pd.DataFrame") -> "pd.DataFrame":
+    """Of all settings, those in which contenders that have them differ, and those that one alone has."""
+    values = every.drop(columns="setting")
+    alone = (values.notna().sum(axis=1) == 1) & (values.shape[1] > 1)
+    return every[(values.nunique(axis=1) > 1) | alone].reset_index(drop=True)
+
+
+def _chosen(run: Run) -> dict[str, str]:
+    """The settings that a run chose by itself, on validation."""
+    return {f"model.{name}": f"{value} (tuned)" for name, value in runs.done(run.run_id).get("chosen", {}).items()}
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "—"
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+
+
+def costs(named: dict[str, list[Run]]) -> "pd.DataFrame":
+    """fact, unit, and a column a letter: the mean over its runs, nan where there is no such fact. Facts that nobody has are left out."""
+    import pandas as pd
+
+    facts = {}
+    for letter, group in named.items():
+        told = [_cost(run) for run in group]
+        facts[letter] = {name: float(np.mean([one[name] for one in told])) for name in COSTS if all(name in one for one in told)}
+    rows = [
+        {"fact": label, "unit": unit} | {letter: _scaled(found.get(name), unit) for letter, found in facts.items()}
+        for name, (label, unit) in COSTS.items()
+        if any(name in found for found in facts.values())
+    ]
+    return pd.DataFrame(rows, columns=["fact", "unit", *facts])
+
+
+def _cost(run: Run) -> dict[str, float]:
+    waited = run.started_at and run.ended_at
+    known = {name: value for name, value in run.resources.items() if not (is_fitted(run) and name in BATCHES)}
+    return known | ({"wall_s": (run.ended_at - run.started_at).total_seconds()} if waited else {})  # type: ignore[operator]
+
+
+def _scaled(value: float | None, unit: str) -> float:
+    return math.nan if value is None else value / 1e6 if unit == "MB" else value

@@ -1,0 +1,107 @@
+"""Metrics of recommended lists at any k, from the lists that runs and baselines stored: no model is opened, nothing is ranked again.
+
+Letters: U users, K list length.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from engine import datasets
+from engine.settings import settings
+from workers.artifacts import BASELINES, LIST_NAMES, METRICS, RANKING, RANKING_NAMES, RESULTS, TEST, TOP_K, cutoff
+from workers.evaluation import Bools, Facts, Ints, all_lists_metrics, facts_of, list_metrics, padded, ranking_metrics
+from workers.specs import USER_ID, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STORED_K, MOST_K = 10, 100  # the k that runs and baselines measure everything at, and the greatest that may be asked for
+
+
+class Known(NamedTuple):
+    """What a dataset tells about lists of its items."""
+
+    path: Path
+    facts: Facts
+    relevant: "pd.Series"  # user_id -> rows of the items that are relevant on test
+
+
+class Measured(NamedTuple):
+    """What lists reached at one k."""
+
+    per_user: "pd.DataFrame"  # user_id, and a column a metric that each user has
+    values: dict[str, float]  # metric key -> mean over users, or the one value of all lists; undefined ones are absent
+
+
+def checked(k: int) -> int:
+    """The k, where lists can be measured at it; else ValueError."""
+    if not 1 <= k <= MOST_K:
+        raise ValueError(f"k is {k}; choose 1 to {MOST_K}.")
+    return k
+
+
+def keys_at(k: int) -> list[str]:
+    """The metrics of a comparison at k, in their order: all that runs log, those of lists at k instead of at the ks that are logged."""
+    if k == STORED_K:
+        return list(METRICS)
+    uncut = [key for key in METRICS if cutoff(key) is None]
+    ranking = [f"{name}_at_{k}" for name in RANKING_NAMES] + [key for key in uncut if METRICS[key].family == "ranking"]
+    return [*ranking, *(f"{name}_at_{k}" for name in LIST_NAMES), *(key for key in uncut if key not in ranking)]
+
+
+def known(dataset: str) -> Known | None:
+    """What there is to know of a dataset's lists; None where it is gone, or nothing can be ranked."""
+    try:
+        found = datasets.get_dataset(dataset)
+    except LookupError:
+        return None
+    if not found.schema.can_rank or not (found.path / RANKING / f"{TEST}.parquet").is_file():
+        return None
+    return _known(found.id, found.path, found.schema.feature(USER_ID).num_rows - 1)
+
+
+@lru_cache(maxsize=4)
+def _known(dataset: str, path: Path, num_users: int) -> Known:
+    """A prepared dataset never changes."""
+    import pandas as pd
+
+    items = datasets.items(dataset)
+    users = pd.read_parquet(path / RANKING / f"{TEST}.parquet", columns=[USER_ID, "relevant"])
+    return Known(path, facts_of(items[items["row"] > 0].sort_values("row"), num_users), users.set_index(USER_ID)["relevant"])
+
+
+def of_run(run_id: str, protocol: Protocol, known: Known, k: int) -> Measured | None:
+    """A finished run's lists at k; None where they are not in this workspace, or are shorter than k."""
+    return _measured(settings().runs / run_id / RESULTS / TOP_K, known, k) if k <= protocol.list_length else None
+
+
+def of_baseline(name: str, known: Known, k: int) -> Measured | None:
+    """The lists of popularity or random at k; None for what does not rank, and of datasets that were prepared without keeping them."""
+    return _measured(known.path / BASELINES / f"{name}_{TOP_K}", known, k)
+
+
+def _measured(path: Path, known: Known, k: int) -> Measured | None:
+    import pandas as pd
+
+    if not path.is_file():
+        return None
+    lists = pd.read_parquet(path)
+    relevant = lists["relevant"] if "relevant" in lists else known.relevant.reindex(lists[USER_ID])  # a protocol's own, or the dataset's
+    wanted = [rows if isinstance(rows, np.ndarray) else np.zeros(0, np.int64) for rows in relevant]
+    top, num_items = padded(lists["items"], k), len(known.facts.group)
+    counts = np.array([len(rows) for rows in wanted], np.int64)
+    keys = [f"{name}_at_{k}" for name in RANKING_NAMES]
+    found = ranking_metrics(_hits(top, wanted, counts, num_items), counts, keys) | list_metrics(top, known.facts, k)
+    per_user = pd.DataFrame({USER_ID: lists[USER_ID], **found})
+    values = {key: float(per_user[key].mean()) for key in found} | all_lists_metrics(top, num_items, k)
+    return Measured(per_user, {key: value for key, value in values.items() if np.isfinite(value)})
+
+
+def _hits(top: Ints, wanted: list[np.ndarray], counts: Ints, num_items: int) -> Bools:
+    """Whether each listed item is relevant, [U, K]; `wanted`: rows of the relevant items of each user, `counts`: how many."""
+    users = np.arange(len(top))
+    relevant = np.repeat(users, counts) * num_items + np.concatenate([np.zeros(0, np.int64), *wanted]) - 1
+    return np.isin(users[:, None] * num_items + top, relevant) & (top >= 0)

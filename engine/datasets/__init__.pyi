@@ -1,0 +1,16 @@
+# fmt: off
+# isort: skip_file
+from .audit_record import Audit as Audit, FeatureFacts as FeatureFacts, Finding as Finding, SplitFacts as SplitFacts
+from .downloads import DOWNLOADS as DOWNLOADS, DownloadSpec as DownloadSpec, downloaded as downloaded, fetch as fetch
+from .read import (
+    AUDIT as AUDIT, FORMAT as FORMAT, INTERACTIONS as INTERACTIONS, QUARANTINE as QUARANTINE, Dataset as Dataset, audit as audit,
+    baseline_per_user as baseline_per_user, baseline_results as baseline_results, dataset_id as dataset_id, digest as digest,
+    fingerprint as fingerprint, get_dataset as get_dataset, items as items, list_datasets as list_datasets, search_users as search_users,
+    set_aside as set_aside, user_interactions as user_interactions, user_row as user_row, verify as verify,
+    why_no_ranking as why_no_ranking,
+)
+from .rules import (
+    LABELS_OF as LABELS_OF, ActionsLabel as ActionsLabel, ColumnSplit as ColumnSplit, MultiClassLabel as MultiClassLabel,
+    PerUserSplit as PerUserSplit, RandomSplit as RandomSplit, RegressionLabel as RegressionLabel, TimeSplit as TimeSplit,
+)
+from .spec import DatasetSpec as DatasetSpec

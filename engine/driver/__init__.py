@@ -1,0 +1,1 @@
+"""The process that carries out one run: `python -m engine.driver`."""

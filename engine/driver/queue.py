@@ -1,0 +1,80 @@
+"""Whose turn it is: oldest first, as many at once as the compute limit allows. Slots are file locks, so none outlives its holder."""
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+
+from engine import runs
+from engine.runs import processes, store
+from engine.settings import settings
+from workers.artifacts import SPEC
+from workers.run import Journal
+
+
+def wait(run_id: str, run_dir: Path) -> None:
+    """Return when this run may compute; the slot is held until the process ends.
+
+    Raises:
+        RuntimeError: the run that this one waits for did not finish.
+    """
+    journal = Journal(run_dir)
+    while True:
+        ahead = 0
+        if _is_ready(run_dir):
+            ahead = _ahead(run_id)
+            if ahead == 0 and _take_slot():
+                (run_dir / runs.TICKET).unlink(missing_ok=True)
+                return
+        journal.progress(f"waiting, {ahead} ahead" if ahead else "waiting", 0, 1, force=True)
+        time.sleep(0.3)
+
+
+def _is_ready(run_dir: Path) -> bool:
+    try:
+        first = json.loads((run_dir / runs.AFTER).read_text())["run"]
+    except FileNotFoundError:
+        return True
+    alive = processes.is_alive(first)  # before the status: a run sets its status and then ends
+    status = store.get(first).info.status
+    if status == "FINISHED":
+        return True
+    if status in ("FAILED", "KILLED") or not alive:
+        what = json.loads((settings().runs / first / SPEC).read_text()).get("name", first)
+        raise RuntimeError(f"The preparation of {what} did not finish, so there is nothing to train on; prepare it again.")
+    return False
+
+
+def _ahead(run_id: str) -> int:
+    """How many older runs wait for a slot: their ticket is there and their driver lives."""
+    tickets = []
+    for path in settings().runs.glob(f"*/{runs.TICKET}"):
+        try:
+            tickets.append((json.loads(path.read_text())["submitted"], path.parent.name))
+        except (OSError, ValueError):
+            continue  # taken back just now
+    own = next((ticket for ticket in tickets if ticket[1] == run_id), None)
+    return sum(1 for ticket in tickets if own and ticket < own and processes.is_alive(ticket[1]) and _can_run(ticket[1]))
+
+
+def _can_run(run_id: str) -> bool:
+    """A run that waits for another is in nobody's way before that one has ended."""
+    try:
+        first = json.loads((settings().runs / run_id / runs.AFTER).read_text())["run"]
+    except FileNotFoundError:
+        return True
+    return not processes.is_alive(first)
+
+
+def _take_slot() -> bool:
+    folder = settings().workspace / "slots"
+    folder.mkdir(exist_ok=True)
+    for number in range(settings().concurrent_runs):
+        slot = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True  # the descriptor stays open, and with it the slot held, as long as this process lives
+        except BlockingIOError:
+            os.close(slot)
+    return False

@@ -1,0 +1,186 @@
+"""What each kind of run does."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine import datasets
+from engine.datasets import DatasetSpec, DownloadSpec, fetch
+from engine.runs import store
+from engine.spark import classes
+from workers.artifacts import CHECKPOINT, DONE, METRICS, RESULTS, SPEC, write_json
+from workers.exports import ListExportSpec, staging
+from workers.run import Journal, RunSpec, say_why
+from workers.training import environment
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+log = logging.getLogger("engine.driver")
+
+PROJECT = Path(__file__).resolve().parents[2]
+ATTEMPT = 1
+
+
+class Cancelled(BaseException):
+    """Somebody asked the run to stop. Not an Exception, so that no library's handler swallows it."""
+
+
+def run_preparation(run_id: str, run_dir: Path, journal: Journal) -> None:
+    from engine.prepare import prepare
+
+    def told(phase: str, step: int, total: int) -> None:
+        journal.progress(phase, step, total, force=True)
+        log.info("%s (%d of %d)", phase, step, total)
+
+    spec = DatasetSpec.read(run_dir / SPEC)
+    started = time.monotonic()
+    path = prepare(spec, told)
+    dataset = datasets.get_dataset(path.name)
+    store.set_tag(run_id, "dataset", dataset.id)
+    rows = dataset.manifest["counts"]["rows_read"]
+    seconds = time.monotonic() - started
+    cost = {"rows": rows, "seconds": seconds, "peak_memory_bytes": dataset.manifest.get("cost", {}).get("peak_memory_bytes", 0)}
+    store.log_final(run_id, cost)
+    write_json(run_dir / DONE, {"attempt": ATTEMPT, "dataset": dataset.id, **cost})
+
+
+def run_training(run_id: str, run_dir: Path, journal: Journal, spark: "Future[SparkSession] | None") -> None:
+    spec = RunSpec.read(run_dir / SPEC)
+    dataset = datasets.get_dataset(spec.dataset)
+    journal.progress("checking the dataset", 0, 1, force=True)
+    datasets.verify(dataset.id)
+    counts = json.dumps(dataset.manifest["counts"])
+    store.log_dataset(run_id, dataset.name, dataset.manifest["fingerprint"], str(dataset.path), counts)
+    if spark is None:
+        _alone(spec.model.module or "", run_dir, dataset.path, journal)
+    else:
+        _distribute(run_id, run_dir, dataset.path, spec, journal, spark)
+    done = _verdict(run_dir)
+    logged = {f"test_{name}": value for name, value in done["metrics"].items() if name in METRICS}
+    store.log_final(run_id, logged | {name: value for name, value in done.items() if name not in ("attempt", "metrics")})
+    for folder in (RESULTS, CHECKPOINT):
+        store.log_folder(run_id, run_dir / folder, folder)
+    for name in (SPEC, DONE):
+        store.log_file(run_id, run_dir / name)
+    if spark is not None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # all is done: a cancel would only lose it
+        classes.keep(spark.result(), lambda phase: journal.progress(phase, 0, 1, force=True))
+
+
+def run_download(run_id: str, run_dir: Path, journal: Journal) -> None:
+    def told(phase: str, done: int, total: int, rate: float | None) -> None:
+        left = (total - done) / rate if rate and total else None
+        journal.progress(phase, done, max(total, done, 1), bytes_per_s=rate, eta_s=left)
+
+    started = time.monotonic()
+    path = fetch(DownloadSpec.read(run_dir / SPEC).wanted, told)
+    found = {"bytes": path.stat().st_size, "seconds": time.monotonic() - started}
+    log.info("%s: %d bytes", path, found["bytes"])
+    store.log_final(run_id, found)
+    write_json(run_dir / DONE, {"attempt": ATTEMPT, "path": str(path), **found})
+
+
+def run_export(run_id: str, run_dir: Path, journal: Journal) -> None:
+    spec = ListExportSpec.read(run_dir / SPEC)
+    try:
+        _alone("workers.exports.export", run_dir, datasets.get_dataset(spec.dataset).path, journal)
+    finally:  # of a process that was killed or cancelled
+        shutil.rmtree(staging(spec.target(run_dir.parent, run_id), run_id), ignore_errors=True)
+    store.log_final(run_id, {name: value for name, value in _verdict(run_dir).items() if name != "attempt"})
+
+
+def start_spark(run_id: str, spec: RunSpec) -> "Future[SparkSession] | None":
+    """The session that starts the ranks, on its way while other things get ready; None for a model that needs no ranks."""
+    if spec.model.module is not None:
+        return None
+    from engine.spark import session
+
+    cores = max(1, (os.cpu_count() or 1) // (spec.train.processes if spec.train.local_mode else 1))
+    os.environ.update(environment(cores, one_host=spec.train.local_mode), PYTHONPATH=_import_path())
+    starting: Future[SparkSession] = Future()
+
+    def start() -> None:
+        try:
+            starting.set_result(session(f"recbench {run_id[:8]}", keeps=True))
+        except BaseException as error:
+            starting.set_exception(error)
+
+    # a daemon, for which the end of a run does not wait: pyspark looks for the port of a JVM that was ended meanwhile for ever
+    threading.Thread(target=start, daemon=True).start()
+    return starting
+
+
+def _distribute(run_id: str, run_dir: Path, dataset: Path, spec: RunSpec, journal: Journal, starting: "Future[SparkSession]") -> None:
+    """Start the ranks and wait. Whether they succeeded is not learnt here: TorchDistributor reports success for failed runs."""
+    journal.progress("starting Spark", 0, 1, force=True)
+    from pyspark.ml.torch.distributor import TorchDistributor  # a second of one core, which Spark leaves while it starts
+
+    from engine.spark import session
+    from workers.training import train_rank
+
+    starting.result()
+    spark = session("")  # the one that is up, for this thread
+    journal.event("spark up")
+    journal.progress("starting processes", 0, 1, force=True)
+    n = spec.train.processes
+    spark.sparkContext.setJobGroup(run_id, spec.title, interruptOnCancel=True)
+    try:
+        distributor = TorchDistributor(num_processes=n, local_mode=spec.train.local_mode, use_gpu=spec.train.device == "cuda")
+        distributor.run(train_rank, str(run_dir), str(dataset), ATTEMPT)
+    except Cancelled:
+        spark.sparkContext.cancelJobGroup(run_id)
+        raise
+    except Exception as error:
+        log.warning("TorchDistributor: %s", error)
+        if not any(run_dir.glob("rank*.error.json")) and not (run_dir / DONE).exists():
+            # no rank said why: this error, which names no cause when a rank died, is all there is
+            say_why(run_dir, "TorchDistributor", error, traceback.format_exc())
+
+
+def _alone(module: str, run_dir: Path, dataset: Path, journal: Journal) -> None:
+    """Start the one process of a model without ranks, without Spark, and wait. Its verdict is in the files it leaves; a cancel ends it."""
+    journal.progress("starting the process", 0, 1, force=True)
+    words = [sys.executable, "-m", module, str(run_dir), str(dataset), str(ATTEMPT)]
+    environment = {**os.environ, "PYTHONPATH": _import_path(), "OMP_NUM_THREADS": str(os.cpu_count() or 1)}
+    subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, check=False)
+
+
+def _import_path() -> str:
+    """PYTHONPATH with which a process finds this project."""
+    return os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+
+
+def _verdict(run_dir: Path) -> dict[str, Any]:
+    """done.json of this attempt, or RuntimeError with the earliest cause that a rank left."""
+    try:
+        done = json.loads((run_dir / DONE).read_text())
+    except (OSError, ValueError):
+        raise RuntimeError(cause(run_dir) or "It ended without a result: a process was killed or left early; see the log.") from None
+    if done.get("attempt") != ATTEMPT:
+        raise RuntimeError(f"done.json is of attempt {done.get('attempt')}, not of attempt {ATTEMPT}; launch the run again.")
+    return done
+
+
+def cause(run_dir: Path) -> str | None:
+    """The earliest error that a process of the run left, in one sentence."""
+    left = []
+    for path in run_dir.glob("*.error.json"):
+        try:
+            left.append((json.loads(path.read_text()), path.name.removesuffix(".error.json")))
+        except ValueError:
+            continue
+    if not left:
+        return None
+    first, who = min(left, key=lambda pair: pair[0]["time"])
+    return f"{first['message']} ({first['type']}, {who})"

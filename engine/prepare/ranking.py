@@ -1,0 +1,145 @@
+"""The Spark side of the protocol: histories, the users to rank for, what they met, and ratings of sets of items."""
+
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from engine.datasets import DatasetSpec, PerUserSplit, RandomSplit
+from engine.prepare import files
+from engine.prepare.rows import by_chance
+from workers.artifacts import FEATURE, SETS, TEST, TRAIN, VALID
+from workers.batches import SPLIT
+from workers.specs import ITEM_ID, USER_ID
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from engine.prepare.build import Build
+
+
+def write(build: "Build") -> None:
+    """The fixed sample of users to rank for, with what they met and what they went on to like; ratings of sets."""
+    from pyspark.sql import functions as F
+
+    if build.users is None or not build.can_rank:
+        return
+    eligible = ranking_users(build.rows).persist()
+    found = {row[0]: row[1] for row in eligible.groupBy(SPLIT).count().collect()}
+    build.counts["users_to_rank"] = {name: found.get(name, 0) for name in (VALID, TEST)}
+    build.counts["sampled_users"] = {name: min(found.get(name, 0), build.spec.eval_users) for name in (VALID, TEST)}
+    sample = sample_users(eligible, build.spec.eval_users, build.spec.seed).persist()
+    features = [f"`{n}`" for n in build.users.columns if n.startswith(FEATURE)]
+    seen = seen_in_train(build.rows, sample)
+    ranking = sample.join(seen, USER_ID).join(build.users.select(USER_ID, *features), USER_ID)
+    columns = [SPLIT, "user", USER_ID, "seen", "relevant", *features]
+    ordered = ranking.repartition(1).sortWithinPartitions(SPLIT, "_order", USER_ID).select(*columns)
+    files.write_parts(ordered, SPLIT, build.staging / "ranking", build.scratch)
+    empty = ranking.select(*columns[1:]).limit(0)
+    for name in (VALID, TEST):
+        if not found.get(name):
+            files.write_one(empty, build.staging / "ranking" / f"{name}.parquet", build.scratch)
+    if build.source.sets is not None:
+        _write_sets(build, build.source.sets.where(F.col("rating").isNotNull()))
+
+
+def _write_sets(build: "Build", sets: "DataFrame") -> None:
+    assert build.users is not None
+    times = (build.split["valid_from"], build.split["test_from"]) if build.split["valid_from"] is not None else None
+    split = split_sets(sets, build.rows, build.spec, times).persist()
+    counts = {row[0]: row[1] for row in split.groupBy(SPLIT).count().collect()}
+    if not counts.keys() - {TEST} and "weight" not in build.rows.columns:  # all were rated later: some must put scores on the scale
+        split = split_sets(sets, build.rows, build.spec.model_copy(update={"split": RandomSplit()}), None).persist()
+        counts = {row[0]: row[1] for row in split.groupBy(SPLIT).count().collect()}
+    build.counts["sets"] = counts
+    found, raters = set_tables(split, build.rows, build.users, build.vocabulary)
+    files.write_one(found.repartition(1).sortWithinPartitions(SPLIT, "place"), build.staging / SETS / "sets.parquet", build.scratch)
+    files.write_one(raters.coalesce(1), build.staging / SETS / "users.parquet", build.scratch)
+
+
+def ranking_users(rows: "DataFrame") -> "DataFrame":
+    """split, user_id, user, relevant: users known to train and what they liked of the catalogue in valid or test, new to them."""
+    from pyspark.sql import functions as F
+
+    held_out = rows.where((F.col("split") != TRAIN) & (F.col("label") > 0) & (F.col("user") > 0) & (F.col("item") > 0))
+    met = rows.where(F.col("split") == TRAIN).select("user_id", "item").distinct()
+    new = held_out.select("split", "user_id", "user", "item").distinct().join(met, ["user_id", "item"], "left_anti")
+    return new.groupBy("split", "user_id", "user").agg(F.sort_array(F.collect_list("item")).alias("relevant"))
+
+
+def sample_users(eligible: "DataFrame", most: int, seed: int) -> "DataFrame":
+    """The first `most` users of each split by a hash of their id, with that hash as `_order`."""
+    from pyspark.sql import functions as F
+
+    hashed = eligible.withColumn("_order", F.xxhash64("user_id", F.lit(seed)))
+    parts = [hashed.where(F.col("split") == name).orderBy("_order", "user_id").limit(most) for name in (VALID, TEST)]
+    return reduce(lambda a, b: a.unionByName(b), parts)
+
+
+def seen_in_train(rows: "DataFrame", users: "DataFrame") -> "DataFrame":
+    """user_id, seen: every item (row) that these users met in train."""
+    from pyspark.sql import functions as F
+
+    met = rows.where(F.col("split") == TRAIN).join(users.select("user_id").distinct(), "user_id", "left_semi")
+    return met.groupBy("user_id").agg(F.sort_array(F.collect_set("item")).alias("seen"))
+
+
+def split_sets(sets: "DataFrame", rows: "DataFrame", spec: DatasetSpec, times: tuple[int, int] | None) -> "DataFrame":
+    """Sets with `split`, on the same side as interactions of the same user and moment, for models may have learnt from both; in a split
+    per user by chance where sets are not trained on.
+
+    Args:
+        rows: the interactions. times: valid from and test from of a split by time.
+    """
+    from pyspark.sql import functions as F
+
+    moment = F.col("timestamp")
+    if times:
+        return sets.withColumn("split", F.when(moment >= times[1], TEST).when(moment >= times[0], VALID).otherwise(TRAIN))
+    if isinstance(spec.split, PerUserSplit) and "weight" in rows.columns:
+        first = [F.min(F.when(F.col("split") == name, moment)).alias(f"_{name}") for name in (VALID, TEST)]
+        joined = sets.join(rows.groupBy(USER_ID).agg(*first), USER_ID, "left")
+        return joined.withColumn(
+            "split", F.when(moment >= F.col("_test"), TEST).when(moment >= F.col("_valid"), VALID).otherwise(TRAIN)
+        ).drop("_valid", "_test")
+    test, valid = (spec.split.test, spec.split.valid) if isinstance(spec.split, RandomSplit) else (0.1, 0.1)
+    chance = by_chance([USER_ID, "timestamp"], spec.seed)
+    return sets.withColumn("split", F.when(chance < test, TEST).when(chance < test + valid, VALID).otherwise(TRAIN))
+
+
+def set_tables(sets: "DataFrame", rated: "DataFrame", users: "DataFrame", vocabulary: "DataFrame") -> tuple["DataFrame", "DataFrame"]:
+    """Set ratings as the protocol reads them.
+
+    Args:
+        sets: with `split`. rated: interactions. users: users.parquet. vocabulary: name, value, row.
+
+    Returns:
+        split, place, items (rows, 0 for what train does not know), rating, user_mean (of the user's sets in train; else of the user's
+        items there; else of everybody's); and the users at those places: user_id, user and their encoded features.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    raters = sets.select(USER_ID).distinct().join(users.select(USER_ID, F.col("row").alias("user"), *_features(users)), USER_ID)
+    placed = raters.withColumn("place", F.row_number().over(Window.orderBy(USER_ID)) - 1).persist()
+    train, taught = (table.where(F.col("split") == TRAIN) for table in (sets, rated))
+    overall = next(
+        (F.lit(row[0]) for row in (table.agg(F.avg("rating")).first() for table in (train, taught)) if row and row[0]), F.lit(0.0)
+    )
+    means = train.groupBy(USER_ID).agg(F.avg("rating").alias("_mean"))
+    of_items = taught.groupBy(USER_ID).agg(F.avg("rating").alias("_of_items"))
+    items = vocabulary.where(F.col("name") == ITEM_ID).select(F.col("value").alias("_item"), F.col("row").alias("_row"))
+    numbered = sets.withColumn("_set", F.monotonically_increasing_id()).persist()
+    rows = (
+        numbered.select("_set", F.posexplode("item_ids").alias("_at", "_item"))
+        .join(items, "_item", "left")
+        .groupBy("_set")
+        .agg(F.sort_array(F.collect_list(F.struct("_at", F.coalesce("_row", F.lit(0)).alias("_row"))))["_row"].alias("items"))
+    )
+    joined = numbered.join(rows, "_set").join(placed.select(USER_ID, "place"), USER_ID).join(means, USER_ID, "left")
+    joined = joined.join(of_items, USER_ID, "left")
+    user_mean = F.coalesce("_mean", "_of_items", overall).alias("user_mean")
+    found = joined.select("split", "place", "items", F.col("rating").cast("float").alias("rating"), user_mean)
+    return found.orderBy("split", "place"), placed.orderBy("place").drop("place")
+
+
+def _features(table: "DataFrame") -> list[str]:
+    return [f"`{name}`" for name in table.columns if name.startswith(FEATURE)]

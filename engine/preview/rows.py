@@ -1,0 +1,219 @@
+"""Duplicates, minimums, split and label rule on a pandas frame: the preview's half. `engine.prepare.rows` does the same in Spark."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from engine.datasets import ActionsLabel, ColumnSplit, DatasetSpec, MultiClassLabel, PerUserSplit, RandomSplit, RegressionLabel, TimeSplit
+from workers.artifacts import TEST, TRAIN, VALID
+from workers.specs import Output
+
+COPY = "an exact copy of another row"
+PAIRS = {
+    "latest": "an older row of the same user and item",
+    "first": "a later row of the same user and item",
+    "mean": "averaged into a row of the same user and item",
+    "actions": "merged into a row of the same user and item",
+}
+CORE = "fewer interactions than the minimum"
+NOT_CONTENT = {"row", "reason", "raw", "split"}
+MOST_CLASSES = 100
+
+
+class Pairs(NamedTuple):
+    """Rows that were copies, user-item pairs met more than once, and those of them whose labels differ."""
+
+    copies: int = 0
+    repeated: int = 0
+    conflicting: int = 0
+
+
+class Rule(NamedTuple):
+    """What a label rule came to: what models predict, from where on a number is liked, the classes and those that are liked."""
+
+    output: Output
+    threshold: float | None
+    mean: float | None
+    classes: list[str]
+    liked: list[str]
+
+
+def leak(copies: int, split: str) -> ValueError:
+    """The refusal of rows that stand on both sides of a split."""
+    return ValueError(
+        f"{copies:,} rows stand on more than one side of the split with the very same content, so that a model would be tested on what it "
+        f"was taught. {'Mend the split column' if split == 'column' else 'Set duplicates to exact'}, or choose another split."
+    )
+
+
+def set_aside_pairs(rows: pd.DataFrame, spec: DatasetSpec) -> tuple[pd.DataFrame, Pairs]:
+    """Give rows that the policy on duplicates leaves out their `reason`; with `mean`, what stays gets the mean rating."""
+    reading = spec.source.reading()
+    sound = rows.index[rows["reason"].isna()]
+    content = [name for name in rows.columns if name not in NOT_CONTENT]
+    own = rows.loc[sound]
+    copy = own.duplicated(content)
+    pairs = _pairs(own, reading.user and reading.item, reading.value, copy)
+    if isinstance(spec.split, ColumnSplit) and (sides := own[own.duplicated(content, keep=False)].groupby(content, dropna=False)["split"]):
+        crossing = sides.transform("nunique") > 1
+        if crossing.any():
+            raise leak(int(crossing.sum()), "column")
+    if spec.duplicates != "keep":
+        rows.loc[sound[copy], "reason"] = COPY
+    policy = "actions" if merges_actions(spec) else spec.duplicates
+    if policy in PAIRS:
+        own = rows[rows["reason"].isna()].sort_values(["timestamp", "row"], kind="stable")
+        key = ["user_id", "item_id"]
+        if policy == "mean":
+            rows.loc[own.index, "rating"] = own.groupby(key)["rating"].transform("mean")
+        if policy == "actions":
+            rows.loc[own.index, "category"] = own.groupby(key)["category"].transform(lambda found: "|".join(sorted(set(found))))
+        rows.loc[own.index[own.duplicated(key, keep="first" if policy == "first" else "last")], "reason"] = PAIRS[policy]
+    return rows, pairs
+
+
+def merges_actions(spec: DatasetSpec) -> bool:
+    """Whether rows are events of several kinds, so that one row a user and item says which of them happened."""
+    reading = spec.source.reading()
+    return isinstance(spec.label, ActionsLabel) and reading.value == "category" and reading.user and reading.item
+
+
+def _pairs(rows: pd.DataFrame, has_pairs: bool, value: str, copy: pd.Series) -> Pairs:
+    if not has_pairs:
+        return Pairs(int(copy.sum()))
+    groups = rows[rows.duplicated(["user_id", "item_id"], keep=False)].groupby(["user_id", "item_id"])
+    label = {"number": "rating", "category": "category"}.get(value)
+    conflicting = int((groups[label].nunique() > 1).sum()) if label else 0
+    return Pairs(int(copy.sum()), groups.ngroups, conflicting)
+
+
+def set_aside_small(rows: pd.DataFrame, spec: DatasetSpec) -> pd.DataFrame:
+    """The k-core: rows of users and items with too few interactions are set aside until all that are left have enough."""
+    least = [("user_id", spec.min_user_interactions), ("item_id", spec.min_item_interactions)]
+    least = [(key, most) for key, most in least if most > 1]
+    own = rows.loc[rows["reason"].isna(), [key for key, _ in least]] if least else rows.head(0)
+    while least:
+        before = len(own)
+        for key, most in least:
+            own = own[own.groupby(key)[key].transform("size") >= most]
+        if len(own) == before:
+            rows.loc[rows["reason"].isna() & ~rows.index.isin(own.index), "reason"] = CORE
+            break
+    return rows
+
+
+def split_rows(rows: pd.DataFrame, spec: DatasetSpec) -> Any:
+    """The side of each row, as text."""
+    if isinstance(spec.split, TimeSplit):
+        return by_time(rows, spec.split)
+    if isinstance(spec.split, PerUserSplit):
+        return per_user(rows, spec.split)
+    if isinstance(spec.split, RandomSplit):
+        return at_random(rows, spec.split, spec.seed)
+    return rows["split"]
+
+
+def refuse_crossing_copies(rows: pd.DataFrame, spec: DatasetSpec, pairs: Pairs) -> None:
+    """ValueError when copies that were kept stand on both sides of a split per user."""
+    if spec.duplicates == "keep" and isinstance(spec.split, PerUserSplit) and pairs.copies:
+        content = [name for name in rows.columns if name not in NOT_CONTENT]
+        crossing = rows.groupby(content, dropna=False)["split"].transform("nunique") > 1
+        if crossing.any():
+            raise leak(int(crossing.sum()), "per_user")
+
+
+def quantile_place(share: float, rows: int) -> int:
+    """Position of the quantile `share` among `rows` sorted values, the higher of two neighbours (0-based)."""
+    return min(math.ceil(share * (rows - 1) - 1e-9), rows - 1)  # 0.7 * 10 is 7.000000000000001 to a computer
+
+
+def by_time(rows: pd.DataFrame, split: TimeSplit) -> np.ndarray:
+    times = rows["timestamp"].to_numpy()
+    ordered = np.sort(times)
+    test_from = ordered[quantile_place(1 - split.test, len(ordered))]
+    valid_from = ordered[quantile_place(1 - (split.valid + split.test), len(ordered))]
+    return np.where(times >= test_from, TEST, np.where(times >= valid_from, VALID, TRAIN))
+
+
+def per_user(rows: pd.DataFrame, split: PerUserSplit) -> np.ndarray:
+    order = [name for name in ("user_id", "timestamp", "item_id", "rating", "row") if name in rows]
+    ordered = rows.sort_values(order)
+    by_user = ordered.groupby("user_id", sort=False)["user_id"]
+    n, place = by_user.transform("size").to_numpy(), by_user.cumcount().to_numpy()
+    from_end = n - 1 - place
+    if "weight" in rows:  # rows of one moment are parts of one rating, which must not stand on two sides
+        from_end = pd.Series(from_end, index=ordered.index).groupby([ordered["user_id"], ordered["timestamp"]]).transform("min").to_numpy()
+    held_test = np.maximum(1, (n * split.test).astype(int))
+    held_valid = np.maximum(1, (n * split.valid).astype(int))
+    names = np.where(from_end < held_test, TEST, np.where(from_end < held_test + held_valid, VALID, TRAIN))
+    return pd.Series(np.where(n < 3, TRAIN, names), index=ordered.index).reindex(rows.index).to_numpy()
+
+
+def at_random(rows: pd.DataFrame, split: RandomSplit, seed: int) -> np.ndarray:
+    """By a hash of the content: copies of a row fall on one side. Preparing hashes otherwise; only the shares are the same."""
+    names = ["user_id", "timestamp"] if "weight" in rows else [name for name in rows.columns if name not in NOT_CONTENT]
+    content = rows[names]  # parts of one rating fall on one side
+    chance = (pd.util.hash_pandas_object(content, index=False).to_numpy() ^ np.uint64(seed)) % 10_007 / 10_007
+    return np.where(chance < split.test, TEST, np.where(chance < split.test + split.valid, VALID, TRAIN))
+
+
+def label_rows(rows: pd.DataFrame, spec: DatasetSpec) -> tuple[pd.Series, Rule]:
+    """Whether each row is liked (0 or 1, float), and what the rule came to. `rows` have `split`."""
+    label, train = spec.label, rows[rows["split"] == TRAIN]
+    if label.kind == "implicit":
+        return pd.Series(1.0, index=rows.index), Rule("binary", None, None, [], [])
+    if label.kind in ("multi_class", "actions"):
+        return _label_classes(rows, spec)
+    mean = float(train["rating"].mean())
+    threshold: float | None = {"threshold": getattr(label, "threshold", None), "given": 1.0}.get(label.kind, mean)
+    if isinstance(label, RegressionLabel) and label.liked_from is not None:
+        threshold = label.liked_from
+    output: Output = "regression" if label.kind == "regression" else "binary"
+    if label.kind == "given":
+        check_given(set(rows["rating"].unique()))
+    if label.kind == "user_mean":
+        own = rows["user_id"].map(train.groupby("user_id")["rating"].mean()).fillna(mean)
+        return (rows["rating"] >= own).astype(float), Rule(output, None, mean, [], [])
+    return (rows["rating"] >= threshold).astype(float), Rule(output, threshold, mean, [], [])
+
+
+def check_given(values: set[float]) -> None:
+    """ValueError when labels that are taken as given are not two values, 0 or −1 and 1."""
+    if values - {-1.0, 0.0, 1.0}:
+        shown = ", ".join(f"{value:g}" for value in sorted(values)[:6])
+        raise ValueError(f"label.kind is given, but the labels are {shown} …; choose a threshold, the mean or regression.")
+
+
+def _label_classes(rows: pd.DataFrame, spec: DatasetSpec) -> tuple[pd.Series, Rule]:
+    actions = spec.source.reading().actions
+    if actions:
+        classes = list(actions)
+    elif isinstance(spec.label, ActionsLabel):
+        counts = rows["category"].str.split("|").explode().value_counts()
+        classes = sorted(counts.index, key=lambda name: (-counts[name], name))
+    elif "rating" in rows:
+        classes = [f"{value:g}" for value in sorted(rows["rating"].unique())]
+    else:
+        classes = sorted(rows["category"].unique())
+    liked = liked_classes(classes, spec)
+    if actions:
+        positive = rows[[f"action.{name}" for name in liked]].max(axis=1) > 0
+    elif isinstance(spec.label, ActionsLabel):
+        positive = rows["category"].map(lambda found: not set(found.split("|")).isdisjoint(liked))
+    else:
+        positive = (rows["rating"].map("{:g}".format) if "rating" in rows else rows["category"]).isin(liked)
+    return positive.astype(float), Rule(spec.label.kind, None, None, classes, liked)  # type: ignore[arg-type]
+
+
+def liked_classes(classes: list[str], spec: DatasetSpec) -> list[str]:
+    """The classes or actions that count as liked; ValueError when there are too many or a name is not among them."""
+    if len(classes) > MOST_CLASSES:
+        raise ValueError(f"The label has {len(classes):,} different values, at most {MOST_CLASSES} can be classes; choose regression.")
+    wanted = list(getattr(spec.label, "liked", ()))
+    if foreign := set(wanted) - set(classes):
+        raise ValueError(f"label.liked names {', '.join(sorted(foreign))}; the data have {', '.join(classes[:20])}.")
+    if isinstance(spec.label, ActionsLabel):  # by descending frequency: everybody views, few buy
+        return wanted or (classes[1:] if len(classes) > 1 else classes)
+    return wanted or (classes[-1:] if isinstance(spec.label, MultiClassLabel) else [])

@@ -1,0 +1,139 @@
+"""Embeddings of a finished retriever to where they serve: Parquet files, or a vector database by URI. Brings torch when it works."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from engine import datasets
+from workers.artifacts import FEATURE, USERS
+from workers.specs import USER_ID
+
+if TYPE_CHECKING:
+    from engine.recommend.recommender import Recommender
+
+PEOPLE = 8192  # encoded at a time
+PROBES, TOP = 100, 100  # users whose lists from the database are set against ours, and their length
+META = ("item_id", "title", "genres", "train_positives")
+
+
+class Published(BaseModel):
+    """What was written: rows of items and users, width of a vector, and which share of our top lists the database gives back."""
+
+    model_config = ConfigDict(frozen=True)
+
+    where: str
+    items: int
+    users: int
+    width: int
+    recall: float | None = None
+
+
+def publish(run_id: str, where: str) -> Published:
+    """Write the vectors of a retriever's items and users; the dot product of a user's with an item's is the score that ranks.
+
+    Args:
+        where: a folder that becomes `items.parquet` and `users.parquet`; or `lance:URI`, a LanceDB database (a folder, s3://…, gs://…,
+            az://…) that gets tables items_<run> and users_<run>, replaced whole where they are there.
+
+    Returns:
+        What was written; `recall`: the mean share of the exact top TOP items of PROBES users that the database finds.
+
+    Raises:
+        LookupError: no such run. ValueError: the model has no vectors, or the place cannot be written to.
+    """
+    from engine.recommend.recommender import open_model
+
+    opened = open_model(run_id)
+    vectors = opened.opened.vectors
+    if vectors is None:
+        raise ValueError("This model has no vectors of users and items to publish; choose a two-tower or iALS.")
+    items = opened.items[[name for name in META if name in opened.items]].assign(vector=list(vectors.astype(np.float32)))
+    if where.startswith("lance:"):
+        return _to_lance(opened, items, where.removeprefix("lance:"), run_id[:8])
+    return _to_parquet(opened, items, Path(where))
+
+
+def _people(opened: "Recommender") -> Iterator[pd.DataFrame]:
+    """user_id and vector of every user, some at a time."""
+    import pyarrow.parquet as pq
+
+    from workers.batches import read_likes
+    from workers.serving import Met, OpenedMatrix, liked_of
+
+    path, none = datasets.get_dataset(opened.dataset).path, np.zeros(0, np.int64)
+    likes = read_likes(path, opened.schema).matrix if isinstance(opened.opened, OpenedMatrix) else None
+    for batch in pq.ParquetFile(path / USERS).iter_batches(PEOPLE):
+        frame = batch.to_pandas()
+        rows = frame[FEATURE + USER_ID].to_numpy(np.int64)
+        liked = [(none, np.zeros(0, np.float32)) if likes is None else liked_of(likes, row) for row in rows]
+        queries = opened.opened.queries(opened.opened.people(frame, [Met(places, weights, none) for places, weights in liked]))
+        assert queries is not None
+        yield pd.DataFrame({"user_id": frame["user_id"], "vector": list(queries.astype(np.float32))})
+
+
+def _to_parquet(opened: "Recommender", items: pd.DataFrame, folder: Path) -> Published:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial, users = folder / f".users.{os.getpid()}.partial", 0
+        writer: Any = None
+        try:
+            for frame in _people(opened):
+                table = pa.Table.from_pandas(frame, preserve_index=False)
+                writer = writer or pq.ParquetWriter(partial, table.schema)
+                writer.write_table(table)
+                users += len(frame)
+        finally:
+            if writer is not None:
+                writer.close()
+        own = folder / f".items.{os.getpid()}.partial"
+        items.to_parquet(own, index=False)
+        os.replace(own, folder / "items.parquet")
+        if users:
+            os.replace(partial, folder / "users.parquet")
+    except OSError as error:
+        raise ValueError(f"Embeddings cannot be written to {folder}: {error}. Choose another folder.") from error
+    return Published(where=str(folder), items=len(items), users=users, width=len(items["vector"].iloc[0]))
+
+
+def _to_lance(opened: "Recommender", items: pd.DataFrame, uri: str, name: str) -> Published:
+    import lancedb
+
+    try:
+        database = lancedb.connect(uri)
+        table = database.create_table(f"items_{name}", items, mode="overwrite")
+        people, users = None, 0
+        for frame in _people(opened):
+            people = people or database.create_table(f"users_{name}", schema=_schema(frame), mode="overwrite")
+            people.add(frame)
+            users += len(frame)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ValueError(f"Embeddings cannot be written to {uri!r}: {error}") from error
+    return Published(
+        where=f"lance:{uri}", items=len(items), users=users, width=len(items["vector"].iloc[0]), recall=_recall(opened, items, table)
+    )
+
+
+def _schema(frame: pd.DataFrame) -> Any:
+    import pyarrow as pa
+
+    width = len(frame["vector"].iloc[0])
+    return pa.schema([("user_id", pa.string()), ("vector", pa.list_(pa.float32(), width))])
+
+
+def _recall(opened: "Recommender", items: pd.DataFrame, table: Any) -> float:
+    """Share of the exact top TOP that the database finds by inner product, over the first PROBES users."""
+    queries = np.stack(list(next(_people(opened))["vector"])[:PROBES])
+    products, k, shares = queries @ np.stack(list(items["vector"])).T, min(TOP, len(items)), []
+    for query, scores in zip(queries, products, strict=True):
+        ours = set(items["item_id"].to_numpy()[np.argsort(-scores, kind="stable")[:k]])
+        found = table.search(query).distance_type("dot").select(["item_id"]).limit(k).to_list()
+        shares.append(len(ours & {row["item_id"] for row in found}) / k)
+    return float(np.mean(shares))

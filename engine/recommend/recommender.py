@@ -1,0 +1,180 @@
+"""Live recommendations of a finished run for one user. Brings torch: import it where a page first needs it."""
+
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from engine import datasets, runs
+from engine.recommend.explanations import Reasons, likeness, reasons
+from engine.recommend.search import EVERYTHING, Filter
+from engine.settings import settings
+from workers.artifacts import TEST, TRAIN
+from workers.evaluation import best_places, tie_order
+from workers.serving import Met, OpenedModel, newcomer, open_run
+from workers.specs import TIE_SEED, Task
+
+ASKED = 40  # items, half of them a newcomer's likes each, by which is seen whether a model tells two newcomers apart
+SHOWN = ["item_id", "title", "genres", "train_positives"]
+
+
+class Why(NamedTuple):
+    """Why items were recommended: of each either titles of liked items, the strongest first, or what features add to its score."""
+
+    method: str  # a sentence on how it was found; empty where the model has nothing to say
+    because: list[list[str]]
+    parts: list[dict[str, float]]
+
+
+class Recommender:
+    """A finished run's model with its catalogue, ready to rank it for a user or for somebody new."""
+
+    def __init__(self, dataset: datasets.Dataset, opened: OpenedModel) -> None:
+        self.dataset, self.opened, self.items = dataset.id, opened, opened.items
+        self.schema = dataset.schema
+        self._ties = tie_order(len(self.items), TIE_SEED)
+        self._path = dataset.path
+        self._place = pd.Series(np.arange(len(self.items)), index=self.items["item_id"])
+
+    def scores(self, user_id: str, exclude_seen: bool = True) -> np.ndarray:
+        """Scores of the whole catalogue for a user of the dataset, float32 [N]; -inf for what is not shown. LookupError: no such user."""
+        row, met = self._user(user_id)
+        return self._scores(row, met if exclude_seen else met._replace(seen=np.zeros(0, np.int64)))
+
+    def scores_of_new(self, liked: list[str]) -> np.ndarray:
+        """Scores for somebody of whom only some liked items (ids) are known, by history bag or fold-in. LookupError: no such item."""
+        return self._scores(*self._newcomer(liked))
+
+    def why(self, user_id: str, item_ids: list[str]) -> Why:
+        """Why some items were recommended to a user, as far as the model can tell. LookupError: no such user or item."""
+        return self._why(*self._user(user_id), item_ids)
+
+    def why_new(self, liked: list[str], item_ids: list[str]) -> Why:
+        """As `why`, for somebody new."""
+        return self._why(*self._newcomer(liked), item_ids)
+
+    @cached_property
+    def tells_newcomers_apart(self) -> bool:
+        """Whether what somebody new likes makes a difference to the scores: not to a network without a history input, nor to popularity."""
+        some = (
+            self.items["item_id"]
+            .iloc[np.argsort(-self.items["train_positives"].to_numpy(), kind="stable")[: min(ASKED, len(self.items) // 2)]]
+            .tolist()
+        )
+        one, other = (np.delete(self.scores_of_new(liked), self.places(some)) for liked in (some[::2], some[1::2]))
+        return not np.array_equal(one, other)
+
+    def places(self, item_ids: list[str]) -> np.ndarray:
+        """Places in the catalogue of items, int64 [n]; LookupError names one that is not in train."""
+        unknown = [item for item in item_ids if item not in self._place.index]
+        if unknown:
+            raise LookupError(f"Item {unknown[0][:80]!r} is not in the catalogue of {self.dataset}; choose one that train has.")
+        return self._place[item_ids].to_numpy(np.int64)
+
+    def recommend(self, user_id: str, k: int = 10, exclude_seen: bool = True, only: Filter = EVERYTHING) -> pd.DataFrame:
+        """The user's k best items, under the protocol's rules.
+
+        Args:
+            exclude_seen: leave out what the user met in train. only: what items must be like.
+
+        Returns:
+            rank (from 1), item_id, title, genres, score, train_positives, seen (met in train), liked (on test: a hit, as
+            the metrics count it).
+
+        Raises:
+            LookupError: no such user in the dataset.
+        """
+        scores = self.scores(user_id, exclude_seen)
+        liked = _known(self._path, self.dataset, user_id).held_out
+        seen = self.items["item_id"].iloc[self._user(user_id)[1].seen]
+        return self.best(scores, k, only).assign(seen=lambda top: top["item_id"].isin(seen), liked=lambda top: top["item_id"].isin(liked))
+
+    def recommend_new(self, liked: list[str], k: int = 10, only: Filter = EVERYTHING) -> pd.DataFrame:
+        """The k best items for somebody of whom only some likes are known: columns as in `recommend`. LookupError: no such item."""
+        return self.best(self.scores_of_new(liked), k, only).assign(seen=False, liked=False)
+
+    def best(self, scores: np.ndarray, k: int, only: Filter = EVERYTHING) -> pd.DataFrame:
+        """The k best of some scores [N], ties in the protocol's order: rank, item_id, title, genres, train_positives, score."""
+        if only:
+            scores = np.where(only.keeps(self.items), scores, np.float32(-np.inf))
+        top = best_places(scores, self._ties, k)
+        top = top[np.isfinite(scores[top])]
+        shown: Any = self.items.iloc[top][SHOWN].reset_index(drop=True)
+        shown.insert(0, "rank", np.arange(1, len(shown) + 1))
+        return shown.assign(score=scores[top])
+
+    def user_state(self, user_id: str) -> np.ndarray:
+        """The query of a retriever's user, float32 [S]: its dot product with an item's embedding is the score that ranks.
+
+        Raises:
+            LookupError: no such user. ValueError: the model has no space of items.
+        """
+        row, met = self._user(user_id)
+        found = self.opened.queries(self.opened.people(row, [met]))
+        if found is None:
+            raise ValueError("This model has no vectors of users and items; choose a two-tower or iALS.")
+        return found[0]
+
+    def _scores(self, row: pd.DataFrame, met: Met) -> np.ndarray:
+        scores = np.array(self.opened.scores(self.opened.people(row, [met])[0]), np.float32)
+        scores[met.seen] = -np.inf
+        return scores
+
+    def similar(self, item_id: str, k: int = 10, only: Filter = EVERYTHING) -> tuple[pd.DataFrame, str]:
+        """The k items most like one, columns as in `recommend` with the likeness as score, and a sentence on what that is.
+
+        Raises:
+            LookupError: no such item. ValueError: the model has neither vectors nor weights of items.
+        """
+        found = likeness(self.opened, int(self.places([item_id])[0]))
+        if found is None:
+            raise ValueError("This model has neither vectors nor weights of items: it cannot say which are alike.")
+        return self.best(found[0], k, only).assign(seen=False, liked=False), found[1]
+
+    def _why(self, row: pd.DataFrame, met: Met, item_ids: list[str]) -> Why:
+        found: Reasons = reasons(self.opened, self.schema, row, met, self.places(item_ids))
+        titles = self.items["title"].where(self.items["title"].notna(), "item " + self.items["item_id"])
+        return Why(found.method, [titles.iloc[places].tolist() for places in found.liked], found.parts)
+
+    def _newcomer(self, liked: list[str]) -> tuple[pd.DataFrame, Met]:
+        places = self.places(liked)
+        return newcomer(self.schema, list(places + 1)), Met(places, np.ones(len(places), np.float32), places)
+
+    def _user(self, user_id: str) -> tuple[pd.DataFrame, Met]:
+        known = _known(self._path, self.dataset, user_id)
+        liked = known.likes[known.likes["item_id"].isin(self._place.index)]
+        places = self._place[liked["item_id"]].to_numpy(np.int64)
+        return known.row, Met(places, liked["weight"].to_numpy(np.float32), self._place.reindex(known.seen).dropna().to_numpy(np.int64))
+
+
+class Known(NamedTuple):
+    """What a dataset says of one user."""
+
+    row: pd.DataFrame  # of users.parquet
+    likes: pd.DataFrame  # in train: item_id, weight
+    seen: list[str]  # items met in train
+    held_out: list[str]  # items liked on test
+
+
+@lru_cache(maxsize=32)
+def _known(path: Path, dataset: str, user_id: str) -> Known:
+    """Read once for all contenders: a prepared dataset never changes. `path` tells those of two workspaces apart."""
+    met = datasets.user_interactions(dataset, user_id)
+    train, liked = met["split"] == TRAIN, met["label"] > 0
+    held_out = met.loc[(met["split"] == TEST) & liked, "item_id"].tolist()
+    seen = met.loc[train, "item_id"].unique().tolist()
+    return Known(datasets.user_row(dataset, user_id), met.loc[train & liked, ["item_id", "weight"]], seen, held_out)
+
+
+def open_model(run_id: str) -> Recommender:
+    """Load a finished run's best checkpoint; LookupError or ValueError say what is missing."""
+    run = runs.get_run(run_id)
+    if run.kind != "train" or run.state != runs.RunState.FINISHED or run.dataset is None:
+        raise ValueError(f"Run {run.title} is {run.state.value}; only finished training runs recommend.")
+    dataset = datasets.get_dataset(run.dataset)
+    if why := datasets.why_no_ranking(dataset):
+        raise ValueError(why)
+    opened = open_run(settings().runs / run_id, dataset.path, dataset.schema, Task.of(dataset.manifest["label"]))
+    return Recommender(dataset, opened)

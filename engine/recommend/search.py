@@ -1,0 +1,227 @@
+"""Finding what is worth looking at: items by their titles, users by what the stored lists of runs say of them.
+
+Letters: U users, K list length.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine import compare, datasets
+from engine.settings import settings
+from workers.artifacts import FEATURE, RESULTS, TOP_K, USERS
+from workers.evaluation import Floats, Ints, padded
+from workers.specs import USER_ID
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_USERS = 1000  # that one way of browsing gives
+PERSISTENCE = 0.9  # of rank-biased overlap: the first 10 ranks then have 86 % of the weight
+DEPTH = 30  # of a stored list that it reads: 1 % of the weight lies beyond
+BROWSES = {
+    "active": "Most active",
+    "disagree": "Lists differ most",
+    "a_not_b": "A right, B wrong",
+    "b_not_a": "B right, A wrong",
+    "neither": "A and B wrong",
+    "cold": "Liked nothing in train",
+}  # a way of browsing -> its name; A and B are the first two contenders, right is a hit among the first k
+OF_LISTS = ("disagree", "a_not_b", "b_not_a", "neither")  # the ways that need two contenders
+FOUND = ["item_id", "title", "genres", "train_positives"]
+
+
+class Filter(BaseModel):
+    """Which items may be recommended."""
+
+    model_config = ConfigDict(frozen=True)
+
+    genres: tuple[str, ...] = Field((), description="Only items of one of these; empty: all")
+    least_likes: int = Field(0, ge=0, description="Only items that were liked so often in train")
+
+    def __bool__(self) -> bool:
+        return bool(self.genres or self.least_likes)
+
+    def keeps(self, items: "pd.DataFrame") -> NDArray[np.bool_]:
+        """Whether each of some items passes: bool [N]; columns genres, a text such as Comedy|Drama or none, and train_positives."""
+        kept = items["train_positives"].to_numpy() >= self.least_likes
+        if self.genres:
+            wanted = set(self.genres)
+            kept &= np.fromiter((not wanted.isdisjoint(_parts(text)) for text in items["genres"]), bool, len(items))
+        return kept
+
+
+EVERYTHING = Filter()
+
+
+def _parts(text: Any) -> list[str]:
+    return [part.strip() for part in text.split("|") if part.strip()] if isinstance(text, str) else []
+
+
+class Catalogue(NamedTuple):
+    """The items that train has, most liked first, and their titles in lower case."""
+
+    items: "pd.DataFrame"
+    titles: list[str]
+
+
+def search_items(id: str, text: str = "", limit: int = 12, without: Sequence[str] = (), only: Filter = EVERYTHING) -> "pd.DataFrame":
+    """Items of train whose title holds every word of `text`, or whose id it is: the exact id first, then titles that begin with it,
+    then by how often they are liked.
+
+    Args:
+        without: ids that are left out. only: what items must be like.
+
+    Returns:
+        At most `limit` rows: item_id, title, genres, train_positives.
+
+    Raises:
+        LookupError: no such dataset.
+    """
+    catalogue, asked, hidden = _catalogue(datasets.get_dataset(id).path, id), text.strip().casefold(), set(without)
+    parts, ids, kept = asked.split(), catalogue.items["item_id"].tolist(), only.keeps(catalogue.items)
+    ranked = [
+        (item.casefold() != asked, not title.startswith(asked), place)
+        for place, (item, title) in enumerate(zip(ids, catalogue.titles, strict=True))
+        if kept[place] and item not in hidden and (item.casefold() == asked or all(part in title for part in parts))
+    ]
+    return catalogue.items.iloc[[place for _, _, place in sorted(ranked)[:limit]]].reset_index(drop=True)
+
+
+def known_items(id: str, item_ids: Sequence[str]) -> "pd.DataFrame":
+    """Those of some items that train has, in the order given; columns as in `search_items`. LookupError: no such dataset."""
+    items = _catalogue(datasets.get_dataset(id).path, id).items
+    asked = {item: place for place, item in enumerate(dict.fromkeys(item_ids))}
+    found: Any = items[items["item_id"].isin(list(asked))]
+    return found.sort_values("item_id", key=lambda ids: ids.map(asked)).reset_index(drop=True)
+
+
+def genres(id: str) -> list[str]:
+    """The genres of a dataset's items, by how many items have them. LookupError: no such dataset."""
+    found = Counter(part for text in _catalogue(datasets.get_dataset(id).path, id).items["genres"] for part in _parts(text))
+    return [name for name, _ in found.most_common()]
+
+
+@lru_cache(maxsize=4)
+def _catalogue(path: Path, id: str) -> Catalogue:
+    """A prepared dataset never changes. `path` tells those of two workspaces apart."""
+    items = datasets.items(id)
+    items = items[items["row"] > 0].sort_values("train_positives", ascending=False, kind="stable")[FOUND].reset_index(drop=True)
+    return Catalogue(items, [title.casefold() if isinstance(title, str) else "" for title in items["title"]])
+
+
+def browse(id: str, run_ids: Sequence[str], by: str, k: int = 10) -> "pd.DataFrame":
+    """Users in the order of one of BROWSES, of those for whom all runs stored a list; cold ones of all who liked something in test.
+
+    Args:
+        run_ids: the contenders. k: how many items of a list are looked at for a hit.
+
+    Returns:
+        At most MOST_USERS rows: user_id, interactions, train_positives, test_positives, display columns, and for "disagree"
+        rank_biased_overlap, the mean over all pairs of contenders.
+
+    Raises:
+        LookupError: no such dataset, or a run without stored lists. ValueError: no such way, or fewer than two contenders for one.
+    """
+    import pyarrow.dataset as ds
+
+    if by not in BROWSES:
+        raise ValueError(f"There is no way {by[:40]!r} to browse users; choose {', '.join(BROWSES)}.")
+    if by == "cold":
+        cold = _users(id, (ds.field("train_positives") == 0) & (ds.field("test_positives") > 0))
+        return cold.sort_values(["interactions", "user_id"], ascending=[False, True]).head(MOST_USERS).reset_index(drop=True)
+    if by in OF_LISTS and len(run_ids) < 2:
+        raise ValueError(f"{BROWSES[by]} is about two contenders; choose another run.")
+    known = compare.known(id)
+    if known is None:
+        raise LookupError(f"Dataset {id} has no users to rank for.")
+    stored = [_stored(settings().runs / run_id / RESULTS / TOP_K) for run_id in (run_ids if by in OF_LISTS else ())]
+    sample = [user for user in known.relevant.index if all(user in one.place for one in stored)]
+    if by == "active":
+        found = _in_order(id, sample).sort_values(["train_positives", "user_id"], ascending=[False, True])
+        return found.head(MOST_USERS).reset_index(drop=True)
+    tops = [one.top[[one.place[user] for user in sample]] for one in stored]
+    if by == "disagree":
+        agreement = np.mean([rank_biased_overlap(a, b) for a, b in combinations([top[:, :DEPTH] for top in tops], 2)], axis=0)
+        told = {sample[place]: float(agreement[place]) for place in np.argsort(agreement, kind="stable")[:MOST_USERS]}
+        return _in_order(id, list(told)).assign(rank_biased_overlap=list(told.values()))
+    wanted = {"a_not_b": (True, False), "b_not_a": (False, True), "neither": (False, False)}[by]
+    truth = [known.relevant[user] for user in sample]
+    right = [[bool(np.isin(row[:k] + 1, rows).any()) for row, rows in zip(top, truth, strict=True)] for top in tops[:2]]
+    return _in_order(id, [user for user, *found in zip(sample, *right, strict=True) if tuple(found) == wanted][:MOST_USERS])
+
+
+def rank_biased_overlap(a: Ints, b: Ints, p: float = PERSISTENCE) -> Floats:
+    """How far two lists agree, the top weighing most, extrapolated beyond their common depth: [U] in 0..1; nan for an empty list.
+
+    RBO_EXT of Webber, Moffat and Zobel, "A similarity measure for indefinite rankings", ACM TOIS 28(4), 2010, with both lists read to
+    the length of the shorter one.
+
+    Args:
+        a, b: [U, K] numbers of items from 0 on, best first, no item twice; -1 behind a list's end. p: persistence, 0 < p < 1.
+    """
+    k = min(a.shape[1], b.shape[1])
+    a, b = a[:, :k], b[:, :k]
+    if not a.size:
+        return np.full(len(a), np.nan)
+    users, depths = np.arange(len(a))[:, None], np.arange(1, k + 1)
+    length = np.minimum((a >= 0).sum(1), (b >= 0).sum(1))
+    order, width = np.argsort(b, axis=1), int(max(a.max(), b.max())) + 2
+    known = (users * width + np.take_along_axis(b, order, 1) + 1).ravel()  # ascending
+    at = np.minimum(np.searchsorted(known, (users * width + a + 1).ravel()), known.size - 1)
+    both = (known[at] == (users * width + a + 1).ravel()) & (a.ravel() >= 0)
+    from_depth = np.maximum(np.broadcast_to(depths - 1, a.shape).ravel(), order.ravel()[at])  # where an item stands in both from
+    met = np.bincount((users * k + from_depth.reshape(a.shape)).ravel()[both], minlength=a.size).reshape(a.shape).cumsum(1)
+    agreement = met / depths
+    with np.errstate(invalid="ignore"):
+        seen = ((1 - p) / p * p**depths * agreement * (depths <= length[:, None])).sum(1)
+        last = np.take_along_axis(agreement, np.maximum(length - 1, 0)[:, None], 1)[:, 0]
+        return np.where(length > 0, seen + last * p**length, np.nan)
+
+
+def list_agreement(a: Sequence[str], b: Sequence[str]) -> float:
+    """`rank_biased_overlap` of two lists of ids; nan for an empty one."""
+    number = {item: place for place, item in enumerate(dict.fromkeys([*a, *b]))}
+    left, right = (np.array([number[item] for item in one], np.int64)[None] for one in (a, b))
+    return float(rank_biased_overlap(left, right)[0])
+
+
+class Stored(NamedTuple):
+    """A run's lists."""
+
+    place: dict[str, int]  # user -> row of `top`
+    top: Ints  # [U, lists.MOST] of `padded`
+
+
+@lru_cache(maxsize=24)
+def _stored(path: Path) -> Stored:
+    """What a finished run stored never changes."""
+    import pandas as pd
+
+    if not path.is_file():
+        raise LookupError(f"The lists of run {path.parent.parent.name} are not in this workspace; leave it out, or browse without lists.")
+    kept = pd.read_parquet(path, columns=[USER_ID, "items"])
+    return Stored({user: place for place, user in enumerate(kept[USER_ID])}, padded(kept["items"], compare.MOST_K))
+
+
+def _in_order(id: str, users: list[str]) -> "pd.DataFrame":
+    import pyarrow.dataset as ds
+
+    place = {user: at for at, user in enumerate(users)}
+    return _users(id, ds.field("user_id").isin(users)).sort_values("user_id", key=lambda ids: ids.map(place)).reset_index(drop=True)
+
+
+def _users(id: str, which: Any) -> "pd.DataFrame":
+    """Users that an expression of pyarrow picks, without their encoded features."""
+    import pyarrow.dataset as ds
+
+    source = ds.dataset(datasets.get_dataset(id).path / USERS)
+    shown = [name for name in source.schema.names if not name.startswith(FEATURE)]
+    return source.to_table(columns=shown, filter=which).to_pandas()

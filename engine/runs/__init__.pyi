@@ -1,0 +1,23 @@
+# fmt: off
+# isort: skip_file
+from . import processes as processes, store as store
+from .annotations import (
+    LONGEST_NAME as LONGEST_NAME, LONGEST_NOTE as LONGEST_NOTE, LONGEST_TAG as LONGEST_TAG, MOST_TAGS as MOST_TAGS, annotate as annotate,
+    dependents as dependents, list_trash as list_trash, pin as pin, pinned as pinned, rename as rename, restore as restore, tag as tag,
+    trash as trash, unpin as unpin, why_kept as why_kept,
+)
+from .continuing import continued as continued
+from .exports import (
+    ListExport as ListExport, export_lists as export_lists, get_list_export as get_list_export, list_exports as list_exports,
+    read_ids as read_ids,
+)
+from .funnels import funnel as funnel, funnel_losses as funnel_losses
+from .launch import (
+    AFTER as AFTER, TICKET as TICKET, cancel as cancel, cancel_request as cancel_request, submit as submit, submit_tour as submit_tour,
+)
+from .predicted_rows import sample_predictions as sample_predictions, why_no_predictions as why_no_predictions
+from .read import (
+    VERDICT as VERDICT, Progress as Progress, Run as Run, RunState as RunState, alarms as alarms, done as done, get_run as get_run,
+    history as history, list_runs as list_runs, log_tail as log_tail, outputs as outputs, per_user as per_user,
+)
+from .settle import settle as settle, settle_all as settle_all

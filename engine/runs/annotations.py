@@ -1,0 +1,153 @@
+"""What people write on runs: names, notes, tags, the pinned baseline, and the trash. All of it is tags; nothing measured changes."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from engine.runs import read, store
+from engine.runs.read import Run, RunState
+
+LONGEST_NAME, LONGEST_NOTE, LONGEST_TAG, MOST_TAGS = 120, 4000, 40, 10
+TRASH_DAYS = 30
+
+
+class Kept(NamedTuple):
+    """A run that was not moved to the trash, and why."""
+
+    run_id: str
+    title: str
+    reason: str
+
+
+def rename(run_id: str, name: str) -> None:
+    """Give a run another name.
+
+    Raises:
+        LookupError: no such run. ValueError: the name is empty or longer than LONGEST_NAME characters.
+    """
+    read.get_run(run_id)
+    store.rename(run_id, _line(name, "The name", LONGEST_NAME))
+
+
+def annotate(run_id: str, note: str) -> None:
+    """Replace a run's note, of several lines; an empty one removes it.
+
+    Raises:
+        LookupError: no such run. ValueError: it is longer than LONGEST_NOTE characters.
+    """
+    read.get_run(run_id)
+    text = "".join(c for c in note.replace("\r\n", "\n") if c.isprintable() or c in "\n\t").strip()
+    if len(text) > LONGEST_NOTE:
+        raise ValueError(f"The note has {len(text):,} characters; shorten it to {LONGEST_NOTE:,}.")
+    store.annotate(run_id, text)
+
+
+def tag(run_id: str, tags: Sequence[str]) -> None:
+    """Replace a run's tags; the same tag twice counts once.
+
+    Raises:
+        LookupError: no such run. ValueError: one is empty or longer than LONGEST_TAG characters, or they are more than MOST_TAGS.
+    """
+    read.get_run(run_id)
+    given = list(dict.fromkeys(_line(one, "A tag", LONGEST_TAG) for one in tags))
+    if len(given) > MOST_TAGS:
+        raise ValueError(f"These are {len(given)} tags; leave {MOST_TAGS} at most.")
+    store.set_tag(run_id, "tags", json.dumps(given))
+
+
+def pin(run_id: str) -> None:
+    """Make a run what its dataset's runs are compared with unless told otherwise, in place of the one pinned before.
+
+    Raises:
+        LookupError: no such run. ValueError: it is no finished training, or is in the trash.
+    """
+    run = read.get_run(run_id)
+    if run.kind != "train" or run.state != RunState.FINISHED:
+        raise ValueError(f"{run.title} is {'a preparation' if run.kind == 'prepare' else run.state.value}; pin a finished training.")
+    if run.trashed_at:
+        raise ValueError(f"{run.title} is in the trash; restore it before it is pinned.")
+    before = pinned(run.dataset or "")
+    store.set_tag(run_id, "pinned", "yes")
+    if before is not None and before.run_id != run_id:
+        unpin(before.run_id)
+
+
+def unpin(run_id: str) -> None:
+    """Leave it to popularity again; LookupError for an unknown run."""
+    store.drop_tag(run_id, "pinned")
+
+
+def pinned(dataset: str) -> Run | None:
+    """The pinned baseline of a dataset; None where there is none."""
+    name = "".join(c for c in dataset if c.isalnum() or c in "-_")
+    of_dataset = f"tags.`{store.TAG}pinned` IS NOT NULL AND tags.`{store.TAG}dataset` = '{name}'"
+    found = store.search(("train",), 1, of_dataset)
+    return read.get_run(found[0].info.run_id) if found else None
+
+
+def trash(run_ids: Sequence[str]) -> list[Kept]:
+    """Move runs to the trash, where they are in no list until they are restored; files and metrics stay.
+
+    Returns:
+        Those that were kept, each with the reason: it is live, or pinned as a baseline.
+
+    Raises:
+        LookupError: no such run; then none is moved.
+    """
+    kept = []
+    for run in [read.get_run(run_id) for run_id in dict.fromkeys(run_ids)]:
+        if why := why_kept(run):
+            kept.append(Kept(run.run_id, run.title, why))
+        else:
+            store.set_tag(run.run_id, "trashed", datetime.now(UTC).isoformat(timespec="seconds"))
+    return kept
+
+
+def why_kept(run: Run) -> str | None:
+    """Why a run cannot be moved to the trash, and what to do; None when it can."""
+    if run.live:
+        return f"it is {run.state.value}: cancel it first"
+    return "it is the pinned baseline of its dataset: unpin it first" if run.pinned else None
+
+
+def restore(run_ids: Sequence[str]) -> None:
+    """Take runs out of the trash.
+
+    Raises:
+        LookupError: no such run. ValueError: one has been there for more than TRASH_DAYS days.
+    """
+    for run in [read.get_run(run_id) for run_id in run_ids]:
+        if run.trashed_at and run.trashed_at < _oldest():
+            raise ValueError(f"{run.title} was moved to the trash more than {TRASH_DAYS} days ago and cannot be restored.")
+        store.drop_tag(run.run_id, "trashed")
+
+
+def list_trash() -> list[Run]:
+    """The runs that can be restored, the one thrown away last first."""
+    found = [run for run in read.list_runs(trashed=True) if run.trashed_at and run.trashed_at >= _oldest()]
+    return sorted(found, key=lambda run: run.trashed_at or run.submitted_at, reverse=True)
+
+
+def dependents(run_id: str, among: Sequence[Run] | None = None) -> list[Run]:
+    """Trainings that need a run: they go on from it, or have it for a part. By the ids in their specs. Lists once exported do not.
+
+    Args:
+        among: the runs that are looked through; None: all that are not in the trash.
+    """
+    every = read.list_runs("train") if among is None else among
+    return [other for other in every if other.run_id != run_id and other.kind != "export" and f'"{run_id}"' in json.dumps(other.spec)]
+
+
+def _oldest() -> datetime:
+    return datetime.now(UTC) - timedelta(days=TRASH_DAYS)
+
+
+def _line(text: str, what: str, longest: int) -> str:
+    """Text as one line without control characters; ValueError where it is empty or too long."""
+    line = " ".join("".join(c if c.isprintable() or c.isspace() else " " for c in text).split())
+    if not line:
+        raise ValueError(f"{what} is empty; give 1 to {longest} characters.")
+    if len(line) > longest:
+        raise ValueError(f"{what} has {len(line):,} characters; shorten it to {longest}.")
+    return line

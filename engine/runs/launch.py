@@ -1,0 +1,163 @@
+"""Submit and cancel. Liveness is the run folder's lock: the submitter takes it and the driver inherits it, so it is held
+from before the driver's first breath to its last."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine import datasets
+from engine.datasets import DatasetSpec, DownloadSpec
+from engine.runs import store
+from engine.runs.processes import LOCK, TOKEN, is_alive, sweep
+from engine.runs.settle import settle, settle_all
+from engine.settings import settings
+from workers.artifacts import CANCEL, SPEC, write_json
+from workers.exports import ListExportSpec
+from workers.run import RunSpec
+
+SubmittedSpec = DatasetSpec | RunSpec | DownloadSpec | ListExportSpec
+TICKET = "ticket.json"
+AFTER = "after.json"
+OUTPUT = "output.log"
+
+
+def submit(spec: SubmittedSpec, key: str | None = None, after: str | None = None, files: Mapping[str, str] | None = None) -> str:
+    """Ask for a preparation, a training run, a download or an export of lists; returns its id at once, a driver process does the rest.
+
+    A download that is under way is not started a second time: its id is returned.
+
+    Args:
+        key: idempotency key; a second call with the same key returns the first call's run.
+        after: a run that must finish first, such as the preparation of the dataset.
+        files: texts that the run's folder gets beside its spec, by name.
+
+    Raises:
+        LookupError: the dataset is not there (and no `after` will make it), or the run that this one continues is not.
+        ValueError: the model cannot be trained on the dataset, or cannot go on from that run; says why and what to do.
+    """
+    from filelock import FileLock
+
+    from engine.runs import continuing, funnels
+
+    if isinstance(spec, RunSpec) and after is None:
+        dataset = datasets.get_dataset(spec.dataset)
+        if why := spec.model.refusal(dataset.schema, dataset.manifest["label"]):
+            raise ValueError(why)
+        spec = spec.resolved(dataset.schema)
+    if isinstance(spec, RunSpec):
+        continuing.check(spec)
+        funnels.check(spec)
+    if isinstance(spec, DatasetSpec):
+        spec.source.check()
+    if isinstance(spec, DownloadSpec):
+        return _download(spec)
+    if key is None:
+        return _launch(spec, {}, after, files)
+    with FileLock(settings().workspace / ".submit.lock", timeout=60):
+        known = store.search(("prepare", "train", "export"), 1, f"tags.`{store.TAG}key` = '{_safe(key)}'")
+        return known[0].info.run_id if known else _launch(spec, {"key": _safe(key)}, after, files)
+
+
+def _download(spec: DownloadSpec) -> str:
+    from filelock import FileLock
+
+    with FileLock(settings().workspace / ".submit.lock", timeout=60):
+        newest = store.search(("download",), 1, f"tags.`{store.TAG}download` = '{spec.key}'")
+        if newest and is_alive(newest[0].info.run_id):
+            return newest[0].info.run_id
+        return _launch(spec, {}, None)
+
+
+def submit_tour() -> list[str]:
+    """The first run: prepare the sample ratings, then a two-tower and a DLRM on them. Returns the three run ids.
+
+    While such a tour is under way, in whatever tab, it is that one.
+    """
+    from filelock import FileLock
+
+    from engine.sources import SOURCES
+    from workers.models import MODELS
+
+    spec = DatasetSpec(name="sample", source=SOURCES["sample"].model_validate({}))
+    runs = [RunSpec(dataset=datasets.dataset_id(spec), model=MODELS[kind].model_validate({})) for kind in ("two_tower", "dlrm")]
+    with FileLock(settings().workspace / ".submit.lock", timeout=60):
+        newest = [run.info.run_id for run in store.search(("prepare", "train"), 3, f"tags.`{store.TAG}tour` = 'yes'")]
+        if any(map(is_alive, newest)):
+            return newest[::-1]
+        first = _launch(spec, {"tour": "yes"}, None)
+        return [first, *(_launch(run, {"tour": "yes"}, first) for run in runs)]
+
+
+def _safe(key: str) -> str:
+    return "".join(c for c in key if c.isalnum() or c in "-_.")[:200]
+
+
+def _described(spec: SubmittedSpec) -> tuple[store.Kind, str, dict[str, str]]:
+    """Kind, title and tags of a run."""
+    if isinstance(spec, RunSpec):
+        return "train", spec.title, {"dataset": spec.dataset, "model": spec.model.kind}
+    if isinstance(spec, DownloadSpec):
+        return "download", f"Download {spec.wanted.title}", {"download": spec.key}
+    if isinstance(spec, ListExportSpec):
+        return "export", f"Top {spec.k} of {spec.title or spec.run[:8]}", {"dataset": spec.dataset}
+    return "prepare", f"Prepare {spec.name}", {"dataset_name": spec.name}
+
+
+def _launch(spec: SubmittedSpec, tags: dict[str, str], after: str | None, files: Mapping[str, str] | None = None) -> str:
+    settle_all()  # so that nothing of a run that died computes beside this one
+    kind, title, known = _described(spec)
+    run_id = store.create(kind, title, spec, known | tags)
+    folder = settings().runs / run_id
+    folder.mkdir(parents=True)
+    for name, text in {**(files or {}), SPEC: spec.model_dump_json(indent=2)}.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    if after:
+        write_json(folder / AFTER, {"run": after})
+    _start_driver(run_id, kind, folder)
+    return run_id
+
+
+def _start_driver(run_id: str, kind: store.Kind, folder: Path) -> None:
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if kind != "download":
+            write_json(folder / TICKET, {"submitted": time.time_ns()})
+        environment = {**os.environ, TOKEN: run_id, "RECBENCH_WORKSPACE": str(settings().workspace), "RECBENCH_LOCK_FD": str(lock)}
+        with (folder / OUTPUT).open("ab") as output:
+            subprocess.Popen(
+                [sys.executable, "-m", "engine.driver", run_id, kind],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=[lock],
+                start_new_session=True,
+            )
+    finally:
+        os.close(lock)  # the driver's inherited descriptor keeps the lock
+
+
+def cancel_request(run_id: str) -> None:
+    """Ask the run to stop, and return at once. A run that has ended is left as it is; LookupError for an unknown one."""
+    store.get(run_id)
+    folder = settings().runs / run_id
+    if is_alive(run_id):
+        (folder / CANCEL).touch()
+
+
+def cancel(run_id: str, timeout_s: float = 30.0) -> None:
+    """Stop a run and see that no process of it is left; raises TimeoutError with the survivors when some will not go."""
+    cancel_request(run_id)
+    deadline = time.monotonic() + timeout_s
+    while is_alive(run_id) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    left = sweep(run_id)
+    if left:
+        raise TimeoutError(f"Processes {', '.join(map(str, left))} of run {run_id} do not end; end them by hand.")
+    settle(run_id)  # a driver that had to be killed left a live status

@@ -1,0 +1,93 @@
+"""What a finished run foretells of rows, as people look at it: the sample of test rows in words, and why there is none."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine import datasets
+from engine.runs import read
+from engine.runs.read import Run
+from workers.models import MODELS, NetworkSpec
+from workers.specs import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Numbers = Sequence[float]
+
+
+def why_no_predictions(run: Run) -> str | None:
+    """Why the scores of a finished run say nothing of what stands in rows; None where they do, or where its model is unknown here."""
+    known = MODELS.get(run.model or "")
+    if known is None:
+        return None
+    if not issubclass(known, NetworkSpec):
+        return f"{known.label} is fitted to rank: its scores order the catalogue and foretell no row."
+    try:
+        model = known.model_validate(run.spec.get("model", {}))
+    except ValueError:
+        return None
+    if not model.learns_choice:
+        return None
+    return (
+        "This model was trained for choice: its scores set items of the catalogue in order. They are no probabilities, "
+        "so nothing of single rows is predicted."
+    )
+
+
+def sample_predictions(run_id: str) -> "pd.DataFrame":
+    """Some test rows and what a finished run foretold of each, without what has no place in a table.
+
+    Returns:
+        user_id, item_id and title (where the dataset has them), truth, predicted, miss: how far the two are apart, by which rows may
+        be sorted. Binary: truth is bool, predicted a probability. Regression: two numbers. Classes: two names, and `probability`, of the
+        one predicted. Actions: truth names those that happened; instead of `predicted` a column `P(action)` each.
+
+    Raises:
+        LookupError: the run or its dataset is not there.
+    """
+    frame = read.predictions(run_id)
+    if frame.empty:
+        return frame
+    run = read.get_run(run_id)
+    return in_words(frame, Task.of(datasets.get_dataset(run.dataset or "").manifest["label"]))
+
+
+def in_words(frame: "pd.DataFrame", task: Task) -> "pd.DataFrame":
+    """`sample_predictions` of rows as `engine.predictions` gives them."""
+    known = frame[[name for name in ("user_id", "item_id", "title") if name in frame]]
+    told = {"binary": _binary, "regression": _value, "multi_class": _classes, "actions": _actions}[task.output]
+    return known.assign(**told(frame, task))
+
+
+def _binary(frame: "pd.DataFrame", task: Task) -> dict[str, Any]:
+    label, predicted = frame["label"].to_numpy(float), frame["predicted"].to_numpy(float)
+    return {"truth": label > 0, "predicted": predicted, "miss": np.abs(predicted - label)}
+
+
+def _value(frame: "pd.DataFrame", task: Task) -> dict[str, Any]:
+    target, predicted = frame["target"].to_numpy(float), frame["predicted"].to_numpy(float)
+    return {"truth": target, "predicted": predicted, "miss": np.abs(predicted - target)}
+
+
+def _classes(frame: "pd.DataFrame", task: Task) -> dict[str, Any]:
+    """A miss is what the true class lacks to certainty."""
+    chances, truth = np.array(frame["predicted"].tolist(), float), frame["target"].to_numpy(int)
+    likeliest, row = chances.argmax(1), np.arange(len(frame))
+    names = np.array(task.classes, object)
+    return {
+        "truth": names[truth],
+        "predicted": names[likeliest],
+        "probability": chances[row, likeliest],
+        "miss": 1 - chances[row, truth],
+    }
+
+
+def _actions(frame: "pd.DataFrame", task: Task) -> dict[str, Any]:
+    """A miss is that of the action foretold worst."""
+    chances = np.array([np.atleast_1d(row) for row in frame["predicted"]], float)
+    happened = np.array([np.atleast_1d(row) for row in frame["target"]], float)
+    named = [", ".join(name for name, did in zip(task.classes, row, strict=True) if did > 0) or "none" for row in happened]
+    columns = {f"P({name})": chances[:, place] for place, name in enumerate(task.classes)}
+    return {"truth": named, **columns, "miss": np.abs(chances - happened).max(1)}

@@ -1,0 +1,71 @@
+"""Which processes a run has, whether they live, and how they end."""
+
+import fcntl
+import os
+import shutil
+
+import psutil
+
+from engine.settings import settings
+
+TOKEN = "RECBENCH_RUN"  # in the environment of every process of a run
+
+
+LOCK = "lock"
+
+
+TEMPORARY = "tmp"
+
+
+GRACE_S = 3.0
+
+
+def is_alive(run_id: str) -> bool:
+    """Whether the run's driver lives: it holds the lock of the run folder."""
+    try:
+        lock = os.open(settings().runs / run_id / LOCK, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+
+
+def processes(run_id: str) -> list[psutil.Process]:
+    """Every process that carries the run's token, this one excepted."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get(TOKEN) == run_id and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return found
+
+
+def sweep(run_id: str) -> list[int]:
+    """End every process of a run: SIGTERM, then SIGKILL. psutil checks pid and creation time, so no stranger is hit.
+
+    With the last of them go the run's temporary files.
+
+    Returns:
+        The pids that are still there.
+    """
+    for finish in (psutil.Process.terminate, psutil.Process.kill, psutil.Process.kill):
+        alive = processes(run_id)
+        if not alive:
+            break
+        for process in alive:
+            try:
+                finish(process)
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(alive, timeout=GRACE_S)
+    left = [process.pid for process in processes(run_id)]
+    if not left:
+        shutil.rmtree(settings().runs / run_id / TEMPORARY, ignore_errors=True)
+    return left

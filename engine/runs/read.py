@@ -1,0 +1,288 @@
+"""Runs, read side: state, progress, histories, results, log. MLflow is the record; the run folder says what is happening now."""
+
+import json
+import re
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from engine import datasets
+from engine.runs import processes, store
+from engine.settings import settings
+from workers.artifacts import CANCEL, DONE, ITEMS, JOURNAL, LOG, METRICS, OUTPUTS, PER_USER, PREDICTIONS, PROGRESS, RESULTS, USERS
+from workers.run import read_journal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VERDICT = "verdict.json"  # how a run ended, written by its driver before it tells the store
+HISTORIES = ("train_loss", "rows_per_s", *(f"valid_{key}" for key in METRICS))
+RESOURCES = (
+    "rows_per_s", "training_s", "rows", "epochs", "best_epoch", "parameters", "checkpoint_bytes", "peak_memory_bytes", "processes",
+    "users", "seconds", "bytes", "latency_p50_ms", "latency_p99_ms",
+)  # fmt: skip
+
+
+class RunState(StrEnum):
+    """The one set of states that every page shows."""
+
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+    FINISHED = "finished"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+LIVE = {RunState.QUEUED, RunState.PREPARING, RunState.RUNNING, RunState.CANCELLING}
+
+
+class Progress(BaseModel):
+    """How far a live run is: the phase, and steps in it (of a download: bytes)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    phase: str
+    step: int = 0
+    total: int = 1
+    epoch: int | None = None
+    epochs: int | None = None
+    rows_per_s: float | None = None
+    bytes_per_s: float | None = None
+    eta_s: float | None = None
+
+    @property
+    def share(self) -> float:
+        return min(1.0, self.step / self.total) if self.total else 0.0
+
+
+class Run(BaseModel):
+    """A preparation, a training run, a download or an export of lists, as it stands now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    kind: store.Kind
+    title: str
+    state: RunState
+    dataset: str | None
+    dataset_name: str | None
+    model: str | None
+    spec: dict[str, Any]
+    submitted_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    message: str | None
+    progress: Progress | None
+    metrics: dict[str, float]
+    resources: dict[str, float]
+    note: str | None = None
+    tags: tuple[str, ...] = ()
+    pinned: bool = False  # what runs of its dataset are compared with unless told otherwise
+    trashed_at: datetime | None = None
+
+    @property
+    def live(self) -> bool:
+        return self.state in LIVE
+
+
+def list_runs(kind: store.Kind | None = None, dataset: str | None = None, limit: int = 500, trashed: bool = False) -> list[Run]:
+    """Runs, newest first; those in the trash are left out, or are the only ones."""
+    condition = f"tags.`{store.TAG}trashed` IS {'NOT ' if trashed else ''}NULL"
+    found = [_run(stored) for stored in store.search((kind,) if kind else store.EXPERIMENTS, limit, condition)]
+    return [run for run in found if dataset is None or run.dataset == dataset]
+
+
+def get_run(run_id: str) -> Run:
+    """One run, read without changing anything; LookupError when there is none of that id."""
+    return _run(store.get(run_id))
+
+
+def _run(stored: Any) -> Run:
+    tags = {name.removeprefix(store.TAG): value for name, value in stored.data.tags.items() if name.startswith(store.TAG)}
+    if "kind" not in tags:
+        raise LookupError(f"Run {stored.info.run_id} was not made by this workbench.")
+    run_id, folder = stored.info.run_id, settings().runs / stored.info.run_id
+    if died(stored):
+        stored = store.get(run_id)  # it may have ended, and told the store, between its status and its lock
+    state, message = _state(stored, tags, folder)
+    live = state in LIVE
+    metrics = stored.data.metrics
+    dataset = tags.get("dataset")
+    return Run(
+        run_id=run_id,
+        kind=tags["kind"],
+        title=stored.info.run_name or run_id[:8],
+        state=state,
+        dataset=dataset,
+        dataset_name=tags.get("dataset_name") or (dataset.rsplit("-", 1)[0] if dataset else None),
+        model=tags.get("model"),
+        spec=json.loads(tags.get("spec", "{}")),
+        submitted_at=_moment(stored.info.start_time),
+        started_at=_started(folder),
+        ended_at=_moment(stored.info.end_time) if stored.info.end_time and not live else None,
+        message=message,
+        progress=_progress(folder) if live else None,
+        metrics={key: metrics[f"test_{key}"] for key in METRICS if f"test_{key}" in metrics},
+        resources={name: metrics[name] for name in RESOURCES if name in metrics},
+        **store.kept(stored.data.tags),
+    )
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _state(stored: Any, tags: dict[str, str], folder: Path) -> tuple[RunState, str | None]:
+    status, message = stored.info.status, tags.get("message")
+    if status in ("FINISHED", "KILLED"):
+        return (RunState.FINISHED if status == "FINISHED" else RunState.CANCELLED), message
+    if status == "FAILED":
+        return (RunState.INTERRUPTED if "interrupted" in tags else RunState.FAILED), message
+    if died(stored):
+        return how_it_ended(folder)
+    if (folder / CANCEL).exists():
+        return RunState.CANCELLING, message
+    if status == "SCHEDULED":
+        return RunState.QUEUED, message
+    return (RunState.PREPARING if tags["kind"] == "prepare" else RunState.RUNNING), message
+
+
+def died(stored: Any) -> bool:
+    """Whether the store takes a run of this workspace for a live one, but nobody holds the lock of its folder: its driver is gone."""
+    if stored.info.status not in ("SCHEDULED", "RUNNING") or stored.data.tags.get(f"{store.TAG}workspace") != str(settings().workspace):
+        return False
+    young = time.time() - stored.info.start_time / 1000 < 5  # its folder and lock may be in the making
+    asked_to_stop = (settings().runs / stored.info.run_id / CANCEL).exists()
+    return (asked_to_stop or not young) and not processes.is_alive(stored.info.run_id)
+
+
+def how_it_ended(folder: Path) -> tuple[RunState, str]:
+    """How a run without a driver ended, from its folder: by its own verdict, by a cancel, or in the middle of its work."""
+    try:
+        verdict = json.loads((folder / VERDICT).read_text())
+    except (OSError, ValueError):
+        if (folder / CANCEL).exists():
+            return RunState.CANCELLED, "Cancelled."
+        return RunState.INTERRUPTED, "The run's driver process was killed or the machine was restarted; launch the run again."
+    ended = {"FINISHED": RunState.FINISHED, "KILLED": RunState.CANCELLED}
+    return ended.get(verdict["status"], RunState.FAILED), verdict["message"]
+
+
+def _progress(folder: Path) -> Progress | None:
+    try:
+        told = json.loads((folder / PROGRESS).read_text())
+    except (OSError, ValueError):
+        return None
+    return Progress.model_validate({name: told.get(name) for name in Progress.model_fields if told.get(name) is not None})
+
+
+def _started(folder: Path) -> datetime | None:
+    """When the run's turn came: among the first lines of a journal that may be long."""
+    try:
+        with (folder / JOURNAL).open("rb") as file:
+            head = file.read(2000)
+    except FileNotFoundError:
+        return None
+    found = re.search(rb'"time": ([0-9.]+), "event": "turn came"', head)
+    return datetime.fromtimestamp(float(found[1]), UTC) if found else None
+
+
+def _events(folder: Path) -> dict[str, float]:
+    records, _ = read_journal(folder / JOURNAL)
+    return {record["event"]: record["time"] for record in records if "event" in record}
+
+
+def events(run_id: str) -> dict[str, float]:
+    """When each phase of a run began, in unix seconds: where the time went."""
+    return _events(settings().runs / get_run(run_id).run_id)
+
+
+def history(run_id: str) -> "pd.DataFrame":
+    """Curves of a run: metric, step, epoch, rows, time_s (since the first point), value. From the journal, else from MLflow."""
+    import pandas as pd
+
+    records, _ = read_journal(settings().runs / get_run(run_id).run_id / JOURNAL)
+    points = [
+        (name, record["step"], record["epoch"], record["rows"], record["time"], value)
+        for record in records
+        if "values" in record
+        for name, value in record["values"].items()
+    ]
+    if not points:
+        points = [(name, step, None, None, ms / 1000, value) for name in HISTORIES for step, ms, value in store.points(run_id, name)]
+    frame = pd.DataFrame(points, columns=["metric", "step", "epoch", "rows", "time_s", "value"])
+    frame["time_s"] -= frame["time_s"].min() if len(frame) else 0
+    frame["value"] = pd.to_numeric(frame["value"])
+    return frame
+
+
+def per_user(run_id: str) -> "pd.DataFrame":
+    """Per-user test metrics of a finished run; LookupError when its folder is not here."""
+    import pandas as pd
+
+    path = settings().runs / get_run(run_id).run_id / RESULTS / PER_USER
+    if not path.is_file():
+        raise LookupError(f"The per-user results of run {run_id} are not in this workspace.")
+    return pd.read_parquet(path)
+
+
+def done(run_id: str) -> dict[str, Any]:
+    """What a finished run ended with: metrics, standard errors, cost."""
+    path = settings().runs / get_run(run_id).run_id / DONE
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def alarms(run_id: str) -> list[str]:
+    """Signs that a finished model is degenerate, a sentence each; none for a sound one."""
+    return list(done(run_id).get("alarms", []))
+
+
+def outputs(run_id: str) -> dict[str, Any]:
+    """Tables behind the pictures of what a finished run foretells: `output`, then by output `reliability`, `residuals`, `classes` and
+    `confusion`, or `actions` (see `workers.evaluation.outputs`). Empty where its scores foretell no row."""
+    path = settings().runs / get_run(run_id).run_id / RESULTS / OUTPUTS
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def predictions(run_id: str) -> "pd.DataFrame":
+    """Some test rows as a finished run foretold them: user_id, item_id, title (where the dataset has them), label, target, predicted.
+
+    `predicted` is a probability, a value, or a list: the probability of each class or action. Empty where nothing is foretold.
+    """
+    import pandas as pd
+
+    run = get_run(run_id)
+    path = settings().runs / run.run_id / RESULTS / PREDICTIONS
+    if not path.is_file():
+        return pd.DataFrame({"label": [], "target": [], "predicted": []})
+    rows = pd.read_parquet(path)
+    dataset = datasets.get_dataset(run.dataset or "")
+    for side, name, more in (("user", USERS, []), ("item", ITEMS, ["title"])):
+        known = dataset.path / name
+        if getattr(dataset.schema, f"has_{side}s") and known.exists():
+            table = pd.read_parquet(known, columns=["row", f"{side}_id", *more], filters=[("row", "in", rows[side].unique().tolist())])
+            table = table[table["row"] > 0].drop_duplicates("row")
+            rows = rows.merge(table.rename(columns={"row": side}), on=side, how="left")
+    single = rows["predicted"].map(len).max() == 1 if len(rows) else True
+    shown = rows.assign(predicted=rows["predicted"].map(lambda numbers: float(numbers[0]) if single else [float(n) for n in numbers]))
+    order = [name for name in ("user_id", "item_id", "title", "label", "target", "predicted") if name in shown]
+    return shown[order]
+
+
+def log_tail(run_id: str, lines: int = 200) -> str:
+    """The last lines of a run's log; odd bytes are escaped, long lines cut."""
+    path = settings().runs / get_run(run_id).run_id / LOG
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 400 * lines))
+            text = file.read().decode("utf-8", errors="backslashreplace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(line[:1000] for line in text.splitlines()[-lines:])

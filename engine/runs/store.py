@@ -1,0 +1,179 @@
+"""The only MLflow client on this floor: stores, experiments, and the names of tags, metrics and artifacts."""
+
+import functools
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.settings import Settings, settings
+from workers.run import settings_of as leaves
+from workers.specs import Spec
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as StoredRun
+
+Kind = Literal["prepare", "train", "download", "export"]
+Status = Literal["SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED"]
+EXPERIMENTS: dict[Kind, str] = {"prepare": "preparations", "train": "trainings", "download": "downloads", "export": "exports"}
+TAG = "recbench."  # prefix of our tags: kind, spec, dataset, model, workspace, message, key, interrupted, tags, pinned, trashed
+NOTE = "mlflow.note.content"
+LOOK = {"mlflow.experimentKind": "custom_model_development"}  # a stock `mlflow ui` then opens on parameters and metrics
+BATCH = 900  # the store takes at most 1000 metrics a call
+
+
+def client() -> "MlflowClient":
+    """A client of the store in force; makes the store and the experiments when they are not there."""
+    return _client(settings())
+
+
+@functools.lru_cache(maxsize=4)
+def _client(where: Settings) -> "MlflowClient":
+    from filelock import FileLock
+    from mlflow import MlflowClient
+
+    # two processes that make one SQLite store at once would both run its migrations
+    with FileLock(where.workspace / ".store.lock", timeout=120):
+        found = MlflowClient(tracking_uri=where.store)
+        for name in EXPERIMENTS.values():
+            if found.get_experiment_by_name(name) is None:
+                found.create_experiment(name, artifact_location=f"{where.artifacts}/{name}", tags=LOOK)
+        if where.store.startswith("sqlite:///"):
+            # without WAL one open reader blocks every writer for 20 s; the mode stays with the file
+            with sqlite3.connect(where.store.removeprefix("sqlite:///")) as database:
+                database.execute("PRAGMA journal_mode=WAL")
+    return found
+
+
+def create(kind: Kind, title: str, spec: Spec, tags: Mapping[str, str]) -> str:
+    """Record what was asked, before any process starts: a SCHEDULED run; returns its id."""
+    from mlflow.entities import Param, RunTag
+
+    store = client()
+    experiment = store.get_experiment_by_name(EXPERIMENTS[kind])
+    given = {"kind": kind, "spec": spec.model_dump_json(), "workspace": str(settings().workspace), **tags}
+    run = store.create_run(experiment.experiment_id, run_name=title, tags={TAG + k: v for k, v in given.items()})
+    params = [Param(name, str(value)[:6000]) for name, value in leaves(spec).items()]
+    store.log_batch(run.info.run_id, params=params, tags=[RunTag("mlflow.source.name", "recbench")])
+    set_status(run.info.run_id, "SCHEDULED")
+    return run.info.run_id
+
+
+def set_status(run_id: str, status: Status, message: str | None = None) -> None:
+    """Change a run's status; a terminal one ends it now."""
+    store = client()
+    if message:
+        store.set_tag(run_id, TAG + "message", message[:4000])
+    if status in ("SCHEDULED", "RUNNING"):
+        store.update_run(run_id, status=status)
+    else:
+        store.set_terminated(run_id, status=status)
+
+
+def set_tag(run_id: str, name: str, value: str) -> None:
+    client().set_tag(run_id, TAG + name, value)
+
+
+def drop_tag(run_id: str, name: str) -> None:
+    if TAG + name in get(run_id).data.tags:
+        client().delete_tag(run_id, TAG + name)
+
+
+def rename(run_id: str, name: str) -> None:
+    client().update_run(run_id, name=name)
+
+
+def annotate(run_id: str, note: str) -> None:
+    """A run's note, under the name by which a stock `mlflow ui` shows and edits it."""
+    client().set_tag(run_id, NOTE, note)
+
+
+def kept(tags: Mapping[str, str]) -> dict[str, Any]:
+    """What people wrote on a run, out of all its tags: note, tags, pinned, trashed_at. A stock `mlflow ui` may have spoiled them."""
+    trashed = tags.get(TAG + "trashed")
+    try:
+        written = json.loads(tags.get(TAG + "tags", "[]"))
+    except ValueError:
+        written = []
+    return {
+        "note": tags.get(NOTE) or None,
+        "tags": tuple(str(one) for one in written) if isinstance(written, list) else (),
+        "pinned": TAG + "pinned" in tags,
+        "trashed_at": None if trashed is None else _moment(trashed),
+    }
+
+
+def _moment(text: str) -> datetime:
+    """A moment out of a tag, in UTC; one that is none is long ago."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def log_records(run_id: str, records: Iterable[Mapping[str, Any]]) -> None:
+    """Journal records as metric points: value at its step, at the time when it was measured; nulls are left out."""
+    from mlflow.entities import Metric
+
+    points = [
+        Metric(name, value, int(record["time"] * 1000), record["step"])
+        for record in records
+        if "values" in record
+        for name, value in {**record["values"], "epoch": record["epoch"]}.items()
+        if value is not None
+    ]
+    for start in range(0, len(points), BATCH):
+        client().log_batch(run_id, metrics=points[start : start + BATCH])
+
+
+def log_final(run_id: str, values: Mapping[str, Any]) -> None:
+    """Numbers that a run ends with, under their names."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    numbers = {name: float(value) for name, value in values.items() if isinstance(value, (int, float)) and value == value}
+    client().log_batch(run_id, metrics=[Metric(name, value, now, 0) for name, value in numbers.items()])
+
+
+def log_dataset(run_id: str, name: str, fingerprint: str, path: str, counts: str) -> None:
+    """The prepared dataset as an MLflow dataset input."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    dataset = Dataset(name=name, digest=fingerprint[:36], source_type="local", source=path, profile=counts)
+    client().log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+
+def log_folder(run_id: str, folder: Path, under: str) -> None:
+    client().log_artifacts(run_id, str(folder), under)
+
+
+def log_file(run_id: str, file: Path) -> None:
+    client().log_artifact(run_id, str(file))
+
+
+def get(run_id: str) -> "StoredRun":
+    """One stored run; LookupError when the store has none under that id."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client().get_run(run_id)
+    except MlflowException as error:
+        raise LookupError(f"There is no run {run_id[:80]!r}; `recbench runs` lists what there is.") from error
+
+
+def search(kinds: Iterable[Kind], limit: int, condition: str = "") -> list["StoredRun"]:
+    """Stored runs, newest first."""
+    store = client()
+    found = [store.get_experiment_by_name(EXPERIMENTS[kind]) for kind in kinds]
+    ids = [experiment.experiment_id for experiment in found if experiment]
+    return list(store.search_runs(ids, filter_string=condition, max_results=limit, order_by=["attributes.start_time DESC"]))
+
+
+def points(run_id: str, metric: str) -> list[tuple[int, int, float]]:
+    """The history of a metric: (step, milliseconds, value)."""
+    return [(point.step, point.timestamp, point.value) for point in client().get_metric_history(run_id, metric)]

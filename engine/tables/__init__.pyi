@@ -1,0 +1,13 @@
+# fmt: off
+# isort: skip_file
+from . import plain_lines as plain_lines, reader as reader
+from .archive import extracted as extracted, names_in as names_in
+from .guess import ColumnGuess as ColumnGuess, TableGuess as TableGuess
+from .inspect import inspect_table as inspect_table
+from .paths import is_remote as is_remote
+from .plain_lines import Layout as Layout
+from .specs import (
+    DISPLAY as DISPLAY, ENCODINGS as ENCODINGS, FEATURES as FEATURES, ColumnRole as ColumnRole, Feature as Feature, TableFile as TableFile,
+    features_of as features_of, sanitised as sanitised, with_side as with_side,
+)
+from .uploads import keep_upload as keep_upload

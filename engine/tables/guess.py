@@ -1,0 +1,203 @@
+"""A first look at a table: how it is written and what its columns may mean. It fills the form; a person has the last word."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict
+
+from engine.tables import open as opening
+from engine.tables import sniff
+from engine.tables.paths import HEAD_BYTES
+from engine.tables.roles import known_names, meanings
+from engine.tables.specs import ColumnRole, Encoding, Format, Quoting, Role, Side, unique_names
+from engine.tables.values import column_of
+from workers.prepare import TimeUnit
+from workers.prepare.tables import Layout, json_text, quoted
+
+Which = Literal["interactions", "users", "items"]
+GUESS_ROWS, SHOWN_ROWS, EXAMPLES = 1000, 50, 5
+EXPECTED = {"parquet": {".parquet", ".pq"}, "jsonl": {".json", ".jsonl", ".ndjson"}}
+Rows = list[list[str | None]]
+
+
+class ColumnGuess(BaseModel):
+    """What one column may mean. header: its name in the file, before blanks and doubles were mended."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    header: str
+    role: Role
+    side: Side
+    separator: str = "|"
+    type: str
+    examples: tuple[str, ...] = ()
+    time_unit: TimeUnit | None = None
+    ambiguous: str | None = None
+    certain: bool = True
+    why: str = ""
+
+
+class TableGuess(BaseModel):
+    """How a table is written and what its columns may mean; `unsure` names what should be asked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    format: Format
+    encoding: Encoding = "utf-8"
+    delimiter: str = ","
+    quoting: Quoting = "quotes"
+    header: bool = True
+    compression: str = "none"
+    newline: str = ""
+    files: int = 1
+    bytes: int = 0
+    columns: tuple[ColumnGuess, ...]
+    time_unit: TimeUnit | None = None
+    ambiguous: str | None = None
+    unsure: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    head: list[list[str | None]] = []
+
+    @property
+    def certain(self) -> bool:
+        return not self.unsure and all(column.certain for column in self.columns)
+
+    def file_fields(self) -> dict[str, Any]:
+        """Fields of a TableFile."""
+        roles = [ColumnRole(name=c.name, role=c.role, side=c.side, separator=c.separator).model_dump() for c in self.columns]
+        return {**self.model_dump(include={"path", "format", "encoding", "delimiter", "quoting", "header"}), "columns": roles}
+
+    def spec_fields(self) -> dict[str, Any]:
+        """Fields of a TableSource."""
+        return {**self.file_fields(), "time_unit": self.time_unit}
+
+
+def guess_text(
+    facts: Mapping[str, Any], table: Which, name: str, start: bytes, given: Mapping[str, Any], notes: Sequence[str] = ()
+) -> TableGuess:
+    """A guess from the first bytes of a text file (unpacked)."""
+    _refuse_binary(name, start)
+    whole = len(start) < HEAD_BYTES
+    told: dict[str, sniff.Told] = {"encoding": sniff.Told(given["encoding"]) if "encoding" in given else sniff.encoding_of(start)}
+    text = opening.text_of(start, told["encoding"].value)
+    lines = sniff.lines_of(text, whole)
+    if not lines:
+        raise ValueError(f"{name} is empty; copy or save it again.")
+    opening.refuse_json_array(name, text)
+    facts = {**facts, "encoding": told["encoding"].value, "newline": sniff.newlines_of(text)}
+    said = [*notes, *_line_notes(text, facts["newline"])]
+    if given.get("format", "jsonl" if sniff.is_json_lines(text) else "csv") == "jsonl":
+        return _guess_json(facts, table, lines, told, said)
+    told["delimiter"] = sniff.Told(given["delimiter"]) if "delimiter" in given else sniff.delimiter_of(lines)
+    mark = told["delimiter"].value
+    told["quoting"] = sniff.Told(given["quoting"]) if "quoting" in given else sniff.quoting_of(text, lines, mark)
+    layout = Layout("csv", (), told["encoding"].value, mark, cast(Quoting, told["quoting"].value))
+    first = opening.header_of(name, text, layout)[0]
+    rows, width, bad = _even_rows(text, lines, layout)
+    if "header" in given:
+        told["header"] = sniff.Told("yes" if given["header"] else "no")
+    else:
+        told["header"] = sniff.header_of([first, *[row for row in rows if row != first]], known_names(unique_names(first)))
+    named = told["header"].value == "yes"
+    headers = first if named else [f"column_{k}" for k in range(1, width + 1)]
+    if named and len(headers) != width and rows[1:]:
+        said.append(
+            f"The first line names {len(headers)} columns, but most lines have {width} fields: the lines that differ are set aside."
+        )
+    body = [cast(list[str | None], row) for row in rows if len(row) == len(headers) and not (named and row == first)]
+    if not body and named:
+        said.append("There is no row below the header that fits it.")
+    if bad:
+        said.append(f"{bad:,} of the first {bad + len(rows):,} lines cannot be read; they will be set aside with what is wrong with them.")
+    facts = {**facts, "format": "csv", "delimiter": mark, "quoting": told["quoting"].value, "header": named}
+    return assemble(facts, table, headers, list(unique_names(headers)), body, told, said)
+
+
+def _refuse_binary(name: str, start: bytes) -> None:
+    odd = sum(byte < 9 or 13 < byte < 32 for byte in start[:4096].replace(b"\0", b""))
+    if odd > 0.1 * min(len(start), 4096):
+        raise ValueError(f"{name} is no text and no Parquet; save the table as CSV, JSON lines or Parquet.")
+
+
+def _line_notes(text: str, newline: str) -> list[str]:
+    notes = ["Lines end in more than one way (LF, CRLF or CR); all are taken as line ends."] if newline == "mixed" else []
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        notes.append(f"Line {line:,} holds a NUL byte; such lines are set aside.")
+    return notes
+
+
+def _even_rows(text: str, lines: list[str], layout: Layout) -> tuple[list[list[str]], int, int]:
+    """The first rows that can be read, how many fields most have, and how many rows cannot be read."""
+    if layout.quoting == "lines":
+        found = [(fields, problem) for fields, problem, _ in opening.first_records(text, layout, GUESS_ROWS)]
+    else:
+        found = quoted(lines, layout)
+    rows = [[value or "" for value in fields] for fields, _ in found if fields is not None]
+    counts = [len(row) for row in rows[1:]] or [len(row) for row in rows]
+    width = max(set(counts), key=lambda n: (counts.count(n), n)) if counts else 1
+    return rows, width, len(found) - len(rows)
+
+
+def _guess_json(facts: Mapping[str, Any], table: Which, lines: list[str], told: Mapping[str, sniff.Told], notes: list[str]) -> TableGuess:
+    found, bad = [], 0
+    for line in lines[:GUESS_ROWS]:
+        try:
+            row = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
+        except (ValueError, RecursionError):
+            row = None
+        bad += not isinstance(row, dict)
+        found += [row] if isinstance(row, dict) else []
+    names = list(dict.fromkeys(name for row in found for name in row))
+    nested = [name for name in names if any(_is_nested(row.get(name)) for row in found)]
+    rows: Rows = [[None if n in nested else json_text(row.get(n)) for n in names] for row in found]
+    notes = notes + [f"{name!r} holds objects and cannot be read as plain values." for name in nested]
+    if bad:
+        notes.append(f"{bad:,} of the first {len(lines[:GUESS_ROWS]):,} lines are no JSON object; they will be set aside.")
+    return assemble({**facts, "format": "jsonl", "header": True}, table, names, names, rows, told, notes)
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(part, dict | list) for part in value))
+
+
+def assemble(
+    facts: Mapping[str, Any],
+    table: Which,
+    headers: Sequence[str],
+    names: Sequence[str],
+    rows: Rows,
+    told: Mapping[str, sniff.Told] | None = None,
+    notes: Sequence[str] = (),
+) -> TableGuess:
+    """Columns with their meanings, from rows as text, and everything that should be said or asked."""
+    rows = rows[:GUESS_ROWS]
+    seen = [column_of(name, [row[k] for row in rows]) for k, name in enumerate(names)]
+    meant = meanings(seen, table, bool(facts.get("header", True)))
+    columns = [
+        ColumnGuess(
+            name=c.name, header=h, role=m.role, side=m.side, separator=m.separator, type=c.type, time_unit=m.unit, ambiguous=m.ambiguous,
+            examples=tuple(v[:100] for v in dict.fromkeys(c.values))[:EXAMPLES], certain=m.certain, why=m.why,
+        )
+        for c, m, h in zip(seen, meant, headers, strict=True)
+    ]  # fmt: skip
+    time = next((c for c in columns if c.role == "timestamp"), None)
+    told = told or {}
+    unsure = [name for name, what in told.items() if not what.certain]
+    unsure += ["time_unit"] if time and (time.time_unit is None or time.ambiguous) else []
+    changed = [f"{c.header!r} → {c.name}" for c in columns if c.header != c.name]
+    said = [*notes, *(what.note for what in told.values() if what.note)]
+    if changed:
+        said.append(f"Columns renamed, since names must differ and not be blank: {', '.join(changed[:20])}.")
+    if table == "interactions":
+        said += [
+            f"No column looks like the {role}; choose one, or none." for role in ("user", "item") if role not in {c.role for c in columns}
+        ]
+    return TableGuess(
+        **{**dict(facts), "columns": tuple(columns), "unsure": tuple(unsure), "notes": tuple(said), "head": rows[:SHOWN_ROWS]},
+        time_unit=time.time_unit if time else None,
+        ambiguous=time.ambiguous if time else None,
+    )

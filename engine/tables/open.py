@@ -1,0 +1,162 @@
+"""A local table is opened: its files are found alike, its columns are named, and how its rows stand is settled. Reads heads only."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from engine.tables.paths import HEAD_BYTES, Found, files, head, look
+from engine.tables.specs import TableFile, unique_names
+from workers.prepare.tables import Layout, quoted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+HEAD_ROWS = 1000
+
+
+class Opened(NamedTuple):
+    """The files of a table and how their rows stand; no layout: Parquet."""
+
+    found: tuple[Found, ...]
+    layout: Layout | None
+    names: tuple[str, ...]
+
+
+def opened(table: TableFile) -> Opened:
+    """The files of a local table, looked at and found to be alike.
+
+    Raises:
+        ValueError, FileNotFoundError: a file is missing, refused, empty, or not what the table says it is.
+    """
+    found = tuple(look(path) for path in files(table.path))
+    for file in found:
+        wanted = "parquet" if table.format == "parquet" else "text"
+        if file.kind != wanted:
+            other = "Parquet" if file.kind == "parquet" else "text, not Parquet,"
+            raise ValueError(f"{file.path.name} is {other} by its content, but the format chosen is {table.format}; choose the other.")
+    if table.format == "parquet":
+        return Opened(found, None, _parquet_names(found))
+    if table.format == "jsonl":
+        names = tuple(column.name for column in table.columns if column.role != "ignore")
+        for file in found:
+            refuse_json_array(file.path.name, text_of(head(file, 4096), table.encoding))
+        return Opened(found, Layout("jsonl", names, table.encoding), names)
+    layout = _csv_layout(table, found)
+    return Opened(found, layout, layout.names)
+
+
+def text_of(start: bytes, encoding: str) -> str:
+    """The head of a text file; what is no text in this encoding shows as U+FFFD, a byte order mark not at all."""
+    codec = "utf-8-sig" if encoding == "utf-8" else encoding
+    text = io.TextIOWrapper(io.BytesIO(start), codec, "replace", newline="").read()
+    return text.removeprefix("\ufeff")
+
+
+def refuse_json_array(name: str, text: str) -> None:
+    if text.lstrip().startswith("["):
+        raise ValueError(f"{name} is one JSON array; save one object a line (jq -c '.[]' {name} > table.jsonl) and give that.")
+
+
+def header_of(name: str, text: str, layout: Layout) -> tuple[list[str], str]:
+    """The fields of the first row that is not blank, and that row as text.
+
+    Raises:
+        ValueError: there is none, or its quotes cannot be read.
+    """
+    if not text.strip(" \r\n"):
+        raise ValueError(f"{name} is empty; copy or save it again.")
+    if layout.quoting == "lines":
+        fields, problem, line = next(first_records(text, layout))
+    else:
+        line = next(line for line in text.replace("\r", "\n").split("\n") if line.strip(" "))
+        fields, problem = quoted([line], layout)[0]
+    if fields is None or "\x00" in line:
+        raise ValueError(f"The first line of {name} has {problem or 'a NUL byte'}: {line[:80]!r}. Mend it, or choose another quoting.")
+    return [field or "" for field in fields], line
+
+
+def first_records(text: str, layout: Layout, limit: int = HEAD_ROWS) -> "Iterator[tuple[list[str | None] | None, str | None, str]]":
+    """The first rows of any width; the last may be cut short by the end of the head, and is then not given."""
+    taken: list[str] = []
+
+    def taking() -> Iterator[str]:
+        for line in io.StringIO(text, newline=""):
+            taken.append(line)
+            yield line
+
+    rows = csv.reader(taking(), delimiter=layout.delimiter, strict=True)
+    while limit > 0:
+        taken.clear()
+        try:
+            row = next(rows, None)
+            if row is None:
+                return
+            problem = None
+        except csv.Error as error:
+            row, problem = None, str(error)
+        if line := "".join(taken).strip("\r\n"):
+            limit -= 1
+            yield (list(row) if row is not None else None), problem, line
+
+
+def _csv_layout(table: TableFile, found: Sequence[Found]) -> Layout:
+    layout = Layout("csv", (), table.encoding, table.delimiter, table.quoting)
+    names: tuple[str, ...] | None = None
+    lines: dict[str, None] = {}
+    for file in found:
+        text = text_of(head(file, HEAD_BYTES if len(found) == 1 or not table.header else 1 << 16), table.encoding)
+        if not table.header:
+            return layout._replace(names=tuple(f"column_{k}" for k in range(1, _width(file.path.name, text, layout) + 1)))
+        fields, line = header_of(file.path.name, text, layout)
+        if names is None:
+            names = unique_names(fields)
+        elif unique_names(fields) != names:
+            raise ValueError(
+                f"{file.path.name} has the columns {', '.join(unique_names(fields))[:200]}, unlike {found[0].path.name} "
+                f"({', '.join(names)[:200]}); give a folder of files that are written alike."
+            )
+        lines[line] = None
+    return layout._replace(names=names or (), headers=tuple(lines))
+
+
+def _width(name: str, text: str, layout: Layout) -> int:
+    """How many fields most of the first rows have."""
+    header_of(name, text, layout)
+    if layout.quoting == "lines":
+        rows = [fields for fields, _, _ in first_records(text, layout)]
+    else:
+        lines = [line for line in text.replace("\r", "\n").split("\n")[:HEAD_ROWS] if line.strip(" ")]
+        rows = [fields for fields, _ in quoted(lines, layout)]
+    counts = Counter(len(fields) for fields in rows if fields)
+    return max(counts, key=lambda width: (counts[width], width)) if counts else 1
+
+
+def parquet_schema(file: Found) -> "pa.Schema":
+    """The schema of a Parquet file.
+
+    Raises:
+        ValueError: damaged, or with columns of an extension type, which may bring code along.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file.path) as opened_file:
+            schema = opened_file.schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{file.path.name} is not a Parquet file that can be read ({str(error)[:200]}); copy it again.") from error
+    for field in schema:
+        if isinstance(field.type, pa.BaseExtensionType) or b"ARROW:extension:name" in (field.metadata or {}):
+            raise ValueError(
+                f"{file.path.name}: {field.name!r} is of an extension type ({field.type}), which is never opened; save it without."
+            )
+    if len(set(schema.names)) < len(schema.names):
+        raise ValueError(f"{file.path.name} has two columns of the same name; save it again with names of their own.")
+    return schema
+
+
+def _parquet_names(found: Sequence[Found]) -> tuple[str, ...]:
+    schemas = [parquet_schema(file) for file in found]
+    return tuple(name for name in schemas[0].names if all(name in schema.names for schema in schemas[1:]))

@@ -1,0 +1,164 @@
+"""A table of this machine, read in parts: its head for checks and forms, its first rows for pages, all of it by Spark's executors."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.tables.open import HEAD_ROWS, Opened, opened, parquet_schema
+from engine.tables.paths import Found, files, head, is_remote, look
+from engine.tables.plain_lines import content_digest
+from engine.tables.specs import TableFile, spark_schema
+from workers.prepare.tables import WIDE, Layout, Output, Part, PartsReader, read, refused_type, shape
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
+
+SPLIT_BYTES = 64 << 20
+GROWTH = {"none": 1, "zip": 5, "gzip": 5, "bz2": 7, "xz": 7, "zstd": 5}  # of text, for a guess of its rows
+BYTES_A_ROW = 40
+
+
+def check(table: TableFile, outputs: Sequence[Output], prefix: str = "") -> None:
+    """ValueError or FileNotFoundError when the table cannot be read as mapped; reads heads only."""
+    try:
+        if is_remote(table.path):
+            from engine.tables import remote
+
+            remote.check(table, outputs)
+            return
+        found = opened(table)
+        for column in table.columns:
+            if column.name not in found.names and column.role != "ignore":
+                raise ValueError(f"There is no column {column.name!r} in {Path(table.path).name}; it has {', '.join(found.names)[:400]}.")
+        _check_content(table, found, outputs)
+    except (ValueError, FileNotFoundError) as error:
+        raise type(error)(f"{prefix}{error}") from error
+
+
+def _check_content(table: TableFile, found: Opened, outputs: Sequence[Output]) -> None:
+    name, wanted = Path(table.path).name, [output.column for output in outputs]
+    if found.layout is None:
+        for column in wanted:
+            if why := refused_type(parquet_schema(found.found[0]).field(column).type):
+                raise ValueError(f"{column!r} of {name} is {why}, which cannot be read as plain values; set it to ignore.")
+    rows = next(_tables(found, outputs, HEAD_ROWS), None)
+    if rows is None:
+        raise ValueError(f"{name} holds a header and no row; copy or save it again." if table.format == "csv" else f"{name} holds no row.")
+    problems = [problem for problem in rows["problem"].to_pylist() if problem]
+    if len(problems) == rows.num_rows:
+        raise ValueError(
+            f"No row in the head of {name} can be read; the first has {problems[0]}: {str(rows['raw'][0])[:80]!r}. "
+            "Check the delimiter, the quoting and the encoding."
+        )
+    if table.format == "jsonl":
+        for output in outputs:
+            if rows[output.name].null_count == rows.num_rows:
+                raise ValueError(f"No row in the head of {name} has the key {output.column!r}; check the column.")
+
+
+def _tables(found: Opened, outputs: Sequence[Output], limit: int) -> "Iterator[pa.Table]":
+    """Parts of the first `limit` rows; empty ones are passed over."""
+    wanted, rows = list(dict.fromkeys(output.column for output in outputs)), 0
+    for file in found.found:
+        for table in read(file.part, found.layout, wanted):
+            if table.num_rows:
+                yield shape(table.slice(0, limit - rows), outputs)
+            rows += table.num_rows
+            if rows >= limit:
+                return
+
+
+def frame(table: TableFile, outputs: Sequence[Output], limit: int) -> "pd.DataFrame":
+    """The first `limit` rows: the columns of `outputs`, then problem and raw."""
+    import pyarrow as pa
+
+    if is_remote(table.path):
+        from engine.tables import remote
+
+        return remote.frame(table, outputs, limit)
+    parts = list(_tables(opened(table), outputs, limit))
+    if not parts:
+        nothing = pa.table({name: pa.nulls(0, pa.string()) for name in dict.fromkeys(output.column for output in outputs)})
+        parts = [shape(nothing, outputs)]
+    return pa.concat_tables(parts).to_pandas()
+
+
+def load(spark: "SparkSession", table: TableFile, outputs: Sequence[Output]) -> "DataFrame":
+    """All rows, read by the executors in parts of about 64 MiB: lines, row groups, or whole files that are packed."""
+    if is_remote(table.path):
+        from engine.tables import stored
+
+        return stored.load(spark, table, outputs)
+    found = opened(table)
+    parts = [part for file in found.found for part in _parts(file, found.layout)]
+    size = sum(file.path.stat().st_size for file in found.found)
+    slices = min(len(parts), max(2 * spark.sparkContext.defaultParallelism, size // SPLIT_BYTES))
+    reader = PartsReader(tuple(parts), found.layout, tuple(outputs))
+    return spark.range(0, len(parts), 1, slices).mapInArrow(reader, spark_schema(outputs))
+
+
+def _parts(file: Found, layout: Layout | None) -> list[Part]:
+    if layout is None:
+        import pyarrow.parquet as pq
+
+        return [file.part._replace(row_group=group) for group in range(pq.ParquetFile(file.path).num_row_groups)]
+    size = file.path.stat().st_size
+    if file.compression != "none" or layout.quoting == "lines" or layout.encoding in WIDE or size <= SPLIT_BYTES:
+        return [file.part]
+    return [file.part._replace(start=at, end=min(at + SPLIT_BYTES, size)) for at in range(0, size, SPLIT_BYTES)]
+
+
+def digest(table: TableFile, outputs: Sequence[Output]) -> str:
+    """SHA-256 of the contents, file after file."""
+    if is_remote(table.path):
+        from engine.tables import remote
+
+        return remote.digest(table, outputs)
+    total = hashlib.sha256()
+    for path in files(table.path):
+        facts = path.stat()
+        total.update(f"{content_digest(path, facts.st_size, facts.st_mtime_ns)}\n".encode())
+    return total.hexdigest()
+
+
+def size_hint(table: TableFile) -> int:
+    """About how many rows, by the length of the first lines."""
+    if is_remote(table.path):
+        from engine.tables import remote
+
+        return remote.size_hint(table)
+    found = [look(path) for path in files(table.path)]
+    if found[0].kind == "parquet":
+        import pyarrow.parquet as pq
+
+        return sum(pq.ParquetFile(file.path).metadata.num_rows for file in found if file.kind == "parquet")
+    start = head(found[0], 1 << 16)
+    lines = max(start.count(b"\n"), start.count(b"\r"))
+    size = sum(file.path.stat().st_size * GROWTH[file.compression] for file in found)
+    return int(size / (len(start) / lines if lines else BYTES_A_ROW))
+
+
+def notes(table: TableFile, outputs: Sequence[Output], where: str) -> list[str]:
+    """How a table is taken, a sentence each, and how many rows of its head cannot be read."""
+    name = Path(table.path).name if not is_remote(table.path) else table.path
+    if is_remote(table.path):
+        return [f"{name} is read by Spark ({table.format}); values become text without loss, dates and times are in UTC."]
+    how = f"Parquet, whole numbers and dates as text ({where})"
+    if table.format != "parquet":
+        delimiter = {"\t": "tab"}.get(table.delimiter, repr(table.delimiter))
+        line = (
+            f"delimiter {delimiter}, {'with' if table.header else 'without'} a header"
+            if table.format == "csv"
+            else "one JSON object a line"
+        )
+        how = f"{table.encoding.upper()} text, {line} ({where}); every value keeps its very characters"
+    found = [f"{name} is read as {how}."]
+    if table.format == "csv" and table.header:
+        found.append("Lines that repeat the header are passed over, wherever they stand; so are blank lines.")
+    rows: Any = next(_tables(opened(table), outputs, HEAD_ROWS), None)
+    if where != "interactions" and rows is not None and (bad := rows.num_rows - rows["problem"].null_count):
+        found.append(f"{bad:,} of the first {rows.num_rows:,} rows of {name} cannot be read and are left out.")
+    return found

@@ -1,0 +1,186 @@
+"""Contenders of a comparison: whose seeds stand as one, who is best, and which facts a model has."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import bootstrap
+
+import engine
+from engine import runs
+from engine.compare import comparison, facts
+from engine.compare.comparison import _judge
+from engine.compare.intervals import intervals
+from tests.pages.fake import DATASET, run
+from workers.artifacts.results import METRICS
+
+Add = Callable[..., str]
+
+
+@pytest.fixture
+def add(monkeypatch: pytest.MonkeyPatch) -> Add:
+    """Remember a finished run: its model's settings, its seed, its metrics; no store, no folder, no baselines."""
+    known: dict[str, engine.runs.Run] = {}
+    ends: dict[str, dict[str, Any]] = {}
+    users: dict[str, pd.DataFrame] = {}
+
+    def added(run_id: str, kind: str = "two_tower", seed: int = 1, ndcg: float = 0.2, end: Any = None, **settings: Any) -> str:
+        spec = engine.specs.RunSpec(dataset=DATASET, model=engine.specs.MODELS[kind](**settings), train=engine.specs.TrainSpec(seed=seed))
+        known[run_id] = run(run_id, kind, spec=spec.model_dump(mode="json"), title=spec.title, metrics={"ndcg_at_10": ndcg})
+        ends[run_id] = {"metrics": {"ndcg_at_10": ndcg}} | (end or {})
+        spread = np.linspace(-0.05, 0.05, 40)
+        users[run_id] = pd.DataFrame({"user_id": [str(at) for at in range(40)], "ndcg_at_10": ndcg + spread})
+        return run_id
+
+    def history(run_id: str) -> pd.DataFrame:
+        steps = [1, 2, 3] if known[run_id].spec["train"]["seed"] == 1 else [1, 2]
+        value = known[run_id].metrics["ndcg_at_10"]
+        return pd.DataFrame({"metric": "valid_ndcg_at_10", "step": steps, "epoch": steps, "rows": 10, "time_s": 1.0, "value": value})
+
+    for name, found in (("get_run", known.__getitem__), ("done", ends.__getitem__), ("per_user", users.__getitem__), ("history", history)):
+        monkeypatch.setattr(runs, name, found)
+    monkeypatch.setattr(comparison, "_baselines", lambda dataset: {})
+    return added
+
+
+def cell(found: engine.compare.Comparison, metric: str, letter: str) -> Any:
+    return found.table.set_index(["metric", "contender"]).loc[(metric, letter)]
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_contender(add: Add) -> None:
+    ids = [add("a", ndcg=0.2), add("w", embedding_dim=8), add("b", seed=2, ndcg=0.22), add("again", ndcg=0.3), add("c", seed=3, ndcg=0.24)]
+    found = engine.compare.compare(ids)
+    assert engine.compare.seed_groups(ids) == [["a", "b", "c"], ["w"], ["again"]]  # a seed that was run twice counts once
+    assert [c.run_ids for c in found.contenders] == [("a", "b", "c"), ("w",), ("again",)]
+    assert found.contenders[0].name.endswith(" · 3 seeds")
+    one = cell(found, "ndcg_at_10", "A")
+    assert (one["value"], one["std"]) == (pytest.approx(0.22), pytest.approx(0.02))
+    assert one["low"] < 0.22 < one["high"]
+    assert np.isnan(cell(found, "ndcg_at_10", "B")["std"])
+    curve = found.curves[found.curves["contender"] == "A"]
+    assert (curve["step"].tolist(), curve["value"].tolist()) == ([1, 2], pytest.approx([0.22, 0.22]))  # as far as all went on
+    seeds = found.differences.set_index("setting").loc["train.seed"]
+    assert (seeds["A"], seeds["B"]) == ("1, 2, 3", "1")
+
+
+def test_seeds_can_be_set_apart_and_any_of_a_group_be_the_baseline(add: Add) -> None:
+    ids = [add("w", embedding_dim=8), add("a"), add("b", seed=2)]
+    assert engine.compare.seed_groups(ids, seeds=False) == [["w"], ["a"], ["b"]]
+    apart = engine.compare.compare(ids, seeds=False).contenders
+    assert [c.run_id for c in apart] == ids
+    assert [c.name.rsplit(" · ", 1)[1] for c in apart] == ["dim 8", "seed 1", "seed 2"]  # what nothing else tells apart
+    assert engine.compare.compare(ids, baseline="b").against == "B"
+
+
+def test_intervals_are_scipys() -> None:
+    rng = np.random.default_rng(0)
+    values = np.stack([rng.normal(size=300), rng.integers(0, 2, 300).astype(float), np.ones(300), np.full(300, np.nan)], axis=1)
+    found = intervals(values)
+    for column, ends in zip(values.T[:2], found, strict=False):
+        theirs = bootstrap((column,), np.mean, n_resamples=2000, method="percentile", rng=7).confidence_interval
+        assert ends == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    assert np.isnan(found[2:]).all()  # all alike, or nothing known
+    some = values[:, :1].copy()
+    some[::3] = np.nan
+    theirs = bootstrap((some[np.isfinite(some)],), np.mean, n_resamples=2000, method="percentile", rng=7).confidence_interval
+    assert intervals(some)[0] == pytest.approx((theirs.low, theirs.high), abs=0.03)  # other resamples of the same 200 users
+    assert np.isnan(intervals(np.array([[1.0]]))).all() and np.isnan(intervals(np.zeros((0, 2)))).all()
+
+
+def judged(*values: tuple[str, float, float], better: str = "ndcg_at_10", stands_for: tuple[str, ...] = ()) -> list[str]:
+    """Who is crowned, of letter, value and deviation between seeds."""
+    table = pd.DataFrame([(better, *row) for row in values], columns=["metric", "contender", "value", "std"])
+    found = _judge(table, "none", stands_for)
+    return found.loc[found["best"], "contender"].tolist()
+
+
+NO = float("nan")
+
+
+@pytest.mark.parametrize(
+    "values, best",
+    [
+        ([("A", 0.30, 0.004), ("B", 0.29, NO)], ["A"]),
+        ([("A", 0.293, 0.004), ("B", 0.29, NO)], []),  # a lead within the leader's own seeds
+        ([("A", 0.293, NO), ("B", 0.29, 0.004)], []),  # and within those of the next
+        ([("A", 0.30, NO), ("B", 0.295, NO), ("C", 0.29, 0.02)], []),  # somebody further back may do as well with another seed
+        ([("A", 0.30, NO), ("B", 0.30, NO)], []),
+        ([("A", 0.30, NO)], []),
+    ],
+)
+def test_a_lead_within_the_spread_of_seeds_is_not_crowned(values: list[tuple[str, float, float]], best: list[str]) -> None:
+    assert judged(*values) == best
+
+
+def test_lower_is_better_where_it_is_and_closest_to_one_has_no_crown() -> None:
+    values = (("A", 0.9, NO), ("B", 0.8, NO))
+    assert judged(*values, better="rmse") == ["B"]
+    assert judged(*values, better="calibration") == []
+    assert not METRICS["calibration"].crowned
+
+
+def test_a_baseline_that_is_also_a_run_is_no_rival_of_it() -> None:
+    values = (("A", 0.3, NO), ("B", 0.2, NO), ("pop", 0.3, NO))
+    assert judged(*values) == []
+    assert judged(*values, stands_for=("pop",)) == ["A"]
+
+
+def test_a_fitted_model_has_no_batches_and_shows_what_it_tuned(add: Add) -> None:
+    found = engine.compare.compare([add("e", "ease", end={"chosen": {"l2": 100.0}}), add("d", "dlrm")])
+    settings = found.differences.set_index("setting")
+    assert settings.loc["model.l2", "A"] == "100.0 (tuned)"
+    assert pd.isna(settings.loc["model.l2", "B"])
+    assert "train.batch_size" not in settings.index or pd.isna(settings.loc["train.batch_size", "A"])
+    assert "train.seed" not in settings.index
+    costs = found.costs.set_index("fact")
+    assert np.isnan(costs.loc["Throughput", "A"])
+    assert costs.loc["Throughput", "B"] > 0
+    assert costs.loc["Training time", "A"] > 0
+    assert "Checkpoint" not in costs.index  # nobody has it
+    assert set(found.curves["contender"]) == {"B"}  # steps of a fitted model are trials
+
+
+def test_all_settings_are_told_beside_those_that_differ(add: Add) -> None:
+    found = engine.compare.compare([add("a", embedding_dim=8), add("b", embedding_dim=16)])
+    assert found.differences["setting"].tolist() == ["model.embedding_dim"]
+    assert "train.batch_size" in found.settings["setting"].tolist()
+
+
+AGAIN = {"protocol": {"exclude_seen": False}}
+
+
+def test_a_run_measured_under_another_protocol_stands_apart(add: Add) -> None:
+    shorter = {"protocol": engine.specs.RunSpec.model_fields["protocol"].default.model_dump() | {"list_length": 10}}
+    ids = [add("old"), add("again", end=AGAIN), add("shorter", end=shorter, embedding_dim=8)]
+    found = engine.compare.compare(ids)
+    assert [c.run_id for c in found.contenders] == ["old", "shorter"]  # how much of a list was kept makes no difference
+    ((title, reason),) = found.apart
+    assert title == runs.get_run("again").title
+    assert reason == "was measured with the items that users met in train, the others without the items that users met in train"
+    assert set(found.table["contender"]) == {"A", "B"}
+    assert [c.run_id for c in engine.compare.compare(["again", "old"]).contenders] == ["again"]
+    assert engine.compare.seed_groups(ids) == [["old"], ["shorter"]]
+
+
+def test_baselines_of_another_protocol_are_left_out_and_it_is_said(add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"popularity": {"ndcg_at_10": 0.1, "auc": 0.6}, "oracle": {"auc": 0.8}}
+    monkeypatch.setattr(comparison, "_baselines", lambda dataset: known)
+    monkeypatch.setattr(comparison.datasets, "baseline_per_user", lambda dataset, name: None)
+    ids = [add("a", end=AGAIN), add("b", end=AGAIN, embedding_dim=8, ndcg=0.3)]
+    found = engine.compare.compare(ids)
+    assert [c.letter for c in found.contenders] == ["A", "B", "best"]
+    assert found.apart == [
+        ("Popularity", "was measured without the items that users met in train, the runs with the items that users met in train")
+    ]
+    assert found.against == "best"
+    assert cell(found, "ndcg_at_10", "B")["best"] and np.isnan(cell(found, "ndcg_at_10", "B")["delta"])
+    assert [c.letter for c in engine.compare.compare([add("c"), add("d", embedding_dim=16)]).contenders] == ["A", "B", "pop", "best"]
+
+
+def test_costs_of_seeds_are_their_mean(add: Add) -> None:
+    add("a")
+    first, second = runs.get_run("a"), runs.get_run(add("b", seed=2))
+    slow = second.model_copy(update={"resources": second.resources | {"training_s": 37.5}})
+    assert facts.costs({"A": [first, slow]}).set_index("fact").loc["Training time", "A"] == pytest.approx(25)

@@ -1,0 +1,211 @@
+"""What is taken away of a comparison: right in every format, and inert whatever people called their runs."""
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from markdown_it import MarkdownIt
+
+import engine
+from engine import runs
+from engine.compare.comparison import Comparison, Contender
+from engine.report import formats
+from engine.report.tables import LONG, long, tables
+from tests.pages.fake import DATASET, HOSTILE, run
+
+NO = float("nan")
+NASTY = [
+    HOSTILE,
+    "=HYPERLINK(\"http://e.vil\",\"x\")",
+    "+1+cmd|' /C calc'!A0",
+    "a | b \\| c\n| d | e |\n\n# heading",
+    "\\input{/etc/passwd} \\\\[9cm] & % $x$ # _ {} ~ ^ ^^5c",
+    "[1cm] * --- \"quoted\" `code` ``",
+    "</td></tr></table><script>alert(1)</script><svg onload=alert(1)>&lt;",
+    "<!-- --> ]]> javascript:alert(1) www.e.vil a@b.example",
+    "line\r\nbreak\x00\x07\x1b[31m\u2028para\u2029graph\x85next",
+    "1. - + > list",
+    "映画 🎬 \u202eright to left",
+    "'; rm -rf / #",
+]  # fmt: skip
+
+
+def made(names: list[str], **changes: Any) -> Comparison:
+    """A comparison of runs called so: each has a metric with an interval, a cost, a setting and a curve."""
+    letters = [chr(65 + at) for at in range(len(names))]
+    contenders = [
+        Contender(letter=letter, run_id=letter.lower() * 32, name=name, model="dlrm", color_index=at, run_ids=(letter.lower() * 32,))
+        for at, (letter, name) in enumerate(zip(letters, names, strict=True))
+    ] + [Contender(letter="pop", run_id=None, name="Popularity", model="popularity", color_index=len(names))]
+    rows = [("ndcg_at_10", letter, 0.1 + at / 100, 0.05, 0.3, NO, 0.01, at == 0) for at, letter in enumerate(letters)]
+    rows += [("auc", letter, 0.7, NO, NO, NO, NO, False) for letter in letters] + [("ndcg_at_10", "pop", 0.05, NO, NO, NO, NO, False)]
+    columns = ["metric", "contender", "value", "low", "high", "std", "delta", "best"]
+    settings = pd.DataFrame([{"setting": "model.kind"} | dict(zip(letters, names, strict=True)), {"setting": "model.l2", "A": "-1"}])
+    values: dict[str, Any] = {
+        "contenders": contenders,
+        "dataset": DATASET,
+        "apart": [],
+        "table": pd.DataFrame(rows, columns=columns),
+        "curves": pd.DataFrame({"contender": "A", "metric": "valid_ndcg_at_10", "epoch": [1, 2], "step": [5, 10], "value": [0.1, 0.2]}),
+        "settings": settings,
+        "differences": settings,
+        "costs": pd.DataFrame([{"fact": "Training time", "unit": "s"} | {one: 1.0 + at for at, one in enumerate(letters)}]),
+        "users": 1234,
+    }
+    return Comparison(**(values | changes))
+
+
+@pytest.fixture(autouse=True)
+def known_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RECBENCH_WORKSPACE", str(tmp_path))
+    monkeypatch.setattr(runs, "get_run", lambda run_id: run(run_id, "dlrm"))
+
+
+def text(comparison: Comparison, kind: str, verdict: tuple[str, ...] = ()) -> str:
+    return engine.report.export(comparison, kind, verdict).decode("utf-8-sig")
+
+
+def cells(comparison: Comparison) -> list[str]:
+    return [cell.text for table in tables(comparison) for row in table.rows for cell in row]
+
+
+def test_csv_has_every_number_and_runs_none() -> None:
+    comparison = made(NASTY)
+    found = list(csv.DictReader(io.StringIO(text(comparison, "csv"))))
+    assert list(found[0]) == LONG
+    assert all(not cell.startswith(("=", "+", "@", "\t")) for row in found for cell in row.values())
+    assert {row["kind"] for row in found} == {"metric", "cost", "setting"}
+    ndcg = [row for row in found if row["name"] == "ndcg_at_10"]
+    assert [float(row["value"]) for row in ndcg] == pytest.approx([0.1 + at / 100 for at in range(len(NASTY))] + [0.05])
+    assert ndcg[0]["best"] == "True"
+    assert next(row["value"] for row in found if row["name"] == "model.l2") == "'-1"
+    assert len(found) == 3 * len(NASTY) + 1 + len(NASTY) + 1
+
+
+def test_markdown_is_tables_of_text_and_nothing_else() -> None:
+    comparison = made(NASTY)
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text(comparison, "md", (HOSTILE, "1. no list", "- nor this")))
+    kinds = {token.type for token in tokens} | {child.type for token in tokens for child in token.children or []}
+    assert not kinds & {"link_open", "image", "html_inline", "html_block", "code_inline", "fence", "hr", "bullet_list_open", "em_open"}
+    assert not kinds & {"ordered_list_open", "blockquote_open", "s_open"}
+    shown = ["".join(child.content for child in token.children or []) for token in tokens if token.type == "inline"]
+    for cell in cells(comparison):  # nothing is lost, and no cell has become two
+        assert cell in shown
+    assert shown.count("model") == 1
+    assert sum(token.type == "heading_open" for token in tokens) == 5  # the title and four tables
+    rows = sum(token.type == "tr_open" for token in tokens)
+    assert rows == sum(len(table.rows) + 1 for table in tables(comparison))
+
+
+OURS = re.compile(
+    r"\\(textbackslash|textasciitilde|textasciicircum|textless|textgreater|textbar|textasciigrave)\{\}|\{\\char34\}|\{['\-\[\]*@]\}"
+    r"|\$\\(uparrow|downarrow|rightarrow|pm|cdot)\$|\\[&%$#_{}]"
+)
+
+
+def test_latex_sets_what_it_is_given_and_runs_nothing() -> None:
+    for name in NASTY:
+        rest = OURS.sub("", formats.tex(name))
+        assert not set(rest) & set('\\{}$&#%_^~[]*<>|"`\n\r'), (name, rest)
+    lines = text(made(NASTY), "tex", tuple(NASTY)).split("\n")
+    body = [line for line in lines if line.endswith(r" \\")]
+    assert len(body) == sum(len(table.rows) + 1 for table in tables(made(NASTY)))
+    for line in body:
+        assert not line.lstrip().startswith(("[", "*"))
+    known = ("\\begin", "\\end", "\\centering", "\\caption", "\\toprule", "\\midrule", "\\bottomrule", "%", "")
+    others = [line for line in lines if line not in body and line]
+    assert all(line.startswith(known[:-1]) for line in others), others
+    assert r"\textbf{0.1000 $\pm$ 0.1250}" in "\n".join(lines)
+
+
+class Seen(HTMLParser):
+    """Tags, attributes and text of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.said: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.said.append(data)
+
+
+def test_the_page_is_one_file_without_scripts_that_asks_for_nothing() -> None:
+    comparison = made(NASTY)
+    page = text(comparison, "html", (HOSTILE,))
+    seen = Seen()
+    seen.feed(page)
+    assert not {"script", "img", "link", "iframe", "object", "a", "image", "foreignobject"} & set(seen.tags)
+    assert not [name for name, _ in seen.attributes if name.startswith("on")]
+    outside = [(n, v) for n, v in seen.attributes if n in ("src", "href", "xlink:href") and not (v or "").startswith("#")]
+    assert not outside
+    assert "url(http" not in page
+    assert "default-src 'none'" in page
+    for cell in cells(comparison):
+        assert cell in seen.said
+    assert seen.tags.count("svg") == 2
+    assert "currentColor" in page
+    assert seen.tags.count("tr") == sum(len(table.rows) + 1 for table in tables(comparison))
+
+
+def test_the_bundle_makes_it_again(tmp_path: Path) -> None:
+    comparison = made(["DLRM", NASTY[-1]])
+    name = engine.report.export_name(comparison, "json")
+    (tmp_path / name).write_bytes(engine.report.export(comparison, "json"))
+    found = json.loads((tmp_path / name).read_text())
+    unpack, *rest = found["commands"]
+    subprocess.run(unpack.replace("python", sys.executable, 1), shell=True, cwd=tmp_path, check=True)  # noqa: S602 - it is what people type
+    for file in ("a.json", "b.json"):
+        assert engine.specs.RunSpec.read(tmp_path / file).model.kind == "dlrm"
+    assert rest == ["recbench train a.json b.json --wait", f"recbench compare {'a' * 32} {'b' * 32} --baseline popularity"]
+    assert any("not in this workspace" in note for note in found["notes"])  # the dataset is gone
+    assert len(found["facts"]) == len(long(comparison))
+
+
+def test_seeds_are_files_of_their_own() -> None:
+    comparison = made(["DLRM"])
+    many = comparison.contenders[0].model_copy(update={"run_ids": ("1" * 32, "2" * 32)})
+    found = json.loads(engine.report.export(comparison.model_copy(update={"contenders": [many, comparison.contenders[1]]}), "json"))
+    assert [file for file in found["files"] if not file.startswith("data-")] == ["a1.json", "a2.json"]
+
+
+@pytest.mark.parametrize("kind", list(engine.report.EXPORTS))
+def test_a_comparison_of_next_to_nothing_can_be_taken_away(kind: str) -> None:
+    empty = made(["DLRM"])
+    nothing = {name: getattr(empty, name).iloc[:0] for name in ("table", "curves", "settings", "differences", "costs")}
+    assert engine.report.export(made(["DLRM"], **nothing), kind)
+    bare = made(["DLRM"], curves=pd.DataFrame(columns=empty.curves.columns), table=empty.table.assign(value=NO))
+    assert engine.report.export(bare, kind)
+    assert engine.report.export(made(["DLRM"], table=empty.table.assign(low=np.inf, high=np.nan)), kind)
+
+
+def test_a_file_says_by_its_ending_what_it_is(tmp_path: Path) -> None:
+    for kind in engine.report.EXPORTS:
+        engine.report.write_export(made(["DLRM"]), tmp_path / f"x.{kind.upper()}")
+        assert (tmp_path / f"x.{kind.upper()}").stat().st_size
+    with pytest.raises(ValueError, match=r"There is no export 'pdf'; choose csv, md, tex, html, json\."):
+        engine.report.write_export(made(["DLRM"]), tmp_path / "x.pdf")
+
+
+def test_without_a_verdict_it_says_who_is_best() -> None:
+    assert formats.leaders(made(["One", "Two"])) == ["Best NDCG@10: A One (0.1000)."]
+    assert "<p>Best NDCG@10: A One (0.1000).</p>" in text(made(["One", "Two"]), "html")
+    assert "<p>Take it.</p>" in text(made(["One", "Two"]), "html", ("Take it.",))
+
+
+def test_names_of_files_hold_no_path() -> None:
+    assert engine.report.export_name(made(["x"], dataset="../../etc/pass wd"), "csv") == "comparison-etcpasswd.csv"

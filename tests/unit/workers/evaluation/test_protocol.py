@@ -1,0 +1,119 @@
+"""What a run may choose of how it is measured, and that it is measured so."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from tests import tiny
+from workers.batches.likes import read_likes, read_rows
+from workers.evaluation.evaluate import rank_users, users_to_rank, write_ranked
+from workers.models.popularity import PopularitySpec
+from workers.run.spec import RunSpec, settings_of
+from workers.specs.protocol import Protocol
+from workers.specs.schema import FeatureSchema
+from workers.specs.training import TrainSpec
+
+AGAIN = Protocol(exclude_seen=False)
+
+
+@pytest.fixture(scope="module")
+def repeats(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FeatureSchema]:
+    """Groups whose users like some items of train again in test; those to rank for are told what was new to them, as in a prepared one."""
+    folder = tmp_path_factory.mktemp("repeats") / "dataset"
+    frame = tiny.groups()
+    liked = frame[(frame["split"] == "train") & (frame["label"] > 0)]
+    schema = tiny.write(pd.concat([frame, liked.groupby("user_id").head(3).assign(split="test")]), folder)
+    path = folder / "ranking" / "test.parquet"
+    users = pd.read_parquet(path)
+    new = [sorted(set(wanted) - set(seen)) for wanted, seen in zip(users["relevant"], users["seen"], strict=True)]
+    users.assign(relevant=new).to_parquet(path, index=False)
+    return folder, schema
+
+
+def test_a_run_says_its_protocol_among_its_settings() -> None:
+    spec = RunSpec.model_validate({"dataset": "d", "model": {"kind": "ease"}})  # as written before there was a choice
+    assert spec.protocol == Protocol()
+    assert settings_of(spec)["protocol.exclude_seen"] is True
+    assert settings_of(spec)["protocol.candidates"] == "catalogue"
+    assert RunSpec.model_validate_json(spec.model_dump_json()) == spec
+    assert all(field.description for field in Protocol.model_fields.values())
+    assert TrainSpec.model_fields.keys().isdisjoint(Protocol.model_fields)
+
+
+@pytest.mark.parametrize("wrong", [{"candidates": "sampled"}, {"list_length": 9}, {"list_length": 1001}, {"tie_seed": 7}, {"k": 5}])
+def test_nothing_else_may_be_chosen(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Protocol.model_validate(wrong)
+
+
+def test_how_much_of_a_list_is_kept_makes_no_other_protocol() -> None:
+    assert Protocol(list_length=10).measures_like(Protocol())
+    assert not AGAIN.measures_like(Protocol())
+    assert AGAIN.said != Protocol().said
+
+
+def test_what_is_liked_again_counts_where_items_met_in_train_compete(repeats: tuple[Path, FeatureSchema]) -> None:
+    folder, _ = repeats
+    new, again = users_to_rank(folder, "test"), users_to_rank(folder, "test", protocol=AGAIN)
+    rows = read_rows(folder, "test")
+    assert list(new["user_id"]) == list(again["user_id"])  # the same sample
+    for user, wanted, before in zip(again["user"], again["relevant"], new["relevant"], strict=True):
+        assert list(wanted) == sorted(set(rows.items[(rows.users == user) & (rows.labels > 0) & (rows.items > 0)]))
+        assert len(wanted) == len(before) + 3
+    assert len(users_to_rank(folder, "test", 5, AGAIN)) == 5
+
+
+def test_a_model_that_only_remembers_is_useless_under_one_protocol_and_best_under_the_other(repeats: tuple[Path, FeatureSchema]) -> None:
+    folder, schema = repeats
+    likes = read_likes(folder, schema).matrix
+    found = {}
+    for name, protocol in (("new", Protocol()), ("again", AGAIN)):
+        users = users_to_rank(folder, "test", protocol=protocol)
+        grid = likes[users["user"].to_numpy()].toarray()
+        found[name] = rank_users(users, grid.shape[1], lambda places, grid=grid: grid[places], protocol)
+        met = [set(items) & set(seen) for items, seen in zip(found[name]["items"], users["seen"], strict=True)]
+        assert all(met) if name == "again" else not any(met)
+    assert found["again"]["hit_rate_at_10"].mean() > 0.9 > 0.5 > found["new"]["hit_rate_at_10"].mean()
+    assert "wanted" not in found["new"]
+
+
+def test_the_kept_part_of_a_list_is_as_long_as_asked_and_measures_the_same(repeats: tuple[Path, FeatureSchema]) -> None:
+    folder, _ = repeats
+    users = users_to_rank(folder, "test")
+    scores = np.random.default_rng(0).random((len(users), 40), np.float32)
+    short, long = (rank_users(users, 40, lambda places: scores[places], Protocol(list_length=length)) for length in (10, 1000))
+    assert {len(items) for items in short["items"]} == {10}
+    assert [list(items[:10]) for items in long["items"]] == [list(items) for items in short["items"]]
+    assert {len(items) + len(seen) for items, seen in zip(long["items"], users["seen"], strict=True)} == {40}
+    measured = [name for name in short if name not in ("items", "scores")]
+    pd.testing.assert_frame_equal(short[measured], long[measured])
+
+
+def test_lists_are_kept_with_what_is_relevant_only_where_the_dataset_does_not_say_it(
+    repeats: tuple[Path, FeatureSchema], tmp_path: Path
+) -> None:
+    folder, _ = repeats
+    for protocol, columns in ((Protocol(), ["user_id", "items", "scores"]), (AGAIN, ["user_id", "items", "scores", "relevant"])):
+        users = users_to_rank(folder, "test", protocol=protocol)
+        ranked = rank_users(users, 40, lambda places: np.zeros((len(places), 40), np.float32), protocol)
+        write_ranked(ranked, tmp_path / "per_user.parquet", tmp_path / "top_k.parquet")
+        kept = pd.read_parquet(tmp_path / "top_k.parquet")
+        assert list(kept) == columns
+        assert not {"items", "scores", "wanted"} & set(pd.read_parquet(tmp_path / "per_user.parquet"))
+    assert [list(rows) for rows in kept["relevant"]] == [list(rows) for rows in users["relevant"]]
+
+
+def test_a_fitted_model_is_judged_under_the_protocol_of_its_run(repeats: tuple[Path, FeatureSchema]) -> None:
+    from workers.evaluation.matrices import evaluate_matrix
+
+    folder, schema = repeats
+    likes = read_likes(folder, schema)
+    model = PopularitySpec().build()
+    model.fit(likes, 0, lambda share: None)
+    new, again = (evaluate_matrix(model, likes.matrix, folder, "test", protocol=protocol) for protocol in (Protocol(), AGAIN))
+    assert new.metrics["auc"] == again.metrics["auc"]  # rows are judged alike
+    assert new.metrics["recall_at_10"] != again.metrics["recall_at_10"]
+    assert (again.ranked["relevant"] == new.ranked["relevant"] + 3).all()

@@ -1,0 +1,83 @@
+"""Two-tower or DLRM? What is said of both in general, beside what this dataset measured of the best of each."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+import engine
+from ui.compare import contenders
+from ui.shared import tables, words
+
+STAGES = ("retrieval", "ranking")
+GENERAL = {
+    "training set": ("smaller", "larger"),
+    "model size": ("smaller", "larger"),
+    "inputs": (
+        "usually two ids (user, item), extendable to several features a side",
+        "many categorical and dense features (user, gender, place, item, category, price …)",
+    ),
+    "outputs": (
+        "mainly binary, plus embeddings for a vector store; extendable to regression, multi-class, several actions",
+        "binary, multi-class, regression, more",
+    ),
+    "use": ("hundreds or thousands of good candidates, very cheaply", "fine-grained: the tens that matter"),
+    "time": (words.DASH, words.DASH),
+}
+SIZE, TIME = ("parameters", "checkpoint"), ("time", "latency", "p50", "p99")
+MOST = 12  # names of features
+
+
+def section(comparison: Any) -> None:
+    """The guide, folded; nothing where the contenders have neither a two-tower nor a ranker."""
+    found = engine.compare.guide(comparison)
+    if not any(found.values()):
+        return
+    short = contenders.names(comparison.contenders)
+    with st.expander("Two-tower or DLRM?", icon=":material/signpost:"):
+        columns = {
+            "Two-tower, in general": [two for two, _ in GENERAL.values()],
+            "DLRM, in general": [rank for _, rank in GENERAL.values()],
+        }
+        for stage, noun in zip(STAGES, ("two-tower", "ranker"), strict=True):
+            one = found[stage]
+            head = f"{one.letter} {words.plain(short[one.letter], 60)}, here" if one else f"No {noun} here"
+            columns[head] = _facts(one)
+        tables.show(tables.small_table(pd.DataFrame(columns, index=list(GENERAL)), left=True))
+        said = "The best two-tower and the best ranker of this comparison, measured on this dataset."
+        st.caption(f"{said} A dash: nothing was measured. Sizes follow from the settings as much as from the kind of model.")
+
+
+def _facts(one: Any | None) -> list[str]:
+    """A contender's cells, in the order of GENERAL."""
+    if one is None:
+        return [words.DASH] * len(GENERAL)
+    quality = [
+        f"{engine.specs.METRICS[key].label} {words.number(value)}" for key, value in one.metrics.items() if key in engine.specs.METRICS
+    ]
+    return [_rows(one), _costs(one, SIZE), _reads(one), one.outputs or words.DASH, " · ".join(quality) or words.DASH, _costs(one, TIME)]
+
+
+def _rows(one: Any) -> str:
+    if one.train_rows is None:
+        return words.DASH
+    return f"{words.count(one.train_rows)} {'liked ' if one.liked_alone else ''}rows of train"
+
+
+def _reads(one: Any) -> str:
+    if one.reads is None:
+        return words.DASH
+    named = ", ".join(words.plain(name, 30) for name in one.reads[:MOST]) + (" …" if len(one.reads) > MOST else "")
+    return f"{len(one.reads)} of {one.features} features: {named}"
+
+
+def _costs(one: Any, about: tuple[str, ...]) -> str:
+    """The costs whose names hold one of some words."""
+    told = [(fact, value, unit) for fact, value, unit in one.costs if any(word in fact.lower() for word in about)]
+    return " · ".join(f"{fact.lower()} {_quantity(value, unit)}" for fact, value, unit in told) or words.DASH
+
+
+def _quantity(value: float, unit: str) -> str:
+    """12.5 s, 0.331 MB, 80,484: a unit that `words.quantity` does not write itself stands behind."""
+    text = words.quantity(value, unit)
+    return text if unit in ("s", "seconds", "B", "bytes", "") else f"{text} {unit}"

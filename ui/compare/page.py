@@ -1,0 +1,103 @@
+"""Compare: runs of one dataset against each other and against popularity: verdict, metrics, curves, settings, cost."""
+
+from functools import partial
+
+import streamlit as st
+
+import engine
+from ui.compare import (
+    calibration,
+    contenders,
+    curves,
+    funnels,
+    guide,
+    metric_tables,
+    metrics,
+    pairs,
+    protocol,
+    setup,
+    slices,
+    tradeoff,
+    verdict,
+)
+from ui.recommend import votes
+from ui.runs import annotations
+from ui.shared import address, layout, picker, tables, words
+
+layout.header("Compare", "Runs on the same prepared dataset, measured under one protocol, with popularity and random beside them.")
+
+finished = picker.finished()
+if not finished:
+    if address.values("runs"):
+        annotations.missing("finished run", address.values("runs"))
+    layout.empty(
+        "No training has finished yet. Train two models to compare them.",
+        "train/page.py",
+        "Train models",
+        ":material/model_training:",
+    )
+    st.stop()
+
+left, right = st.columns([4, 1])
+with left:
+    chosen, unknown = picker.pick_runs("compare.runs", finished, picker.last_comparison(finished) or [finished[0].run_id])
+if unknown:
+    annotations.missing("finished run", unknown)
+if not chosen:
+    st.info("Choose one or more finished runs above.")
+    st.stop()
+
+with right:
+    baseline_at = st.container()
+    seeds = contenders.seeds_as_one(engine.compare.seed_groups(chosen))
+with baseline_at:
+    baseline = setup.baseline(engine.compare.seed_groups(chosen, seeds))
+with st.spinner("Reading results and resampling users for the intervals …"):
+    comparison = setup.compared(tuple(chosen), baseline, seeds)
+setup.apart(comparison)
+why = setup.no_ranking(comparison)
+if why:
+    st.info(words.md(why, 600), icon=":material/person_off:")
+said = verdict.sentences(comparison, pairs.tested)
+if said:
+    with st.container(border=True):
+        st.markdown("\n\n".join(said))
+        st.caption(f"{words.md(setup.dataset_name(comparison))} · intervals are 95 %")
+
+if not why:
+    protocol.show(comparison)
+guide.section(comparison)
+alarms = contenders.alarms(comparison.contenders)
+contenders.what_looks_wrong(comparison.contenders, alarms)
+
+costs = comparison.costs.rename(columns={"fact": "cost"})
+k, at = metrics.drawn_at(), partial(setup.compared, tuple(chosen), baseline, seeds)
+wide = metrics.turned() or len(comparison.contenders) > setup.BESIDE
+table_at = st.container() if wide else None
+grid = st.grid(2, min_column_width=500, gap="medium")
+with table_at or grid.cell():
+    metrics.section(at, alarms, said)
+with grid.cell():
+    curves.section(comparison)
+cost_at = st.container() if wide else grid.cell()
+with grid.cell():
+    tradeoff.section(comparison)
+with grid.cell():
+    calibration.section(comparison)
+with cost_at:
+    st.subheader("Cost", anchor=False)
+    tables.show(metric_tables.fact_table(costs, comparison.contenders, "cost", "unit"))
+
+if not why:
+    funnels.section(comparison)
+pairs.show(at(k))
+slices.show(comparison)
+votes.section(comparison)
+setup.settings(comparison)
+if not why:
+    st.page_link(
+        "recommend/page.py",
+        label="What would they recommend to one user?",
+        icon=":material/recommend:",
+        query_params={"runs": ",".join(c.run_id for c in comparison.contenders if c.run_id)},
+    )

@@ -1,0 +1,107 @@
+"""The Compare page's parts: baseline, runs that stand apart, settings."""
+
+from typing import Any
+
+import streamlit as st
+
+import engine
+from ui.compare import metric_tables
+from ui.shared import address, tables, words
+
+BASELINES = {"popularity": "Popularity", "random": "Random", "user_mean": "User mean", "oracle": "Best possible"}
+BESIDE = 4  # contenders whose table has room beside the curves; a wider one gets the page's width
+
+
+def baseline(groups: list[list[str]]) -> str:
+    """What differences are taken against: a baseline of the dataset or one of the contenders, first of all the one that is pinned;
+    bound to ?baseline=.
+
+    Args:
+        groups: the run ids behind each contender, in the order of their letters.
+    """
+    firsts = [group[0] for group in groups]
+    options = [*_known_baselines(firsts), *firsts]
+    pinned = [group[0] for group in groups if any(engine.runs.get_run(run_id).pinned for run_id in group)]
+    asked, usual = address.value("baseline"), (pinned or options)[0]
+    asked = next((group[0] for group in groups if asked in group), asked)
+    address.seed("compare.baseline", "baseline", asked if asked in options else usual)
+    if st.session_state["compare.baseline"] not in options:
+        st.session_state["compare.baseline"] = usual
+    short = words.short_names({run_id: engine.runs.get_run(run_id).title for run_id in firsts})
+    names = {name: BASELINES.get(name, words.field_label(name)) for name in options} | {
+        run_id: f"{chr(65 + at)} · {words.plain(short[run_id], 60)}{' · pinned' if run_id in pinned else ''}"
+        for at, run_id in enumerate(firsts)
+    }
+    chosen = st.selectbox("Differences against", options, format_func=lambda name: names[name], key="compare.baseline")
+    address.remember("compare.baseline", "baseline", None if chosen == usual else chosen)
+    if not pinned:
+        _offer_pinned(groups)
+    return chosen or usual
+
+
+def _offer_pinned(groups: list[list[str]]) -> None:
+    """A link that adds the dataset's pinned baseline, where there is one that is not compared."""
+    ids = [run_id for group in groups for run_id in group]
+    found = engine.runs.pinned(engine.runs.get_run(ids[0]).dataset or "")
+    if found is not None:
+        label = f"Add the pinned {words.md(found.title, 40)}"
+        st.page_link("compare/page.py", label=label, icon=":material/keep:", query_params={"runs": ",".join([*ids, found.run_id])})
+
+
+def _known_baselines(run_ids: list[str]) -> list[str]:
+    """What needs no training on the dataset of the first run, in the order that people know; none when the dataset is gone."""
+    try:
+        found = engine.datasets.baseline_results(engine.runs.get_run(run_ids[0]).dataset or "")
+    except (LookupError, ValueError, OSError):
+        return []
+    return sorted(found, key=lambda name: list(BASELINES).index(name) if name in BASELINES else len(BASELINES))
+
+
+def compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool, k: int = engine.compare.STORED_K) -> Any:
+    """The comparison of finished runs, lists cut at k; made once, as long as nobody renames one of them."""
+    return _compared(run_ids, baseline_name, seeds, k, tuple(engine.runs.get_run(run_id).title for run_id in run_ids))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool, k: int, titles: tuple[str, ...]) -> Any:
+    """Results of finished runs no longer change, so neither does this."""
+    return engine.compare.compare(run_ids, baseline=baseline_name, seeds=seeds, k=k)
+
+
+def apart(comparison: Any) -> None:
+    """Runs that were asked for but are no comparison, each with its reason."""
+    for title, reason in comparison.apart:
+        st.warning(f"**{words.md(title, 80)}** stands apart: {words.md(reason, 300)}.", icon=":material/call_split:")
+
+
+def dataset_name(comparison: Any) -> str:
+    """The dataset's title; its id when it is gone."""
+    try:
+        return str(engine.datasets.get_dataset(comparison.dataset).title)
+    except LookupError:
+        return str(comparison.dataset)
+
+
+def no_ranking(comparison: Any) -> str | None:
+    """Why the runs can only be compared by how they judge rows; None when they rank, or when their dataset is gone."""
+    try:
+        return engine.datasets.why_no_ranking(engine.datasets.get_dataset(comparison.dataset))
+    except LookupError:
+        return None
+
+
+def settings(comparison: Any) -> None:
+    """The settings in which the runs differ, or all of them; bound to ?settings=all."""
+    runs = [c for c in comparison.contenders if c.run_id is not None]
+    if len(runs) < 2:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Settings", anchor=False, width="content")
+        address.seed("compare.differs", "settings", address.value("settings") != "all")
+        only = st.toggle("Only what differs", key="compare.differs")
+        address.remember("compare.differs", "settings", None if only else "all")
+    frame = comparison.differences if only else comparison.settings
+    if frame.empty:
+        st.caption("The runs have the same settings.")
+        return
+    tables.show(metric_tables.settings_table(frame, runs))

@@ -1,0 +1,148 @@
+"""Where contenders differ: one metric by groups of users or items, a dot and its interval for each contender in each group."""
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+import engine
+from engine import compare
+from engine.compare import GRAY
+from ui.compare import contenders
+from ui.compare.pairs import key_of
+from ui.shared import address, charts, words
+
+NOTES = {
+    "popularity": "Recall of the relevant items of a group, over users who have one. Head, middle and tail took a third of all likes in "
+    "train each.",
+    "genre": "Recall of the relevant items of a genre, over users who have one. An item counts in each of its genres.",
+    "recency": "Time between the user's last interaction in train and the last of anybody.",
+    "activity": "Interactions of the user in train.",
+    "cold": "Test rows by whether train knows their user and item.",
+}
+CROWDED = 6  # contenders from which on they stand closer together
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _choices(key: str, _comparison: Any) -> dict[str, tuple[str, list[str]]]:
+    found = {by: (name, engine.compare.slice_metrics(_comparison, by)) for by, name in engine.compare.slice_choices(_comparison).items()}
+    return {by: (name, metrics) for by, (name, metrics) in found.items() if metrics}
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _sliced(key: str, by: str, metric: str, _comparison: Any) -> pd.DataFrame:
+    return engine.compare.sliced(_comparison, by, metric)
+
+
+def show(comparison: Any) -> None:
+    """The section: what to slice by and which metric, then the figure; bound to ?slice= and ?sliced=. Nothing without what to slice by."""
+    choices = _choices(key_of(comparison), comparison)
+    if not choices:
+        return
+    st.subheader("Where they differ", anchor=False)
+    left, right = st.columns(2)
+    with left:
+        by = address.select("Slice by", "compare.slice", "slice", {one: name for one, (name, _) in choices.items()})
+    name, metrics = choices[by]
+    labels = {metric: engine.specs.metric(metric).label for metric in metrics}
+    with right:
+        metric = address.select("Metric", f"compare.sliced.{'.'.join(metrics)}", "sliced", labels)
+    frame = _shown(comparison, _sliced(key_of(comparison), by, metric, comparison))
+    if frame.empty:
+        st.caption("No slice has a value of this metric.")
+        return
+    units = "rows" if metric == "auc" else "users"
+    alt = f"{labels[metric]} by {name.lower()}: {frame['contender'].nunique()} contenders in {frame['slice'].nunique()} slices. "
+    charts.show(figure(frame, comparison, labels[metric], units), alt + leaders(frame, metric), key="compare.slices")
+    st.caption(" ".join(filter(None, [words.md(leaders(frame, metric), 900), NOTES.get(by, ""), _few(frame, units)])))
+
+
+def _shown(comparison: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Without random lists where popularity is there to compare with: they make the axis long and say nothing."""
+    models = {c.letter: c.model for c in comparison.contenders}
+    random = [letter for letter, model in models.items() if model == "random"]
+    return frame[~frame["contender"].isin(random)] if "popularity" in models.values() else frame
+
+
+def leaders(frame: pd.DataFrame, metric: str) -> str:
+    """Who has the best value in how many slices; as text from data, to be escaped."""
+    better = engine.specs.metric(metric).better
+    known = frame.dropna(subset=["value"])
+    if better == "one" or known["contender"].nunique() < 2:
+        return ""
+    ordered = known.sort_values("value", ascending=better == "lower", kind="stable").drop_duplicates("slice")
+    won = {str(one): rows["slice"].tolist() for one, rows in ordered.groupby("contender", sort=True)}
+    order, every = sorted(won, key=lambda one: -len(won[one])), known["slice"].nunique()
+    if len(order) == 1:
+        return f"Best in every slice: {order[0]}."
+    first, *rest = order
+    told = [f"{one} in {', '.join(won[one])}" for one in rest]
+    return f"Best: {first} in {len(won[first])} of {every} slices; {'; '.join(told)}."
+
+
+def _few(frame: pd.DataFrame, units: str) -> str:
+    return f"Pale: fewer than {engine.compare.FEW_IN_SLICE} {units}." if (frame["n"] < engine.compare.FEW_IN_SLICE).any() else ""
+
+
+def figure(frame: pd.DataFrame, comparison: Any, label: str, units: str) -> go.Figure:
+    """Slices from top to bottom with their counts, contenders below each other in each.
+
+    Args:
+        frame: slice, contender, value, low, high, n. label: of the metric. units: what n counts.
+    """
+    names, short = list(dict.fromkeys(frame["slice"])), contenders.names(comparison.contenders)
+    shown = [c for c in comparison.contenders if c.letter in set(frame["contender"])]
+    step = (16 if len(shown) <= CROWDED else 10) * len(shown) + 16  # pixels of a slice
+    drawn = charts.blank(label, "", height=max(44, step) * len(names) + 110, legend=True)
+    for place, one in enumerate(shown):
+        rows, look = frame[frame["contender"] == one.letter], compare.look(one.color_index, baseline=one.run_id is None)
+        offset = ((place + 0.5) / len(shown) - 0.5) * 0.8
+        told = one.letter if one.run_id is None else f"{one.letter} {short[one.letter]}"
+        told = words.html(one.name if one.run_id is None else told, 40)
+        drawn.add_scatter(
+            x=rows["value"],
+            y=[names.index(name) + offset for name in rows["slice"]],
+            error_x=_whiskers(rows, look.color),
+            name=told,
+            mode="markers",
+            cliponaxis=False,
+            marker={
+                "size": 9,
+                "color": look.color,
+                "symbol": "line-ns-open" if one.run_id is None else look.marker,
+                "opacity": [0.35 if n < engine.compare.FEW_IN_SLICE else 1.0 for n in rows["n"]],
+            },
+            customdata=[f"{words.html(row['slice'], 60)}<br>{_reach(row)} · {row['n']:,} {units}" for row in rows.to_dict("records")],
+            hovertemplate=f"{told}<br>%{{customdata}}<extra></extra>",
+        )
+    return _labelled(drawn, frame, names, units)
+
+
+def _whiskers(rows: pd.DataFrame, color: str) -> dict[str, Any]:
+    up, down = (rows["high"] - rows["value"]).fillna(0), (rows["value"] - rows["low"]).fillna(0)
+    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.2, "width": 0, "color": color}
+
+
+def _reach(row: dict[str, Any]) -> str:
+    if words.missing(row["low"]):
+        return words.number(row["value"])
+    return f"{words.number(row['value'])} ({words.number(row['low'])} to {words.number(row['high'])})"
+
+
+def _labelled(drawn: go.Figure, frame: pd.DataFrame, names: list[str], units: str) -> go.Figure:
+    """Names of slices with their counts on the left, and a line between slices."""
+    counts = frame.groupby("slice", sort=False)["n"].max()
+    labels = []
+    for name in names:
+        below = f'<span style="font-size:11px;color:{GRAY}">{counts[name]:,} {units}</span>'
+        said = words.html(name, 26)
+        labels.append(
+            f'<span style="color:{GRAY}">{said}</span><br>{below}' if counts[name] < engine.compare.FEW_IN_SLICE else f"{said}<br>{below}"
+        )
+    for place in range(1, len(names)):
+        drawn.add_hline(y=place - 0.5, line={"color": "rgba(128,138,150,0.35)", "width": 1})
+    drawn.update_yaxes(tickvals=list(range(len(names))), ticktext=labels, range=[len(names) - 0.5, -0.5], showgrid=False, fixedrange=True)
+    longest = max(min(26, len(str(name))) for name in [*names, "1,000 users"])
+    drawn.update_layout(hovermode="closest", margin={"l": 20 + 7 * longest})
+    return drawn

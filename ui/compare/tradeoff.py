@@ -1,0 +1,81 @@
+"""Quality against cost on the Compare page: a point a run, and who is beaten by nobody in both."""
+
+from typing import Any, Literal
+
+import pandas as pd
+import streamlit as st
+
+import engine
+from engine import compare
+from ui.compare import contenders
+from ui.shared import address, charts, words
+
+
+@st.fragment  # a choice here draws this part of the page alone
+def section(comparison: Any) -> None:
+    """Test quality against one cost, the front through those that nobody beats in both, popularity as a line; ?quality= and ?cost=."""
+    costs = comparison.costs.set_index("fact")
+    runs = [c for c in comparison.contenders if c.run_id is not None]
+    letters = [c.letter for c in runs if c.letter in costs.columns]
+    facts = [fact for fact in costs.index if letters and pd.to_numeric(costs.loc[fact, letters], errors="coerce").notna().any()]
+    if not facts:
+        return
+    st.subheader("Quality and cost", anchor=False)
+    of_runs = comparison.table[comparison.table["contender"].isin(letters) & comparison.table["value"].notna()]
+    keys = [key for key in engine.specs.METRICS if key in set(of_runs["metric"])]
+    if not keys:
+        st.caption("No run has a metric that a cost could be set against.")
+        return
+    left, right = st.columns(2)
+    with left:
+        key = address.select("Quality", "compare.quality", "quality", {key: engine.specs.METRICS[key].label for key in keys})
+    with right:
+        fact = address.select("Cost", "compare.cost", "cost", {str(fact): str(fact) for fact in facts})
+    frame = _points(comparison, runs, key, fact)
+    if frame.empty:
+        st.caption("No run has both.")
+        return
+    unit = str(costs.loc[fact, "unit"] or "")
+    cheaper: Literal["lower", "higher"] = "higher" if unit.endswith("/s") else "lower"
+    frame["front"] = engine.compare.pareto_front(frame["x"].tolist(), frame["y"].tolist(), engine.specs.METRICS[key].better, cheaper)
+    values = comparison.table[comparison.table["metric"] == key].set_index("contender")["value"]
+    label, x = engine.specs.METRICS[key].label, f"{fact} ({unit})" if unit else str(fact)
+    figure = charts.quality_cost(frame, x, label, values.get("pop"), height=charts.room(len(frame) + 1), rising=cheaper == "lower")
+    charts.show(figure, f"{label} against {fact} of {len(frame)} runs; {_plain(frame)}", key="compare.scatter")
+    st.caption(sentence(frame, cheaper))
+
+
+def sentence(frame: pd.DataFrame, cheaper: Literal["lower", "higher"]) -> str:
+    """Markdown: who is on the front, from the cheapest on, and what that means for the others.
+
+    Args:
+        frame: letter, name, x, low and front of each run.
+    """
+    ordered = frame[frame["front"]].sort_values("x", ascending=cheaper == "lower", kind="stable")
+    named = [f"**{row['letter']} {words.md(row['name'], 60)}**" for row in ordered.to_dict("records")]
+    others = frame.loc[~frame["front"], "letter"].tolist()
+    first, no_worse = ("cheapest", "costs no more") if cheaper == "lower" else ("fastest", "is no slower")
+    said = f"On the front, {first} first: {', '.join(named)}." if len(named) > 1 else f"On the front alone: {named[0]}, {first} and best."
+    if others:
+        said += f" For each of the others ({', '.join(others)}) one on the front {no_worse} and reaches no less."
+    if len(frame) > 1 and frame["low"].notna().any():
+        said += " Points count as they stand: where intervals overlap, another sample of users may order them otherwise."
+    return said
+
+
+def _plain(frame: pd.DataFrame) -> str:
+    """Who is on the front, for those who do not see the figure."""
+    return f"on the Pareto front: {', '.join(frame.loc[frame['front'], 'letter'])}"
+
+
+def _points(comparison: Any, runs: list[Any], key: str, fact: str) -> pd.DataFrame:
+    """letter, name, x, y, low, high, color and marker of each run that has the metric and the cost."""
+    table, costs = comparison.table[comparison.table["metric"] == key].set_index("contender"), comparison.costs.set_index("fact")
+    short, points = contenders.names(comparison.contenders), []
+    for one in runs:
+        if one.letter in table.index and one.letter in costs.columns:
+            drawn, row = compare.look(one.color_index), table.loc[one.letter]
+            cost = float(costs.loc[fact, one.letter])
+            points.append((one.letter, short[one.letter], cost, row["value"], row["low"], row["high"], drawn.color, drawn.marker))
+    frame = pd.DataFrame(points, columns=["letter", "name", "x", "y", "low", "high", "color", "marker"])
+    return frame.dropna(subset=["x", "y"]).reset_index(drop=True)

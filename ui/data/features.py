@@ -1,0 +1,114 @@
+"""Features: how they are encoded, and what they hold, a row a feature."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+import engine
+from ui.shared import forms, words
+
+KINDS = {"single": "category", "multi": "bag of categories", "dense": "number"}
+
+
+def controls(source: Any, key: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of categories, numbers and history as raw fields of a dataset spec."""
+    reading, found = source.reading(), source.features()
+    names = {kind: [f.name for f in found if (f.kind == "dense") == (kind == "dense")] for kind in ("dense", "category")}
+    raw: dict[str, Any] = {}
+    grid = st.grid(3, min_column_width=250, gap="medium")
+    with grid.cell():
+        st.markdown("**Categories**")
+        raw |= forms.inputs(engine.datasets.DatasetSpec, key, given, columns=1, only=("min_count",), fold=False)
+        raw["hashed"] = _some("hashed", names["category"], key, given)
+        if raw["hashed"]:
+            raw |= forms.inputs(engine.datasets.DatasetSpec, key, given, columns=1, only=("hash_rows",), fold=False)
+    with grid.cell():
+        st.markdown("**Numbers**")
+        raw["log1p"] = _some("log1p", names["dense"], key, given)
+        raw |= forms.inputs(engine.datasets.DatasetSpec, key, given, columns=1, only=("missing_flags",), fold=False)
+        st.caption("Numbers are standardised with the mean and deviation of train; what is missing becomes 0.")
+    with grid.cell():
+        st.markdown("**History**")
+        if reading.user and reading.item:
+            raw |= forms.inputs(engine.datasets.DatasetSpec, key, given, columns=1, only=("history", "history_order"), fold=False)
+            if reading.time is None:
+                st.caption("Without time nothing is before anything else: leave the order at others.")
+        else:
+            raw["history"] = 0
+            st.caption("There is none: the rows name no user and item.")
+    return raw
+
+
+def _some(field: str, names: list[str], key: str, given: Mapping[str, Any]) -> list[str]:
+    labels = {"hashed": "Hash instead of a vocabulary", "log1p": "Take the logarithm, log(1 + x)"}
+    return st.multiselect(
+        labels[field],
+        names,
+        [name for name in given.get(field, ()) if name in names],
+        key=f"{key}.{field}.{hash(tuple(names))}",
+        placeholder="none" if names else "there are none",
+        disabled=not names,
+        help=engine.datasets.DatasetSpec.model_fields[field].description,
+        persist_state=forms.KEPT,
+    )
+
+
+def table(audit: Any, alt: str = "Every feature: what it holds and what is missing") -> None:
+    """What each feature holds: missing, distinct, frequent values, what later splits have that train does not know."""
+    if not audit.features:
+        st.caption("There are no features beside ids: models know users and items by their ids and history alone.")
+        return
+    number, share = st.column_config.NumberColumn, "percent"
+    st.dataframe(
+        frame(audit.features),
+        hide_index=True,
+        height="auto" if len(audit.features) <= 12 else 460,
+        placeholder=words.DASH,
+        alt=alt,
+        column_config={
+            "Feature": st.column_config.TextColumn(pinned=True),
+            "Missing": number(format=share, help="Share of rows that have no value here"),
+            "Distinct": number(format="localized", help="Different values in train"),
+            "Mean": number(format="%.4g", help="Over train"),
+            "Deviation": number(format="%.4g", help="Standard deviation over train"),
+            "Shape": st.column_config.BarChartColumn(
+                help="A number: how its values are spread, low to high. A category: its most frequent values, most first", width="small"
+            ),
+            "Range or frequent values": st.column_config.TextColumn(width="large", help="A number: low to high. A category: value (rows)"),
+            "Unknown in valid": number(format=share, help="Share of valid's values that train does not know or that are too rare"),
+            "Unknown in test": number(format=share, help="Share of test's values that train does not know or that are too rare"),
+            "Rare": number(
+                format="localized", help="Values that train met less often than the minimum count; they become the unknown value"
+            ),
+            "Collisions": number(format=share, help="Share of values that share a row of the hashed table with another"),
+        },
+    )
+
+
+def frame(facts: list[Any]) -> pd.DataFrame:
+    """A row a feature; columns in which no feature has anything are left out."""
+    rows = []
+    for one in facts:
+        dense = one.kind == "dense"
+        spread = f"{one.low:,.4g} to {one.high:,.4g}" if one.low is not None and one.high is not None else None
+        frequent = ", ".join(f"{words.plain(value, 40)} ({words.count(n)})" for value, n in one.top)
+        rows.append(
+            {
+                "Feature": words.plain(one.name, 60),
+                "Side": one.side,
+                "Kind": KINDS.get(one.kind, one.kind),
+                "Missing": one.missing,
+                "Distinct": one.distinct,
+                "Shape": [n for _, n in (one.histogram if dense else one.top)] or None,
+                "Range or frequent values": spread if dense else frequent or None,
+                "Mean": one.mean,
+                "Deviation": one.std,
+                "Unknown in valid": one.unknown.get("valid"),
+                "Unknown in test": one.unknown.get("test"),
+                "Rare": one.rare,
+                "Collisions": one.collisions,
+            }
+        )
+    return pd.DataFrame(rows).dropna(axis="columns", how="all")

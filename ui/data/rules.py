@@ -1,0 +1,266 @@
+"""The rule studio: what counts as liked, what is held out, and what either leaves."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+import engine
+from ui.data import dataset_charts
+from ui.shared import charts, forms, tables, words
+
+SPLITS = ("train", "valid", "test")
+MOST_STEPS = 100  # different labels that a slider steps through
+LABELS = {
+    "threshold": "≥ threshold",
+    "mean": "≥ mean",
+    "user_mean": "≥ user's mean",
+    "given": "As given, 0 or 1",
+    "regression": "The value itself",
+    "multi_class": "Classes",
+    "actions": "Several actions",
+    "implicit": "None: every row is liked",
+}
+SPLIT_NAMES = {"time": "By time", "per_user": "Last of each user", "random": "Random", "column": "My column"}
+IMPLICIT = (
+    "**Implicit data.** No column says what people thought: that somebody met an item is itself the sign. Every row is positive, so "
+    "only objectives that compare with what was *not* chosen can learn: softmax for retrieval, or catalogue negatives for ranking. "
+    "Plain pointwise objectives would learn to say yes to everything and are refused."
+)
+RANDOM = (
+    "A random split lets models see the future of what they are tested on, so figures come out better than they will be in use. "
+    "It is right for data without time, and for repeating published results."
+)
+TOLD = {
+    "rows": "Rows of this side of the split.",
+    "liked": "Rows that the label rule counts as liked, and their share.",
+    "users": "Different users here.",
+    "items": "Different items here.",
+    "cold users": "Users that train never met, and how many rows they have: models know nothing of them.",
+    "cold items": "Items that train never met, and how many rows they have: no model can place them.",
+    "users to rank for": "Users of train who went on to like an item of train: ranking metrics are means over them.",
+}
+
+
+class Values(NamedTuple):
+    """What the labels of a source look like. `steps`: all of them when they are few, in order; `classes`: classes or actions."""
+
+    low: float | None = None
+    high: float | None = None
+    steps: tuple[float, ...] = ()
+    middle: float | None = None
+    classes: tuple[str, ...] = ()
+
+
+def values_of(rows: pd.DataFrame) -> Values:
+    """The labels of rows that were read (`engine.preview_rows`) and not set aside."""
+    used = rows[rows["reason"].isna()] if "reason" in rows else rows
+    if "rating" in used and used["rating"].notna().any():
+        counts = used["rating"].value_counts().sort_index()
+        steps = tuple(float(value) for value in counts.index) if len(counts) <= MOST_STEPS else ()
+        names = tuple(f"{value:g}" for value in steps)
+        return Values(float(counts.index[0]), float(counts.index[-1]), steps, float(used["rating"].median()), names)
+    if "category" in used:
+        counts = used["category"].str.split("|").explode().value_counts()
+        return Values(classes=tuple(str(name) for name in counts.index[:MOST_STEPS]))
+    return Values(classes=tuple(name.removeprefix("action.") for name in used if name.startswith("action.")))
+
+
+def label_controls(reading: Any, values: Values, key: str, start: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The rule and its settings as raw fields; only rules that suit what the rows carry."""
+    every = forms.kinds_of(engine.datasets.DatasetSpec, "label")
+    kinds = {kind: every[kind] for kind in engine.datasets.LABELS_OF[reading.value] if kind in every}
+    if not reading.user:
+        kinds.pop("user_mean", None)
+    if list(kinds) == ["implicit"]:
+        st.info(IMPLICIT, icon=":material/touch_app:")
+        return {"kind": "implicit"}
+    given = dict(start or {})
+    spec = forms.pick_kind("What counts as liked", kinds, key, given.get("kind"), LABELS)
+    kind = next(name for name, found in kinds.items() if found is spec)
+    given = given if given.get("kind") == kind else {}
+    raw: dict[str, Any] = {"kind": kind}
+    if kind == "threshold":
+        raw["threshold"] = _number("Liked from", values, f"{key}.threshold", given.get("threshold", 4.0), False, spec, "threshold")
+    elif kind == "regression":
+        raw["liked_from"] = _number("Liked from", values, f"{key}.liked_from", given.get("liked_from"), True, spec, "liked_from")
+    elif "liked" in spec.model_fields:
+        raw["liked"] = _liked(kind, values, key, spec, events=kind == "actions" and reading.value == "category")
+    return raw
+
+
+def _number(label: str, values: Values, key: str, start: float | None, optional: bool, spec: Any, field: str) -> float | None:
+    """A value of the labels' own range: stepped through where there are few, typed otherwise."""
+    told, low, high = spec.model_fields[field].description, values.low, values.high
+    if low is None or high is None:
+        return start
+    if start is not None and not low <= start <= high:
+        start = values.middle
+    if len(values.steps) > 1 and not optional:
+        nearest = min(values.steps, key=lambda step: abs(step - (start if start is not None else high)))
+        return st.select_slider(
+            label,
+            values.steps,
+            nearest,
+            format_func=lambda v: f"{v:g}",
+            key=f"{key}.{hash(values.steps)}",
+            help=told,
+            persist_state=forms.KEPT,
+        )
+    name = f"{key}.{low:g}.{high:g}"
+    if optional and name not in st.session_state:
+        st.session_state[name] = start
+    return st.number_input(
+        f"{label} ({low:g} to {high:g})",
+        min_value=low,
+        max_value=high,
+        value=None if optional else start,
+        step=(high - low) / 100 or None,
+        format="%g",
+        key=name,
+        help=told,
+        placeholder="the mean of train",
+        persist_state=forms.KEPT,
+    )
+
+
+def _liked(kind: str, values: Values, key: str, spec: Any, events: bool) -> list[str]:
+    """The classes or actions that count as liked. Where every row is an event, the most frequent kind does not to begin with."""
+    usual = f"the last in order: {max(values.classes)}" if kind == "multi_class" and values.classes else "all of them"
+    if values.steps:
+        usual = f"the highest: {values.steps[-1]:g}"
+    return st.multiselect(
+        "Counts as liked",
+        list(values.classes),
+        list(values.classes[1:]) if events else [],
+        format_func=lambda name: words.plain(name, 60),
+        placeholder=f"none chosen: {words.plain(usual, 60)}",
+        key=f"{key}.liked.{hash(values.classes)}",
+        help=spec.model_fields["liked"].description,
+        persist_state=forms.KEPT,
+    )
+
+
+def liked_of(audit: Any, label: Mapping[str, Any]) -> list[str]:
+    """The classes or actions that count as liked under a label rule."""
+    if label.get("kind") not in ("multi_class", "actions"):
+        return []
+    chosen = [str(name) for name in label.get("liked") or ()]
+    return chosen or (list(audit.classes) if label["kind"] == "actions" else list(audit.classes[-1:]))
+
+
+def label_outcome(audit: Any, label: Mapping[str, Any], key: str) -> None:
+    """The labels with the rule drawn on them, and how many rows it makes liked."""
+    liked = liked_of(audit, label)
+    train = audit.splits.get("train")
+    share = words.percent(train.positive_share) if train else words.DASH
+    if audit.ratings:
+        st.markdown("**Labels and the rule**", help="How many rows have which label; blue rows count as liked.")
+        figure = dataset_charts.rating_histogram(audit.ratings, audit.rating_bin, audit.threshold, liked)
+        charts.show(figure, f"Histogram of labels; {share} of train is liked", key=f"{key}.labels")
+    elif audit.categories:
+        st.markdown("**Classes and the rule**", help="How many rows have which class or action; those with a check mark count as liked.")
+        charts.show(
+            dataset_charts.class_bars(audit.categories, liked), f"Rows of each class; {share} of train is liked", key=f"{key}.classes"
+        )
+        if len(audit.categories) > dataset_charts.MOST_CLASSES:
+            st.caption(f"The most frequent {dataset_charts.MOST_CLASSES} of {words.count(len(audit.categories))} are shown.")
+    balance(audit, label)
+
+
+def balance(audit: Any, label: Mapping[str, Any]) -> None:
+    """The class balance and the rows it touches, in figures and a sentence."""
+    grid = st.grid(min_column_width=120, gap="small")
+    for name in SPLITS:
+        if name in audit.splits:
+            side = audit.splits[name]
+            of = f"{words.count(side.positives)} of {words.count(side.rows)} rows are liked."
+            grid.metric(f"Liked in {name}", words.percent(side.positive_share), help=of)
+    rows, liked = (sum(getattr(side, field) for side in audit.splits.values()) for field in ("rows", "positives"))
+    told = [f"The rule makes {words.count(liked)} of {words.count(rows)} rows liked."]
+    test = audit.splits.get("test")
+    if test is not None and test.users_to_rank is not None and test.users is not None:
+        told.append(
+            f"{words.count(test.users_to_rank)} of {words.count(test.users)} users of test have a like that models can be ranked by."
+        )
+    if label.get("kind") == "user_mean":
+        told.append("Each user has a line of their own, so none is drawn.")
+    outputs = {"regression": "the value itself", "multi_class": "one of the classes", "actions": "each of the actions"}
+    if audit.output in outputs:
+        told.append(f"Models predict {outputs[audit.output]}; liked serves ranking and history.")
+    st.caption(" ".join(told))
+
+
+def split_controls(reading: Any, key: str, start: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The split and its shares as raw fields; only splits that the source allows."""
+    kinds = forms.kinds_of(engine.datasets.DatasetSpec, "split")
+    timed = reading.time is not None
+    allowed = {"time": timed, "per_user": timed and reading.user, "random": True, "column": reading.split}
+    kinds = {kind: spec for kind, spec in kinds.items() if allowed.get(kind, True)}
+    given = dict(start or {})
+    usual = given.get("kind") or ("column" if reading.split else "time" if timed else "random")
+    spec = forms.pick_kind("What is held out", kinds, f"{key}.{reading.split}", usual, SPLIT_NAMES)
+    kind = next(name for name, found in kinds.items() if found is spec)
+    raw = forms.inputs(spec, f"{key}.{kind}", given if given.get("kind") == kind else None)
+    if kind == "random":
+        st.caption(RANDOM if timed else f"There is no timestamp, so nothing can be held out by time. {RANDOM}")
+    return raw | {"kind": kind}
+
+
+def row_controls(reading: Any, key: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Which rows stay: the policy on duplicates and the minimums (k-core)."""
+    fields = engine.datasets.DatasetSpec.model_fields
+    policies = ["exact", "latest", "first", "mean", "keep"] if reading.user and reading.item else ["exact", "keep"]
+    if reading.value != "number" and "mean" in policies:
+        policies.remove("mean")
+    names = {
+        "exact": "Set exact copies aside", "latest": "One row a pair: the latest", "first": "One row a pair: the first",
+        "mean": "One row a pair: their mean", "keep": "Keep every row",
+    }  # fmt: skip
+    usual = given.get("duplicates", "exact")
+    raw: dict[str, Any] = {
+        "duplicates": st.selectbox(
+            "Duplicates", policies, policies.index(usual) if usual in policies else 0, format_func=lambda name: names[name],
+            key=f"{key}.duplicates.{len(policies)}", help=fields["duplicates"].description, persist_state=forms.KEPT,
+        )
+    }  # fmt: skip
+    minimums = [f"min_{side}_interactions" for side in ("user", "item") if getattr(reading, side)]
+    return raw | forms.inputs(engine.datasets.DatasetSpec, key, given, only=tuple(minimums))
+
+
+def split_outcome(audit: Any, key: str) -> None:
+    """What each side holds, who is cold, and the picture over time."""
+    st.markdown("**What the split leaves**")
+    tables.show(tables.small_table(split_frame(audit), "split", told=TOLD))
+    core = sum(rows for why, rows in audit.set_aside.items() if "minimum" in why)
+    if core:
+        st.caption(f"The minimums set {words.count(core)} rows aside.")
+    if audit.timeline:
+        figure = dataset_charts.timeline(audit.timeline, audit.time == "order")
+        charts.show(figure, "Rows over time, stacked by split", key=f"{key}.timeline")
+    elif audit.splits:
+        charts.show(dataset_charts.split_bar(audit.splits), "Rows of each split", key=f"{key}.split")
+
+
+def split_frame(audit: Any) -> pd.DataFrame:
+    """Ready text, a row a split; columns that the source has no users or items for are left out."""
+    found: dict[str, list[str]] = {name: [] for name in TOLD}
+    names = [name for name in SPLITS if name in audit.splits]
+    for name in names:
+        side = audit.splits[name]
+        found["rows"].append(words.count(side.rows))
+        found["liked"].append(f"{words.count(side.positives)} ({words.percent(side.positive_share)})")
+        found["users"].append(words.count(side.users))
+        found["items"].append(words.count(side.items))
+        found["cold users"].append(_cold(side.cold_users, side.cold_user_rows, name))
+        found["cold items"].append(_cold(side.cold_items, side.cold_item_rows, name))
+        found["users to rank for"].append(words.count(side.users_to_rank))
+    frame = pd.DataFrame(found, index=names)
+    return frame[[column for column in frame if not (frame[column] == words.DASH).all()]]
+
+
+def _cold(ids: int | None, rows: int | None, split: str) -> str:
+    if ids is None or split == "train":
+        return words.DASH
+    return words.count(ids) if not rows else f"{words.count(ids)} ({words.count(rows)} rows)"

@@ -1,0 +1,201 @@
+"""Whom the Recommend page is about: somebody new, or a user of the data who is searched, browsed or drawn."""
+
+import random
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+import engine
+from ui.recommend import filters as filters_
+from ui.shared import address, words
+
+SEARCH = "search"
+
+
+def pick_who() -> str:
+    """Whom or what lists are for: user, new or item; bound to ?who=. An address of likes alone is about somebody new."""
+    names = {"user": "A user of the data", "new": "A new person", "item": "An item"}
+    asked = address.value("who") or ("new" if address.values("liked") else "user")
+    address.seed("recommend.who", "who", asked if asked in names else "user")
+    who = st.segmented_control(
+        "For whom", list(names), format_func=lambda one: names[one], key="recommend.who", required=True, label_visibility="collapsed"
+    )
+    address.remember("recommend.who", "who", None if who == "user" else who)
+    return who or "user"
+
+
+class Options(NamedTuple):
+    """How lists are shown."""
+
+    k: int
+    popularity: bool  # beside the runs
+    filters: filters_.Chosen
+
+
+def pick_options(dataset: str, popularity_is_run: bool, new: bool = False, run_ids: Sequence[str] = ()) -> Options:
+    """k, bound to ?k=, what may stand in a list, and whether popularity is shown beside the runs."""
+    k = _pick_k()
+    chosen = filters_.pick(dataset, new, run_ids)
+    popularity = st.toggle(
+        "Popularity",
+        value=not popularity_is_run,
+        key=f"recommend.popularity.{popularity_is_run}",
+        help="A column of what is liked most, the same for all",
+    )
+    return Options(k, popularity, chosen)
+
+
+def pick_user(dataset: str, run_ids: list[str], popularity_is_run: bool) -> tuple[str | None, Options]:
+    """Find a user by id, browse or draw one; bound to ?user=, ?browse= and ?k=.
+
+    Returns:
+        The user, None where there is none, and how lists are shown.
+    """
+    find, pick = st.columns([1, 3], vertical_alignment="bottom")
+    search_at = st.container(horizontal=True, vertical_alignment="bottom")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        options = pick_options(dataset, popularity_is_run, run_ids=run_ids)
+    with find:
+        by = _pick_browse(len(run_ids))
+    found, held_out = (None, False) if by is None else (_browsed(dataset, run_ids, by, options.k), False)
+    if found is None:
+        with search_at:
+            found, held_out = _search(dataset)
+    asked = _fresh(found)
+    told = {str(row["user_id"]): _user_label(row) for row in found.to_dict("records")}
+    order = list(told)
+    if asked and asked not in told:
+        told = {asked: asked} | {row["user_id"]: _user_label(row) for row in _exactly(dataset, asked)} | told
+    if not told:
+        st.info("No user is like that." if by else "No user matches.")
+        return None, options
+    address.seed("recommend.user", "user", asked or next(iter(told)))
+    if st.session_state["recommend.user"] not in told:
+        st.session_state["recommend.user"] = next(iter(told))
+    with pick, st.container(horizontal=True, vertical_alignment="bottom"):
+        user = st.selectbox("User", list(told), format_func=lambda one: told.get(one, one), key="recommend.user", width="stretch")
+        if by:
+            _steps(order, user)
+        else:
+            st.button("Random", icon=":material/shuffle:", on_click=draw, args=(dataset, held_out), help="One of the thousand most active")
+    address.remember("recommend.user", "user", user)
+    if by:
+        _where(by, found, order, user)
+    return user, options
+
+
+def _pick_browse(contenders: int) -> str | None:
+    """A way of `engine.BROWSES`, bound to ?browse=; None for searching. Ways that set two contenders against each other need two."""
+    known = [by for by in engine.recommend.BROWSES if contenders > 1 or by in ("active", "cold")]
+    asked = address.value("browse")
+    address.seed("recommend.browse", "browse", asked if asked in known else SEARCH)
+    if st.session_state["recommend.browse"] not in known:
+        st.session_state["recommend.browse"] = SEARCH
+    names = {SEARCH: "Search by id"} | engine.recommend.BROWSES
+    by = st.selectbox(
+        "Users",
+        [SEARCH, *known],
+        format_func=lambda one: names[one],
+        key="recommend.browse",
+        on_change=_other_way,
+        help="Users whose lists are stored with the runs, in an order that shows most. A and B are the first two runs; right is a hit "
+        "among the first k.",
+    )
+    address.remember("recommend.browse", "browse", None if by == SEARCH else by)
+    return None if by == SEARCH else by
+
+
+def _other_way() -> None:
+    """The first user of another order is the one to look at."""
+    st.query_params.pop("user", None)
+
+
+@st.cache_data(max_entries=32, show_spinner="Reading the stored lists …")
+def _stored(dataset: str, run_ids: tuple[str, ...], by: str, k: int) -> pd.DataFrame:
+    return engine.recommend.browse(dataset, run_ids, by, k)
+
+
+def _browsed(dataset: str, run_ids: list[str], by: str, k: int) -> pd.DataFrame | None:
+    """The users of a way of browsing; None after saying why there are none."""
+    try:
+        return _stored(dataset, tuple(run_ids), by, k)
+    except (LookupError, ValueError) as error:
+        st.warning(words.md(error.args[0] if error.args else error, 300))
+        return None
+
+
+def _search(dataset: str) -> tuple[pd.DataFrame, bool]:
+    """Users by a part of their id, and whether only those with held-out likes were asked for."""
+    text = st.text_input("Find a user", key="recommend.find", placeholder="part of an id", on_change=_searched, max_chars=100) or ""
+    held_out = st.toggle("With held-out likes", value=True, key="recommend.held", help="Only users who went on to like something")
+    return engine.datasets.search_users(dataset, text.strip(), limit=50, held_out_only=held_out), held_out
+
+
+def _steps(order: list[str], user: str) -> None:
+    """Back, on, and at random within what is browsed; a user of the address who is not among them stands before the first."""
+    at = order.index(user) if user in order else -1
+    steps = (("Previous", ":material/chevron_left:", at - 1, at > 0), ("Next", ":material/chevron_right:", at + 1, at + 1 < len(order)))
+    for label, icon, to, possible in steps:
+        st.button(label, icon=icon, on_click=_go, args=(order[to] if possible else user,), disabled=not possible)
+    st.button("Random", icon=":material/shuffle:", on_click=_any_of, args=(order,), disabled=not order)
+
+
+def _go(user: str) -> None:
+    st.query_params["user"] = user
+
+
+def _any_of(order: list[str]) -> None:
+    _go(random.choice(order))
+
+
+def _where(by: str, found: pd.DataFrame, order: list[str], user: str) -> None:
+    """12 of 205 users: A right, B wrong."""
+    place = f"{order.index(user) + 1:,} of {len(order):,}" if user in order else f"not among the {len(order):,}"
+    told = [f"{engine.recommend.BROWSES[by]}: {place}"]
+    if "rank_biased_overlap" in found and user in order:
+        told.append(
+            f"mean rank-biased overlap of the stored lists {words.number(float(found['rank_biased_overlap'].iloc[order.index(user)]))}"
+        )
+    st.caption(" · ".join(told))
+
+
+def _exactly(dataset: str, user: str) -> list[Any]:
+    """The user of this very id, as a list of none or one row."""
+    return [row for row in engine.datasets.search_users(dataset, user, limit=1).to_dict("records") if row["user_id"] == user]
+
+
+def _pick_k() -> int:
+    asked = address.value("k") or ""
+    address.seed("recommend.k", "k", min(50, max(1, int(asked))) if asked.isascii() and asked.isdigit() else 10)
+    k = st.number_input("k", min_value=1, max_value=50, step=5, key="recommend.k", width=110) or 10
+    address.remember("recommend.k", "k", None if k == 10 else str(k))
+    return int(k)
+
+
+def _searched() -> None:
+    st.session_state["recommend.searched"] = True
+
+
+def _fresh(found: pd.DataFrame) -> str | None:
+    """The user of the address; right after a search, its first match."""
+    if st.session_state.pop("recommend.searched", False) and len(found):
+        st.query_params["user"] = str(found["user_id"].iloc[0])
+    return address.value("user")
+
+
+def draw(dataset: str, held_out: bool) -> None:
+    """Put one of the thousand most active users into the address."""
+    found = engine.datasets.search_users(dataset, "", limit=1000, held_out_only=held_out)
+    if len(found):
+        st.query_params["user"] = str(random.choice(found["user_id"].tolist()))
+
+
+def _user_label(row: Any) -> str:
+    known = {"user_id", "row", "interactions", "train_positives", "test_positives", "rank_biased_overlap"}
+    facts = {name: value for name, value in row.items() if name not in known and not pd.isna(value)}
+    # a bare number says nothing without its name; 50 is an age
+    shown = [f"{name} {value:g}" if isinstance(value, (int, float)) else str(value) for name, value in facts.items()]
+    counts = f"{words.count(row['train_positives'])} liked, {words.count(row['test_positives'])} held out"
+    return " · ".join(part for part in (words.plain(row["user_id"], 40), counts, words.plain(", ".join(shown), 60)) if part)

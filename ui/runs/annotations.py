@@ -1,0 +1,182 @@
+"""What people write on runs, on pages: name, note, tags, the pinned baseline, the trash and the way back out of it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+import engine
+from ui.shared import address, layout, picker, words
+
+UNDO = "keeping.undo"  # in the session: the runs that were thrown away last
+SAID = "keeping.said"
+
+
+def note(run: Any) -> None:
+    """The tags and the note of a run; nothing where it has none."""
+    if run.pinned or run.tags:
+        with st.container(horizontal=True, gap="small"):
+            if run.pinned:
+                st.badge("pinned baseline", icon=":material/keep:", color="blue", width="content")
+            for one in run.tags:
+                st.badge(words.md(one, engine.runs.LONGEST_TAG), color="gray", width="content")
+    if run.note:
+        st.caption("  \n".join(words.md(line, engine.runs.LONGEST_NOTE) or "\u00a0" for line in run.note.splitlines()))
+
+
+def edit(run: Any, runs: Sequence[Any]) -> None:
+    """A popover to rename, annotate and tag a run; the tags of all runs are offered."""
+    with st.popover("Name and notes", icon=":material/edit_note:"), st.form(f"keep.{run.run_id}", border=False):
+        name = st.text_input("Name", run.title, max_chars=engine.runs.LONGEST_NAME, key=f"keep.name.{run.run_id}")
+        text = st.text_area("Note", run.note or "", max_chars=engine.runs.LONGEST_NOTE, key=f"keep.note.{run.run_id}", height=140)
+        known = list(dict.fromkeys([*run.tags, *(one for other in runs for one in other.tags)]))
+        tags = st.multiselect(
+            "Tags", known, list(run.tags), accept_new_options=True, max_selections=engine.runs.MOST_TAGS, key=f"keep.tags.{run.run_id}"
+        )
+        if st.form_submit_button("Save", type="primary", key=f"keep.save.{run.run_id}"):
+            _save(run, name, text, tags)
+
+
+def _save(run: Any, name: str, text: str, tags: Sequence[str]) -> None:
+    def write() -> None:
+        if name != run.title:
+            engine.runs.rename(run.run_id, name)
+        if text != (run.note or ""):
+            engine.runs.annotate(run.run_id, text)
+        if tuple(tags) != run.tags:
+            engine.runs.tag(run.run_id, tags)
+
+    _done(write, "Saved")
+
+
+def _done(write: Callable[[], str | None], said: str) -> None:
+    """Do it, then draw the page anew with a toast; a refusal is a sentence where the button is.
+
+    Args:
+        said: what the toast says, where `write` does not say it.
+    """
+    try:
+        told = write()
+    except (ValueError, LookupError) as error:
+        st.error(words.md(error.args[0] if error.args else error, 400))
+        return
+    st.session_state[SAID] = said if told is None else told
+    st.rerun()
+
+
+def pin(run: Any) -> None:
+    """A button that makes a finished training its dataset's baseline, or no longer."""
+    if run.pinned:
+        told = "Its dataset's comparisons take differences against it. Unpinned, they take them against popularity again."
+        if st.button("Unpin", icon=":material/keep_off:", key=f"unpin.{run.run_id}", help=told):
+            _done(lambda: engine.runs.unpin(run.run_id), "Unpinned")
+        return
+    told = "Comparisons on its dataset then take differences against this run, until another is pinned or it is unpinned."
+    if st.button("Pin as baseline", icon=":material/keep:", key=f"pin.{run.run_id}", help=told):
+        _done(lambda: engine.runs.pin(run.run_id), "Pinned as the baseline of its dataset")
+
+
+def throw(run: Any, runs: Sequence[Any]) -> None:
+    """A popover to move a run to the trash: who needs it is said first; whoever must stay is told why."""
+    with st.popover("Trash", icon=":material/delete:"):
+        if why := engine.runs.why_kept(run):
+            st.markdown(f"This run cannot be moved to the trash: {words.md(why)}.")
+            return
+        _needed([run], runs)
+        st.markdown("It leaves all lists, and can be restored for 30 days. Nothing is deleted.")
+        if st.button("Move to trash", type="primary", key=f"throw.{run.run_id}"):
+            _throw([run.run_id])
+
+
+def _needed(some: Sequence[Any], runs: Sequence[Any]) -> None:
+    """Warn of runs that go on from some, or have one for a part."""
+    for run in some:
+        if others := engine.runs.dependents(run.run_id, runs):
+            named = ", ".join(words.md(other.title, 60) for other in others[:3]) + (" …" if len(others) > 3 else "")
+            st.warning(f"{named} needs {words.md(run.title, 60)}: it goes on from it, or has it for a part.", icon=":material/link:")
+
+
+def _throw(run_ids: list[str]) -> None:
+    def move() -> str:
+        kept = engine.runs.trash(run_ids)
+        gone = [run_id for run_id in run_ids if run_id not in {one.run_id for one in kept}]
+        st.session_state[UNDO] = gone
+        st.session_state["keeping.kept"] = [(one.title, one.reason) for one in kept]
+        if gone:
+            st.query_params.pop("run", None)
+        return "" if not gone else f"Moved {'the run' if len(gone) == 1 else f'{len(gone)} runs'} to the trash"
+
+    _done(move, "")
+
+
+def undo() -> None:
+    """At the top of the page: the toast of what was done, and the way back from the last throw."""
+    if said := st.session_state.pop(SAID, None):
+        st.toast(words.md(said), icon=":material/check:")
+    for title, reason in st.session_state.pop("keeping.kept", []):
+        st.warning(f"**{words.md(title, 80)}** was kept: {words.md(reason, 200)}.", icon=":material/keep:")
+    if address.value("run"):  # another run is looked at: this is over
+        st.session_state.pop(UNDO, None)
+    thrown = st.session_state.get(UNDO) or []
+    there = {run.run_id for run in engine.runs.list_trash()} if thrown else set()
+    gone = [run_id for run_id in thrown if run_id in there]
+    if not gone:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        named = words.md(engine.runs.get_run(gone[0]).title, 80) if len(gone) == 1 else f"{len(gone)} runs"
+        st.markdown(f"{named} moved to the trash.", width="content")
+        if st.button("Undo", icon=":material/undo:", key="keeping.undo.button"):
+            st.session_state.pop(UNDO)
+            _done(lambda: engine.runs.restore(gone), "Restored")
+
+
+def trash(runs: Sequence[Any]) -> None:
+    """Folded: what can be restored, and several of some runs to move at once."""
+    found = engine.runs.list_trash()
+    with st.expander(f"Trash ({len(found)})" if found else "Trash", icon=":material/delete:", key="keeping.trash"):
+        _several(runs)
+        if not found:
+            st.caption("The trash is empty. What is moved here leaves all lists and can be restored for 30 days.")
+        for run in found:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                if st.button("Restore", icon=":material/undo:", key=f"restore.{run.run_id}"):
+                    _done(lambda run=run: engine.runs.restore([run.run_id]), "Restored")  # type: ignore[misc]
+                st.markdown(words.md(run.title, 80), width="content")
+                st.caption(f"{words.md(run.dataset_name or '')} · thrown away {words.ago(run.trashed_at)}", width="content")
+
+
+def _several(runs: Sequence[Any]) -> None:
+    """Choose ended runs and move them together; pinned ones are not among them, and live ones neither."""
+    free = [run for run in runs if not engine.runs.why_kept(run)]
+    if not free:
+        return
+    shown = picker.labels(free)
+    st.session_state["keeping.several"] = [run_id for run_id in st.session_state.get("keeping.several", []) if run_id in shown]
+    chosen = st.multiselect("Move several to the trash", list(shown), format_func=lambda run_id: shown[run_id], key="keeping.several")
+    _needed([run for run in free if run.run_id in chosen], runs)
+    if chosen and st.button(f"Move {len(chosen)} to trash", key="keeping.several.button"):
+        _throw(chosen)
+
+
+def missing(noun: str, run_ids: Sequence[str]) -> None:
+    """Runs of an address that are not to be had: those in the trash with the reason, the others as what they are, unknown."""
+    known = {run_id: _known(run_id) for run_id in run_ids}
+    thrown = [run for run in known.values() if run is not None and run.trashed_at]
+    for run in thrown:
+        st.warning(
+            f"**{words.md(run.title, 80)}** was moved to the trash {words.ago(run.trashed_at)}, so it is not shown. "
+            "Restore it on the Runs page, under *Trash*, to see it again.",
+            icon=":material/delete:",
+        )
+    if thrown:
+        st.page_link("runs/page.py", label="Go to the Runs page", icon=":material/list:")
+    unknown = [run_id for run_id in run_ids if run_id not in {run.run_id for run in thrown}]
+    if unknown:
+        layout.unknown(noun, unknown)
+
+
+def _known(run_id: str) -> Any | None:
+    try:
+        return engine.runs.get_run(run_id)
+    except LookupError:
+        return None

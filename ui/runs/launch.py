@@ -1,0 +1,67 @@
+"""Launching: contenders and settings become specs, specs become runs, one click one run."""
+
+import hashlib
+import uuid
+from typing import Any
+
+import streamlit as st
+
+import engine
+from ui.runs import live
+from ui.shared import words
+
+MORE_EPOCHS = 5
+MOST_RUNS = 30  # of one launch: each waits its turn in a process of its own, of some 240 MB
+
+
+def as_command(spec: Any, key: str) -> None:
+    """The spec as JSON and the command that repeats it."""
+    with st.expander("As JSON and as a command", icon=":material/terminal:", key=key):
+        st.code(engine.compare.command_line(spec), language="bash", wrap_lines=True)
+        st.code(spec.model_dump_json(indent=2), language="json", height=260)
+
+
+def button(wanted: list[Any], complete: bool, key: str = "train", label: str | None = None) -> list[str]:
+    """The launch button. One rendered form and one set of settings launch once, however often it is clicked.
+
+    Returns:
+        The ids of the runs last launched from here in this tab.
+    """
+    nonce = st.session_state.setdefault(f"{key}.nonce", uuid.uuid4().hex)
+    digest = hashlib.sha256("".join(spec.model_dump_json() for spec in wanted).encode()).hexdigest()[:16]
+    done = st.session_state.setdefault(f"{key}.launched", {})
+    text = label or ("Launch" if len(wanted) < 2 else f"Launch {len(wanted)} runs")
+    if len(wanted) > MOST_RUNS:
+        st.warning(f"{len(wanted)} runs wait in as many processes; launch {MOST_RUNS} at most, with fewer seeds or contenders.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        ready = complete and 0 < len(wanted) <= MOST_RUNS
+        clicked = st.button(text, type="primary", icon=":material/play_arrow:", disabled=not ready or digest in done, key=f"{key}.launch")
+        if digest in done and st.button("Launch the same again", key=f"{key}.again", type="tertiary", icon=":material/replay:"):
+            st.session_state[f"{key}.nonce"] = uuid.uuid4().hex
+            del done[digest]
+            st.rerun()
+    if clicked and ready and digest not in done:
+        try:
+            done[digest] = [engine.runs.submit(spec, key=f"{nonce}-{digest}-{at}") for at, spec in enumerate(wanted)]
+        except (LookupError, ValueError, OSError) as error:
+            st.error(words.md(error, 600), icon=":material/error:", title="Not launched")
+            return []
+        st.session_state[f"{key}.last"] = done[digest]
+        st.rerun()
+    return list(st.session_state.get(f"{key}.last", []))
+
+
+def more_epochs(run: Any) -> None:
+    """Train a finished network for more epochs: a new run that begins with the weights of this one."""
+    with st.expander("Continue for more epochs", icon=":material/fast_forward:", key=f"continue.{run.run_id}"):
+        st.caption("A new run goes on from the best epoch of this one, with its model and settings. This one stays as it is.")
+        asked = st.number_input("More epochs", 1, 1000, MORE_EPOCHS, key=f"continue.epochs.{run.run_id}", width=220)
+        try:
+            spec = engine.runs.continued(run.run_id, int(asked))
+        except (LookupError, ValueError) as error:
+            st.info(words.md(error, 600), icon=":material/block:")
+            return
+        launched = button([spec], complete=True, key=f"continue.{run.run_id}", label="Continue")
+        as_command(spec, key=f"continue.spec.{run.run_id}")
+        if launched:
+            live.watch(launched)

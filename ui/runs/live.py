@@ -1,0 +1,174 @@
+"""A run as it goes: its badge, progress, curves and log. Everything is read back from the engine; nothing here owns a run."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+import engine
+from engine import compare
+from ui.runs import annotations, predictions
+from ui.shared import charts, layout, picker, states, words
+
+OUTPUT_FAMILIES = ("value", "classes", "actions")
+METRICS = (
+    "ndcg_at_10", "recall_at_100", "auc", "log_loss", "calibration",
+    *(key for key, metric in engine.specs.METRICS.items() if metric.family in OUTPUT_FAMILIES),
+)  # fmt: skip  # those of the comparison that the page of a single run shows
+
+
+def line(run: Any, title: str | None = None) -> None:
+    """One run as a line: badge, title (a link to it), progress.
+
+    Args:
+        title: what to call it where its own title is not enough to tell it from others.
+    """
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        states.badge(run, width=118)
+        st.page_link("runs/page.py", label=f"**{words.md(title or run.title, 80)}**", query_params={"run": run.run_id})
+        st.caption(_joined(words.md(run.dataset_name or ""), words.ago(run.submitted_at)), width="content")
+    if run.live and run.progress is not None and not states.is_in(run, "QUEUED"):
+        st.progress(min(1.0, max(0.0, run.progress.share)), text=words.md(states.sentence(run)))
+    elif states.is_in(run, "FAILED", "INTERRUPTED") and run.message:
+        st.error(words.md(run.message, 600), icon=":material/error:")
+
+
+def _joined(*parts: str) -> str:
+    """What there is of some parts: downloads have no dataset."""
+    return " · ".join(part for part in parts if part)
+
+
+def counters() -> bool:
+    """How much there is and how much is going on; returns whether a run is live."""
+    runs = engine.runs.list_runs()
+    waiting = [run for run in runs if states.is_in(run, "QUEUED")]
+    live = [run for run in runs if run.live]
+    done = [run for run in runs if run.kind == "train" and states.is_in(run, "FINISHED")]
+    grid = st.grid(min_column_width=170, border=True)
+    grid.metric("Prepared datasets", words.count(len(engine.datasets.list_datasets())))
+    grid.metric("Running now", words.count(len(live) - len(waiting)))
+    grid.metric("Waiting in the queue", words.count(len(waiting)))
+    grid.metric("Finished trainings", words.count(len(done)))
+    return bool(live)
+
+
+def watch(run_ids: list[str]) -> bool:
+    """Draw some runs live, each as a line; returns whether all have finished."""
+    live = any(run.live for run in map(engine.runs.get_run, run_ids))
+
+    def draw() -> bool:
+        runs = [engine.runs.get_run(run_id) for run_id in run_ids]
+        titles = picker.titles(runs)
+        for run in runs:
+            line(run, titles[run.run_id])
+        return any(run.live for run in runs)
+
+    layout.live(draw, live, seconds=1.5)
+    return all(states.is_in(engine.runs.get_run(run_id), "FINISHED") for run_id in run_ids)
+
+
+def heading(run_id: str) -> bool:
+    """Title, state and, when it ended badly, why; returns whether the run is live."""
+    run = engine.runs.get_run(run_id)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(words.md(run.title, 80), anchor=False, width="content")
+        states.badge(run)
+        st.caption(_joined(words.md(run.dataset_name or ""), f"run {words.md(run.run_id)}"), width="content")
+    annotations.note(run)
+    if states.is_in(run, "FAILED", "INTERRUPTED") and run.message:
+        st.error(words.md(run.message, 2000), icon=":material/error:", title=states.look(run.state).label)
+    if states.is_in(run, "FINISHED") and run.kind == "train":
+        alarms(run_id)
+    return bool(run.live)
+
+
+def alarms(run_id: str) -> None:
+    """Signs that a finished model is of no use, a sentence each."""
+    found = engine.runs.alarms(run_id)
+    if found:
+        listed = "\n".join(f"- {words.md(sentence, 400)}" for sentence in found)
+        st.warning(listed, icon=":material/warning:", title="Look twice at this model")
+
+
+def details(run_id: str) -> bool:
+    """The live part of one run's page; returns whether it is still live."""
+    run = engine.runs.get_run(run_id)
+    if run.live:
+        share = run.progress.share if run.progress else 0.0
+        st.progress(min(1.0, max(0.0, share)), text=words.md(states.sentence(run)))
+    facts(run)
+    if run.kind == "train":
+        training_curves(run_id, engine.runs.history(run_id))
+        if states.is_in(run, "FINISHED"):
+            predictions.section(run)
+    log(run_id, open_=run.live or states.is_in(run, "FAILED"))
+    return bool(run.live)
+
+
+def facts(run: Any) -> None:
+    """Times, and the main test metrics once there are any."""
+    cells = [("Submitted", words.ago(run.submitted_at), words.absolute(run.submitted_at))]
+    if run.started_at:
+        waited = (run.started_at - run.submitted_at).total_seconds() if run.submitted_at else None
+        cells.append(("Waited", words.duration(waited), "From the click until it was its turn"))
+    if run.started_at and run.ended_at:
+        cells.append(("Took", words.duration((run.ended_at - run.started_at).total_seconds()), "From its turn to the verdict"))
+    if run.kind == "download" and (wanted := engine.datasets.DOWNLOADS.get(run.spec.get("key", ""))):
+        cells.append(("Size", words.size(wanted.bytes), "Of the file that is fetched"))
+    _grid(cells, 130)
+    if run.metrics:
+        st.markdown("**On test**")
+        _grid([_metric(key, run.metrics[key]) for key in METRICS if key in run.metrics], 150)
+
+
+def _metric(key: str, value: float) -> tuple[str, str, str]:
+    """A test metric's label with its arrow, the value, and what both mean."""
+    metric = engine.specs.METRICS[key]
+    arrow, better = words.DIRECTIONS[metric.better]
+    return f"{metric.label} {arrow}", words.number(value), f"{metric.description} {better}"
+
+
+def _grid(cells: list[tuple[str, str, str]], width: int) -> None:
+    grid = st.grid(min_column_width=width, gap="small")
+    for label, value, tooltip in cells:
+        grid.metric(label, value, help=tooltip)
+
+
+def training_curves(run_id: str, history: pd.DataFrame) -> None:
+    """Training loss by step; the validation metrics by epoch."""
+    if history.empty:
+        return
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**Training loss**")
+        figure = charts.loss_curve(history, "train_loss", "step", "training loss")
+        charts.show(figure, f"Training loss over {words.count(history['step'].max())} steps", key=f"loss.{run_id}")
+    valid = {key: f"valid_{key}" for key in engine.specs.METRICS if f"valid_{key}" in set(history["metric"])}
+    with right:
+        if not valid:
+            st.markdown("**Validation**")
+            st.caption("The first validation comes at the end of the first epoch.")
+            return
+        chosen = st.selectbox(
+            "Validation metric",
+            list(valid),
+            format_func=lambda key: engine.specs.METRICS[key].label,
+            key=f"valid.{run_id}",
+            label_visibility="collapsed",
+            width=220,
+        )
+        key = chosen or next(iter(valid))
+        label = engine.specs.METRICS[key].label
+        part = history[history["metric"] == valid[key]].assign(contender="run")
+        figure = charts.curves(part, {"run": (label, compare.look(0))}, "epoch", f"{label} (validation)", height=260)
+        charts.show(figure, f"{label} on validation over {len(part)} epochs", key=f"validation.{run_id}.{key}")
+
+
+def log(run_id: str, open_: bool) -> None:
+    """The end of the run's log, folded unless it is of interest now."""
+    with st.expander("Log", expanded=open_, icon=":material/notes:", key=f"log.{run_id}"):
+        tail = engine.runs.log_tail(run_id)
+        if tail.strip():
+            st.code(tail, language=None, height=300 if tail.count("\n") > 11 else "content", wrap_lines=True)
+        else:
+            st.caption("Nothing is written yet.")

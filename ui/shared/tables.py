@@ -1,0 +1,66 @@
+"""Tables that people compare in, as real HTML tables: numbers aligned, intervals small, best marked by weight and sign."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from engine import compare
+from ui.shared import words
+
+
+def letter(contender: Any) -> str:
+    """A contender's letter with its glyph in its colour; a baseline's name."""
+    drawn = compare.look(contender.color_index, baseline=contender.run_id is None)
+    said = contender.letter if contender.run_id is not None else contender.name
+    return f'<span style="color:{drawn.color}" aria-hidden="true">{drawn.glyph}</span> {words.html(said, 20)}'
+
+
+def row(name: str, cells: Sequence[str]) -> str:
+    return f'<tr><th scope="row" class="text">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+
+
+def small_table(frame: pd.DataFrame, head: str = "", left: bool = False, told: Mapping[str, str] | None = None) -> str:
+    """HTML of a small table of ready text: the index is the row's name; `left` for words instead of numbers.
+
+    Args:
+        told: column -> what its figures mean, shown as a tooltip.
+    """
+    columns = "".join(f'<th scope="col">{_explained(str(name), (told or {}).get(str(name)))}</th>' for name in frame.columns)
+    rows = [
+        f'<tr><th scope="row" class="text">{words.html(name)}</th>{"".join(f"<td>{words.html(v)}</td>" for v in row)}</tr>'
+        for name, row in zip(frame.index, frame.to_numpy(), strict=True)
+    ]
+    top = f'<thead><tr><th class="text">{words.html(head)}</th>{columns}</tr></thead>' if any(frame.columns) else ""
+    return table(top, rows, head or "Facts", "facts left" if left else "facts")
+
+
+def _explained(name: str, told: str | None) -> str:
+    return words.html(name) if told is None else f'<abbr title="{words.html(told, 300)}">{words.html(name)}</abbr>'
+
+
+def keyed_table(rows: list[tuple[str, str, str, str]], head: tuple[str, str, str], caption: str) -> str:
+    """HTML of the parts of a bar: a patch of its colour, its name, its rows and its share.
+
+    Args:
+        rows: colour (ours), name, rows, share; the last three ready text.
+    """
+    first, *rest = head
+    top = f'<thead><tr><th class="text">{words.html(first)}</th>{"".join(f"<th>{words.html(name)}</th>" for name in rest)}</tr></thead>'
+    body = [
+        f'<tr><th scope="row" class="text wrap"><span style="color:{color}" aria-hidden="true">■</span> {words.html(name)}</th>'
+        f"<td>{words.html(number)}</td><td>{words.html(share)}</td></tr>"
+        for color, name, number, share in rows
+    ]
+    return table(top, body, caption, "facts")
+
+
+def table(head: str, rows: list[str], caption: str, look: str = "wide") -> str:
+    body = f"{head}<tbody>{''.join(rows)}</tbody>"
+    return f'<div class="rb rb-scroll"><table class="{look}" aria-label="{words.html(caption)}">{body}</table></div>'
+
+
+def show(html: str) -> None:
+    """Draw a table made here; everything foreign in it is escaped."""
+    st.html(html)

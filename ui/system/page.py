@@ -1,0 +1,16 @@
+"""System: what this workbench runs on, for a bug report or a full disk."""
+
+import streamlit as st
+
+from ui.shared import layout, tables
+from ui.system import facts
+
+layout.header("System", "Versions, folders and what was found on this machine.")
+
+left, right = st.columns(2, gap="large")
+with left:
+    st.subheader("Workspace", anchor=False)
+    tables.show(tables.small_table(facts.workspace(), left=True))
+with right:
+    st.subheader("Versions", anchor=False)
+    tables.show(tables.small_table(facts.versions(), left=True))

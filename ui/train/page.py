@@ -1,0 +1,43 @@
+"""Train: a dataset, one or several contenders with their settings, one launch."""
+
+import streamlit as st
+
+import engine
+from ui.runs import launch, live, predictions
+from ui.shared import address, layout, picker, words
+from ui.train import contenders, form
+
+layout.header("Train", "Contenders train on the same rows under the same settings, one after the other, and are measured alike.")
+
+datasets = engine.datasets.list_datasets()
+if not datasets:
+    layout.empty(
+        "Training needs a prepared dataset, and there is none yet. Generate sample ratings or bring data of your own.",
+        "data/page.py",
+        "Prepare a dataset",
+        query={"view": "new"},
+    )
+    st.stop()
+
+given = form.settings_to_repeat(address.value("from"))
+dataset = picker.pick_dataset("train.dataset", datasets)
+if dataset is None:
+    st.stop()
+
+st.caption(predictions.asked(dataset))
+if why := engine.datasets.why_no_ranking(dataset):
+    st.info(words.md(why, 600), icon=":material/person_off:")
+
+st.subheader("Contenders", anchor=False)
+models = contenders.contenders(given, dataset)
+st.subheader("Training", anchor=False)
+training, seeds = form.training(given)
+specs = form.specs(dataset.id, models, training, seeds)
+form.commands(specs)
+launched = launch.button([spec for runs in specs for spec in runs], complete=all(specs))
+if launched:
+    st.subheader("Launched", anchor=False)
+    if live.watch(launched) and len(launched) > 1:
+        st.page_link("compare/page.py", label="Compare them", icon=":material/balance:", query_params={"runs": ",".join(launched)})
+    elif len(launched) > 1:
+        st.caption(f"{words.count(len(launched))} runs. They go on when this page is closed; the queue is on the Runs page.")

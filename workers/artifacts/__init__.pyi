@@ -1,0 +1,12 @@
+# fmt: off
+# isort: skip_file
+from . import checkpoint as checkpoint, index as index
+from .checkpoint import OPTIMIZER as OPTIMIZER
+from .results import (
+    BASELINES as BASELINES, CANCEL as CANCEL, CHECKPOINT as CHECKPOINT, DONE as DONE, FEATURE as FEATURE, FUNNEL as FUNNEL, ITEMS as ITEMS,
+    ITEM_EMBEDDINGS as ITEM_EMBEDDINGS, JOURNAL as JOURNAL, LIST_NAMES as LIST_NAMES, LOG as LOG, MANIFEST as MANIFEST, METRICS as METRICS,
+    ORACLE as ORACLE, OUTPUTS as OUTPUTS, PER_USER as PER_USER, PLAN as PLAN, PREDICTIONS as PREDICTIONS, PROGRESS as PROGRESS,
+    RANKING as RANKING, RANKING_NAMES as RANKING_NAMES, RESULTS as RESULTS, SCORED as SCORED, SETS as SETS, SPEC as SPEC, TEST as TEST,
+    TOP_K as TOP_K, TRAIN as TRAIN, TUNING as TUNING, USERS as USERS, VALID as VALID, Metric as Metric, cutoff as cutoff, metric as metric,
+    write_json as write_json,
+)

@@ -1,0 +1,207 @@
+"""StreamingDataset blocks to shuffled batches. A block is some thousand rows as numpy columns, so no Python runs per row."""
+
+import itertools
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
+
+from workers.artifacts import FEATURE
+from workers.batches.blocks import import_streaming
+from workers.networks import Batch
+from workers.specs import FeatureSchema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Columns = dict[str, np.ndarray]  # single-valued: [n]; a bag: <name>.values and <name>.lengths; dense: [n, F]
+NOTHING = np.zeros(0, np.int32)
+READ = ("dense", "label", "weight", "target")  # columns beside the features that batches are made of
+AHEAD = 32  # blocks that StreamingDataset makes ready in advance; who takes more at once than are ready waits for its tick of 7 ms
+POOL_BLOCKS = 8  # blocks that are shuffled together when read; they were shuffled globally when written
+
+
+def to_batch(columns: Mapping[str, np.ndarray], schema: FeatureSchema, rows: int) -> Batch:
+    """Columns of `rows` rows as tensors; a feature that is not there becomes an empty bag, or zeros."""
+    values, lengths = [], []
+    for feature in schema.categorical:
+        if feature.multi_valued and f"{feature.name}.values" in columns:
+            values.append(columns[f"{feature.name}.values"])
+            lengths.append(columns[f"{feature.name}.lengths"])
+        else:
+            values.append(columns.get(feature.name, NOTHING))
+            lengths.append(np.full(rows, feature.name in columns, np.int32))
+    sparse = KeyedJaggedTensor(
+        [f.name for f in schema.categorical],
+        torch.from_numpy(np.concatenate([NOTHING, *values], dtype=np.int64)),
+        lengths=torch.from_numpy(np.concatenate([NOTHING, *lengths], dtype=np.int32)),
+        length_per_key=[len(column) for column in values],
+    )
+    dense = columns.get("dense")
+    label = torch.from_numpy(np.asarray(columns.get("label", np.zeros(rows)), np.float32))
+    return Batch(
+        torch.zeros(rows, len(schema.dense)) if dense is None else torch.from_numpy(np.ascontiguousarray(dense, np.float32)),
+        sparse,
+        label,
+        torch.from_numpy(np.asarray(columns.get("weight", np.ones(rows)), np.float32)),
+        torch.from_numpy(np.asarray(columns["target"], np.float32)) if "target" in columns else label,
+    )
+
+
+def table_columns(frame: "pd.DataFrame", schema: FeatureSchema, side: str) -> Columns:
+    """The encoded `feature.*` columns of an items or ranking table as block columns: U or N rows of one side."""
+    columns: Columns = {}
+    for feature in schema.on(*(("item",) if side == "item" else ("user",))):
+        column = frame[FEATURE + feature.name]
+        if feature.multi_valued:
+            bags = [np.asarray(bag, np.int32) for bag in column]
+            columns[f"{feature.name}.values"] = np.concatenate([np.zeros(0, np.int32), *bags])
+            columns[f"{feature.name}.lengths"] = np.array([len(bag) for bag in bags], np.int32)
+        else:
+            columns[feature.name] = column.to_numpy(np.int32)
+    dense = np.zeros((len(frame), len(schema.dense)), np.float32)
+    for place in schema.dense_on(side):  # type: ignore[arg-type]
+        dense[:, place] = frame[FEATURE + schema.dense[place].name].to_numpy(np.float32)
+    return columns | {"dense": dense}
+
+
+def num_rows(columns: Mapping[str, np.ndarray]) -> int:
+    """Rows of a block."""
+    return next(len(column) for name, column in columns.items() if not name.endswith(".values"))
+
+
+def join(blocks: Sequence[Columns]) -> Columns:
+    """Blocks one after another."""
+    return blocks[0] if len(blocks) == 1 else {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
+
+
+def take(columns: Columns, rows: np.ndarray) -> Columns:
+    """Some rows, in the order given: like numpy.take, bags included."""
+    taken: Columns = {}
+    for name, column in columns.items():
+        if name.endswith(".lengths"):
+            starts = np.cumsum(column) - column
+            lengths = column[rows]
+            ends = np.cumsum(lengths)
+            # position in `values` of each kept value: its bag's start plus its place in the bag
+            places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts[rows] - (ends - lengths), lengths)
+            bag = name.removesuffix(".lengths") + ".values"
+            taken[name], taken[bag] = lengths, columns[bag][places]
+        elif not name.endswith(".values"):
+            taken[name] = column[rows]
+    return taken
+
+
+def part(columns: Columns, first: int, last: int) -> Columns:
+    """Rows from first to before last, not copied."""
+    found: Columns = {}
+    for name, column in columns.items():
+        start, end = first, last
+        if name.endswith(".values"):
+            lengths = columns[name.removesuffix(".values") + ".lengths"]
+            start = int(lengths[:first].sum())
+            end = start + int(lengths[first:last].sum())
+        found[name] = column[start:end]
+    return found
+
+
+def open_split(dataset: Path, split: str, *, shuffle: bool = False, seed: int = 0) -> Any:
+    """A stock StreamingDataset over one split; a collective call where ranks run side by side.
+
+    It names what ranks share by the first number that is free on the host, counting from 0. Two runs that look at the same moment
+    both take it, or ranks of one run find different ones and wait forever; so each run counts from a number of its own.
+    """
+    import_streaming()
+    from streaming import StreamingDataset
+    from streaming.base.shared import prefix
+
+    first = torch.tensor(secrets.randbelow(10**6))
+    if dist.is_initialized():
+        dist.broadcast(first, 0)
+    prefix._each_prefix_int = partial(itertools.count, int(first))  # type: ignore[assignment]
+    stream = StreamingDataset(
+        local=str(Path(dataset) / split), shuffle=shuffle, shuffle_seed=seed, batch_size=1, num_canonical_nodes=1, predownload=AHEAD
+    )
+    stream.prepare_shard = _once_each(stream.prepare_shard)
+    return stream
+
+
+def _once_each(prepare: Callable[..., None]) -> Callable[..., None]:
+    """Take the lock that all ranks share once a shard, not for each block, which cost .8 ms of another thread: none is ever evicted.
+
+    Whoever comes while a shard is made ready returns as before; that it is ready is waited for elsewhere.
+    """
+    prepared = set[int]()
+
+    def prepare_once(shard: int, blocking: bool = True) -> None:
+        if shard not in prepared:
+            prepare(shard, blocking)
+            prepared.add(shard)
+
+    return prepare_once
+
+
+def epoch_batches(
+    stream: Iterable[Mapping[str, Any]],
+    schema: FeatureSchema,
+    batch_size: int,
+    steps: int,
+    pool_blocks: int,
+    rng: np.random.Generator,
+    liked_only: bool = False,
+) -> Iterator[Batch]:
+    """One epoch of this rank: exactly `steps` full batches, whatever the sizes of its blocks.
+
+    Blocks are pooled, shuffled and cut; what is left over opens the next pool. Ranks must take the same number of steps, or
+    they wait for each other forever: one whose blocks run short draws again from its last pool, one with rows to spare
+    leaves them, other rows each epoch. `liked_only` leaves out rows with label 0. The
+    stream is always read to its end, since its next epoch begins for all ranks at once.
+    """
+    made, left, waiting = 0, Columns(), deque[list[Columns]]()
+    names = {*READ, *(f"{f.name}{part}" for f in schema.categorical for part in ("", ".values", ".lengths"))}
+    reading = _pools(stream, names, pool_blocks)
+    while blocks := waiting.popleft() if waiting else next(filter(None, reading), None):
+        fresh = join(blocks)
+        if liked_only:
+            fresh = take(fresh, np.flatnonzero(fresh["label"] > 0))
+        pool = join([left, fresh]) if left else fresh
+        rows = num_rows(pool)
+        pool = take(pool, rng.permutation(rows))  # at once: a column fits a cache as long as nothing else is done in between
+        cut = rows - rows % batch_size
+        a_batch = -(-pool_blocks * batch_size // max(cut, 1))  # the next pool is there when this one is through
+        for start in range(0, cut, batch_size):
+            if made < steps:
+                made += 1
+                yield to_batch(part(pool, start, start + batch_size), schema, batch_size)
+                waiting += filter(None, islice(reading, 0 if waiting else a_batch))  # one pool ahead, however small batches are
+        left = part(pool, cut, rows)
+    while made < steps:
+        made += 1
+        rest = rng.choice(num_rows(pool), batch_size - num_rows(left), replace=num_rows(pool) < batch_size)
+        yield to_batch(join([left, take(pool, rest)]), schema, batch_size)
+        left = take(left, np.zeros(0, int))
+
+
+def _pools(stream: Iterable[Mapping[str, Any]], names: set[str], size: int) -> Iterator[list[Columns] | None]:
+    """Lists of `size` blocks, with the columns of some names; None for a block that is read but does not end a list.
+
+    So that reading can go on between batches: a rank that stops for a whole pool is waited for by all others.
+    """
+    blocks: list[Columns] = []
+    for block in stream:
+        blocks.append({name: np.asarray(column) for name, column in block.items() if name in names})
+        if len(blocks) == size:
+            yield blocks
+            blocks = []
+        else:
+            yield None
+    if blocks:
+        yield blocks

@@ -1,0 +1,208 @@
+"""Rows to MDS blocks, on a Spark executor, and back: one MDS sample is some thousand rows as numpy columns.
+
+Runs inside mapInArrow, partition by partition; imports no Spark and nothing of the driver's side.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workers.specs import ITEM_ID, USER_ID
+
+EMPTY = bytes([1 << 2, 0])  # an ndarray of one axis of length 0: how MDS writes a shape, then no values
+PARTITION, SPLIT, WRITTEN = "_partition", "split", "split string, folder string, rows long, blocks long"
+
+
+def import_streaming() -> ModuleType:
+    """The streaming package without what brings transformers and torchvision: half of its import time, and nothing of it is used.
+
+    Its readers of text, vision and multimodal sets and its DataLoader stay out of this one import; whoever asks for them later
+    gets the real ones.
+    """
+    if "streaming" in sys.modules:
+        return sys.modules["streaming"]
+    left_out = {f"streaming.{name}": ModuleType(name) for name in ("text", "vision", "multimodal", "base.dataloader")}
+    vars(left_out["streaming.base.dataloader"])["StreamingDataLoader"] = None
+    sys.modules.update(left_out)
+    try:
+        import streaming
+    finally:
+        for name in left_out:
+            sys.modules.pop(name, None)
+    for package in (streaming, streaming.base):
+        for name in ("text", "vision", "multimodal", "StreamingDataLoader"):
+            vars(package).pop(name, None)
+        vars(package)["__getattr__"] = _left_out
+    return streaming
+
+
+def _left_out(name: str) -> Any:
+    if name != "StreamingDataLoader":
+        raise AttributeError(name)
+    return import_module("streaming.base.dataloader").StreamingDataLoader
+
+
+def blocks_of(dataset: Path, split: str, first: int = 0, step: int = 1) -> Iterator[dict[str, np.ndarray]]:
+    """Every step-th block of a split by index, from `first` on: each row exactly once over all ranks, where StreamingDataset repeats
+    some. Nothing is shared with other ranks, nor left open behind: a StreamingDataset an epoch would use up a process's files."""
+    import_streaming()
+    from streaming.base.local import LocalDataset
+
+    blocks = LocalDataset(str(Path(dataset) / split))
+    for index in range(first, len(blocks), step):
+        yield {name: np.asarray(column) for name, column in blocks[index].items()}
+
+
+def mds_columns(single: tuple[str, ...], multi: tuple[str, ...], dense: tuple[str, ...], extra: tuple[str, ...] = ()) -> dict[str, str]:
+    """The MDS encoding of each column of a block."""
+    columns = dict.fromkeys(single, "ndarray:int32")
+    for name in multi:
+        columns |= {f"{name}.values": "ndarray:int32", f"{name}.lengths": "ndarray:int32"}
+    if dense:
+        columns["dense"] = "ndarray:float32"
+    columns |= dict.fromkeys(extra, "ndarray:float32")
+    return columns | {"label": "ndarray:float32", "rating": "ndarray:float32", "timestamp": "ndarray:int64"}
+
+
+@dataclass(frozen=True)
+class BlockWriter:
+    """A mapInArrow function: writes the rows of a partition, in their order, as blocks of each split under `out`.
+
+    Batches hold `_partition`, `split`, int32 columns `single`, list<int32> columns `multi`, float columns `dense`, and label,
+    rating (nan where there is none), timestamp. `extra`: `weight`, and `target`, a number or a list of as many numbers in every
+    row. Gives one row a split: split, folder (relative to `out`), rows, blocks.
+    """
+
+    out: str
+    block_rows: int
+    single: tuple[str, ...]
+    multi: tuple[str, ...]
+    dense: tuple[str, ...]
+    extra: tuple[str, ...] = ()
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        open_splits: dict[str, _SplitWriter] = {}
+        for batch in batches:
+            splits = batch.column(SPLIT)
+            for split in pc.unique(splits).to_pylist():
+                if split not in open_splits:
+                    open_splits[split] = _SplitWriter(self, split, batch.column(PARTITION)[0].as_py())
+                open_splits[split].add(batch.filter(pc.equal(splits, split)))
+        for writer in open_splits.values():
+            yield writer.finish()
+
+    def block(self, rows: pa.Table) -> dict[str, np.ndarray]:
+        """Rows as the columns of one block."""
+        block = {name: _numpy(rows, name, np.int32) for name in self.single}
+        for name in self.multi:
+            bags = rows.column(name).combine_chunks()
+            block[f"{name}.values"] = bags.flatten().to_numpy(zero_copy_only=False).astype(np.int32)
+            block[f"{name}.lengths"] = bags.value_lengths().to_numpy(zero_copy_only=False).astype(np.int32)
+        if self.dense:
+            block["dense"] = np.stack([_numpy(rows, name, np.float32) for name in self.dense], axis=1)
+        block |= {name: _matrix(rows, name) for name in self.extra}
+        return block | {
+            "label": _numpy(rows, "label", np.float32),
+            "rating": _numpy(rows, "rating", np.float32),
+            "timestamp": _numpy(rows, "timestamp", np.int64),
+        }
+
+
+def _numpy(rows: pa.Table, name: str, dtype: Any) -> np.ndarray:
+    return np.ascontiguousarray(rows.column(name).to_numpy(), dtype)
+
+
+def _matrix(rows: pa.Table, name: str) -> np.ndarray:
+    """float32 [n], or [n, A] of lists of A numbers."""
+    column = rows.column(name).combine_chunks()
+    if not pa.types.is_list(column.type):
+        return _numpy(rows, name, np.float32)
+    return column.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(len(rows), -1)
+
+
+@dataclass
+class _SplitWriter:
+    """Collects rows of one split and partition and cuts them into blocks."""
+
+    task: BlockWriter
+    split: str
+    partition: int
+    waiting: list[pa.RecordBatch] = field(default_factory=list)
+    held: int = 0
+    rows: int = 0
+    blocks: int = 0
+
+    def __post_init__(self) -> None:
+        self.folder = _new_folder(Path(self.task.out) / self.split, f"part-{self.partition:05d}")
+        columns = mds_columns(self.task.single, self.task.multi, self.task.dense, self.task.extra)
+        self.writer = _mds_writer()(columns=columns, out=str(self.folder), max_workers=1)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self.waiting.append(batch)
+        self.held += len(batch)
+        if self.held >= self.task.block_rows:
+            self._write(last=False)
+
+    def _write(self, last: bool) -> None:
+        rows = pa.Table.from_batches(self.waiting)
+        step = self.task.block_rows
+        end = self.held if last else self.held - self.held % step
+        for start in range(0, end, step):
+            block = rows.slice(start, min(step, end - start))
+            self.writer.write(self.task.block(block))
+            self.rows, self.blocks = self.rows + len(block), self.blocks + 1
+        self.waiting, self.held = rows.slice(end).to_batches(), self.held - end
+
+    def finish(self) -> pa.RecordBatch:
+        if self.held:
+            self._write(last=True)
+        self.writer.finish()
+        folder = f"{self.split}/{self.folder.name}"
+        return pa.RecordBatch.from_pydict({"split": [self.split], "folder": [folder], "rows": [self.rows], "blocks": [self.blocks]})
+
+
+def _mds_writer() -> Any:
+    """MDSWriter that also takes arrays without elements, as a block has whose bags are all empty.
+
+    The stock writer refuses them ("0 elements"); the stock reader reads them.
+    """
+    import_streaming()
+    from streaming.base.format.mds import MDSWriter
+    from streaming.base.format.mds.encodings import mds_encode
+
+    class Writer(MDSWriter):
+        def encode_sample(self, sample: dict[str, np.ndarray]) -> bytes:
+            columns = zip(self.column_names, self.column_encodings, strict=True)
+            parts = [mds_encode(kind, sample[name]) if sample[name].size else EMPTY for name, kind in columns]
+            return np.array([len(part) for part in parts], np.uint32).tobytes() + b"".join(parts)
+
+    return Writer
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """A folder of this attempt's own: Spark may try a task twice, and only the folder of the one that succeeded is used."""
+    for attempt in range(1000):
+        folder = parent / (f"{name}-{attempt}" if attempt else name)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise RuntimeError(f"A thousand attempts at {parent / name} are already there.")
+
+
+def known_to_train(columns: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
+    """Whether train met the user and the item of each row of a block, as far as there are any: bool [B]."""
+    known = np.ones(rows, bool)
+    for key in (USER_ID, ITEM_ID):
+        if key in columns:
+            known &= np.asarray(columns[key]) > 0
+    return known

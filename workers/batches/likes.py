@@ -1,0 +1,56 @@
+"""Who liked what in train, as a sparse matrix, and the rows of a split that are scored pair by pair: read from blocks, one at a time."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import coo_matrix, csr_matrix
+
+from workers.artifacts import TRAIN
+from workers.batches.blocks import blocks_of, known_to_train
+from workers.specs import ITEM_ID, USER_ID, FeatureSchema
+
+
+class Likes(NamedTuple):
+    """Who liked what in train. Letters: U users, N items."""
+
+    matrix: csr_matrix  # [U + 1, N] float32: row of the user (0, the unknown user, is empty), item row - 1; weights add up
+    counts: np.ndarray  # [N] int64: liked rows of each item, whatever they weigh
+    unknown: int = 0  # liked rows that are left out, since their user or item is the unknown one
+
+
+class Rows(NamedTuple):
+    """Rows of a split [B]: user and item rows int32 (0 unknown), labels float32, and whether train met both, bool."""
+
+    users: np.ndarray
+    items: np.ndarray
+    labels: np.ndarray
+    known: np.ndarray
+
+
+def read_likes(dataset: Path, schema: FeatureSchema) -> Likes:
+    """The liked rows of train; of the blocks, only user, item and weight are kept. ValueError when there is none."""
+    parts = [(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))]
+    unknown = 0
+    for block in blocks_of(dataset, TRAIN):
+        liked = block["label"] > 0
+        known = liked & known_to_train(block, len(liked))
+        unknown += int(liked.sum() - known.sum())
+        weight = block["weight"][known] if "weight" in block else np.ones(int(known.sum()), np.float32)
+        parts.append((block[USER_ID][known], block[ITEM_ID][known], weight))
+    users, items, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
+    if len(users) == 0:
+        raise ValueError("Nothing in train is liked, so there is nothing to fit; choose another rule for what counts as liked.")
+    shape = (schema.feature(USER_ID).num_rows, schema.feature(ITEM_ID).num_rows - 1)
+    matrix = coo_matrix((weights, (users, items - 1)), shape).tocsr()
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    return Likes(matrix, np.bincount(items - 1, minlength=shape[1]), unknown)
+
+
+def read_rows(dataset: Path, split: str) -> Rows:
+    """Every row of a split, each once, as far as pairs are scored from it."""
+    parts = [Rows(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, bool))]
+    for block in blocks_of(dataset, split):
+        parts.append(Rows(block[USER_ID], block[ITEM_ID], block["label"], known_to_train(block, len(block["label"]))))
+    return Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -1,0 +1,20 @@
+# fmt: off
+# isort: skip_file
+from . import metrics as metrics
+from .alarms import list_alarms as list_alarms
+from .baselines import write_baselines as write_baselines
+from .evaluate import (
+    CHUNK as CHUNK, DEFAULT as DEFAULT, catalogue as catalogue, describe as describe, rank_users as rank_users, summarise as summarise,
+    users_of_train as users_of_train, users_to_rank as users_to_rank, users_to_validate as users_to_validate, write_ranked as write_ranked,
+)
+from .lists import (
+    DEEPEST as DEEPEST, Facts as Facts, all_lists_metrics as all_lists_metrics, facts_of as facts_of, list_metrics as list_metrics,
+    padded as padded, ranking_metrics as ranking_metrics,
+)
+from .matrices import MatrixEvaluation as MatrixEvaluation, evaluate_matrix as evaluate_matrix
+from .metrics import (
+    Bools as Bools, Floats as Floats, Ints as Ints, auc as auc, best_places as best_places, log_losses as log_losses,
+    ndcg_at_k as ndcg_at_k, tie_order as tie_order, user_areas as user_areas,
+)
+from .networks import NetworkEvaluation as NetworkEvaluation, Scored as Scored, evaluate_network as evaluate_network
+from .outputs import BINS as BINS, evaluate_outputs as evaluate_outputs, predictions as predictions

@@ -1,0 +1,82 @@
+"""Signs that a finished model is degenerate: trained without an error, and of no use. Letters: U users, N items, S width of a state."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+SAME_LIST = 0.5  # share of users with one and the same top 10 that is too many
+ALIKE = 0.99  # mean cosine between items from which embeddings count as collapsed
+FLAT = 1e-3  # relative fall of the training loss below which nothing was learnt
+SAMPLE = 2000
+
+
+def list_alarms(
+    *, logits: np.ndarray, ranked: pd.DataFrame, item_states: np.ndarray, losses: Sequence[float], popularity: float | None
+) -> list[str]:
+    """What is wrong with a model, a sentence each; none for a sound one.
+
+    Args:
+        logits: [B] scores of test rows.
+        ranked: U rows with `items` (lists of item rows) and `ndcg_at_10`; empty where nobody was ranked for.
+        item_states: [N, S] of a model whose items stand in one space; empty for others.
+        losses: mean training loss of each epoch.
+        popularity: NDCG@10 of the popularity baseline; None where there is none.
+    """
+    found = [
+        _one_sign(logits),
+        _flat(losses),
+        _one_list(ranked),
+        _collapsed(item_states),
+        _worse_than_popular(ranked, popularity),
+    ]
+    return [sentence for sentence in found if sentence]
+
+
+def _one_sign(logits: np.ndarray) -> str | None:
+    if len(logits) < 2:
+        return None
+    if np.ptp(logits) == 0:
+        return f"Every test row has the same logit, {logits[0]:.3g}: the model does not look at its input."
+    if logits.min() >= 0:
+        return f"Every logit on test is ≥ 0 (the smallest is {logits.min():.3g}): the model can call nothing unlikely."
+    return None
+
+
+def _flat(losses: Sequence[float]) -> str | None:
+    known = [loss for loss in losses if np.isfinite(loss)]
+    if len(known) < len(losses):
+        return "The training loss was not finite in some epoch; lower the learning rates."
+    if len(known) > 1 and known[0] - min(known) < FLAT * abs(known[0]):
+        return f"The training loss stayed flat ({known[0]:.4g} in the first epoch, {min(known):.4g} at best): nothing was learnt."
+    return None
+
+
+def _one_list(ranked: pd.DataFrame) -> str | None:
+    if len(ranked) < 10:
+        return None
+    lists = Counter(tuple(sorted(items[:10])) for items in ranked["items"])
+    share = lists.most_common(1)[0][1] / len(ranked)
+    return f"{share:.0%} of the users get the same top 10: the lists are not personal." if share >= SAME_LIST else None
+
+
+def _collapsed(states: np.ndarray) -> str | None:
+    if states.ndim != 2 or len(states) < 10:
+        return None
+    some = states[np.random.default_rng(0).permutation(len(states))[:SAMPLE]].astype(np.float64)
+    lengths = np.linalg.norm(some, axis=1, keepdims=True)
+    if not (lengths > 0).any():
+        return "Every item embedding is zero."
+    unit = some / np.maximum(lengths, 1e-12)
+    alike = (np.linalg.norm(unit.sum(0)) ** 2 - len(unit)) / (len(unit) * (len(unit) - 1))
+    return f"Item embeddings have collapsed: their mean cosine is {alike:.3f}." if alike > ALIKE else None
+
+
+def _worse_than_popular(ranked: pd.DataFrame, popularity: float | None) -> str | None:
+    if popularity is None or ranked.empty:
+        return None
+    reached = float(ranked["ndcg_at_10"].mean())
+    if reached >= popularity:
+        return None
+    return f"Over the full catalogue it ranks worse than popularity: NDCG@10 {reached:.3f} against {popularity:.3f}."

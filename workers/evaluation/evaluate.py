@@ -1,0 +1,159 @@
+"""The one protocol, the same for every contender.
+
+Pointwise: every interaction of a split once. Sets: ratings of several items at once, foretold by the mean of the items' scores.
+Ranking: the full catalogue (items of train), for one fixed sample of users, without the items that the user met in train unless
+`Protocol` says otherwise, equal scores in one fixed random order. Letters: U users, N items.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.dataset as parquet
+
+from workers.artifacts import ITEMS, MANIFEST, METRICS, RANKING, USERS
+from workers.batches import blocks_of
+from workers.evaluation import metrics
+from workers.evaluation.lists import DEEPEST, Facts, all_lists_metrics, list_metrics, padded, ranking_metrics
+from workers.evaluation.outputs import evaluate_outputs
+from workers.specs import BINARY, ITEM_ID, USER_ID, FeatureSchema, Protocol
+
+LISTS_AT = 10  # the k at which a run says what its lists are like
+LISTS = ["items", "scores", "wanted"]  # columns of ranked users that hold their top lists
+DEFAULT = Protocol()
+CHUNK = 64  # users scored at a time: bounds memory at CHUNK x N
+VALID_PAIRS = 2_000_000  # user-item pairs that one validation may score: bounds its cost on large catalogues
+
+Scorer = Callable[[np.ndarray], np.ndarray]  # positions of users in the sample [u] -> scores [u, N], item rows 1..N
+
+
+def catalogue(dataset: Path) -> pd.DataFrame:
+    """items.parquet without the items that train never met; row r stands at position r - 1."""
+    items = pd.read_parquet(dataset / ITEMS)
+    return items[items["row"] > 0].sort_values("row").reset_index(drop=True)
+
+
+def users_to_rank(dataset: Path, split: str, limit: int | None = None, protocol: Protocol = DEFAULT) -> pd.DataFrame:
+    """The fixed sample of users of a split, the first `limit` of it: who liked something of the catalogue that was new to them.
+
+    `relevant` is what was new, or, where items met in train compete, everything of the catalogue that the user liked in the split.
+    """
+    users = pd.read_parquet(dataset / RANKING / f"{split}.parquet")
+    users = users.head(limit) if limit else users
+    return users if protocol.exclude_seen else users.assign(relevant=_liked(dataset, split, users["user"].to_numpy()))
+
+
+def _liked(dataset: Path, split: str, users: np.ndarray) -> list[np.ndarray]:
+    """The different items of the catalogue that some users (rows) liked in a split, in order, from the blocks one at a time."""
+    parts = [np.zeros((0, 2), np.int32)]
+    for block in blocks_of(dataset, split):
+        own = (block["label"] > 0) & (block[ITEM_ID] > 0) & np.isin(block[USER_ID], users)
+        parts.append(np.stack([block[USER_ID][own], block[ITEM_ID][own]], axis=1))
+    pairs = np.unique(np.concatenate(parts), axis=0)
+    first, end = (np.searchsorted(pairs[:, 0], users, side) for side in ("left", "right"))
+    return [pairs[a:b, 1] for a, b in zip(first, end, strict=True)]
+
+
+def users_to_validate(num_items: int) -> int:
+    """How many users of the sample a validation ranks for at most: it is done once an epoch, or once a setting tried."""
+    return max(50, VALID_PAIRS // (num_items + 1))
+
+
+def rank_users(users: pd.DataFrame, num_items: int, score: Scorer, protocol: Protocol = DEFAULT) -> pd.DataFrame:
+    """Rank the catalogue for each user of a sample and measure the lists.
+
+    Args:
+        users: U rows with `user_id`, and `seen` and `relevant`, lists of item rows in 1..num_items.
+        num_items: N.
+        score: gives the scores of some users, by position in the sample.
+
+    Returns:
+        U rows: user_id, relevant (count), one column a per-user ranking metric, `items` and `scores` (top lists, item rows); and
+        `wanted`, the relevant items, where the protocol makes them others than those of the dataset.
+    """
+    ties = metrics.tie_order(num_items, protocol.tie_seed)
+    chunks = [np.arange(start, min(start + CHUNK, len(users))) for start in range(0, len(users), CHUNK)]
+    parts = [_rank_chunk(users.iloc[places], score(places), ties, protocol) for places in chunks]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"user_id": [], "relevant": [], "items": [], "scores": []})
+
+
+def _rank_chunk(users: pd.DataFrame, scores: np.ndarray, ties: np.ndarray, protocol: Protocol) -> pd.DataFrame:
+    scores = np.array(scores, np.float32)
+    relevant = np.zeros(scores.shape, bool)
+    for place, (seen, liked) in enumerate(zip(users["seen"], users["relevant"], strict=True)):
+        if protocol.exclude_seen:
+            scores[place, np.asarray(seen, int) - 1] = -np.inf
+        relevant[place, np.asarray(liked, int) - 1] = True
+    keys = metrics.sort_keys(scores, ties)
+    top = metrics.top_items(keys, max(protocol.list_length, DEEPEST))
+    top_scores = np.take_along_axis(scores, top, axis=1)
+    real = top_scores > -np.inf
+    hits = np.take_along_axis(relevant, top, axis=1) & real
+    counts = relevant.sum(axis=1)
+    columns: dict[str, Any] = {"user_id": users["user_id"].to_numpy(), "relevant": counts} | ranking_metrics(hits, counts)
+    columns["mrr"] = metrics.reciprocal_rank(metrics.first_hit_rank(keys, relevant), counts)
+    lengths = np.minimum(real.sum(axis=1), protocol.list_length)  # what was left out stands last
+    columns["items"] = [(row[:length] + 1).astype(np.int32) for row, length in zip(top, lengths, strict=True)]
+    columns["scores"] = [row[:length] for row, length in zip(top_scores, lengths, strict=True)]
+    if not protocol.exclude_seen:
+        columns["wanted"] = list(users["relevant"])
+    return pd.DataFrame(columns)
+
+
+def users_of_train(dataset: Path) -> int:
+    """How many users train has; from the table of users while a dataset is being prepared, and has no manifest yet."""
+    if (dataset / MANIFEST).exists():
+        schema = FeatureSchema.model_validate(json.loads((dataset / MANIFEST).read_text())["schema"])
+        return schema.feature(USER_ID).num_rows - 1
+    return int(parquet.dataset(dataset / USERS).count_rows(filter=parquet.field("row") > 0))
+
+
+def describe(ranked: pd.DataFrame, facts: Facts) -> pd.DataFrame:
+    """What `rank_users` gives, and what each user's list is like, a column a metric."""
+    if ranked.empty:
+        return ranked
+    return ranked.assign(**list_metrics(padded(ranked["items"], LISTS_AT), facts, LISTS_AT))
+
+
+def summarise(ranked: pd.DataFrame, num_items: int) -> dict[str, float]:
+    """Means over users of the per-user metrics, and metrics of all lists together; empty without users, undefined ones are absent."""
+    if ranked.empty:
+        return {}
+    found = {m.key: float(ranked[m.key].mean()) for m in METRICS.values() if m.key in ranked}
+    found |= all_lists_metrics(padded(ranked["items"], LISTS_AT), num_items, LISTS_AT)
+    return {key: value for key, value in found.items() if np.isfinite(value)}
+
+
+def write_ranked(ranked: pd.DataFrame, per_user: Path, top_k: Path) -> None:
+    """The per-user metrics; and, where there is somebody to rank for, the top lists: user_id, items, scores, and relevant where it is
+    not that of the dataset."""
+    ranked.drop(columns=LISTS, errors="ignore").to_parquet(per_user, index=False)
+    if len(ranked):
+        lists = ranked[[name for name in ("user_id", *LISTS) if name in ranked]]
+        lists.rename(columns={"wanted": "relevant"}).to_parquet(top_k, index=False)
+
+
+def pointwise(
+    logits: np.ndarray, labels: np.ndarray, known: np.ndarray, *, probability: bool, users: np.ndarray | None = None
+) -> dict[str, float]:
+    """AUC over the interactions whose user and item train met, of all users together and of each, and over all of them; where the
+    scores are logits of a probability, log loss and calibration too. Standard errors as `<key>_se`; what one class or no row leaves
+    undefined is absent.
+
+    Args:
+        logits, labels: [B]. known: [B] bool, train met both the user and the item.
+        users: [B] rows of the vocabulary; None, or 0 in every row, where the dataset has no users.
+    """
+    logits, labels = logits.astype(np.float64), labels.astype(np.float64)
+    found = dict(zip(("auc", "auc_se"), metrics.auc(logits[known], labels[known]), strict=True))
+    if users is not None:
+        some = known & (users > 0)
+        of_users = metrics.user_auc(logits[some], labels[some], users[some])
+        found |= dict(zip(("user_auc", "user_auc_se"), of_users, strict=True))
+    found |= dict(zip(("auc_all", "auc_all_se"), metrics.auc(logits, labels), strict=True))
+    if probability:
+        found |= evaluate_outputs(BINARY, logits[:, None], labels, labels, known)[0]
+    return {name: value for name, value in found.items() if np.isfinite(value)}

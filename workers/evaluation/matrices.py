@@ -1,0 +1,95 @@
+"""The protocol on a fitted model, in one process: the same users, exclusions, ties and rows as networks are judged on."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_matrix
+
+from workers.artifacts import FEATURE, TEST, TRAIN, VALID
+from workers.batches import Rows, read_rows
+from workers.evaluation.evaluate import CHUNK, DEFAULT, catalogue, describe, pointwise, rank_users, summarise, users_of_train, users_to_rank
+from workers.evaluation.lists import facts_of
+from workers.evaluation.rated_sets import calibrated, evaluate_sets, has_sets, rated_sets, set_raters
+from workers.matrices import MatrixModel
+from workers.specs import USER_ID, Protocol
+
+
+class MatrixEvaluation(NamedTuple):
+    """What an evaluation found."""
+
+    metrics: dict[str, float]
+    ranked: pd.DataFrame
+    rows: Rows  # of the split
+    scores: np.ndarray  # [B] float32, of those rows
+
+
+def evaluate_matrix(
+    model: MatrixModel,
+    likes: csr_matrix,
+    dataset: Path,
+    split: str,
+    limit: int | None = None,
+    told: Callable[[int, int], None] = lambda done, total: None,
+    protocol: Protocol = DEFAULT,
+) -> MatrixEvaluation:
+    """The whole protocol on one split. Scores are no probabilities, so there is no log loss.
+
+    Args:
+        likes: [U + 1, N] of train, by row of the user.
+        limit: rank for the first so many users of the sample only.
+        told: hears of the users ranked so far.
+    """
+    items, users = catalogue(dataset), users_to_rank(dataset, split, limit, protocol)
+    rows = users[FEATURE + USER_ID].to_numpy(np.int64)
+
+    def score(places: np.ndarray) -> np.ndarray:
+        told(int(places[0]), len(users))
+        return model.scores(likes[rows[places]])
+
+    ranked = describe(rank_users(users, len(items), score, protocol), facts_of(items, users_of_train(dataset)))
+    held_out = read_rows(dataset, split)
+    scored = pair_scores(model, likes, held_out.users, held_out.items)
+    found = summarise(ranked, len(items))
+    found |= pointwise(scored, held_out.labels, held_out.known, probability=False, users=held_out.users)
+    if split == TEST and has_sets(dataset):
+        found |= _judge_sets(model, likes, dataset)
+    return MatrixEvaluation(found, ranked, held_out, scored)
+
+
+def pair_scores(model: MatrixModel, likes: csr_matrix, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """The score of each user (row, 0 likes nothing) for the item beside it (row, 0 scores 0): float32 [B]; each user is scored once."""
+    met, place = np.unique(users, return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    ends = np.searchsorted(place[order], np.arange(0, len(met) + CHUNK, CHUNK))
+    found = np.zeros(len(users), np.float32)
+    for chunk, (start, end) in enumerate(pairwise(ends)):
+        first, pairs = chunk * CHUNK, order[start:end]
+        grid = model.scores(likes[met[first : first + CHUNK]])
+        found[pairs] = grid[place[pairs] - first, np.maximum(items[pairs], 1) - 1]
+    return np.where(items > 0, found, np.float32(0))
+
+
+def _judge_sets(model: MatrixModel, likes: csr_matrix, dataset: Path) -> dict[str, float]:
+    """How well the mean of the scores of a set's items foretells its rating, on test, by a line through the sets of train and valid."""
+    (held_out, left_out), (known, _) = rated_sets(dataset, TEST), rated_sets(dataset, TRAIN, VALID)
+    if held_out.empty:
+        return evaluate_sets(np.zeros(0), np.zeros(0), None, left_out)
+    raters = set_raters(dataset)[FEATURE + USER_ID].to_numpy(np.int64)
+    scores, known_scores = (set_scores(model, likes, raters, sets) for sets in (held_out, known))
+    ratings, known_ratings = (sets["rating"].to_numpy(np.float64) for sets in (held_out, known))
+    return evaluate_sets(scores, ratings, calibrated(known_scores, known_ratings, scores), left_out)
+
+
+def set_scores(model: MatrixModel, likes: csr_matrix, raters: np.ndarray, sets: pd.DataFrame) -> np.ndarray:
+    """Mean score of the items of each set that train knows, float64 [S]. `raters`: user rows, at the sets' places."""
+    if sets.empty:
+        return np.zeros(0)
+    bags = [np.asarray(bag)[np.asarray(bag) > 0] for bag in sets["items"]]
+    sizes = np.array([len(bag) for bag in bags])
+    users = np.repeat(raters[sets["place"].to_numpy(np.int64)], sizes)
+    scores = pair_scores(model, likes, users, np.concatenate(bags).astype(np.int64)).astype(np.float64)
+    return np.add.reduceat(scores, np.cumsum(sizes) - sizes) / sizes

@@ -1,0 +1,227 @@
+"""The protocol on a model that is sharded over ranks: all ranks take the same number of lookups, each row counts once."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from workers.artifacts import TEST, TRAIN, VALID
+from workers.batches import Columns, blocks_of, join, known_to_train, num_rows, table_columns, take, to_batch
+from workers.evaluation.evaluate import DEFAULT, catalogue, describe, pointwise, rank_users, summarise, users_of_train, users_to_rank
+from workers.evaluation.lists import facts_of
+from workers.evaluation.outputs import evaluate_outputs
+from workers.evaluation.rated_sets import calibrated, evaluate_sets, has_sets, rated_sets, set_raters
+from workers.networks import Batch, Ranker
+from workers.specs import ITEM_ID, USER_ID, FeatureSchema, Protocol, Task
+
+ROWS = 4096  # rows encoded or scored at a time
+PLACE = "_place"  # of a row in its split: number of its block << 32 + place in it
+
+
+class Scored(NamedTuple):
+    """Rows of a split, in the order of the dataset."""
+
+    logits: np.ndarray  # [B, O] float32
+    labels: np.ndarray  # [B] float32
+    targets: np.ndarray  # [B], or [B, A] of actions, float32; the labels where the dataset has no target
+    known: np.ndarray  # [B] bool, whether train met the user and the item, as far as there are any
+    users: np.ndarray  # [B] int32 rows of the vocabularies, 0 unknown or none
+    items: np.ndarray  # [B] int32
+
+
+class NetworkEvaluation(NamedTuple):
+    """What an evaluation found. Where nothing can be ranked, `ranked` and `item_states` are empty."""
+
+    metrics: dict[str, float]
+    ranked: pd.DataFrame
+    item_states: Tensor
+    scored: Scored
+    preference: np.ndarray  # [B] the score that ranks, of the rows of `scored`
+    tables: dict[str, Any]  # behind the pictures of outputs, of `judge_outputs`
+
+
+def _device() -> torch.device:
+    return torch.device("cuda", torch.cuda.current_device()) if "nccl" in dist.get_backend() else torch.device("cpu")
+
+
+def _most(count: int) -> int:
+    """The greatest of a count over all ranks."""
+    value = torch.tensor([count])
+    dist.all_reduce(value, op=dist.ReduceOp.MAX)
+    return int(value)
+
+
+def _gather(part: np.ndarray) -> np.ndarray:
+    """The parts of all ranks, in rank order, on every rank."""
+    parts: list[np.ndarray] = [part] * dist.get_world_size()
+    dist.all_gather_object(parts, part)
+    return np.concatenate(parts)
+
+
+@torch.no_grad()
+def encode(encoder: Callable[[Batch], Tensor], columns: Columns, rows: int, schema: FeatureSchema) -> Tensor:
+    """Collective: states of a table's rows, in order, on every rank; each rank looks up its own stretch.
+
+    Args:
+        encoder: `encode_users` or `encode_items` of a model whose tables may be sharded.
+        columns: the table as block columns, the same on all ranks.
+        rows: its length.
+    """
+    rank, world = dist.get_rank(), dist.get_world_size()
+    own = np.array_split(np.arange(rows), world)[rank]
+    steps, parts = -(-_most(len(own)) // ROWS), []
+    for step in range(max(1, steps)):
+        chunk = own[step * ROWS : (step + 1) * ROWS]
+        # a rank that has run out still takes part in the lookup, with one row that is then dropped
+        padded = chunk if len(chunk) else np.zeros(1, int)
+        parts.append(encoder(to_batch(take(columns, padded), schema, len(padded)).to(_device()))[: len(chunk)].cpu())
+    return torch.from_numpy(_gather(torch.cat(parts).numpy()))
+
+
+@torch.no_grad()
+def score_split(model: Ranker, dataset: Path, split: str, schema: FeatureSchema) -> Scored:
+    """Collective: every row of a split, each exactly once and in the order of the dataset, on every rank."""
+    batches = _fixed_batches(_placed_blocks(dataset, split))
+    parts: list[tuple[np.ndarray, ...]] = []  # the columns of Scored, and the place of each row
+    idle: Batch | None = None
+    while True:
+        rows = next(batches, None)
+        if not _most(rows is not None):
+            break
+        if rows is None:
+            idle = idle or to_batch({}, schema, 1).to(_device())
+            model(idle)
+            continue
+        batch, none = to_batch(rows, schema, num_rows(rows)), np.zeros(num_rows(rows), np.int32)
+        logits, known = model(batch.to(_device())).cpu().numpy(), known_to_train(rows, num_rows(rows))
+        ids = (rows.get(USER_ID, none), rows.get(ITEM_ID, none))
+        parts.append((*Scored(logits, batch.label.numpy(), batch.target.numpy(), known, *ids), rows[PLACE]))
+    every: list[list[tuple[np.ndarray, ...]]] = [parts] * dist.get_world_size()
+    dist.all_gather_object(every, parts)  # a rank without a block has no part, and does not know the shapes
+    *columns, places = (np.concatenate(column) for column in zip(*(part for own in every for part in own), strict=True))
+    order = np.argsort(places)
+    return Scored(*(column[order] for column in columns))
+
+
+def _placed_blocks(dataset: Path, split: str) -> Iterator[Columns]:
+    """This rank's blocks of a split, with the place of each row in it: ranks read in turns, and how many there are must not matter."""
+    rank, world = dist.get_rank(), dist.get_world_size()
+    for turn, block in enumerate(blocks_of(dataset, split, rank, world)):
+        yield block | {PLACE: ((rank + turn * world) << 32) + np.arange(num_rows(block))}
+
+
+def _fixed_batches(blocks: Iterator[Columns]) -> Iterator[Columns]:
+    left: list[Columns] = []
+    for block in blocks:
+        left.append(block)
+        if sum(map(num_rows, left)) >= ROWS:
+            yield join(left)
+            left = []
+    if left:
+        yield join(left)
+
+
+@torch.no_grad()
+def evaluate_network(
+    model: Ranker,
+    dataset: Path,
+    split: str,
+    schema: FeatureSchema,
+    *,
+    task: Task,
+    foretells: bool,
+    protocol: Protocol = DEFAULT,
+    limit: int | None = None,
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> NetworkEvaluation:
+    """Collective: the whole protocol on one split.
+
+    Args:
+        task: what the model learns. foretells: its logits say what stands in the rows, so that a log loss or an error means something.
+        limit: rank for the first so many users of the sample only.
+        told: hears of the users ranked so far, on every rank.
+    """
+    model.eval()
+    scored = score_split(model, dataset, split, schema)
+    preference = model.head.score(torch.from_numpy(scored.logits).to(_device())).cpu().numpy()
+    found = pointwise(preference, scored.labels, scored.known, probability=False, users=scored.users)
+    tables: dict[str, Any] = {}
+    if foretells:
+        judged, tables = evaluate_outputs(task, scored.logits, scored.labels, scored.targets, scored.known)
+        found |= judged
+    ranked, item_states = pd.DataFrame(), torch.zeros(0)
+    if schema.can_rank:
+        items = catalogue(dataset)
+        item_states = encode(model.encode_items, table_columns(items, schema, "item"), len(items), schema)
+        facts = facts_of(items, users_of_train(dataset))
+        users = users_to_rank(dataset, split, limit, protocol)
+        ranked = describe(_rank(model, users, item_states, schema, protocol, told), facts)
+        found = summarise(ranked, len(items)) | found
+        if split == TEST and has_sets(dataset):
+            found |= _judge_sets(model, dataset, schema, item_states)
+    model.train()
+    return NetworkEvaluation(found, ranked, item_states, scored, preference, tables)
+
+
+def _rank(
+    model: Ranker,
+    users: pd.DataFrame,
+    item_states: Tensor,
+    schema: FeatureSchema,
+    protocol: Protocol,
+    told: Callable[[int, int], None],
+) -> pd.DataFrame:
+    """Collective: rank the catalogue for each user, some on each rank; all of them on every rank."""
+    if len(users):
+        user_states = encode(model.encode_users, table_columns(users, schema, "user"), len(users), schema)
+    own, device = np.arange(dist.get_rank(), len(users), dist.get_world_size()), _device()
+    on_device = item_states.to(device)
+
+    def score(places: np.ndarray) -> np.ndarray:
+        told(int(places[0]), len(own))
+        return model.score_grid(user_states[own[places]].to(device), on_device).cpu().numpy()
+
+    mine = rank_users(users.iloc[own], len(item_states), score, protocol)
+    parts: list[pd.DataFrame] = [mine] * dist.get_world_size()
+    dist.all_gather_object(parts, mine)
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+
+
+def _judge_sets(model: Ranker, dataset: Path, schema: FeatureSchema, item_states: Tensor) -> dict[str, float]:
+    """Collective: how well the mean of the scores of a set's items foretells its rating, on test.
+
+    Scores come onto the rating scale by the least-squares line through the sets of train and valid.
+    """
+    (held_out, left_out), (known, _) = rated_sets(dataset, TEST), rated_sets(dataset, TRAIN, VALID)
+    raters = set_raters(dataset)
+    if held_out.empty:
+        return evaluate_sets(np.zeros(0), np.zeros(0), None, left_out)
+    users = encode(model.encode_users, table_columns(raters, schema, "user"), len(raters), schema)
+    scores, known_scores = (set_scores(model, users, item_states, sets) for sets in (held_out, known))
+    ratings, known_ratings = (sets["rating"].to_numpy(np.float64) for sets in (held_out, known))
+    return evaluate_sets(scores, ratings, calibrated(known_scores, known_ratings, scores), left_out)
+
+
+@torch.no_grad()
+def set_scores(model: Ranker, users: Tensor, items: Tensor, sets: pd.DataFrame) -> np.ndarray:
+    """Mean score of the items of each set that train knows, float64 [S].
+
+    Args:
+        users, items: states, of the users at the sets' places and of item rows 1, 2, ….
+    """
+    if sets.empty:
+        return np.zeros(0)
+    bags = [np.asarray(bag)[np.asarray(bag) > 0] - 1 for bag in sets["items"]]
+    sizes = np.array([len(bag) for bag in bags])
+    owner, row = np.repeat(sets["place"].to_numpy(np.int64), sizes), np.concatenate(bags).astype(np.int64)
+    device = _device()
+    parts = [
+        model.head.score(model.score(users[owner[at : at + ROWS]].to(device), items[row[at : at + ROWS]].to(device))).cpu().numpy()
+        for at in range(0, len(row), ROWS)
+    ]
+    return np.add.reduceat(np.concatenate(parts).astype(np.float64), np.cumsum(sizes) - sizes) / sizes

@@ -1,0 +1,61 @@
+"""How well scores foretell ratings of sets."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workers.artifacts import SETS
+
+
+def has_sets(dataset: Path) -> bool:
+    """Whether ratings of sets of items stand beside the interactions."""
+    return (dataset / SETS / "sets.parquet").exists()
+
+
+def rated_sets(dataset: Path, *splits: str) -> tuple[pd.DataFrame, int]:
+    """The ratings of sets in some splits, and how many more there are whose items are all unknown to train.
+
+    Columns: split, place (of the user in `set_raters`), items (rows, 0 unknown), rating, user_mean.
+    """
+    sets = pd.read_parquet(dataset / SETS / "sets.parquet")
+    sets = sets[sets["split"].isin(splits)]
+    told = sets[np.array([bool(np.any(np.asarray(bag) > 0)) for bag in sets["items"]], bool)]
+    return told.reset_index(drop=True), len(sets) - len(told)
+
+
+def set_raters(dataset: Path) -> pd.DataFrame:
+    """The users who rated sets, at their places: user_id, user and the encoded features, as in the ranking tables."""
+    return pd.read_parquet(dataset / SETS / "users.parquet")
+
+
+def evaluate_sets(scores: np.ndarray, ratings: np.ndarray, predicted: np.ndarray | None, left_out: int) -> dict[str, float]:
+    """How well scores of sets foretell their ratings [S]; what is undefined is absent.
+
+    Args:
+        scores: in any unit; their order is judged. predicted: on the rating scale, whose distance is judged, if there are any.
+        left_out: sets that could not be scored; told beside the number of those that were.
+
+    Task and RMSE: Sharma, Harper, Karypis, "Learning from Sets of Items in Recommender Systems", ACM TiiS 9(4), 2019.
+    """
+    from scipy.stats import spearmanr
+
+    found = {"sets": float(len(ratings)), "sets_left_out": float(left_out)}
+    if predicted is not None and len(ratings):
+        errors = (predicted - ratings) ** 2
+        found["set_rmse"] = float(np.sqrt(errors.mean()))
+        if found["set_rmse"] > 0:  # the deviation of a root is that of its square over twice the root
+            found["set_rmse_se"] = float(errors.std() / np.sqrt(len(errors)) / (2 * found["set_rmse"]))
+    if len(ratings) > 1 and np.ptp(scores) > 0 and np.ptp(ratings) > 0:
+        found["set_spearman"] = float(spearmanr(scores, ratings).statistic)
+    return found
+
+
+def calibrated(scores: np.ndarray, ratings: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
+    """Ratings predicted for the scores `wanted` by the least-squares line through known (scores, ratings); None without any."""
+    if len(scores) == 0:
+        return None
+    if np.ptp(scores) == 0:
+        return np.full(len(wanted), ratings.mean())
+    slope, start = np.polyfit(scores.astype(np.float64), ratings.astype(np.float64), 1)
+    return start + slope * wanted

@@ -1,0 +1,5 @@
+"""The top k of all or some users, written to files."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

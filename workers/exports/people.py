@@ -1,0 +1,119 @@
+"""Users for whom lists are made, some at a time with what each met in train: memory does not grow with their number.
+
+What users met is scattered over the blocks of train. It is dealt once to files of PEOPLE users each, of which one is read at a time.
+Letters: U users. Of all users, only a place is kept: 4 bytes each.
+"""
+
+import shutil
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from workers.artifacts import RANKING, TEST, TRAIN, USERS
+from workers.batches import blocks_of
+from workers.serving import Met
+from workers.specs import ITEM_ID, USER_ID, FeatureSchema
+
+PEOPLE = 4096  # users whose interactions are held at once
+SPILL = 1 << 19  # interactions held before they are dealt
+ROW = np.dtype([("user", np.int32), ("item", np.int32), ("weight", np.float32), ("liked", np.bool_)])
+NOBODY = np.zeros(0, ROW)
+
+
+class People(NamedTuple):
+    """Some users: their rows of users.parquet, and what each met."""
+
+    frame: pd.DataFrame
+    met: list[Met]
+
+
+def chosen(dataset: Path, users: str, asked: Path) -> pa.Array | None:
+    """Ids of the users of a spec, as text; None: all. `asked`: the file of chosen ones."""
+    if users == "test":
+        return pq.read_table(dataset / RANKING / f"{TEST}.parquet", columns=["user_id"]).column(0).combine_chunks()
+    return pa.array(asked.read_text(encoding="utf-8").split("\n"), pa.string()) if users == "chosen" else None
+
+
+def count(dataset: Path, wanted: pa.Array | None, schema: FeatureSchema) -> tuple[int, np.ndarray]:
+    """How many users are wanted, and the place of each row of the vocabulary among them, int32 [rows]: -1 where it is not wanted."""
+    places, users = np.full(schema.feature(USER_ID).num_rows, -1, np.int32), 0
+    for batch in _batches(dataset, wanted, ["user_id", "row"]):
+        rows = batch.column("row").to_numpy()
+        places[rows] = np.arange(users, users + len(rows))
+        users += len(rows)
+    places[0] = -1  # several users may be unknown to train: they met nothing
+    return users, places
+
+
+def people(dataset: Path, wanted: pa.Array | None, places: np.ndarray, scratch: Path, exclude_seen: bool) -> Iterator[People]:
+    """All wanted users in the order of users.parquet, PEOPLE at a time.
+
+    Args:
+        places: of `count`. scratch: a folder for what users met, some 13 bytes an interaction; it is emptied on the way.
+        exclude_seen: what they met is `seen`; otherwise `seen` is empty.
+    """
+    _deal(dataset, places, scratch)
+    waiting: list[pa.Table] = []
+    number = 0
+    for batch in _batches(dataset, wanted, None):
+        waiting.append(pa.Table.from_batches([batch]))
+        while sum(map(len, waiting)) >= PEOPLE:
+            table = pa.concat_tables(waiting)
+            yield _some(table.slice(0, PEOPLE), number, scratch, exclude_seen)
+            waiting, number = [table.slice(PEOPLE)], number + 1
+    if sum(map(len, waiting)):
+        yield _some(pa.concat_tables(waiting), number, scratch, exclude_seen)
+
+
+def _batches(dataset: Path, wanted: pa.Array | None, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
+    for batch in pq.ParquetFile(dataset / USERS).iter_batches(PEOPLE, columns=columns):
+        yield batch if wanted is None else batch.filter(pc.is_in(batch.column("user_id"), value_set=wanted))
+
+
+def _deal(dataset: Path, places: np.ndarray, scratch: Path) -> None:
+    """Append every interaction of train of a wanted user with an item of the catalogue to the file of its users."""
+    shutil.rmtree(scratch, ignore_errors=True)  # of an attempt that broke off: files are appended to
+    scratch.mkdir(parents=True)
+    waiting, held = [NOBODY], 0
+    for block in blocks_of(dataset, TRAIN):
+        place = places[block[USER_ID]]
+        kept = (place >= 0) & (block[ITEM_ID] > 0)
+        found = np.empty(int(kept.sum()), ROW)
+        found["user"], found["item"], found["liked"] = place[kept], block[ITEM_ID][kept] - 1, block["label"][kept] > 0
+        found["weight"] = block["weight"][kept] if "weight" in block else 1
+        waiting.append(found)
+        held += len(found)
+        if held >= SPILL:
+            _spill(np.concatenate(waiting), scratch)
+            waiting, held = [NOBODY], 0
+    _spill(np.concatenate(waiting), scratch)
+
+
+def _spill(rows: np.ndarray, scratch: Path) -> None:
+    rows = rows[np.argsort(rows["user"], kind="stable")]
+    numbers, starts = np.unique(rows["user"] // PEOPLE, return_index=True)
+    for number, some in zip(numbers, np.split(rows, starts[1:]), strict=False):  # of no rows, one empty part and no number
+        with (scratch / str(number)).open("ab") as file:
+            file.write(some.tobytes())  # `tofile` would not say why it failed
+
+
+def _some(table: pa.Table, number: int, scratch: Path, exclude_seen: bool) -> People:
+    path, frame = scratch / str(number), table.to_pandas()
+    rows = np.fromfile(path, ROW) if path.exists() else NOBODY
+    path.unlink(missing_ok=True)
+    rows = rows[np.argsort(rows["user"], kind="stable")]
+    ends = np.searchsorted(rows["user"], number * PEOPLE + np.arange(len(frame) + 1))
+    return People(frame, [_met(rows[a:b], exclude_seen) for a, b in pairwise(ends)])
+
+
+def _met(rows: np.ndarray, exclude_seen: bool) -> Met:
+    liked = rows[rows["liked"]]
+    seen = np.unique(rows["item"]).astype(np.int64) if exclude_seen else np.zeros(0, np.int64)
+    return Met(liked["item"].astype(np.int64), liked["weight"].copy(), seen)

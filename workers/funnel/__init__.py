@@ -1,0 +1,1 @@
+"""Two finished runs behind each other, measured as one contender."""

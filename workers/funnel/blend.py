@@ -1,0 +1,72 @@
+"""How much the retriever's score counts in a funnel's order: chosen on validation, as any setting is that was left empty.
+
+final = ranker + weight * retriever: linear interpolation of the scores of both stages (Wang, Zhuang and Zuccon, "BERT-based dense
+retrievers require interpolation with BM25 for effective passage retrieval", ICTIR 2021). The share of the retriever is of scores in units
+of their spread: share / (1 - share) = weight * (spread of the retriever) / (spread of the ranker).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from workers.evaluation import best_places, ndcg_at_k
+from workers.serving import Met, OpenedFunnel, State
+
+SHARES = tuple(tenth / 10 for tenth in range(10))
+
+
+class Blend(NamedTuple):
+    """What is chosen, and of each share that was tried the mean NDCG over the users of validation."""
+
+    share: float
+    weight: float
+    tried: list[dict[str, float]]
+
+
+class _Person(NamedTuple):
+    first: np.ndarray  # the retriever's scores of the candidates, float32 [n]
+    second: np.ndarray  # the ranker's
+    relevant: np.ndarray  # bool [n]
+    ties: np.ndarray  # int64 [n]
+    wanted: int  # relevant items of the whole catalogue
+
+
+def choose(opened: OpenedFunnel, users: pd.DataFrame, met: Sequence[Met], k: int, share: float | None = None) -> Blend:
+    """The share with the best NDCG@k on users of validation, or the one that was asked for; the smaller of equals.
+
+    Args:
+        users, met: as `serving.people_to_rank` gives them. share: None where it is to be chosen.
+    """
+    states = opened.people(users, met) if len(users) else []
+    people = [_person(opened, *one) for one in zip(states, (np.asarray(rows, np.int64) - 1 for rows in users["relevant"]), strict=True)]
+    first, second = _spread([one.first for one in people]), _spread([one.second for one in people])
+    unit = second / first if first > 0 else 0.0  # a retriever that scores all alike says nothing
+    weights = {one: unit * one / (1 - one) for one in sorted({*SHARES, *(() if share is None else (share,))})}
+    tried = [{"share": one, "ndcg": _quality(people, weight, k)} for one, weight in weights.items()] if people else []
+    best = max(tried, key=lambda row: row["ndcg"], default={"share": 0.0})["share"]
+    chosen = best if share is None else share
+    return Blend(chosen, float(weights[chosen]), tried)
+
+
+def _person(opened: OpenedFunnel, person: State, relevant: np.ndarray) -> _Person:
+    kept = opened.retrieve(person, opened.candidates)
+    scores = np.array(opened.ranker.scores(person[1], kept.places), np.float32)
+    return _Person(kept.scores, scores, np.isin(kept.places, relevant), opened.ties[kept.places], len(relevant))
+
+
+def _spread(scores: list[np.ndarray]) -> float:
+    """The mean over people of the standard deviation of the finite scores of their candidates."""
+    finite = [one[np.isfinite(one)] for one in scores]
+    found = [float(one.std()) for one in finite if len(one) > 1]
+    return float(np.mean(found)) if found else 0.0
+
+
+def _quality(people: list[_Person], weight: float, k: int) -> float:
+    return float(np.mean([_ndcg(one, weight, k) for one in people]))
+
+
+def _ndcg(one: _Person, weight: float, k: int) -> float:
+    hits = one.relevant[None, best_places(one.second + np.float32(weight) * one.first, one.ties, k)]
+    return float(ndcg_at_k(hits, np.array([one.wanted]), k)[0])

@@ -1,0 +1,5 @@
+"""The models that are fitted at once from the matrix of who liked what."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

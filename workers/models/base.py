@@ -1,0 +1,131 @@
+"""What every model file declares."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator
+
+from workers.specs import MORE, Spec
+
+if TYPE_CHECKING:
+    from workers.matrices import MatrixModel
+    from workers.networks import Ranker
+from workers.specs import BINARY, FeatureSchema, Sampling, Task
+
+
+class ModelSpec(Spec):
+    """Base of the model specs in `workers/models/`: architecture and objective, nothing about the run.
+
+    A subclass sets `kind` to a Literal with a default and `label` to the name that people say. It is a NetworkSpec, a MatrixSpec or
+    a FunnelSpec.
+    """
+
+    label: ClassVar[str]
+    stage: ClassVar[Literal["retrieval", "ranking"]]
+    offered: ClassVar[bool] = True  # whether it is trained, on its own, from a form or a spec
+    module: ClassVar[str | None] = None  # what one process runs instead of ranks under TorchDistributor
+    kind: str
+
+    def fitted(self, schema: FeatureSchema) -> Self:
+        """The model as it will be on a dataset: one that would read a history does without where there is none."""
+        reads = "history" in type(self).model_fields and not schema.has_history
+        return self.model_copy(update={"history": False}) if reads else self
+
+    def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
+        """Why this model cannot be trained on a dataset, and what to do instead; None when it can.
+
+        Args:
+            label: of the dataset's manifest: kind, output, classes, liked, threshold.
+        """
+        return None
+
+    @property
+    def title(self) -> str:
+        """A short name that says what sets this model apart."""
+        return self.label
+
+
+class MatrixSpec(ModelSpec):
+    """A model that is fitted at once, in one process, from the matrix of who liked what; `workers/training/fit.py` runs it."""
+
+    module: ClassVar[str | None] = "workers.training.fit"
+    tuned: ClassVar[Mapping[str, tuple[Any, ...]]] = {}  # setting: the values tried on validation where it is None
+
+    def build(self) -> "MatrixModel":
+        """The model, not yet fitted; no setting may be None; imports scipy."""
+        raise NotImplementedError
+
+    @property
+    def title(self) -> str:
+        given = {name: getattr(self, name) for name in self.tuned}
+        said = [f"{name} {value}" for name, value in given.items() if value is not None]
+        return " · ".join([self.label, *said, *(["tuned"] if None in given.values() else [])])
+
+    def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
+        missing = [side for side, there in (("user", schema.has_users), ("item", schema.has_items)) if not there]
+        if missing:
+            return f"{self.label} counts who liked what, and this dataset has no {' and no '.join(missing)}; choose a ranker such as DLRM."
+        return super().refusal(schema, label)
+
+
+class NetworkSpec(ModelSpec):
+    """A network that learns from batches by gradient steps; TorchDistributor starts its ranks, `workers.training` is what one does."""
+
+    table_epsilon: ClassVar[float] = 1e-8  # of the tables' optimizer where the run names none
+
+    action_weights: tuple[float, ...] = Field(
+        (),
+        max_length=1000,
+        description="Where several actions are predicted: weight of each in loss and ranking, in the dataset's order; empty: 1 each in "
+        "the loss, and those that count as liked rank",
+        json_schema_extra=MORE,
+    )
+
+    @field_validator("action_weights")
+    @classmethod
+    def _some_weight(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
+        if weights and (min(weights) < 0 or sum(weights) == 0):
+            raise ValueError(f"action_weights is {', '.join(map(str, weights))}; choose numbers from 0 on, one of them above 0.")
+        return weights
+
+    def selection_metric(self, task: Task) -> str:
+        """The validation metric that picks the best epoch; it fits the objective."""
+        return {"binary": "auc", "regression": "rmse", "multi_class": "class_log_loss", "actions": "action_log_loss"}[task.output]
+
+    def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
+        if not schema.categorical:
+            return f"{self.label} reads embeddings of ids and categories, and this dataset has none; map a category, a user or an item."
+        if not self.learns_choice and label.get("kind") == "implicit":
+            return (
+                f"{self.label} learns to tell liked rows from others, and here every row is liked: there is nothing to tell apart. "
+                "Choose a two-tower with the softmax objective, or a ranker with negatives from the catalogue."
+            )
+        if self.action_weights and len(self.action_weights) != (
+            n := len(label.get("classes", ())) if label.get("output") == "actions" else 0
+        ):
+            return f"action_weights has {len(self.action_weights)} numbers, but this dataset predicts {n} actions; leave it empty."
+        return super().refusal(schema, label)
+
+    @property
+    def table_rate(self) -> float:
+        """Learning rate of the tables where the run names none: choice, whose loss is spread over many items, wants a larger one."""
+        return 0.1 if self.learns_choice else 0.02
+
+    @property
+    def liked_only(self) -> bool:
+        """Whether the objective learns from liked interactions alone, so that others need not be read."""
+        return False
+
+    @property
+    def learns_choice(self) -> bool:
+        """Whether the objective sets liked items against the catalogue: the logits then rank, and foretell no row of the data."""
+        return self.liked_only
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """What is drawn from the catalogue at each step; None for nothing."""
+        return None
+
+    def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
+        """The network, on CPU, with fresh weights; imports torch."""
+        raise NotImplementedError

@@ -1,0 +1,80 @@
+"""What the rankers share: settings, and what they refuse."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from workers.models.base import NetworkSpec
+from workers.specs import MORE, FeatureSchema, Sampling, Task
+
+POOL = 1024  # items drawn at each step, of which each row meets some
+
+
+class RankerSpec(NetworkSpec):
+    """A ranker: every feature of both sides, logits of what stands in the rows."""
+
+    stage: ClassVar[Literal["retrieval", "ranking"]] = "ranking"
+
+    embedding_dim: int = Field(16, ge=4, le=1024, multiple_of=4, description="Width of every embedding")
+    negatives: Literal["none", "uniform", "popularity"] = Field(
+        "none",
+        description="none: learns from rated rows alone, and judges those best; uniform, popularity: sampled softmax of each liked row "
+        "against items drawn from the catalogue, which teaches choice and makes the model fit to rank it",
+    )
+    num_negatives: int = Field(
+        20, ge=1, le=POOL, description="Items drawn from the catalogue that each liked row is set against", json_schema_extra=MORE
+    )
+    history: bool = Field(True, description="Read the bag of the user's liked items (when the dataset has one)")
+    history_dropout: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="With negatives from the catalogue: share of the history forgotten at each training step",
+        json_schema_extra=MORE,
+    )
+    first_order: bool = Field(
+        True, description="Every value of a category has a weight of its own beside its embedding, added to the logits"
+    )
+    dense_layers: tuple[int, ...] = Field(
+        (64,), description="Hidden layers over the dense features, before the interaction", json_schema_extra=MORE
+    )
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of the interactions dropped in training", json_schema_extra=MORE)
+    init_std: float = Field(0.05, gt=0, le=1, description="Standard deviation of fresh embeddings", json_schema_extra=MORE)
+
+    def selection_metric(self, task: Task) -> str:
+        return super().selection_metric(task) if self.negatives == "none" else "ndcg_at_10"
+
+    def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
+        if self.negatives != "none":
+            if not schema.can_rank:
+                return f"negatives is {self.negatives}, but this dataset has no catalogue of items for users; choose none."
+            if label.get("output", "binary") not in ("binary", "actions"):
+                return f"negatives is {self.negatives}, but an item that was not rated has no {label['output']} target; choose none."
+        return super().refusal(schema, label)
+
+    @property
+    def learns_choice(self) -> bool:
+        return self.negatives != "none"
+
+    @property
+    def sampling(self) -> Sampling | None:
+        return Sampling(draw=self.negatives, candidates=POOL) if self.negatives != "none" else None
+
+    @property
+    def title(self) -> str:
+        told = [self.label, *(["history"] if self.history else []), *([f"{self.negatives} negatives"] if self.learns_choice else [])]
+        return " · ".join([*told, f"dim {self.embedding_dim}"])
+
+    def common(self, schema: FeatureSchema) -> dict[str, Any]:
+        """What every ranker's network takes."""
+        return {
+            "dim": self.embedding_dim,
+            "dense_layers": self.dense_layers,
+            "history": self.history and schema.has_history,
+            "init_std": self.init_std,
+            "wide": self.first_order,
+            "negatives": self.negatives,
+            "num_negatives": self.num_negatives,
+            "history_dropout": self.history_dropout,
+        }

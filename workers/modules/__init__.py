@@ -1,1 +1,0 @@
-"""nn.Modules that torchrec does not ship."""

@@ -1,0 +1,7 @@
+# fmt: off
+# isort: skip_file
+from .choice import proposal as proposal
+from .feature_rankers import DCNRanker as DCNRanker, DLRMRanker as DLRMRanker, DeepFMRanker as DeepFMRanker
+from .heads import Head as Head
+from .ranker import Batch as Batch, Ranker as Ranker
+from .two_tower import TwoTower as TwoTower

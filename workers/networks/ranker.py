@@ -1,0 +1,192 @@
+"""What every trained model is: one table lookup, a state for each side, and logits for a user and an item.
+
+Letters: B batch, U users, N items, O outputs, D embedding dim, S width of a state.
+"""
+
+from itertools import pairwise
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torchrec.modules.embedding_configs import EmbeddingBagConfig, PoolingType
+from torchrec.modules.embedding_modules import EmbeddingBagCollection
+from torchrec.sparse.jagged_tensor import KeyedJaggedTensor, KeyedTensor
+
+from workers.networks.heads import Head
+from workers.specs import HISTORY, ITEM_ID, USER_ID, Categorical, FeatureSchema
+
+GRID = 8192  # items that a user is scored with at a time
+
+
+class Batch(NamedTuple):
+    """One step's input. Features of a side that is not asked for are empty bags and zeros."""
+
+    dense: Tensor  # [B, dense features] float32, schema order
+    sparse: KeyedJaggedTensor  # every categorical feature, schema order
+    label: Tensor  # [B] float32
+    weight: Tensor  # [B] float32, of the row in the loss
+    target: Tensor  # [B] float32 value or place of the class, [B, A] 0 or 1 of each action; the label where the dataset has no target
+    sampled: int = 0  # that many rows at the end are items of the catalogue without a user: candidates, never targets
+
+    def to(self, device: torch.device) -> "Batch":
+        return self._replace(
+            dense=self.dense.to(device),
+            sparse=self.sparse.to(device),
+            label=self.label.to(device),
+            weight=self.weight.to(device),
+            target=self.target.to(device),
+        )
+
+
+Pooled = dict[str, Tensor]  # [B, D] of each feature
+
+
+class Ranker(nn.Module):
+    """Base of the networks. Subclasses define `user_state`, `item_state`, `score`, and may sharpen `loss` and `score_grid`.
+
+    Both sides come out of one EmbeddingBagCollection, so that a step has one lookup and one exchange between ranks.
+    """
+
+    ebc: EmbeddingBagCollection
+    head: Head
+    side_by_side: ClassVar[bool] = True  # whether the embeddings of all features are wanted in one tensor
+
+    def user_state(self, pooled: Pooled, batch: Batch) -> Tensor:
+        """What the score needs of the user and the context: [B, S]."""
+        raise NotImplementedError
+
+    def item_state(self, pooled: Pooled, batch: Batch) -> Tensor:
+        """What the score needs of the item: [B, S']."""
+        raise NotImplementedError
+
+    def score(self, users: Tensor, items: Tensor) -> Tensor:
+        """Logits of pairs: states [B, S] and [B, S'] to [B, O]."""
+        raise NotImplementedError
+
+    def score_grid(self, users: Tensor, items: Tensor) -> Tensor:
+        """The score that ranks (`Head.score`) of every user with every item: [U, S], [N, S'] to [U, N]."""
+        grid = items.new_empty(len(users), len(items))
+        for place, user in enumerate(users):
+            for start in range(0, len(items), GRID):
+                part = items[start : start + GRID]
+                grid[place, start : start + GRID] = self.head.score(self.score(user.expand(len(part), -1), part))
+        return grid
+
+    def embed(self, batch: Batch) -> Pooled:
+        """What the tables hold of each feature, by name of the table."""
+        return by_table(self.look_up(batch))
+
+    def look_up(self, batch: Batch) -> list[KeyedTensor]:
+        """What the tables hold, in one part or some (`workers.cpu.tables`)."""
+        found = self.ebc(batch.sparse)
+        return found if isinstance(found, list) else [found]
+
+    def encode_users(self, batch: Batch) -> Tensor:
+        return self.user_state(self.embed(batch), batch)
+
+    def encode_items(self, batch: Batch) -> Tensor:
+        return self.item_state(self.embed(batch), batch)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits [B, O]."""
+        pooled = self.embed(batch)
+        return self.score(self.user_state(pooled, batch), self.item_state(pooled, batch))
+
+    def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Weighted mean loss of the batch, and the sum of the weights that it is the mean over (both scalars)."""
+        return weighted_mean(self.head.losses(self.forward(batch), batch.label, batch.target), batch.weight)
+
+    def learn_frequencies(self, positives: Tensor) -> None:
+        """Told before training how often each item row is liked in train ([rows of item_id], float); may ignore it."""
+
+
+def by_table(found: list[KeyedTensor]) -> Pooled:
+    """Embeddings by name of their table."""
+    # one split a part, whose backward is one copy; a slice a feature would add up whole batches, and an only one needs no copy
+    alone = {key: part.values() for part in found if len(part.keys()) == 1 for key in tables_of(part)}
+    several = [part for part in found if len(part.keys()) > 1]
+    return alone | {key: one for part in several for key, one in zip(tables_of(part), part.to_dict().values(), strict=True)}
+
+
+def tables_of(part: KeyedTensor) -> list[str]:
+    """The tables that its embeddings are of: torchrec calls one feature@table where the feature has more than one."""
+    return [key.split("@")[-1] for key in part.keys()]  # noqa: SIM118 - a KeyedTensor is no dict
+
+
+def weighted_mean(losses: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """sum(w l) / sum(w) and sum(w) of losses and weights [B]; 0 where no row has weight."""
+    total = weights.sum()
+    return (losses * weights).sum() / total.clamp(min=torch.finfo(losses.dtype).tiny), total
+
+
+def table(feature: Categorical, dim: int, std: float, name: str | None = None) -> EmbeddingBagConfig:
+    """The embedding table of one feature. A history is summed (its bag is normalised by `scale_history`), other bags averaged."""
+    pooling = PoolingType.MEAN if feature.multi_valued and feature.name != HISTORY else PoolingType.SUM
+    return EmbeddingBagConfig(
+        name=name or feature.name,
+        num_embeddings=feature.num_rows,
+        embedding_dim=dim,
+        feature_names=[feature.name],
+        pooling=pooling,
+        init_fn=lambda weight: nn.init.normal_(weight, std=std),
+    )
+
+
+def scale_history(pooled: Tensor, sparse: KeyedJaggedTensor, power: float = 0.5) -> Tensor:
+    """A summed history bag over its length to a power, 1 for the mean: [B, D]; an empty bag stays 0."""
+    return pooled / sparse[HISTORY].lengths().clamp(min=1).to(pooled.dtype)[:, None] ** power
+
+
+def drop_history(sparse: KeyedJaggedTensor, share: float) -> KeyedJaggedTensor:
+    """Forget a random share of the history's items: a retriever must not lean on one of them."""
+    keys = sparse.keys()
+    place, stride = keys.index(HISTORY), sparse.stride()
+    offsets = sparse.offset_per_key()
+    start, end = offsets[place], offsets[place + 1]
+    keep = torch.rand(end - start, device=sparse.values().device) >= share
+    lengths = sparse.lengths().clone()
+    bag = lengths[place * stride : (place + 1) * stride]
+    owner = torch.repeat_interleave(torch.arange(stride, device=bag.device), bag)
+    kept = torch.zeros_like(bag).index_add_(0, owner, keep.to(bag.dtype))
+    lengths[place * stride : (place + 1) * stride] = kept
+    values = sparse.values()
+    return KeyedJaggedTensor(keys, torch.cat([values[:start], values[start:end][keep], values[end:]]), lengths=lengths)
+
+
+def in_history(sparse: KeyedJaggedTensor, users: int, candidates: Tensor, num_rows: int) -> Tensor:
+    """Whether each candidate stands in the history of each of the first rows: bool [users, candidates]; in none, where none is kept."""
+    if HISTORY not in sparse.keys():  # noqa: SIM118 - a KeyedJaggedTensor is no dict
+        return torch.zeros(users, len(candidates), dtype=torch.bool, device=candidates.device)
+    bags = sparse[HISTORY]
+    lengths = bags.lengths()[:users]
+    owner = torch.repeat_interleave(torch.arange(users, device=lengths.device), lengths)
+    present, place = torch.unique(candidates, return_inverse=True)
+    of_row = torch.full((num_rows,), -1, device=candidates.device)
+    of_row[present] = torch.arange(len(present), device=candidates.device)
+    column = of_row[bags.values()[: len(owner)]]
+    met = torch.zeros(users, len(present), dtype=torch.bool, device=candidates.device)
+    met[owner[column >= 0], column[column >= 0]] = True
+    return met[:, place]
+
+
+def mlp(sizes: list[int], last_linear: bool = True) -> nn.Sequential:
+    """Linear layers with ReLU between. A ReLU at the end of a tower would make every logit >= 0, so it ends linear."""
+    layers: list[nn.Module] = []
+    for k, (wide, narrow) in enumerate(pairwise(sizes)):
+        layers.append(nn.Linear(wide, narrow))
+        if not last_linear or k < len(sizes) - 2:
+            layers.append(nn.ReLU())
+    return nn.Sequential(*layers)
+
+
+def item_rows(sparse: KeyedJaggedTensor) -> Tensor:
+    """The item row of each example, int64 [B]."""
+    return sparse[ITEM_ID].values()
+
+
+def used(
+    schema: FeatureSchema, *, user_id: bool = True, history: bool = True, user_features: bool = True, item_features: bool = True
+) -> tuple[Categorical, ...]:
+    """The categorical features that a model is told to read, in schema order; the item's id always."""
+    by_name = {USER_ID: user_id, HISTORY: history, ITEM_ID: True}
+    return tuple(f for f in schema.categorical if by_name.get(f.name, item_features if f.side == "item" else user_features))

@@ -1,0 +1,5 @@
+"""What Spark's executors run while a dataset is prepared."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,194 @@
+"""What a user liked, as a bag beside each interaction: one pass over rows that stand in order of user and time.
+
+Runs inside mapInArrow on Spark executors; imports no Spark.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workers.artifacts import TRAIN
+
+SLICE = 2048  # rows whose bags are laid out at a time: bounds memory at SLICE x (`most` + STRETCH) numbers, and stays in cache
+STRETCH = 128  # likes between two places where the bag of a user is written down
+NOWHERE = -1
+
+
+@dataclass(frozen=True)
+class HistoryBags:
+    """A mapInArrow function: adds `history`, list<int32>, the rows of the items that the user liked in train.
+
+    Batches hold user_id, item (int32 row), label, timestamp and split, sorted by user_id, timestamp and item_id; no user spans two
+    partitions. An item stands once, at its latest like; bags hold at most `most` items, the latest, most recent last. The item of
+    a train row is left out of that row's own bag.
+
+    order: "others" takes every like of train but the row's own, "before" only those at an earlier second than the row.
+    """
+
+    order: Literal["others", "before"]
+    most: int
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        waiting: list[pa.RecordBatch] = []  # rows of one user, who may go on in the next batch
+        for batch in batches:
+            if not len(batch):
+                continue
+            users = batch.column("user_id")
+            tail = int(np.argmax(pc.equal(users, users[-1]).to_numpy(zero_copy_only=False)))
+            if waiting and (tail or waiting[0].column("user_id")[0] != users[0]):
+                # the first rows may still be of the user who waits
+                yield from self._with_bags(pa.Table.from_batches([*waiting, batch.slice(0, tail)]))
+                waiting = []
+            elif tail:
+                yield from self._with_bags(pa.Table.from_batches([batch.slice(0, tail)]))
+            waiting.append(batch.slice(tail))
+        if waiting:
+            yield from self._with_bags(pa.Table.from_batches(waiting))
+
+    def _with_bags(self, rows: pa.Table) -> Iterator[pa.RecordBatch]:
+        """Whole users, with their bags."""
+        rows = rows.combine_chunks()
+        likes = _Likes.of(rows)
+        again = _Repeats.of(likes, self.most + 1) if self.order == "before" and likes.repeats else None
+        for start in range(0, len(rows), SLICE):
+            part = rows.slice(start, SLICE)
+            places = np.arange(start, start + len(part))
+            lengths, values = self._bags(likes, places) if again is None else self._bags_of_repeats(likes, again, places)
+            offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+            bags = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.astype(np.int32)))
+            yield from part.append_column("history", bags).combine_chunks().to_batches()
+
+    def _bags(self, likes: "_Likes", places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Length of the bag of each row at `places`, and the bags one after another."""
+        user = likes.user[places]
+        first, end = likes.starts[user], likes.starts[user + 1]
+        if self.order == "before":
+            end = first + likes.before[places]
+        own = likes.own[places]
+        own = np.where((own < end) & (own >= end - self.most) & likes.train[places], own, NOWHERE)
+        begin = np.maximum(first, end - self.most - (own != NOWHERE))
+        sizes = end - begin
+        ends = np.cumsum(sizes)
+        at = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - sizes, sizes) + np.repeat(begin, sizes)
+        kept = at != np.repeat(own, sizes)
+        return sizes - (own != NOWHERE), likes.items[at[kept]]
+
+    def _bags_of_repeats(self, likes: "_Likes", again: "_Repeats", places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`_bags` of "before" where users like an item more than once: its place in the bag then depends on the moment."""
+        begin, end = again.begin[places], again.end[places]
+        sizes = end - begin
+        ends = np.cumsum(sizes)
+        owner = np.repeat(np.arange(len(places)), sizes)
+        at = np.arange(len(owner)) - np.repeat(ends - sizes - begin, sizes)
+        own = np.where(likes.train[places], likes.item[places], NOWHERE)
+        # the latest like of its item before the row's second, and not the row's own item
+        kept = (again.next[at] >= end[owner]) & (again.items[at] != own[owner])
+        owner, at = owner[kept], at[kept]
+        found = np.bincount(owner, minlength=len(places))
+        newest = np.cumsum(found)[owner] - np.arange(len(owner)) <= self.most
+        return np.minimum(found, self.most), again.items[at[newest]]
+
+
+class _Likes:
+    """The likes of train of whole users, in order. R rows, L likes (one an item and user, its latest), U users."""
+
+    user: np.ndarray  # [R] number of the row's user
+    item: np.ndarray  # [R]
+    train: np.ndarray  # [R] bool
+    before: np.ndarray  # [R] likes of the row's user at an earlier second
+    own: np.ndarray  # [R] place of the row's own item among the likes, or NOWHERE
+    items: np.ndarray  # [L]
+    starts: np.ndarray  # [U + 1] where a user's likes begin
+    events: np.ndarray  # [E] rows that are likes, repeats too
+    earlier: np.ndarray  # [R] events of the row's user at an earlier second
+    repeats: bool  # whether somebody liked an item more than once
+
+    @classmethod
+    def of(cls, rows: pa.Table) -> "_Likes":
+        found = cls()
+        ids = rows["user_id"].combine_chunks()
+        found.user = np.concatenate([[0], np.cumsum(pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False))]).astype(np.int64)
+        found.item, moment = rows["item"].to_numpy().astype(np.int64), rows["timestamp"].to_numpy()
+        found.train = pc.equal(rows["split"], TRAIN).to_numpy()
+        liked = np.flatnonzero(found.train & (rows["label"].to_numpy() > 0) & (found.item > 0))
+        pair = found.user * (found.item.max(initial=0) + 1) + found.item
+        latest = np.sort(len(liked) - 1 - np.unique(pair[liked][::-1], return_index=True)[1])
+        found.repeats = len(latest) < len(liked)
+        found.events = liked
+        kept = liked[latest]
+        found.items = found.item[kept]
+        found.starts = np.searchsorted(found.user[kept], np.arange(found.user[-1] + 2))
+        ordered = np.argsort(pair[kept], kind="stable")
+        near = np.minimum(np.searchsorted(pair[kept][ordered], pair), max(len(kept) - 1, 0))
+        match = pair[kept][ordered][near] == pair if len(kept) else np.zeros(len(pair), bool)
+        found.own = np.where(match, ordered[near] if len(kept) else NOWHERE, NOWHERE)
+        second = np.concatenate([[0], np.cumsum((np.diff(moment) != 0) | (np.diff(found.user) != 0))])
+        found.before = np.searchsorted(second[kept], second) - found.starts[found.user]
+        found.earlier = np.searchsorted(second[liked], second) - np.searchsorted(found.user[liked], found.user)
+        return found
+
+
+class _Repeats:
+    """The likes of users, repeats too, cut into stretches that each begin with the bag at that moment.
+
+    The bag before a row is thus found in one stretch, however many likes came before it. R rows, X likes and entries of bags.
+    """
+
+    items: np.ndarray  # [X]
+    next: np.ndarray  # [X] where the item is liked next in the same stretch; X when it is not
+    begin: np.ndarray  # [R] where to look for the bag of a row …
+    end: np.ndarray  # [R] … and where to stop
+
+    @classmethod
+    def of(cls, likes: _Likes, most: int) -> "_Repeats":
+        """`most`: items of a bag that are written down where a stretch begins."""
+        found = cls()
+        items, users = likes.item[likes.events], likes.user[likes.events]
+        counts = np.bincount(users, minlength=len(likes.starts) - 1)
+        stretches = np.maximum(-(-counts // STRETCH), 1)
+        first = np.cumsum(stretches) - stretches  # of each user
+        event = np.arange(len(items)) - np.repeat(np.cumsum(counts) - counts, counts)  # number of a like among its user's
+        stretch = first[users] + event // STRETCH
+        bags = _bags_at_stretches(items, counts, stretches, most)
+        lengths = np.array([len(bag) for bag in bags])
+        sizes = lengths + np.bincount(stretch, minlength=len(bags))
+        start = np.cumsum(sizes) - sizes
+        found.items = np.empty(sizes.sum(), np.int64)
+        own = start[stretch] + lengths[stretch] + event % STRETCH
+        found.items[own] = items
+        within = np.ones(len(found.items), bool)
+        within[own] = False
+        found.items[within] = np.concatenate(bags)
+        found.next = _next_of_same(np.repeat(np.arange(len(bags)), sizes), found.items)
+        last = np.maximum(likes.earlier - 1, 0)
+        where = first[likes.user] + last // STRETCH
+        found.begin = start[where]
+        found.end = found.begin + lengths[where] + likes.earlier - last // STRETCH * STRETCH
+        return found
+
+
+def _bags_at_stretches(items: np.ndarray, counts: np.ndarray, stretches: np.ndarray, most: int) -> list[np.ndarray]:
+    """The last `most` different items before each stretch, oldest first; one step a stretch, and none for users of one stretch."""
+    bags = [np.zeros(0, np.int64)] * int(stretches.sum())
+    starts, first = np.cumsum(counts) - counts, np.cumsum(stretches) - stretches
+    for user in np.flatnonzero(stretches > 1).tolist():
+        for k in range(1, int(stretches[user])):
+            begin = int(starts[user]) + (k - 1) * STRETCH
+            place = int(first[user]) + k
+            newest_first = np.concatenate([bags[place - 1], items[begin : begin + STRETCH]])[::-1]
+            latest = np.sort(np.unique(newest_first, return_index=True)[1])[:most]
+            bags[place] = newest_first[latest][::-1]
+    return bags
+
+
+def _next_of_same(stretch: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """For each place the next one of the same stretch and item; the length of all where there is none."""
+    order = np.lexsort((items, stretch))  # stable: equal ones stay in order
+    same = (stretch[order][1:] == stretch[order][:-1]) & (items[order][1:] == items[order][:-1])
+    found = np.full(len(items), len(items))
+    found[order[:-1][same]] = order[1:][same]
+    return found

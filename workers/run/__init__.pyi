@@ -1,0 +1,5 @@
+# fmt: off
+# isort: skip_file
+from .journal import Journal as Journal, read_journal as read_journal, say_why as say_why
+from .process import log_and_report_errors as log_and_report_errors, peak_memory as peak_memory
+from .spec import RunSpec as RunSpec, pick as pick, settings_of as settings_of

@@ -1,0 +1,59 @@
+"""What every process of a run does for itself, rank or not: die with its parent, log, know its peak memory. Imports no torch."""
+
+import ctypes
+import faulthandler
+import logging
+import signal
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from workers.artifacts import LOG
+from workers.run.journal import say_why
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def log_and_report_errors(run: Path, who: str, level: int = logging.INFO) -> Iterator[None]:
+    """Around all that a process of a run does: it ends with its parent, logs to the run, and what it raises is left in `<who>.error.json`.
+
+    Args:
+        who: what the process is, such as fit, or rank 0; the file's name is without spaces.
+    """
+    outlive_nobody()
+    faulthandler.enable()
+    log_to(run / LOG, who, level)
+    try:
+        yield
+    except BaseException as error:
+        say_why(run, who.replace(" ", ""), error, traceback.format_exc())
+        log.exception("%s failed", who)
+        raise
+
+
+def outlive_nobody() -> None:
+    """Linux: die with the process that started this one. PR_SET_PDEATHSIG is 1 in <sys/prctl.h>."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def log_to(path: Path, who: str, level: int = logging.INFO) -> None:
+    """Append this process's log to a file, each line with its name."""
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter(f"%(asctime)s [{who}] %(levelname)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for talkative in ("streaming", "torchrec"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", category=FutureWarning)  # torch and torchrec warn of their own calls, not of ours
+
+
+def peak_memory() -> int:
+    """Peak resident bytes of this process: VmHWM of proc(5)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    return int(psutil.Process().memory_info().rss)

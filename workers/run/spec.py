@@ -1,0 +1,76 @@
+"""The nouns that cross a process boundary: frozen pydantic models that check, explain and serialise themselves.
+
+Field metadata is read by the form, the command line and the checks alike: bounds from `Field`, the help text from
+`description`, and `json_schema_extra={"group": "more"}` marks settings that a form folds away.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator
+
+from workers.models import KINDS, ModelSpec, NetworkSpec
+from workers.specs import MORE, FeatureSchema, Protocol, Spec, TrainSpec, explain
+
+__all__ = ["MORE", "Protocol", "Spec", "TrainSpec", "explain"]  # made elsewhere, known from here
+
+
+class RunSpec(Spec):
+    """One training run: which prepared dataset, which model, how to train, how to measure."""
+
+    name: str | None = Field(None, max_length=120, description="Name shown in tables; empty: what sets the model apart")
+    dataset: str = Field(description="Id of a prepared dataset", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,100}$")
+    model: SerializeAsAny[ModelSpec]
+    train: TrainSpec = TrainSpec()
+    protocol: Protocol = Protocol()
+    continues: str | None = Field(
+        None, pattern=r"^[0-9a-f]{32}$", description="Id of a finished run whose weights this one goes on from, for more epochs"
+    )
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _by_kind(cls, value: Any) -> Any:
+        return pick(value, KINDS, "model")
+
+    @property
+    def title(self) -> str:
+        return self.name or self.model.title
+
+    def resolved(self, schema: FeatureSchema) -> Self:
+        """The run as it will be on a dataset: what was left to the model is a number, and no history is read where there is none."""
+        model, train = self.model.fitted(schema), self.train
+        if isinstance(model, NetworkSpec):
+            usual = {"table_learning_rate": model.table_rate, "table_epsilon": model.table_epsilon}
+            train = train.model_copy(update={name: value for name, value in usual.items() if getattr(train, name) is None})
+        return self.model_copy(update={"model": model, "train": train})
+
+    @property
+    def network(self) -> NetworkSpec:
+        """The model, where ranks train it; TypeError for one that is fitted at once."""
+        if not isinstance(self.model, NetworkSpec):
+            raise TypeError(f"{self.model.label} is fitted at once, not trained by ranks.")
+        return self.model
+
+
+def pick(value: Any, registry: Mapping[str, type[Any]], noun: str) -> Any:
+    """Turn a mapping with a `kind` into the spec class registered under it; ValueError names the known kinds."""
+    if not isinstance(value, dict):
+        return value
+    kind = value.get("kind")
+    if not isinstance(kind, str) or kind not in registry:
+        raise ValueError(f"Unknown {noun} {kind!r}; this checkout has {', '.join(sorted(registry))}.")
+    try:
+        return registry[kind].model_validate(value)
+    except ValidationError as error:
+        raise ValueError(explain(error)) from error
+
+
+def settings_of(spec: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """The leaves of a spec under dotted names: {'model.kind': 'dlrm', 'train.epochs': 3, ...}."""
+    leaves: dict[str, Any] = {}
+    for name, value in spec:
+        if isinstance(value, BaseModel):
+            leaves |= settings_of(value, f"{prefix}{name}.")
+        else:
+            leaves[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return leaves

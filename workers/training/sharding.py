@@ -1,0 +1,210 @@
+"""Planner to DistributedModelParallel: tables split over ranks, their optimizer fused into the backward."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed._shard.sharded_tensor import ShardedTensor
+from torch.distributed.optim import _apply_optimizer_in_backward as apply_optimizer_in_backward
+from torchrec.distributed import DistributedModelParallel
+from torchrec.distributed.embedding_types import EmbeddingComputeKernel
+from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
+from torchrec.distributed.planner import EmbeddingShardingPlanner, Topology
+from torchrec.distributed.planner.types import ParameterConstraints
+from torchrec.distributed.sharding_plan import construct_module_sharding_plan, table_wise
+from torchrec.distributed.types import ShardingPlan, ShardingType
+from torchrec.optim import SGD, Adagrad, Adam, RowWiseAdagrad
+from torchrec.optim.keyed import KeyedOptimizer
+from torchrec.optim.optimizers import in_backward_optimizer_filter
+
+from workers.artifacts import OPTIMIZER
+from workers.cpu import collections, features, gradients, products
+from workers.networks import Batch, Ranker
+from workers.specs import TrainSpec
+
+DATA_PARALLEL, TABLE_WISE = ShardingType.DATA_PARALLEL.value, ShardingType.TABLE_WISE.value
+FUSED = {"rowwise_adagrad": RowWiseAdagrad, "adagrad": Adagrad, "adam": Adam, "sgd": SGD}
+# tables that every rank holds whole are updated by torch itself, which has no row-wise Adagrad
+REPLICATED: dict[str, Any] = {
+    "rowwise_adagrad": torch.optim.Adagrad, "adagrad": torch.optim.Adagrad, "adam": torch.optim.Adam, "sgd": torch.optim.SGD,
+}  # fmt: skip
+
+
+class LossModule(nn.Module):
+    """What is distributed: the model's loss as a forward pass, so that gradients are averaged over ranks."""
+
+    def __init__(self, model: Ranker) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.model.loss(batch)
+
+
+class _Sharder(EmbeddingBagCollectionSharder):
+    """Offers row-wise on CPU too: the stock sharder does not, though the kernel is there and was checked."""
+
+    def sharding_types(self, compute_device_type: str) -> list[str]:
+        return sorted({*super().sharding_types(compute_device_type), ShardingType.ROW_WISE.value})
+
+    def compute_kernels(self, sharding_type: str, compute_device_type: str) -> list[str]:
+        if sharding_type == ShardingType.ROW_WISE.value and compute_device_type == "cpu":
+            return [EmbeddingComputeKernel.FUSED.value]
+        return super().compute_kernels(sharding_type, compute_device_type)
+
+
+@dataclass
+class Optimizers:
+    """What updates the weights of a distributed model: tables in the backward, the rest in `step`."""
+
+    fused: KeyedOptimizer  # of the sharded tables; without parameters where every table is data-parallel
+    dense: list[torch.optim.Optimizer]
+    clip: float | None = None
+
+    def __post_init__(self) -> None:
+        self._rates = [group["lr"] for group in self._groups()]
+        self._clipped = [weight for one in self.dense[:1] for group in one.param_groups for weight in group["params"]]
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return [group for one in (self.fused, *self.dense) for group in one.param_groups]
+
+    def set_rate(self, factor: float) -> None:
+        """Multiply every learning rate of the spec, before the backward of a step."""
+        for group, rate in zip(self._groups(), self._rates, strict=True):
+            group["lr"] = rate * factor
+        self.fused.zero_grad()  # hands the rate to fbgemm; there is no gradient to drop
+
+    def zero_grad(self) -> None:
+        for one in self.dense:
+            one.zero_grad(set_to_none=True)
+
+    def step(self) -> None:
+        if self.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self._clipped, self.clip)
+        for one in self.dense:
+            one.step()
+
+
+def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> tuple[DistributedModelParallel, Optimizers, dict[str, Any]]:
+    """Shard the tables as the spec and the planner say and wrap the rest in DDP.
+
+    Returns:
+        The distributed LossModule; its optimizers; the plan in use: for each table its sharding, kernel and shards, ready for JSON.
+
+    Raises:
+        ValueError: the spec names a table that the model does not have.
+    """
+    features.show_to_fbgemm()
+    products.use_onednn()
+    module = LossModule(model)
+    wanted = _shardings(model, spec)
+    fused = [model.ebc.embedding_bags[name].weight for name, kind in wanted.items() if kind != DATA_PARALLEL]
+    if fused:
+        apply_optimizer_in_backward(FUSED[spec.table_optimizer], fused, _rates(spec))
+    world, sharders = dist.get_world_size(), [_Sharder()]
+    plan = _plan(module, wanted, sharders, device)
+    # gradients of an only rank are nobody's mean
+    distributed = DistributedModelParallel(module, device=device, plan=plan, sharders=sharders, init_data_parallel=world > 1)
+    if device.type == "cpu":
+        collections.use_shared_tables(distributed, together=model.side_by_side, timeout_s=spec.timeout_s)
+        gradients.share_gradients(distributed, spec.timeout_s)
+    return distributed, _optimizers(distributed, spec), _describe(distributed.plan)
+
+
+def _plan(module: LossModule, wanted: dict[str, str], sharders: list[Any], device: torch.device) -> ShardingPlan:
+    """Which rank has which tables; a collective call. wanted: of each table, what the spec says."""
+    world = dist.get_world_size()
+    if world > 1 and device.type == "cpu" and {*wanted.values()} <= {"auto", TABLE_WISE}:
+        # whole tables have a shorter way between ranks on CPUs, and the planner does not keep those of one feature together
+        ranks = collections.placed(module.model.ebc.embedding_bag_configs(), world)
+        each = {name: table_wise(rank, compute_kernel=EmbeddingComputeKernel.FUSED.value) for name, rank in ranks.items()}
+        ebc = construct_module_sharding_plan(module.model.ebc, each, sharders[0], min(world, 8), world, device.type)
+        return ShardingPlan({"model.ebc": ebc})
+    # one rank has nothing to gain from cutting a table, nor have CPUs: each part would look up all ids anew
+    cut = world > 1 and device.type != "cpu"
+    usual = [TABLE_WISE, ShardingType.COLUMN_WISE.value] if cut else [TABLE_WISE]
+    constraints = {
+        name: ParameterConstraints(
+            sharding_types=usual if kind == "auto" else [kind],
+            compute_kernels=[(EmbeddingComputeKernel.DENSE if kind == DATA_PARALLEL else EmbeddingComputeKernel.FUSED).value],
+            min_partition=4,
+        )
+        for name, kind in wanted.items()
+    }
+    topology = Topology(world_size=world, compute_device=device.type, local_world_size=min(world, 8))
+    planner = EmbeddingShardingPlanner(topology=topology, constraints=constraints)
+    return planner.collective_plan(module, sharders, dist.group.WORLD)
+
+
+def _shardings(model: Ranker, spec: TrainSpec) -> dict[str, str]:
+    """Table -> what the spec wants for it."""
+    names = [table.name for table in model.ebc.embedding_bag_configs()]
+    if unknown := spec.sharding_of.keys() - set(names):
+        raise ValueError(f"table_sharding names {', '.join(sorted(unknown))}; this model has the tables {', '.join(names)}.")
+    return {name: spec.sharding_of.get(name, spec.sharding) for name in names}
+
+
+def _rates(spec: TrainSpec) -> dict[str, Any]:
+    """Learning rate and epsilon of the tables, as far as their optimizer knows them."""
+    return {"lr": spec.table_learning_rate} | ({"eps": spec.table_epsilon} if spec.table_optimizer != "sgd" else {})
+
+
+def _optimizers(distributed: DistributedModelParallel, spec: TrainSpec) -> Optimizers:
+    """Weights that are in no fused table: data-parallel tables at the tables' rate, and all others at theirs."""
+    left = dict(in_backward_optimizer_filter(distributed.named_parameters()))
+    tables = [weight for name, weight in left.items() if ".ebc." in f".{name}"]
+    others = [weight for name, weight in left.items() if ".ebc." not in f".{name}"]
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[spec.dense_optimizer]
+    dense: list[torch.optim.Optimizer] = []
+    if others:
+        dense.append(kind(others, lr=spec.dense_learning_rate, weight_decay=spec.weight_decay, fused=True))
+    if tables:
+        dense.append(REPLICATED[spec.table_optimizer](tables, **_rates(spec)))
+    return Optimizers(distributed.fused_optimizer, dense, spec.gradient_clip if others else None)
+
+
+def fused_state(optimizers: Optimizers) -> dict[str, Any]:
+    """What the optimizers of sharded tables remember, by name, sharded as they are."""
+    return {
+        f"{OPTIMIZER}{weight}.{name}": value
+        for weight, state in optimizers.fused.state_dict()["state"].items()
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor | ShardedTensor)
+    }
+
+
+def optimizer_state(optimizers: Optimizers) -> dict[str, Any]:
+    """What all optimizers remember, by name: sharded as the tables are, or whole and the same on every rank."""
+    found = fused_state(optimizers)
+    for place, one in enumerate(optimizers.dense):
+        for at, weight in enumerate(weight for group in one.param_groups for weight in group["params"]):
+            found |= {f"{OPTIMIZER}{place}.{at}.{name}": torch.as_tensor(value) for name, value in one.state.get(weight, {}).items()}
+    return found
+
+
+def remember(optimizers: Optimizers, known: Mapping[str, torch.Tensor]) -> None:
+    """Give the dense optimizers back what `optimizer_state` told of them; the fused ones' tensors are copied into in place."""
+    for place, one in enumerate(optimizers.dense):
+        for at, weight in enumerate(weight for group in one.param_groups for weight in group["params"]):
+            start = f"{OPTIMIZER}{place}.{at}."
+            state = {name.removeprefix(start): value for name, value in known.items() if name.startswith(start)}
+            if state:
+                one.state[weight] = {name: value.clone() for name, value in state.items()}
+
+
+def _describe(plan: Any) -> dict[str, Any]:
+    tables: dict[str, Any] = {}
+    for module_plan in plan.plan.values():
+        for name, sharding in module_plan.items():
+            tables[name] = {
+                "sharding": sharding.sharding_type,
+                "kernel": sharding.compute_kernel,
+                "shards": [
+                    {"rank": s.placement.rank(), "offsets": list(s.shard_offsets), "sizes": list(s.shard_sizes)}
+                    for s in (sharding.sharding_spec.shards if sharding.sharding_spec else [])
+                ],
+            }
+    return tables
