@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict
 from engine import datasets, runs
 from workers.artifacts import METRICS
 from workers.models import MODELS, NetworkSpec
-from workers.run import RunSpec
 from workers.specs import Task
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def _metrics(comparison: "Comparison", letter: str) -> dict[str, float]:
 def _measured(comparison: "Comparison", one: "Contender", stage: str) -> Measured:
     told: dict[str, Any] = {"train_rows": None, "liked_alone": False, "reads": None, "features": None, "outputs": None}
     try:
-        spec = RunSpec.model_validate(runs.get_run(one.run_id or "").spec)
+        spec = runs.get_run(one.run_id or "").training
         told |= _of_dataset(datasets.get_dataset(comparison.dataset), spec.model, stage)
     except (LookupError, ValueError):  # the dataset is gone, or the run is of another version
         pass

@@ -131,7 +131,7 @@ def _groups(together: list[Run], seeds: bool) -> list[list[Run]]:
     groups: dict[Any, list[Run]] = {}
     met: Counter[tuple[str, int]] = Counter()
     for run in together:
-        spec = RunSpec.model_validate(run.spec)
+        spec = run.training
         alike = spec.model_copy(update={"name": None, "train": spec.train.model_copy(update={"seed": 0})}).model_dump_json()
         times = met[alike, spec.train.seed]
         met[alike, spec.train.seed] += 1
@@ -141,8 +141,8 @@ def _groups(together: list[Run], seeds: bool) -> list[list[Run]]:
 
 def _seed(run: Run, together: list[Run]) -> str:
     """The seed, for the name of a run that nothing but its seed tells from another."""
-    seeds = {other.spec["train"]["seed"] for other in together if other.title == run.title}
-    return f" · seed {run.spec['train']['seed']}" if len(seeds) > 1 else ""
+    seeds = {other.training.train.seed for other in together if other.title == run.title}
+    return f" · seed {run.training.train.seed}" if len(seeds) > 1 else ""
 
 
 def _curves(group: list[Run]) -> "pd.DataFrame":

@@ -204,7 +204,7 @@ def _specs(comparison: "Comparison") -> tuple[dict[str, Any], list[str]]:
     for one in comparison.contenders:
         for place, run_id in enumerate(one.run_ids, 1):
             file = f"{one.letter.lower()}{place if len(one.run_ids) > 1 else ''}.json"
-            found[file] = runs.get_run(run_id).spec
+            found[file] = runs.get_run(run_id).settings
             if found[file].get("continues"):
                 notes.append(f"{file} goes on from a run of this workspace; elsewhere that one must be trained first.")
     return found, notes

@@ -136,7 +136,7 @@ def dependents(run_id: str, among: Sequence[Run] | None = None) -> list[Run]:
         among: the runs that are looked through; None: all that are not in the trash.
     """
     every = read.list_runs("train") if among is None else among
-    return [other for other in every if other.run_id != run_id and other.kind != "export" and f'"{run_id}"' in json.dumps(other.spec)]
+    return [other for other in every if other.run_id != run_id and other.kind != "export" and f'"{run_id}"' in json.dumps(other.settings)]
 
 
 def _oldest() -> datetime:

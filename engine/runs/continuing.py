@@ -67,10 +67,7 @@ def _training(run: read.Run) -> RunSpec:
         raise ValueError(f"Run {run.run_id} is a {'preparation' if run.kind == 'prepare' else run.kind}; only a training run goes on.")
     if run.state != RunState.FINISHED:
         raise ValueError(f"Run {run.run_id} is {run.state.value}; only a finished run goes on. Wait for it, or train anew.")
-    try:
-        spec = RunSpec.model_validate(run.spec)
-    except ValidationError as error:
-        raise ValueError(f"Run {run.run_id} is of another version and cannot go on: {explain(error)}") from error
+    spec = run.training
     if not isinstance(spec.model, NetworkSpec):
         raise ValueError(f"{spec.model.label} is fitted at once: there are no epochs to go on with.")
     return spec

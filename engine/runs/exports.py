@@ -16,7 +16,6 @@ from engine.runs.read import Run, RunState
 from engine.settings import settings
 from workers.artifacts import MANIFEST, USERS
 from workers.exports import ASKED, TOP_CSV, TOP_PARQUET, ListExportSpec
-from workers.run import RunSpec
 
 HEADINGS = ("user_id", "user", "userid", "user id")  # of a column of ids; any of them may be an id as well
 NAMED = 3  # unknown ids that an error names
@@ -66,7 +65,7 @@ def export_lists(
         dataset=run.dataset,
         k=k,
         users=users if ids is None else "chosen",
-        exclude_seen=RunSpec.model_validate(run.spec).protocol.exclude_seen if exclude_seen is None else exclude_seen,
+        exclude_seen=run.training.protocol.exclude_seen if exclude_seen is None else exclude_seen,
         folder=folder,
     )
     return launch.submit(spec, key=key, files={} if ids is None else {ASKED: "\n".join(ids)})
@@ -133,12 +132,15 @@ def _free(folder: Path) -> Path:
 def list_exports(run_ids: Iterable[str], limit: int = 200) -> list[ListExport]:
     """Exports of some runs' lists, newest first, live ones and those that came to nothing among them."""
     sources = set(run_ids)
-    return [get_list_export(run) for run in read.list_runs("export", limit=limit) if run.spec.get("run") in sources]
+    exports = ((run, run.spec) for run in read.list_runs("export", limit=limit))
+    return [get_list_export(run) for run, spec in exports if isinstance(spec, ListExportSpec) and spec.run in sources]
 
 
 def get_list_export(run: Run) -> ListExport:
     """What an export of lists wrote. ValueError where the run is none."""
-    spec = ListExportSpec.model_validate(run.spec)
+    spec = run.spec
+    if not isinstance(spec, ListExportSpec):
+        raise ValueError(run.unreadable or f"{run.title} is no export of lists.")
     folder = spec.target(settings().runs, run.run_id)
     facts: dict[str, Any] = {}
     try:

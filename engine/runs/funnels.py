@@ -44,7 +44,7 @@ def _why_not(run: Run, dataset: str) -> str | None:
         return f"is {run.state.value}; choose a finished training run"
     if run.dataset != dataset:
         return f"was trained on {run.dataset}, the funnel is for {dataset}; choose two runs of one dataset"
-    if isinstance(RunSpec.model_validate(run.spec).model, FunnelSpec):
+    if isinstance(run.training.model, FunnelSpec):
         return "is a funnel itself; choose the runs that it is made of"
     return None
 

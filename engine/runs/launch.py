@@ -14,12 +14,12 @@ from engine.datasets import DatasetSpec, DownloadSpec
 from engine.runs import store
 from engine.runs.processes import LOCK, TOKEN, is_alive, sweep
 from engine.runs.settle import settle, settle_all
+from engine.runs.spec import SubmittedSpec
 from engine.settings import settings
 from workers.artifacts import CANCEL, SPEC, write_json
 from workers.exports import ListExportSpec
 from workers.run import RunSpec
 
-SubmittedSpec = DatasetSpec | RunSpec | DownloadSpec | ListExportSpec
 TICKET = "ticket.json"
 AFTER = "after.json"
 OUTPUT = "output.log"

@@ -9,6 +9,7 @@ from engine import datasets
 from engine.runs import read
 from engine.runs.read import Run
 from workers.models import MODELS, NetworkSpec
+from workers.run import RunSpec
 from workers.specs import Task
 
 if TYPE_CHECKING:
@@ -24,11 +25,8 @@ def why_no_predictions(run: Run) -> str | None:
         return None
     if not issubclass(known, NetworkSpec):
         return f"{known.label} is fitted to rank: its scores order the catalogue and foretell no row."
-    try:
-        model = known.model_validate(run.spec.get("model", {}))
-    except ValueError:
-        return None
-    if not model.learns_choice:
+    spec = run.spec
+    if not isinstance(spec, RunSpec) or not isinstance(spec.model, NetworkSpec) or not spec.model.learns_choice:
         return None
     return (
         "This model was trained for choice: its scores set items of the catalogue in order. They are no probabilities, "

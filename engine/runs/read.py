@@ -8,13 +8,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from engine import datasets
 from engine.runs import processes, store
+from engine.runs.spec import SubmittedSpec, parse
 from engine.settings import settings
 from workers.artifacts import CANCEL, DONE, ITEMS, JOURNAL, LOG, METRICS, OUTPUTS, PER_USER, PREDICTIONS, PROGRESS, RESULTS, USERS
-from workers.run import read_journal
+from workers.run import RunSpec, read_journal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +41,9 @@ class RunState(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+KIND_NAMES: dict[store.Kind, str] = {
+    "prepare": "preparation", "train": "training run", "download": "download", "export": "list export"
+}  # fmt: skip
 LIVE = {RunState.QUEUED, RunState.PREPARING, RunState.RUNNING, RunState.CANCELLING}
 
 
@@ -63,7 +67,11 @@ class Progress(BaseModel):
 
 
 class Run(BaseModel):
-    """A preparation, a training run, a download or an export of lists, as it stands now."""
+    """A preparation, a training run, a download or an export of lists, in its state at the moment of reading.
+
+    `settings` is what was submitted, as JSON values; `spec` is the same as a checked, typed spec. A run of another version whose
+    settings this version does not accept is listed and read like any other: its `spec` is None, and `unreadable` says why.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -74,7 +82,7 @@ class Run(BaseModel):
     dataset: str | None
     dataset_name: str | None
     model: str | None
-    spec: dict[str, Any]
+    settings: dict[str, Any] = Field(alias="spec")
     submitted_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -90,6 +98,31 @@ class Run(BaseModel):
     @property
     def live(self) -> bool:
         return self.state in LIVE
+
+    @property
+    def spec(self) -> SubmittedSpec | None:
+        """What was submitted, checked once; None where this version does not accept it."""
+        try:
+            return parse(self.kind, json.dumps(self.settings))
+        except ValueError:
+            return None
+
+    @property
+    def unreadable(self) -> str | None:
+        """Why `spec` is None, in a sentence; None where there is a spec."""
+        try:
+            parse(self.kind, json.dumps(self.settings))
+        except ValueError as error:
+            return f"{self.title} was submitted with settings that this version does not accept: {error}"
+        return None
+
+    @property
+    def training(self) -> RunSpec:
+        """The spec of a training run; ValueError where it is another kind of run, or unreadable."""
+        spec = self.spec
+        if not isinstance(spec, RunSpec):
+            raise ValueError(self.unreadable or f"{self.title} is a {KIND_NAMES[self.kind]}; choose a training run.")
+        return spec
 
 
 def list_runs(kind: store.Kind | None = None, dataset: str | None = None, limit: int = 500, trashed: bool = False) -> list[Run]:

@@ -260,7 +260,7 @@ class FakeEngine:
         kind = getattr(getattr(spec, "model", None), "kind", None)
         queued = run(run_id, "dlrm" if kind == "funnel" else kind, RunState.QUEUED, **changes)
         if kind == "funnel":
-            queued = queued.model_copy(update={"model": kind, "title": spec.title, "spec": spec.model_dump(mode="json")})
+            queued = queued.model_copy(update={"model": kind, "title": spec.title, "settings": spec.model_dump(mode="json")})
         self.runs.insert(0, queued)
         return run_id
 
@@ -316,7 +316,7 @@ class FakeEngine:
     def continued(self, run_id: str, epochs: int) -> Any:
         if self.refuses:
             raise self.refuses
-        spec = self.get_run(run_id).spec
+        spec = self.get_run(run_id).settings
         more = {"continues": run_id.rjust(32, "0"), "train": spec["train"] | {"epochs": epochs}, "name": "It · continued"}
         return engine.specs.RunSpec.model_validate(spec | more)
 
@@ -344,7 +344,7 @@ class FakeEngine:
         return self.guided
 
     def protocol_of(self, run: Run) -> Any:
-        return engine.specs.RunSpec.model_validate(run.spec).protocol
+        return run.training.protocol
 
     def testable(self, comparison: Comparison) -> list[str]:
         return [f"ndcg_at_{comparison.k}", "auc"] if len(self.tested) else []

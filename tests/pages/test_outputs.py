@@ -138,7 +138,7 @@ def test_only_a_finished_network_can_go_on_and_a_refusal_is_told(trained: FakeEn
 
 def test_a_run_that_continues_another_leads_to_it(trained: FakeEngine, visit: Visit, says: Says) -> None:
     first = "a" * 32
-    spec = run("c", "dlrm").spec | {"continues": first}
+    spec = run("c", "dlrm").settings | {"continues": first}
     trained.runs += [run("c", "dlrm", spec=spec), run(first, "dlrm", title=HOSTILE)]
     at = visit("runs", run="c")
     assert "Continues \\*\\*Bold" in says(at)
@@ -149,7 +149,7 @@ def test_a_run_that_continues_another_leads_to_it(trained: FakeEngine, visit: Vi
 
 def test_runs_of_one_title_are_told_apart_by_their_seed(trained: FakeEngine, visit: Visit) -> None:
     trained.runs = [run("a", "dlrm"), run("b", "dlrm"), run("c", "deepfm")]
-    trained.runs[1].spec["train"]["seed"] = 2
+    trained.runs[1].settings["train"]["seed"] = 2
     shown = visit("runs").dataframe[0].value["Run"].tolist()
     assert [name.rpartition(" · ")[2] for name in shown] == ["seed 1", "seed 2", "dim 16"]
     assert engine.specs.MODELS["dlrm"]().title in shown[0]

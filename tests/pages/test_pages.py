@@ -153,7 +153,7 @@ def test_a_refused_launch_says_why(trained: FakeEngine, visit: Visit, says: Says
 
 
 def test_train_again_starts_from_the_settings_of_a_run(trained: FakeEngine, visit: Visit) -> None:
-    spec = trained.runs[1].spec
+    spec = trained.runs[1].settings
     spec["train"]["epochs"], spec["model"]["over_layers"] = 7, [8, 4]
     at = visit("train", **{"from": "d"})
     button(at, "Launch").click().run()

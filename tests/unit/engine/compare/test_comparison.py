@@ -35,7 +35,7 @@ def add(monkeypatch: pytest.MonkeyPatch) -> Add:
         return run_id
 
     def history(run_id: str) -> pd.DataFrame:
-        steps = [1, 2, 3] if known[run_id].spec["train"]["seed"] == 1 else [1, 2]
+        steps = [1, 2, 3] if known[run_id].training.train.seed == 1 else [1, 2]
         value = known[run_id].metrics["ndcg_at_10"]
         return pd.DataFrame({"metric": "valid_ndcg_at_10", "step": steps, "epoch": steps, "rows": 10, "time_s": 1.0, "value": value})
 
