@@ -373,7 +373,7 @@ def test_every_step_reports_its_phase_and_one_that_fails_publishes_nothing(works
     monkeypatch.setattr(pipeline, "measure_baselines", fail)
     phases: list[tuple[str, int, int]] = []
     with pytest.raises(OSError, match="disk is full"):
-        prepare(DatasetSpec(name="s", source=SampleSource(users=40, items=30, interactions=600)), lambda *step: phases.append(step))
+        prepare(DatasetSpec(name="s", source=SampleSource(users=90, items=70, interactions=1800)), lambda *step: phases.append(step))
     total = len(pipeline.STEPS)
     assert phases == [(phase, step, total) for step, phase in enumerate(("reading the source", *pipeline.STEPS))]
     assert not list((workspace / "datasets").iterdir())
