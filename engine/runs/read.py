@@ -1,4 +1,7 @@
-"""Runs, read side: state, progress, histories, results, log. MLflow is the record; the run folder says what is happening now."""
+"""Reading runs: state, progress, histories, results, log. MLflow holds the record; the run folder holds the current progress.
+
+Reading writes nothing and ends no process.
+"""
 
 import json
 import re
@@ -19,8 +22,9 @@ from workers.run import RunSpec, read_journal
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow.entities import Run as StoredRun
 
-VERDICT = "verdict.json"  # how a run ended, written by its driver before it tells the store
+VERDICT = "verdict.json"  # how a run ended; the driver writes it before it updates the store
 HISTORIES = ("train_loss", "rows_per_s", *(f"valid_{key}" for key in METRICS))
 RESOURCES = (
     "rows_per_s", "training_s", "rows", "epochs", "best_epoch", "parameters", "checkpoint_bytes", "peak_memory_bytes", "processes",
@@ -48,7 +52,7 @@ LIVE = {RunState.QUEUED, RunState.PREPARING, RunState.RUNNING, RunState.CANCELLI
 
 
 class Progress(BaseModel):
-    """How far a live run is: the phase, and steps in it (of a download: bytes)."""
+    """Progress of a live run: the phase, and steps of it (bytes of a download)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -92,7 +96,7 @@ class Run(BaseModel):
     resources: dict[str, float]
     note: str | None = None
     tags: tuple[str, ...] = ()
-    pinned: bool = False  # what runs of its dataset are compared with unless told otherwise
+    pinned: bool = False  # the default baseline of its dataset
     trashed_at: datetime | None = None
 
     @property
@@ -128,8 +132,8 @@ class Run(BaseModel):
 def list_runs(kind: store.Kind | None = None, dataset: str | None = None, limit: int = 500, trashed: bool = False) -> list[Run]:
     """Runs, newest first; those in the trash are left out, or are the only ones."""
     condition = f"tags.`{store.TAG}trashed` IS {'NOT ' if trashed else ''}NULL"
-    found = [_run(stored) for stored in store.search((kind,) if kind else store.EXPERIMENTS, limit, condition)]
-    return [run for run in found if dataset is None or run.dataset == dataset]
+    runs = [_run(stored) for stored in store.search((kind,) if kind else store.EXPERIMENTS, limit, condition)]
+    return [run for run in runs if dataset is None or run.dataset == dataset]
 
 
 def get_run(run_id: str) -> Run:
@@ -137,13 +141,13 @@ def get_run(run_id: str) -> Run:
     return _run(store.get(run_id))
 
 
-def _run(stored: Any) -> Run:
+def _run(stored: "StoredRun") -> Run:
     tags = {name.removeprefix(store.TAG): value for name, value in stored.data.tags.items() if name.startswith(store.TAG)}
     if "kind" not in tags:
         raise LookupError(f"Run {stored.info.run_id} was not made by this workbench.")
     run_id, folder = stored.info.run_id, settings().runs / stored.info.run_id
     if died(stored):
-        stored = store.get(run_id)  # it may have ended, and told the store, between its status and its lock
+        stored = store.get(run_id)  # it may have ended between reading its status and its lock
     state, message = _state(stored, tags, folder)
     live = state in LIVE
     metrics = stored.data.metrics
@@ -172,7 +176,7 @@ def _moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _state(stored: Any, tags: dict[str, str], folder: Path) -> tuple[RunState, str | None]:
+def _state(stored: "StoredRun", tags: dict[str, str], folder: Path) -> tuple[RunState, str | None]:
     status, message = stored.info.status, tags.get("message")
     if status in ("FINISHED", "KILLED"):
         return (RunState.FINISHED if status == "FINISHED" else RunState.CANCELLED), message
@@ -187,17 +191,17 @@ def _state(stored: Any, tags: dict[str, str], folder: Path) -> tuple[RunState, s
     return (RunState.PREPARING if tags["kind"] == "prepare" else RunState.RUNNING), message
 
 
-def died(stored: Any) -> bool:
-    """Whether the store takes a run of this workspace for a live one, but nobody holds the lock of its folder: its driver is gone."""
+def died(stored: "StoredRun") -> bool:
+    """Whether the store has a live status for a run of this workspace whose driver has ended: nobody holds the lock of its folder."""
     if stored.info.status not in ("SCHEDULED", "RUNNING") or stored.data.tags.get(f"{store.TAG}workspace") != str(settings().workspace):
         return False
-    young = time.time() - stored.info.start_time / 1000 < 5  # its folder and lock may be in the making
-    asked_to_stop = (settings().runs / stored.info.run_id / CANCEL).exists()
-    return (asked_to_stop or not young) and not processes.is_alive(stored.info.run_id)
+    young = time.time() - stored.info.start_time / 1000 < 5  # the submitter may not have made its folder and lock yet
+    stop_requested = (settings().runs / stored.info.run_id / CANCEL).exists()
+    return (stop_requested or not young) and not processes.is_alive(stored.info.run_id)
 
 
 def how_it_ended(folder: Path) -> tuple[RunState, str]:
-    """How a run without a driver ended, from its folder: by its own verdict, by a cancel, or in the middle of its work."""
+    """State and message of a run whose driver has ended, from its folder: its verdict, else a cancel, else interrupted."""
     try:
         verdict = json.loads((folder / VERDICT).read_text())
     except (OSError, ValueError):
@@ -210,21 +214,21 @@ def how_it_ended(folder: Path) -> tuple[RunState, str]:
 
 def _progress(folder: Path) -> Progress | None:
     try:
-        told = json.loads((folder / PROGRESS).read_text())
+        values = json.loads((folder / PROGRESS).read_text())
     except (OSError, ValueError):
         return None
-    return Progress.model_validate({name: told.get(name) for name in Progress.model_fields if told.get(name) is not None})
+    return Progress.model_validate({name: values.get(name) for name in Progress.model_fields if values.get(name) is not None})
 
 
 def _started(folder: Path) -> datetime | None:
-    """When the run's turn came: among the first lines of a journal that may be long."""
+    """When the run left the queue, from the first lines of its journal."""
     try:
         with (folder / JOURNAL).open("rb") as file:
             head = file.read(2000)
     except FileNotFoundError:
         return None
-    found = re.search(rb'"time": ([0-9.]+), "event": "turn came"', head)
-    return datetime.fromtimestamp(float(found[1]), UTC) if found else None
+    event = re.search(rb'"time": ([0-9.]+), "event": "turn came"', head)
+    return datetime.fromtimestamp(float(event[1]), UTC) if event else None
 
 
 def _events(folder: Path) -> dict[str, float]:
@@ -233,7 +237,7 @@ def _events(folder: Path) -> dict[str, float]:
 
 
 def events(run_id: str) -> dict[str, float]:
-    """When each phase of a run began, in unix seconds: where the time went."""
+    """When each phase of a run began, in unix seconds."""
     return _events(settings().runs / get_run(run_id).run_id)
 
 
@@ -267,27 +271,27 @@ def per_user(run_id: str) -> "pd.DataFrame":
 
 
 def done(run_id: str) -> dict[str, Any]:
-    """What a finished run ended with: metrics, standard errors, cost."""
+    """The results of a finished run: metrics, standard errors, cost; empty before."""
     path = settings().runs / get_run(run_id).run_id / DONE
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def alarms(run_id: str) -> list[str]:
-    """Signs that a finished model is degenerate, a sentence each; none for a sound one."""
+    """Warnings that a finished model is degenerate, one sentence each."""
     return list(done(run_id).get("alarms", []))
 
 
 def outputs(run_id: str) -> dict[str, Any]:
-    """Tables behind the pictures of what a finished run foretells: `output`, then by output `reliability`, `residuals`, `classes` and
-    `confusion`, or `actions` (see `workers.evaluation.outputs`). Empty where its scores foretell no row."""
+    """Tables for charts of the predictions of a finished run: `output`, then by output `reliability`, `residuals`, `classes` and
+    `confusion`, or `actions` (see `workers.evaluation.outputs`). Empty where its scores predict no labels."""
     path = settings().runs / get_run(run_id).run_id / RESULTS / OUTPUTS
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def predictions(run_id: str) -> "pd.DataFrame":
-    """Some test rows as a finished run foretold them: user_id, item_id, title (where the dataset has them), label, target, predicted.
+    """A sample of test rows with predictions: user_id, item_id, title (where the dataset has them), label, target, predicted.
 
-    `predicted` is a probability, a value, or a list: the probability of each class or action. Empty where nothing is foretold.
+    `predicted` is a probability, a value, or a list: the probability of each class or action. Empty where the model predicts no labels.
     """
     import pandas as pd
 
@@ -310,7 +314,7 @@ def predictions(run_id: str) -> "pd.DataFrame":
 
 
 def log_tail(run_id: str, lines: int = 200) -> str:
-    """The last lines of a run's log; odd bytes are escaped, long lines cut."""
+    """The last lines of a run's log; bytes that are not UTF-8 are escaped, long lines are cut."""
     path = settings().runs / get_run(run_id).run_id / LOG
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What a run was submitted with, as the spec of its kind."""
+"""The spec that a run was submitted with, typed by the kind of run."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""The only MLflow client on this floor: stores, experiments, and the names of tags, metrics and artifacts."""
+"""The only MLflow client of the engine: stores, experiments, and the names of tags, metrics and artifacts."""
 
 import functools
 import json
@@ -23,11 +23,11 @@ EXPERIMENTS: dict[Kind, str] = {"prepare": "preparations", "train": "trainings",
 TAG = "recbench."  # prefix of our tags: kind, spec, dataset, model, workspace, message, key, interrupted, tags, pinned, trashed
 NOTE = "mlflow.note.content"
 LOOK = {"mlflow.experimentKind": "custom_model_development"}  # a stock `mlflow ui` then opens on parameters and metrics
-BATCH = 900  # the store takes at most 1000 metrics a call
+BATCH = 900  # the store takes at most 1000 metrics per call
 
 
 def client() -> "MlflowClient":
-    """A client of the store in force; makes the store and the experiments when they are not there."""
+    """A client of the current store; creates the store and the experiments where they are missing."""
     return _client(settings())
 
 
@@ -36,21 +36,21 @@ def _client(where: Settings) -> "MlflowClient":
     from filelock import FileLock
     from mlflow import MlflowClient
 
-    # two processes that make one SQLite store at once would both run its migrations
+    # two processes that create a SQLite store at the same time would both run its migrations
     with FileLock(where.workspace / ".store.lock", timeout=120):
-        found = MlflowClient(tracking_uri=where.store)
+        new = MlflowClient(tracking_uri=where.store)
         for name in EXPERIMENTS.values():
-            if found.get_experiment_by_name(name) is None:
-                found.create_experiment(name, artifact_location=f"{where.artifacts}/{name}", tags=LOOK)
+            if new.get_experiment_by_name(name) is None:
+                new.create_experiment(name, artifact_location=f"{where.artifacts}/{name}", tags=LOOK)
         if where.store.startswith("sqlite:///"):
             # without WAL one open reader blocks every writer for 20 s; the mode stays with the file
             with sqlite3.connect(where.store.removeprefix("sqlite:///")) as database:
                 database.execute("PRAGMA journal_mode=WAL")
-    return found
+    return new
 
 
 def create(kind: Kind, title: str, spec: Spec, tags: Mapping[str, str]) -> str:
-    """Record what was asked, before any process starts: a SCHEDULED run; returns its id."""
+    """Record a submitted spec as a SCHEDULED run, before any process starts; returns the run id."""
     from mlflow.entities import Param, RunTag
 
     store = client()
@@ -64,7 +64,7 @@ def create(kind: Kind, title: str, spec: Spec, tags: Mapping[str, str]) -> str:
 
 
 def set_status(run_id: str, status: Status, message: str | None = None) -> None:
-    """Change a run's status; a terminal one ends it now."""
+    """Change a run's status; a terminal status sets its end time."""
     store = client()
     if message:
         store.set_tag(run_id, TAG + "message", message[:4000])
@@ -93,7 +93,7 @@ def annotate(run_id: str, note: str) -> None:
 
 
 def kept(tags: Mapping[str, str]) -> dict[str, Any]:
-    """What people wrote on a run, out of all its tags: note, tags, pinned, trashed_at. A stock `mlflow ui` may have spoiled them."""
+    """What people wrote on a run, from its tags: note, tags, pinned, trashed_at. Invalid values (of `mlflow ui`) become empty."""
     trashed = tags.get(TAG + "trashed")
     try:
         written = json.loads(tags.get(TAG + "tags", "[]"))
@@ -108,12 +108,12 @@ def kept(tags: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _moment(text: str) -> datetime:
-    """A moment out of a tag, in UTC; one that is none is long ago."""
+    """The time in a tag, in UTC; 1970 where it cannot be parsed."""
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return datetime.fromtimestamp(0, UTC)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def log_records(run_id: str, records: Iterable[Mapping[str, Any]]) -> None:
@@ -132,7 +132,7 @@ def log_records(run_id: str, records: Iterable[Mapping[str, Any]]) -> None:
 
 
 def log_final(run_id: str, values: Mapping[str, Any]) -> None:
-    """Numbers that a run ends with, under their names."""
+    """Record the final numbers of a run under their names."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
@@ -163,14 +163,14 @@ def get(run_id: str) -> "StoredRun":
     try:
         return client().get_run(run_id)
     except MlflowException as error:
-        raise LookupError(f"There is no run {run_id[:80]!r}; `recbench runs` lists what there is.") from error
+        raise LookupError(f"There is no run {run_id[:80]!r}; `recbench runs` lists all runs.") from error
 
 
 def search(kinds: Iterable[Kind], limit: int, condition: str = "") -> list["StoredRun"]:
     """Stored runs, newest first."""
     store = client()
-    found = [store.get_experiment_by_name(EXPERIMENTS[kind]) for kind in kinds]
-    ids = [experiment.experiment_id for experiment in found if experiment]
+    experiments = [store.get_experiment_by_name(EXPERIMENTS[kind]) for kind in kinds]
+    ids = [experiment.experiment_id for experiment in experiments if experiment]
     return list(store.search_runs(ids, filter_string=condition, max_results=limit, order_by=["attributes.start_time DESC"]))
 
 

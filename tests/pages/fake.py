@@ -15,7 +15,7 @@ from engine.compare.comparison import Comparison, Contender, _groups
 from engine.datasets.audit_record import Audit, FeatureFacts, Finding, SplitFacts
 from engine.datasets.read import Dataset
 from engine.recommend.search import Filter
-from engine.runs.annotations import Kept
+from engine.runs.annotations import TrashRefusal
 from engine.runs.read import Progress, Run, RunState
 from workers.specs.schema import Categorical, Dense, FeatureSchema
 
@@ -225,11 +225,11 @@ class FakeEngine:
     def unpin(self, run_id: str) -> None:
         self._change(run_id, pinned=False)
 
-    def trash(self, run_ids: Any) -> list[Kept]:
+    def trash(self, run_ids: Any) -> list[TrashRefusal]:
         found = {run_id: engine.runs.why_kept(self.get_run(run_id)) for run_id in run_ids}
         for run_id in [run_id for run_id, why in found.items() if not why]:
             self._change(run_id, trashed_at=NOW)
-        return [Kept(run_id, self.get_run(run_id).title, why) for run_id, why in found.items() if why]
+        return [TrashRefusal(run_id, self.get_run(run_id).title, why) for run_id, why in found.items() if why]
 
     def restore(self, run_ids: Any) -> None:
         for run_id in run_ids:

@@ -85,7 +85,7 @@ def test_users_that_train_never_met_are_called_new(trained: FakeEngine, visit: V
 
 
 @pytest.mark.parametrize(
-    ("model", "sentence"), [("two_tower", "trained for choice"), ("ease", "fitted to rank"), ("dlrm", "left no predictions")]
+    ("model", "sentence"), [("two_tower", "trained to choose among items"), ("ease", "fitted to rank"), ("dlrm", "left no predictions")]
 )
 def test_where_nothing_is_predicted_a_sentence_says_why(trained: FakeEngine, visit: Visit, says: Says, model: str, sentence: str) -> None:
     trained.runs.append(run("x", model))
