@@ -15,7 +15,7 @@ from engine.runs import launch, read
 from engine.runs.read import Run, RunState
 from engine.settings import settings
 from workers.artifacts import MANIFEST, USERS
-from workers.exports import ASKED, TOP_CSV, TOP_PARQUET, ListExportSpec
+from workers.exports import CHOSEN, TOP_CSV, TOP_PARQUET, ListExportSpec
 from workers.run import RunSpec
 
 HEADINGS = ("user_id", "user", "userid", "user id")  # of a column of ids; any of them may be an id as well
@@ -69,7 +69,7 @@ def export_lists(
         exclude_seen=RunSpec.model_validate(run.spec).protocol.exclude_seen if exclude_seen is None else exclude_seen,
         folder=folder,
     )
-    return launch.submit(spec, key=key, files={} if ids is None else {ASKED: "\n".join(ids)})
+    return launch.submit(spec, key=key, files={} if ids is None else {CHOSEN: "\n".join(ids)})
 
 
 def _checked(**given: Any) -> ListExportSpec:
