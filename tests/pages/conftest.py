@@ -1,15 +1,27 @@
 """Fixtures of the page tests: a fake engine in place of the real one, and a browser-less visit to a page."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.fake import FakeEngine, dataset, run
+from tests.pages.fake import FakeEngine
+from tests.records import dataset, run
 
 APP = Path(__file__).parents[2] / "ui" / "app.py"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scanned_once() -> Iterator[None]:
+    """Streamlit looks through every installed package for components at each AppTest, which takes longer than most pages: once will do."""
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", functools.cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from streamlit.testing.v1 import AppTest
 import engine
 from engine.datasets.audit_record import Audit, SplitFacts
 from engine.runs.read import Progress, RunState
-from tests.pages.fake import AUDIT, DATASET, HOSTILE, FakeEngine, advertising, dataset, run
+from tests.pages.fake import FakeEngine
 from tests.pages.test_pages import button, foreign_markup, links
+from tests.records import AUDIT, DATASET, HOSTILE, advertising, dataset, run
 from ui.data import prepared
 from ui.shared import states
 

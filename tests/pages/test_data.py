@@ -11,8 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 import engine
 from engine.runs.read import RunState
-from tests.pages.fake import AUDIT, DATASET, HOSTILE, FakeEngine, advertising, dataset, run
+from tests.pages.fake import FakeEngine
 from tests.pages.test_pages import button, foreign_markup, links
+from tests.records import AUDIT, DATASET, HOSTILE, advertising, dataset, run
 from ui.data import dataset_charts, mapping, prepared, rules
 from ui.shared import words
 

@@ -10,8 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
-from tests.pages.fake import HOSTILE, FakeEngine, run
+from tests.pages.fake import FakeEngine
 from tests.pages.test_pages import foreign_markup
+from tests.records import HOSTILE, run
 
 Visit = Callable[..., AppTest]
 Says = Callable[[AppTest], str]

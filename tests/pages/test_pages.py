@@ -7,7 +7,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.runs.read import RunState
-from tests.pages.fake import DATASET, HOSTILE, FakeEngine, run
+from tests.pages.fake import FakeEngine
+from tests.records import DATASET, HOSTILE, run
 
 Visit = Callable[..., AppTest]
 Says = Callable[[AppTest], str]

@@ -7,8 +7,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
-from tests.pages.fake import DATASET, HOSTILE, FakeEngine, advertising, dataset
+from tests.pages.fake import FakeEngine
 from tests.pages.test_pages import button, foreign_markup
+from tests.records import DATASET, HOSTILE, advertising, dataset
 
 Visit = Callable[..., AppTest]
 Says = Callable[[AppTest], str]
