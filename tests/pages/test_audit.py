@@ -11,7 +11,7 @@ import engine
 from engine.datasets.audit_record import Audit, SplitFacts
 from engine.runs.read import Progress, RunState
 from tests.pages.fake import FakeEngine
-from tests.pages.test_pages import button, foreign_markup, links
+from tests.pages.reading import button, foreign_markup, links
 from tests.records import AUDIT, DATASET, HOSTILE, advertising, dataset, run
 from ui.data import prepared
 from ui.shared import states

@@ -14,7 +14,7 @@ import ui
 from engine.compare.comparison import Comparison, Contender
 from engine.runs.read import Run
 from tests.pages.fake import FakeEngine
-from tests.pages.test_pages import Says, Visit, foreign_markup, links
+from tests.pages.reading import Says, Visit, foreign_markup, links
 from tests.records import DATASET, HOSTILE, dataset, run
 from ui.compare import metric_tables, verdict
 from ui.shared import charts, looks, words

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 import engine
 from engine.runs.read import RunState
 from tests.pages.fake import FakeEngine
-from tests.pages.test_pages import button, foreign_markup, links
+from tests.pages.reading import button, foreign_markup, links
 from tests.records import AUDIT, DATASET, HOSTILE, advertising, dataset, run
 from ui.data import dataset_charts, mapping, prepared, rules
 from ui.shared import words
@@ -221,31 +221,6 @@ def test_rows_without_users_cannot_be_browsed_and_every_page_says_why(fake: Fake
     assert fake.opened == []
     assert not at.text_input
     assert "What would they recommend to one user?" not in links(visit("compare", runs="d"))
-
-
-def test_training_starts_with_the_models_that_fit(fake: FakeEngine, visit: Visit, says: Says) -> None:
-    fake.datasets = [advertising()]
-    at = visit("train")
-    button(at, "Launch").click().run()
-    assert [spec.model.kind for spec, _ in fake.submitted] == ["dlrm"]
-
-
-def test_a_refused_model_says_why_and_is_not_launched(fake: FakeEngine, visit: Visit, says: Says) -> None:
-    fake.datasets = [advertising()]
-    at = visit("train")
-    button(at, "Add Two-tower").click().run()
-    assert "needs a user and an item" in says(at)
-    assert all(element.disabled for element in at.button if element.label.startswith("Launch"))
-
-
-def test_another_dataset_that_refuses_a_model_starts_anew(fake: FakeEngine, visit: Visit) -> None:
-    clicks = advertising()
-    fake.datasets = [dataset(), clicks]
-    at = visit("train")
-    assert button(at, "Launch 2 runs")
-    at.selectbox("train.dataset").set_value(clicks.id).run()
-    assert not at.exception
-    assert button(at, "Launch")
 
 
 @pytest.mark.parametrize("n, told", [(1, "1"), (2, "2–3"), (64, "64–127"), (1024, "1k–2k"), (1 << 20, "1M–2M")])

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.runs.read import RunState
 from tests.pages.fake import FakeEngine
-from tests.pages.test_pages import Says, Visit, button, foreign_markup, links
+from tests.pages.reading import Says, Visit, button, foreign_markup, links
 from tests.records import HOSTILE, NOW, run
 
 

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 import engine
 from tests.pages.fake import FakeEngine
-from tests.pages.test_pages import foreign_markup
+from tests.pages.reading import foreign_markup
 from tests.records import HOSTILE, run
 
 Visit = Callable[..., AppTest]

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 import engine
 from engine.runs.read import RunState
 from tests.pages.fake import FakeEngine
-from tests.pages.test_pages import button, foreign_markup
+from tests.pages.reading import button, foreign_markup
 from tests.records import HOSTILE, run
 
 Visit = Callable[..., AppTest]
