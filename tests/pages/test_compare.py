@@ -13,8 +13,9 @@ import engine
 import ui
 from engine.compare.comparison import Comparison, Contender
 from engine.runs.read import Run
-from tests.pages.fake import DATASET, HOSTILE, FakeEngine, dataset, run
-from tests.pages.test_pages import Says, Visit, foreign_markup, links
+from tests.pages.fake import FakeEngine
+from tests.pages.reading import Says, Visit, foreign_markup, links
+from tests.records import DATASET, HOSTILE, dataset, run
 from ui.compare import metric_tables, verdict
 from ui.shared import charts, looks, words
 

@@ -9,9 +9,10 @@ import pytest
 
 import engine
 from engine.compare.comparison import Comparison
-from tests.pages.fake import HOSTILE, FakeEngine, dataset
+from tests.pages.fake import FakeEngine
+from tests.pages.reading import Says, Visit, foreign_markup
 from tests.pages.test_compare import Row, many, told
-from tests.pages.test_pages import Says, Visit, foreign_markup
+from tests.records import HOSTILE, dataset
 from ui.compare import pairs
 from ui.compare import slices as slices_view
 from ui.compare import verdict as verdict_

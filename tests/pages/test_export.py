@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from engine.cli import main
-from tests.pages.fake import HOSTILE, FakeEngine
-from tests.pages.test_pages import Visit
+from tests.pages.fake import FakeEngine
+from tests.pages.reading import Visit
+from tests.records import HOSTILE
 from ui.compare import export
 from ui.shared import words
 

@@ -10,8 +10,9 @@ import engine
 from engine import datasets, runs
 from engine.compare.advice import Measured, _is_read
 from engine.compare.comparison import Comparison, Contender
-from tests.pages.fake import DATASET, HOSTILE, SCHEMA, FakeEngine, dataset, run
-from tests.pages.test_pages import Says, Visit
+from tests.pages.fake import FakeEngine
+from tests.pages.reading import Says, Visit
+from tests.records import DATASET, HOSTILE, SCHEMA, dataset, run
 from ui.compare import guide as page
 from workers.models.base import NetworkSpec
 from workers.networks.ranker import used

@@ -8,9 +8,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
-from tests.pages.fake import HOSTILE, FakeEngine, dataset, run
+from tests.pages.fake import FakeEngine
+from tests.pages.reading import Visit
 from tests.pages.test_compare import told
-from tests.pages.test_pages import Visit
+from tests.records import HOSTILE, dataset, run
 from ui.compare import metric_tables, metrics
 
 NO = float("nan")

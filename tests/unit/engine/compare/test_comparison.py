@@ -13,7 +13,7 @@ from engine import runs
 from engine.compare import comparison, facts
 from engine.compare.comparison import _judge
 from engine.compare.intervals import intervals
-from tests.pages.fake import DATASET, run
+from tests.records import DATASET, run
 from workers.artifacts.results import METRICS
 
 Add = Callable[..., str]

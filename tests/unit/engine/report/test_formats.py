@@ -20,7 +20,7 @@ from engine import runs
 from engine.compare.comparison import Comparison, Contender
 from engine.report import formats
 from engine.report.tables import LONG, long, tables
-from tests.pages.fake import DATASET, HOSTILE, run
+from tests.records import DATASET, HOSTILE, run
 
 NO = float("nan")
 NASTY = [

@@ -163,7 +163,7 @@ def test_a_funnel_is_a_spec_like_any_other():
 
 def test_settings_name_the_parts_of_a_funnel(monkeypatch):
     from engine.compare import facts
-    from tests.pages.fake import run
+    from tests.records import run
 
     asked = {
         "kind": "funnel",
