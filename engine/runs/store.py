@@ -24,6 +24,7 @@ TAG = "recbench."  # prefix of our tags: kind, spec, dataset, model, workspace, 
 NOTE = "mlflow.note.content"
 LOOK = {"mlflow.experimentKind": "custom_model_development"}  # a stock `mlflow ui` then opens on parameters and metrics
 BATCH = 900  # the store takes at most 1000 metrics a call
+ENDED = ("FINISHED", "FAILED", "KILLED")
 
 
 def client() -> "MlflowClient":
