@@ -2,11 +2,13 @@
 
 import streamlit as st
 
+import engine
+
 # The folder is not called pages: beside the main script, Streamlit would take that name for its older kind of multipage app,
 # and the first visitor of a fresh server would get that one instead of this navigation.
 st.set_page_config(page_title="Recommender workbench", page_icon=":material/compare_arrows:", layout="wide")
 
-st.navigation(
+page = st.navigation(
     [
         st.Page("home/page.py", title="Home", icon=":material/home:", default=True),
         st.Page("data/page.py", title="Data", icon=":material/table:", url_path="data"),
@@ -17,4 +19,6 @@ st.navigation(
         st.Page("system/page.py", title="System", icon=":material/settings:", url_path="system"),
     ],
     position="top",
-).run()
+)
+with engine.runs.read_once():
+    page.run()

@@ -3,6 +3,7 @@
 Reading writes nothing and ends no process.
 """
 
+import functools
 import json
 import re
 import time
@@ -262,11 +263,17 @@ def history(run_id: str) -> "pd.DataFrame":
 
 def per_user(run_id: str) -> "pd.DataFrame":
     """Per-user test metrics of a finished run; LookupError when its folder is not here."""
-    import pandas as pd
-
     path = settings().runs / get_run(run_id).run_id / RESULTS / PER_USER
     if not path.is_file():
         raise LookupError(f"The per-user results of run {run_id} are not in this workspace.")
+    return _per_user(path, path.stat().st_mtime_ns).copy()
+
+
+@functools.lru_cache(maxsize=32)
+def _per_user(path: Path, changed_ns: int) -> "pd.DataFrame":
+    """The file as it was at a time: a comparison asks for it once for each pair and metric."""
+    import pandas as pd
+
     return pd.read_parquet(path)
 
 
