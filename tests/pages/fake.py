@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 import engine
-from engine.compare.comparison import Comparison, Contender, _groups
+from engine.compare import Comparison, Contender
+from engine.compare.comparison import _groups
 from engine.datasets.audit_record import Audit
 from engine.datasets.read import Dataset
 from engine.recommend.search import Filter
