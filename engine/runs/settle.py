@@ -5,6 +5,7 @@ from engine.runs.read import RunState, died, how_it_ended
 from engine.settings import settings
 
 STATUS: dict[RunState, store.Status] = {RunState.FINISHED: "FINISHED", RunState.CANCELLED: "KILLED"}  # of all others: FAILED
+UNENDED = " AND ".join(f"attributes.status != '{status}'" for status in ("FINISHED", "FAILED", "KILLED"))  # MLflow has no IN for a status
 
 
 def settle(run_id: str) -> None:
@@ -21,5 +22,5 @@ def settle(run_id: str) -> None:
 
 def settle_all() -> None:
     """Settle every run of this workspace that the store still takes for a live one."""
-    for stored in store.search(store.EXPERIMENTS, 500, "attributes.status IN ('SCHEDULED', 'RUNNING')"):
+    for stored in store.search(store.EXPERIMENTS, 500, UNENDED):
         settle(stored.info.run_id)
