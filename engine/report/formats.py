@@ -65,6 +65,7 @@ def write_export(comparison: Comparison, path: Path) -> None:
 
 
 def export_name(comparison: Comparison, kind: str) -> str:
+    """The name of an exported file: comparison-DATASET.KIND."""
     return f"comparison-{re.sub(r'[^A-Za-z0-9_-]', '', comparison.dataset)[:80]}.{kind}"
 
 

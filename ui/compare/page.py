@@ -22,9 +22,10 @@ from ui.compare import (
 )
 from ui.recommend import votes
 from ui.runs import annotations
-from ui.shared import address, layout, picker, tables, words
+from ui.shared import address, help_link, layout, picker, tables, words
 
 layout.header("Compare", "Runs on the same prepared dataset, measured under one protocol, with popularity and random beside them.")
+help_link.show("protocol", "What is compared, exactly")
 
 finished = picker.finished()
 if not finished:
