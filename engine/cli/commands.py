@@ -17,6 +17,7 @@ from engine.cli.progress import wait
 if TYPE_CHECKING:
     import pandas as pd
 
+    from engine.compare import Comparison
     from engine.datasets import DatasetSpec
     from engine.runs import Run
     from engine.specs import RunSpec
@@ -113,7 +114,7 @@ def _ui(args: argparse.Namespace) -> dict[str, Any]:
         "browser.gatherUsageStats": False,
     }  # fmt: skip
     flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
-    # Streamlit reads .streamlit/config.toml of the working folder (a clone) and of the app's own folder (an installed wheel)
+    # Streamlit reads ui/.streamlit/config.toml, and no .streamlit of the folder that this was started from
     environment = {**os.environ, "RECBENCH_WORKSPACE": str(settings().workspace)}
     code = subprocess.call([sys.executable, "-m", "streamlit", "run", str(APP), *flags], cwd=APP.parents[1], env=environment)
     return {"url": url, "failed": code not in (0, 130, -2)}
@@ -207,7 +208,26 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
         print(f"In the trash, and compared all the same: {named}. `recbench restore RUN` takes a run out of it.", file=sys.stderr)
     baseline = args.baseline or next((run.run_id for run in runs if run.pinned), "popularity")
     found = engine.compare.compare(args.run_ids, baseline, k=args.k)
-    letters = [c.letter for c in found.contenders]
+    sentences = [engine.compare.plain(sentence) for sentence in engine.compare.sentences(found)]
+    _print_comparison(found, sentences)
+    for path in args.export:
+        engine.report.write_export(found, path)
+        print(f"written: {path}")
+    return {
+        "dataset": found.dataset,
+        "contenders": [c.model_dump() for c in found.contenders],
+        "table": json.loads(found.table.to_json(orient="records")),
+        "verdict": engine.compare.verdict_of(found).model_dump(mode="json"),
+        "sentences": sentences,
+        "apart": found.apart,
+    }
+
+
+def _print_comparison(found: "Comparison", sentences: list[str]) -> None:
+    """The contenders, a row per metric in which a star marks the winner, the verdict in sentences, and what is not compared."""
+    import engine
+
+    letters, verdict = [c.letter for c in found.contenders], engine.compare.verdict_of(found)
     for contender in found.contenders:
         print(f"{contender.letter:>4}  {contender.name}")
     print(f"\nDataset {found.dataset}, {found.users} users ranked for\n{'':20}" + "".join(f"{letter:>22}" for letter in letters))
@@ -215,21 +235,19 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
         rows = found.table[found.table["metric"] == key].set_index("contender")
         if rows["value"].isna().all():
             continue
-        print(f"{engine.specs.metric(key).label:<20}" + "".join(f"{_cell(rows.loc[letter]):>22}" for letter in letters))
+        cells = [_cell(rows.loc[letter], verdict.winner(key) == letter) for letter in letters]
+        print(f"{engine.specs.metric(key).label:<20}" + "".join(f"{cell:>22}" for cell in cells))
+    for sentence in sentences:
+        print(f"\n{sentence}")
     for title, reason in found.apart:
         print(f"apart: {title} {reason}")
-    for path in args.export:
-        engine.report.write_export(found, path)
-        print(f"written: {path}")
-    table = json.loads(found.table.to_json(orient="records"))
-    return {"dataset": found.dataset, "contenders": [c.model_dump() for c in found.contenders], "table": table, "apart": found.apart}
 
 
-def _cell(row: "pd.Series[Any]") -> str:
+def _cell(row: "pd.Series[Any]", best: bool) -> str:
     if row["value"] != row["value"]:
         return "—"
     span = f" [{row['low']:.3f}, {row['high']:.3f}]" if row["low"] == row["low"] else ""
-    return f"{'*' if row['best'] else ''}{row['value']:.3f}{span}"
+    return f"{'*' if best else ''}{row['value']:.3f}{span}"
 
 
 def _placeholders(source: str) -> dict[str, str]:

@@ -79,7 +79,7 @@ def _chosen(run: Run) -> dict[str, str]:
     return {f"model.{name}": f"{value} (tuned)" for name, value in runs.done(run.run_id).get("chosen", {}).items()}
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if value is None:
         return "—"
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

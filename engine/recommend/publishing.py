@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from engine import datasets
-from workers.artifacts import FEATURE, USERS
+from workers.artifacts import FEATURE, USERS, PreparedDataset
 from workers.specs import USER_ID
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _people(opened: "Recommender") -> Iterator[pd.DataFrame]:
     from workers.serving import Met, OpenedMatrix, liked_of
 
     path, none = datasets.get_dataset(opened.dataset).path, np.zeros(0, np.int64)
-    likes = read_likes(path, opened.schema).matrix if isinstance(opened.opened, OpenedMatrix) else None
+    likes = read_likes(PreparedDataset.open(path)).matrix if isinstance(opened.opened, OpenedMatrix) else None
     for batch in pq.ParquetFile(path / USERS).iter_batches(PEOPLE):
         frame = batch.to_pandas()
         rows = frame[FEATURE + USER_ID].to_numpy(np.int64)

@@ -11,10 +11,10 @@ from engine import datasets, runs
 from engine.recommend.explanations import Reasons, likeness, reasons
 from engine.recommend.search import EVERYTHING, Filter
 from engine.settings import settings
-from workers.artifacts import TEST, TRAIN
+from workers.artifacts import TEST, TRAIN, PreparedDataset
 from workers.evaluation import best_places, tie_order
 from workers.serving import Met, OpenedModel, newcomer, open_run
-from workers.specs import TIE_SEED, Task
+from workers.specs import TIE_SEED
 
 PROBE_ITEMS = 40  # half of them are the likes of one new user each, to test whether a model distinguishes the two
 SHOWN = ["item_id", "title", "genres", "train_positives"]
@@ -176,5 +176,5 @@ def open_model(run_id: str) -> Recommender:
     dataset = datasets.get_dataset(run.dataset)
     if why := datasets.why_no_ranking(dataset):
         raise ValueError(why)
-    opened = open_run(settings().runs / run_id, dataset.path, dataset.schema, Task.of(dataset.manifest["label"]))
+    opened = open_run(settings().runs / run_id, PreparedDataset.open(dataset.path))
     return Recommender(dataset, opened)

@@ -213,10 +213,12 @@ def _stored(path: Path) -> RunLists:
 
 
 def _in_order(id: str, users: list[str]) -> "pd.DataFrame":
+    import pyarrow as pa
     import pyarrow.dataset as ds
 
     place = {user: at for at, user in enumerate(users)}
-    return _users(id, ds.field("user_id").isin(users)).sort_values("user_id", key=lambda ids: ids.map(place)).reset_index(drop=True)
+    wanted = ds.field("user_id").isin(pa.array(users, pa.string()))  # an empty list has no type of its own
+    return _users(id, wanted).sort_values("user_id", key=lambda ids: ids.map(place)).reset_index(drop=True)
 
 
 def _users(id: str, which: "ds.Expression") -> "pd.DataFrame":

@@ -23,3 +23,4 @@ from .results import (
     alarms as alarms, done as done, history as history, log_tail as log_tail, outputs as outputs, per_user as per_user,
 )
 from .settle import settle as settle, settle_all as settle_all
+from .store import read_once as read_once

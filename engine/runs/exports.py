@@ -17,7 +17,7 @@ from engine.runs import launch, read
 from engine.runs.read import Run, RunState
 from engine.settings import settings
 from workers.artifacts import MANIFEST, USERS
-from workers.exports import ASKED, TOP_CSV, TOP_PARQUET, ListExportSpec
+from workers.exports import CHOSEN, TOP_CSV, TOP_PARQUET, ListExportSpec
 from workers.specs import explain
 
 HEADINGS = ("user_id", "user", "userid", "user id")  # of a column of ids; a user may have one of these as id
@@ -75,7 +75,7 @@ def export_lists(
         spec = ListExportSpec.model_validate(given)
     except ValidationError as error:
         raise ValueError(explain(error)) from error
-    return launch.submit(spec, key=key, files={} if ids is None else {ASKED: "\n".join(ids)})
+    return launch.submit(spec, key=key, files={} if ids is None else {CHOSEN: "\n".join(ids)})
 
 
 def read_ids(text: str) -> list[str]:

@@ -1,6 +1,8 @@
 """Results of runs: curves, metrics per user, predictions, logs. From the run folder, else from MLflow. Reading writes nothing."""
 
+import functools
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import datasets
@@ -36,11 +38,17 @@ def history(run_id: str) -> "pd.DataFrame":
 
 def per_user(run_id: str) -> "pd.DataFrame":
     """Per-user test metrics of a finished run; LookupError when its folder is not here."""
-    import pandas as pd
-
     path = settings().runs / read.get_run(run_id).run_id / RESULTS / PER_USER
     if not path.is_file():
         raise LookupError(f"The per-user results of run {run_id} are not in this workspace.")
+    return _per_user(path, path.stat().st_mtime_ns).copy()
+
+
+@functools.lru_cache(maxsize=32)
+def _per_user(path: Path, changed_ns: int) -> "pd.DataFrame":
+    """Cached by the time of change: a comparison reads it for each pair and metric."""
+    import pandas as pd
+
     return pd.read_parquet(path)
 
 

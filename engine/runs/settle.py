@@ -5,7 +5,7 @@ from engine.runs.read import RunState, died, how_it_ended
 from engine.settings import settings
 
 STATUS: dict[RunState, store.Status] = {RunState.FINISHED: "FINISHED", RunState.CANCELLED: "KILLED"}  # all others: FAILED
-UNENDED = " AND ".join(f"attributes.status != '{status}'" for status in ("FINISHED", "FAILED", "KILLED"))  # MLflow has no IN for a status
+UNENDED = " AND ".join(f"attributes.status != '{status}'" for status in store.ENDED)  # MLflow has no IN for a status
 
 
 def settle(run_id: str) -> None:

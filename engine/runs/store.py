@@ -4,7 +4,9 @@ import functools
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +26,45 @@ TAG = "recbench."  # prefix of our tags: kind, spec, dataset, model, workspace, 
 NOTE = "mlflow.note.content"
 LOOK = {"mlflow.experimentKind": "custom_model_development"}  # a stock `mlflow ui` then opens on parameters and metrics
 BATCH = 900  # the store takes at most 1000 metrics per call
+ENDED = ("FINISHED", "FAILED", "KILLED")
+Search = tuple[tuple[Kind, ...], int, str]
+_remembered: ContextVar["dict[str | Search, list[StoredRun]] | None"] = ContextVar("remembered", default=None)
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """Ask the store once for each ended run while the block lasts, in this thread. A run that has not ended is read anew each time.
+
+    For one drawing of a page, which asks for the same runs in many places. What this thread writes is seen at once, what others write
+    is seen by the next block.
+    """
+    before = _remembered.set({})
+    try:
+        yield
+    finally:
+        _remembered.reset(before)
+
+
+def _remember(key: str | Search, runs: "list[StoredRun]") -> None:
+    """Keep what was read while `read_once` lasts, as far as it no longer changes by itself."""
+    known = _remembered.get()
+    if known is None:
+        return
+    ended = {run.info.run_id: [run] for run in runs if run.info.status in ENDED}
+    known.update(ended)
+    if len(ended) == len(runs):
+        known[key] = runs
+
+
+def _recall(key: str | Search) -> "list[StoredRun] | None":
+    return (_remembered.get() or {}).get(key)
+
+
+def _writing() -> "MlflowClient":
+    """The client, to change runs with: what was read before is forgotten."""
+    if (known := _remembered.get()) is not None:
+        known.clear()
+    return client()
 
 
 def client() -> "MlflowClient":
@@ -49,14 +90,19 @@ def _client(where: Settings) -> "MlflowClient":
     return new
 
 
+@functools.lru_cache(maxsize=64)
+def _experiment(where: Settings, kind: Kind) -> str:
+    """The id of the experiment that holds runs of a kind, which `_client` made."""
+    return str(_client(where).get_experiment_by_name(EXPERIMENTS[kind]).experiment_id)
+
+
 def create(kind: Kind, title: str, spec: Spec, tags: Mapping[str, str]) -> str:
     """Record a submitted spec as a SCHEDULED run, before any process starts; returns the run id."""
     from mlflow.entities import Param, RunTag
 
-    store = client()
-    experiment = store.get_experiment_by_name(EXPERIMENTS[kind])
+    store = _writing()
     given = {"kind": kind, "spec": spec.model_dump_json(), "workspace": str(settings().workspace), **tags}
-    run = store.create_run(experiment.experiment_id, run_name=title, tags={TAG + k: v for k, v in given.items()})
+    run = store.create_run(_experiment(settings(), kind), run_name=title, tags={TAG + k: v for k, v in given.items()})
     params = [Param(name, str(value)[:6000]) for name, value in leaves(spec).items()]
     store.log_batch(run.info.run_id, params=params, tags=[RunTag("mlflow.source.name", "recbench")])
     set_status(run.info.run_id, "SCHEDULED")
@@ -65,7 +111,7 @@ def create(kind: Kind, title: str, spec: Spec, tags: Mapping[str, str]) -> str:
 
 def set_status(run_id: str, status: Status, message: str | None = None) -> None:
     """Change a run's status; a terminal status sets its end time."""
-    store = client()
+    store = _writing()
     if message:
         store.set_tag(run_id, TAG + "message", message[:4000])
     if status in ("SCHEDULED", "RUNNING"):
@@ -75,21 +121,21 @@ def set_status(run_id: str, status: Status, message: str | None = None) -> None:
 
 
 def set_tag(run_id: str, name: str, value: str) -> None:
-    client().set_tag(run_id, TAG + name, value)
+    _writing().set_tag(run_id, TAG + name, value)
 
 
 def drop_tag(run_id: str, name: str) -> None:
     if TAG + name in get(run_id).data.tags:
-        client().delete_tag(run_id, TAG + name)
+        _writing().delete_tag(run_id, TAG + name)
 
 
 def rename(run_id: str, name: str) -> None:
-    client().update_run(run_id, name=name)
+    _writing().update_run(run_id, name=name)
 
 
 def annotate(run_id: str, note: str) -> None:
     """A run's note, under the name by which a stock `mlflow ui` shows and edits it."""
-    client().set_tag(run_id, NOTE, note)
+    _writing().set_tag(run_id, NOTE, note)
 
 
 def kept(tags: Mapping[str, str]) -> dict[str, Any]:
@@ -160,18 +206,25 @@ def get(run_id: str) -> "StoredRun":
     """One stored run; LookupError when the store has none under that id."""
     from mlflow.exceptions import MlflowException
 
+    if known := _recall(run_id):
+        return known[0]
     try:
-        return client().get_run(run_id)
+        stored = client().get_run(run_id)
     except MlflowException as error:
         raise LookupError(f"There is no run {run_id[:80]!r}; `recbench runs` lists all runs.") from error
+    _remember(run_id, [stored])
+    return stored
 
 
 def search(kinds: Iterable[Kind], limit: int, condition: str = "") -> list["StoredRun"]:
     """Stored runs, newest first."""
-    store = client()
-    experiments = [store.get_experiment_by_name(EXPERIMENTS[kind]) for kind in kinds]
-    ids = [experiment.experiment_id for experiment in experiments if experiment]
-    return list(store.search_runs(ids, filter_string=condition, max_results=limit, order_by=["attributes.start_time DESC"]))
+    query = (tuple(kinds), limit, condition)
+    if (known := _recall(query)) is not None:
+        return list(known)
+    store, ids = client(), [_experiment(settings(), kind) for kind in query[0]]
+    stored = list(store.search_runs(ids, filter_string=condition, max_results=limit, order_by=["attributes.start_time DESC"]))
+    _remember(query, stored)
+    return list(stored)
 
 
 def points(run_id: str, metric: str) -> list[tuple[int, int, float]]:

@@ -11,7 +11,7 @@ import engine
 from engine.cli import main
 from engine.runs import store
 from engine.runs.read import RunState
-from tests.pages.fake import DATASET, HOSTILE
+from tests.records import DATASET, HOSTILE
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,15 +1,90 @@
-"""Fixtures of the page tests: a fake engine in place of the real one, and a browser-less visit to a page."""
+"""Fixtures of the page tests: a small real workspace, drivers that wait, and a visit to a page without a browser."""
 
-from collections.abc import Callable
+import functools
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.fake import FakeEngine, dataset, run
+from engine import runs
+from engine.runs import processes, store
+from tests import workspace
+from tests.pages.fake import FakeEngine
+from tests.pages.reading import Says, Visit
+from tests.records import dataset, run
+from tests.workspace import Workspace
 
 APP = Path(__file__).parents[2] / "ui" / "app.py"
+WAITS = "#!/bin/sh\nexec sleep 600\n"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scanned_once() -> Iterator[None]:
+    """Streamlit looks through every installed package for components at each AppTest, which takes longer than most pages: once will do."""
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", functools.cache(manifest_scanner.scan_component_manifests))
+        yield
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """The workspace that all tests share; nothing may write to it."""
+    with workspace.held(workspace.build(tmp_path_factory.mktemp("built") / "workspace")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace with an empty store: making one takes MLflow seconds, copying it none."""
+    folder = tmp_path_factory.mktemp("bare") / "workspace"
+    folder.mkdir()
+    with workspace.entered(folder):
+        store.client()
+    return Workspace(folder, "", "", {})
+
+
+def _in(found: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setenv("RECBENCH_WORKSPACE", str(found.folder))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    return found
+
+
+@pytest.fixture
+def shared(built: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """The workspace of all tests, to read: films, a finished run of each model, a run in each other state."""
+    return _in(built, monkeypatch)
+
+
+@pytest.fixture
+def own(built: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """A copy of that workspace, to write to."""
+    with workspace.held(workspace.copy(built, tmp_path / "workspace")) as found:
+        yield _in(found, monkeypatch)
+
+
+@pytest.fixture
+def empty(bare: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace in which nothing was done yet."""
+    return _in(workspace.copy(bare, tmp_path / "workspace"), monkeypatch)
+
+
+@pytest.fixture
+def drivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Launched runs get a process that holds their lock and their token, as a driver does, and waits: nothing is computed."""
+    waits = tmp_path / "driver"
+    waits.write_text(WAITS)
+    waits.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(waits))
+    yield
+    for one in runs.list_runs():
+        if one.live:
+            processes.sweep(one.run_id)
 
 
 @pytest.fixture
@@ -32,11 +107,11 @@ def trained(fake: FakeEngine) -> FakeEngine:
 
 
 @pytest.fixture
-def visit(fake: FakeEngine) -> Callable[..., AppTest]:
+def visit() -> Visit:
     """Open a page by its file name and query parameters, and fail on any exception."""
 
     def opened(page: str, **query: str) -> AppTest:
-        at = AppTest.from_file(APP, default_timeout=20)
+        at = AppTest.from_file(APP, default_timeout=60)
         if page != "home":
             at.run()  # registers the pages
             at.switch_page(f"{page}/page.py")
@@ -50,12 +125,12 @@ def visit(fake: FakeEngine) -> Callable[..., AppTest]:
 
 
 @pytest.fixture
-def says() -> Callable[[AppTest], str]:
+def says() -> Says:
     """Everything a page says, as one text."""
 
-    def told(at: AppTest) -> str:
+    def everything(at: AppTest) -> str:
         kinds = (at.markdown, at.caption, at.title, at.subheader, at.error, at.warning, at.info, at.success, at.html, at.text)
         labels = [element.label for element in at.get("page_link")]
         return "\n".join([str(getattr(element, "value", "")) for kind in kinds for element in kind] + labels)
 
-    return told
+    return everything

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import engine
 from engine.runs.read import RunState
-from tests.pages.fake import DATASET, HOSTILE, run
+from tests.records import DATASET, HOSTILE, run
 from ui.shared import words
 
 FACTS = {"k": 5, "rows": 195, "users": 40, "without_items": 1, "unknown_to_train": 0, "exclude_seen": True}

@@ -9,8 +9,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.compare.palette import look
-from tests.pages.fake import HOSTILE, FakeEngine, dataset, run
-from tests.pages.test_pages import Says, Visit, foreign_markup
+from tests.pages.fake import FakeEngine
+from tests.pages.reading import Says, Visit, foreign_markup
+from tests.records import HOSTILE, dataset, run
 from ui.compare import tradeoff
 from ui.shared import charts
 

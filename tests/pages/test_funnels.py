@@ -6,8 +6,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
-from tests.pages.fake import HOSTILE, FakeEngine, dataset, run
-from tests.pages.test_pages import Visit, foreign_markup
+from tests.pages.fake import FakeEngine
+from tests.pages.reading import Visit, foreign_markup
+from tests.records import HOSTILE, dataset, run
 
 
 @pytest.fixture

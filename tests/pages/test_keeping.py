@@ -7,8 +7,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.runs.read import RunState
-from tests.pages.fake import HOSTILE, NOW, FakeEngine, run
-from tests.pages.test_pages import Says, Visit, button, foreign_markup, links
+from tests.pages.fake import FakeEngine
+from tests.pages.reading import Says, Visit, button, foreign_markup, links
+from tests.records import HOSTILE, NOW, run
 
 
 def labels(at: AppTest) -> list[str]:

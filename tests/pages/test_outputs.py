@@ -8,8 +8,9 @@ from streamlit.testing.v1 import AppTest
 
 import engine
 from engine.runs.read import RunState
-from tests.pages.fake import HOSTILE, FakeEngine, run
-from tests.pages.test_pages import button, foreign_markup
+from tests.pages.fake import FakeEngine
+from tests.pages.reading import button, foreign_markup
+from tests.records import HOSTILE, run
 
 Visit = Callable[..., AppTest]
 Says = Callable[[AppTest], str]

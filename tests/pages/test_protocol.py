@@ -7,7 +7,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
-from tests.pages.fake import DATASET, FakeEngine, run
+from tests.pages.fake import FakeEngine
+from tests.records import DATASET, run
 from ui.compare import metric_tables, protocol
 from workers.specs.protocol import Protocol
 

@@ -8,7 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
-from tests.pages.fake import DATASET, FakeEngine, run
+from tests.pages.fake import FakeEngine
+from tests.records import DATASET, run
 
 Visit = Callable[..., AppTest]
 Says = Callable[[AppTest], str]

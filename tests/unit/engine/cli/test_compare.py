@@ -8,7 +8,7 @@ import pytest
 
 import engine
 from engine.cli import main
-from tests.pages.fake import DATASET, run
+from tests.records import DATASET, run
 
 
 def test_trashed_runs_are_named_on_stderr_and_compared_all_the_same(

@@ -14,7 +14,7 @@ from engine import compare, runs
 from engine.compare import lists_at_k
 from engine.runs import read
 from tests import tiny
-from tests.pages.fake import run
+from tests.records import run
 from workers import evaluation
 from workers.artifacts.results import LIST_NAMES, METRICS, RANKING_NAMES
 from workers.evaluation.evaluate import catalogue, rank_users, summarise, users_to_rank, write_ranked

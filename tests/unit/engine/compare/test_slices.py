@@ -11,9 +11,9 @@ from sklearn.metrics import roc_auc_score
 import engine
 from engine import datasets, runs
 from engine.compare import paired_values, slices
-from engine.compare.comparison import Comparison, Contender
+from engine.compare.contenders import Comparison, Contender
 from engine.datasets.read import Dataset
-from tests.pages.fake import SCHEMA
+from tests.records import SCHEMA
 from workers.artifacts.results import RESULTS, TOP_K
 
 USERS, NUM_ITEMS = 40, 20

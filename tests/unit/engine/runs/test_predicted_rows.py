@@ -6,7 +6,7 @@ import pytest
 
 import engine
 from engine.runs.predicted_rows import in_words
-from tests.pages.fake import HOSTILE, run
+from tests.records import HOSTILE, run
 from ui.runs import prediction_charts
 from workers.specs.schema import Task
 

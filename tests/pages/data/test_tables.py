@@ -1,8 +1,8 @@
-"""The Data page on real files: what a person brings is understood, asked about, audited and prepared. Only launching is fake."""
+"""The Data page on real files: what a person brings is understood, asked about, audited and prepared. Drivers of what is launched wait."""
 
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -10,14 +10,13 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import engine
-from engine.runs.read import RunState
-from tests.pages.fake import AUDIT, DATASET, HOSTILE, FakeEngine, advertising, dataset, run
-from tests.pages.test_pages import button, foreign_markup, links
+from engine.runs import RunState, processes, store
+from tests.pages.reading import Says, Visit, button, foreign_markup
+from tests.records import AUDIT, HOSTILE, dataset
+from tests.workspace import Workspace
 from ui.data import dataset_charts, mapping, prepared, rules
 from ui.shared import words
 
-Visit = Callable[..., AppTest]
-Says = Callable[[AppTest], str]
 RATINGS = [(f"{n % 30:03d}", f"film-{n % 17}", 1 + n * 7 % 5, 1_600_000_000 + 86_400 * n) for n in range(300)]
 
 
@@ -31,6 +30,11 @@ def ratings(header: str = "userId,movieId,rating,timestamp", extra: tuple[str, .
     return "\n".join([header, *(",".join(map(str, row)) for row in RATINGS), *extra]) + "\n"
 
 
+def specs(empty: Workspace) -> list[Any]:
+    """What was asked to be prepared, in its order."""
+    return [engine.datasets.DatasetSpec.model_validate(run.spec) for run in empty.launched()]
+
+
 def bring(visit: Visit, path: str) -> AppTest:
     at = visit("data", view="new", source="table")
     at.text_input("data.table.source.path").set_value(path).run()
@@ -42,21 +46,23 @@ def select(at: AppTest, label: str) -> object:
     return next(box for box in at.selectbox if box.label.startswith(label))
 
 
-def test_every_stage_is_in_sight_before_anything_is_named(fake: FakeEngine, visit: Visit, says: Says) -> None:
+def test_every_stage_is_in_sight_before_anything_is_named(empty: Workspace, drivers: None, visit: Visit, says: Says) -> None:
     at = visit("data", view="new", source="movielens")
     for number, stage in enumerate(("Source", "Columns", "Label", "Split", "Features", "Audit", "Prepare"), 1):
         assert f"{number} · {stage}" in says(at)
     assert button(at, "Prepare").disabled
 
 
-def test_a_table_of_ones_own_is_understood_audited_and_prepared(fake: FakeEngine, visit: Visit, says: Says, tmp_path: Path) -> None:
+def test_a_table_of_ones_own_is_understood_audited_and_prepared(
+    empty: Workspace, drivers: None, visit: Visit, says: Says, tmp_path: Path
+) -> None:
     at = bring(visit, table(tmp_path, ratings(extra=(",film-1,4,1600000000", "001,film-2,five,1600000000"))))
     said = says(at)
     assert "302 rows read" in said
     assert "no user id" in said
     assert "the rating is not a number" in said
     button(at, "Prepare").click().run()
-    (spec, _), *_ = fake.submitted
+    (spec,) = specs(empty)
     assert spec.name == "ratings"
     assert spec.source.time_unit == "s"
     assert {column.name: column.role for column in spec.source.columns} == {
@@ -65,7 +71,7 @@ def test_a_table_of_ones_own_is_understood_audited_and_prepared(fake: FakeEngine
 
 
 def test_an_uncertain_time_is_asked_and_nothing_is_prepared_before_the_answer(
-    fake: FakeEngine, visit: Visit, says: Says, tmp_path: Path
+    empty: Workspace, drivers: None, visit: Visit, says: Says, tmp_path: Path
 ) -> None:
     mixed = [f"{u},{i},{r},{t * (1000 if n % 2 else 1)}" for n, (u, i, r, t) in enumerate(RATINGS)]
     at = bring(visit, table(tmp_path, "\n".join(["userId,movieId,rating,timestamp", *mixed]) + "\n"))
@@ -76,10 +82,10 @@ def test_an_uncertain_time_is_asked_and_nothing_is_prepared_before_the_answer(
     unit.set_value("magnitude").run()
     assert not at.exception
     button(at, "Prepare").click().run()
-    assert fake.submitted[0][0].source.time_unit == "magnitude"
+    assert specs(empty)[0].source.time_unit == "magnitude"
 
 
-def test_a_delimiter_that_is_chosen_changes_the_columns(fake: FakeEngine, visit: Visit, tmp_path: Path) -> None:
+def test_a_delimiter_that_is_chosen_changes_the_columns(empty: Workspace, drivers: None, visit: Visit, tmp_path: Path) -> None:
     at = bring(visit, table(tmp_path, ratings()))
     select(at, "Delimiter").set_value(";").run()
     assert not at.exception
@@ -87,27 +93,29 @@ def test_a_delimiter_that_is_chosen_changes_the_columns(fake: FakeEngine, visit:
     assert button(at, "Prepare").disabled  # one column is no user, item and time
 
 
-def test_a_role_that_is_changed_is_in_the_spec(fake: FakeEngine, visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_role_that_is_changed_is_in_the_spec(
+    empty: Workspace, drivers: None, visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(st, "data_editor", lambda frame, **_: frame.assign(Role=frame["Role"].replace("label", "ignore")))
     at = bring(visit, table(tmp_path, ratings()))
     button(at, "Prepare").click().run()
-    spec = fake.submitted[0][0]
+    spec = specs(empty)[0]
     assert spec.source.named("label") is None
     assert spec.label.kind == "implicit"
 
 
-def test_implicit_data_say_what_they_mean_for_objectives(fake: FakeEngine, visit: Visit, says: Says, tmp_path: Path) -> None:
+def test_implicit_data_say_what_they_mean_for_objectives(empty: Workspace, drivers: None, visit: Visit, says: Says, tmp_path: Path) -> None:
     at = bring(visit, table(tmp_path, "user,item\n" + "".join(f"{u},{i}\n" for u, i, _, _ in RATINGS)))
     said = says(at)
     assert "Every row is positive" in said
     assert "random split lets models see the future" in said  # there is no time to split by
     button(at, "Prepare").click().run()
-    spec = fake.submitted[0][0]
+    spec = specs(empty)[0]
     assert (spec.label.kind, spec.split.kind) == ("implicit", "random")
 
 
 def test_a_mapping_that_contradicts_itself_is_a_sentence(
-    fake: FakeEngine, visit: Visit, says: Says, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty: Workspace, drivers: None, visit: Visit, says: Says, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(st, "data_editor", lambda frame, **_: frame.assign(Role="user"))
     at = bring(visit, table(tmp_path, ratings()))
@@ -115,7 +123,7 @@ def test_a_mapping_that_contradicts_itself_is_a_sentence(
     assert button(at, "Prepare").disabled
 
 
-def test_foreign_names_and_values_stay_text(fake: FakeEngine, visit: Visit, says: Says, tmp_path: Path) -> None:
+def test_foreign_names_and_values_stay_text(empty: Workspace, drivers: None, visit: Visit, says: Says, tmp_path: Path) -> None:
     rows = "\n".join(f"{u},{i},{r},{t},=cmd(){HOSTILE},{'x' * 9000}" for u, i, r, t in RATINGS)
     at = bring(visit, table(tmp_path, f"userId,movieId,rating,timestamp,{HOSTILE},title\n{rows}\n"))
     assert not foreign_markup(at)
@@ -123,7 +131,7 @@ def test_foreign_names_and_values_stay_text(fake: FakeEngine, visit: Visit, says
     assert head.map(lambda cell: len(str(cell))).to_numpy().max() <= 300
 
 
-def test_what_cannot_be_read_is_a_sentence(fake: FakeEngine, visit: Visit, says: Says, tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_a_sentence(empty: Workspace, drivers: None, visit: Visit, says: Says, tmp_path: Path) -> None:
     at = bring(visit, str(tmp_path / "nothing.csv"))
     assert "nothing" in says(at)
     assert button(at, "Prepare").disabled
@@ -132,24 +140,26 @@ def test_what_cannot_be_read_is_a_sentence(fake: FakeEngine, visit: Visit, says:
     assert button(empty, "Prepare").disabled
 
 
-def test_nothing_to_learn_cannot_be_prepared(fake: FakeEngine, visit: Visit, says: Says, tmp_path: Path) -> None:
+def test_nothing_to_learn_cannot_be_prepared(empty: Workspace, drivers: None, visit: Visit, says: Says, tmp_path: Path) -> None:
     text = "userId,movieId,rating,timestamp\n" + "".join(f"{u},{i},5,{t}\n" for u, i, _, t in RATINGS)
     at = bring(visit, table(tmp_path, text))
     assert "nothing to learn" in "".join(error.value for error in at.error)
     assert button(at, "Prepare").disabled
 
 
-def test_the_rule_moves_the_threshold(fake: FakeEngine, visit: Visit, says: Says, tmp_path: Path) -> None:
+def test_the_rule_moves_the_threshold(empty: Workspace, drivers: None, visit: Visit, says: Says, tmp_path: Path) -> None:
     at = bring(visit, table(tmp_path, ratings()))
     before = next(metric.value for metric in at.metric if metric.label == "Liked in train")
     at.select_slider[0].set_value(2.0).run()
     after = next(metric.value for metric in at.metric if metric.label == "Liked in train")
     assert (before, after) == ("40 %", "80 %")
     button(at, "Prepare").click().run()
-    assert fake.submitted[0][0].label.threshold == 2.0
+    assert specs(empty)[0].label.threshold == 2.0
 
 
-def test_rows_are_read_once_for_all_rules(fake: FakeEngine, visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_read_once_for_all_rules(
+    empty: Workspace, drivers: None, visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read: list[object] = []
     real = engine.preview.preview_rows
     monkeypatch.setattr(engine.preview, "preview_rows", lambda source: read.append(source) or real(source))
@@ -160,13 +170,13 @@ def test_rows_are_read_once_for_all_rules(fake: FakeEngine, visit: Visit, tmp_pa
     assert len(read) == 1
 
 
-def test_the_rows_set_aside_are_shown_with_their_reasons(fake: FakeEngine, visit: Visit, says: Says, tmp_path: Path) -> None:
+def test_the_rows_set_aside_are_shown_with_their_reasons(empty: Workspace, drivers: None, visit: Visit, says: Says, tmp_path: Path) -> None:
     at = bring(visit, table(tmp_path, ratings(extra=(",film-1,4,1600000000",))))
     assert any("Look at the rows set aside (1)" in box.label for box in at.expander)
 
 
 def test_a_download_is_offered_with_its_size_and_licence_and_fills_the_path(
-    fake: FakeEngine, visit: Visit, says: Says, tmp_path: Path
+    empty: Workspace, drivers: None, visit: Visit, says: Says, tmp_path: Path
 ) -> None:
     at = visit("data", view="new", source="sets")
     said = says(at)
@@ -175,76 +185,27 @@ def test_a_download_is_offered_with_its_size_and_licence_and_fills_the_path(
     assert words.size(wanted.bytes) in said
     assert "CC BY" in said
     at.button("get.learning-from-sets-2019").click().run()
-    assert [spec.key for spec, _ in fake.submitted] == ["learning-from-sets-2019"]
+    (run,) = empty.launched()
+    assert (run.kind, run.spec.key) == ("download", "learning-from-sets-2019")
     at.button("stop.learning-from-sets-2019").click().run()
-    assert fake.cancelled == ["new0"]
+    assert engine.runs.get_run(run.run_id).state == RunState.CANCELLING
     wanted.target.parent.mkdir(parents=True)
     with zipfile.ZipFile(wanted.target, "w") as packed:
         packed.writestr("set_ratings.csv", "nothing")
-    fake.runs[0] = run("new0", None, RunState.FINISHED, kind="download", spec={"key": wanted.key})
+    processes.sweep(run.run_id)
+    store.set_status(run.run_id, "FINISHED")
     at.run()
     assert not at.exception
     assert at.text_input("data.sets.source.path").value == str(wanted.target)
 
 
-def test_an_upload_is_kept_under_a_name_of_ours(fake: FakeEngine, visit: Visit, says: Says) -> None:
+def test_an_upload_is_kept_under_a_name_of_ours(empty: Workspace, drivers: None, visit: Visit, says: Says) -> None:
     at = visit("data", view="new", source="table")
     at.file_uploader[0].set_value([("../../my ratings.csv", ratings().encode(), "text/csv")]).run()
     assert not at.exception
     path = Path(at.text_input("data.table.source.path").value)
     assert path.parent == engine.settings.settings().uploads
     assert not button(at, "Prepare").disabled
-
-
-def test_the_audit_is_kept_with_the_dataset(trained: FakeEngine, visit: Visit, says: Says) -> None:
-    trained.audits[DATASET] = AUDIT
-    at = visit("data", dataset=DATASET, part="audit")
-    said = says(at)
-    assert "1,010 rows read" in said
-    assert "an exact copy of another row" in said
-    assert "2 pairs of user and item" in said
-    assert not foreign_markup(at)
-
-
-def test_a_dataset_without_an_audit_says_so(trained: FakeEngine, visit: Visit, says: Says) -> None:
-    assert "before audits were kept" in says(visit("data", dataset=DATASET, part="audit"))
-
-
-def test_rows_without_users_cannot_be_browsed_and_every_page_says_why(fake: FakeEngine, visit: Visit, says: Says) -> None:
-    clicks = advertising()
-    fake.datasets = [clicks]
-    fake.runs = [run("d", "dlrm", dataset=clicks.id)]
-    assert "nobody to recommend to" in says(visit("data", dataset=clicks.id))
-    at = visit("recommend", runs="d")
-    assert "nobody to recommend to" in says(at)
-    assert fake.opened == []
-    assert not at.text_input
-    assert "What would they recommend to one user?" not in links(visit("compare", runs="d"))
-
-
-def test_training_starts_with_the_models_that_fit(fake: FakeEngine, visit: Visit, says: Says) -> None:
-    fake.datasets = [advertising()]
-    at = visit("train")
-    button(at, "Launch").click().run()
-    assert [spec.model.kind for spec, _ in fake.submitted] == ["dlrm"]
-
-
-def test_a_refused_model_says_why_and_is_not_launched(fake: FakeEngine, visit: Visit, says: Says) -> None:
-    fake.datasets = [advertising()]
-    at = visit("train")
-    button(at, "Add Two-tower").click().run()
-    assert "needs a user and an item" in says(at)
-    assert all(element.disabled for element in at.button if element.label.startswith("Launch"))
-
-
-def test_another_dataset_that_refuses_a_model_starts_anew(fake: FakeEngine, visit: Visit) -> None:
-    clicks = advertising()
-    fake.datasets = [dataset(), clicks]
-    at = visit("train")
-    assert button(at, "Launch 2 runs")
-    at.selectbox("train.dataset").set_value(clicks.id).run()
-    assert not at.exception
-    assert button(at, "Launch")
 
 
 @pytest.mark.parametrize("n, told", [(1, "1"), (2, "2–3"), (64, "64–127"), (1024, "1k–2k"), (1 << 20, "1M–2M")])

@@ -1,7 +1,8 @@
-"""The new-dataset flow as a person goes through it: the engine's own sources, guesses and audits; only jobs are remembered records."""
+"""The new-dataset flow as a person goes through it: the engine's own sources, guesses, audits and queue; the drivers wait."""
 
 import random
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,42 +11,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
-from tests.pages.fake import HOSTILE, FakeEngine, run
-from tests.pages.test_pages import foreign_markup
+from engine.runs import RunState, processes, store
+from tests.pages.reading import Says, Visit, button, foreign_markup, plainly
+from tests.records import HOSTILE
+from tests.workspace import Workspace
 
-Visit = Callable[..., AppTest]
-Says = Callable[[AppTest], str]
 Flow = Callable[..., AppTest]
 TABLE = "data.table.source"
 
 
-class Jobs(FakeEngine):
-    """The fake engine, knowing downloads: they are runs of their own kind, and come when the test says so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.come: dict[str, Path] = {}
-
-    def submit(self, spec: Any, key: str | None = None) -> str:
-        run_id = super().submit(spec, key)
-        if isinstance(spec, engine.datasets.DownloadSpec):
-            self.runs[0] = run(run_id, None, self.runs[0].state, kind="download", title="Download", spec={"key": spec.key})
-        return run_id
-
-    def downloaded(self, key: str) -> Path | None:
-        return self.come.get(key)
-
-
 @pytest.fixture
-def fake(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Jobs:
-    """An empty workbench over the fixture of all pages, with downloads."""
-    jobs = Jobs()
-    jobs.install(lambda owner, name, value: monkeypatch.setattr(owner, name, value, raising=False))
-    return jobs
-
-
-@pytest.fixture
-def flow(fake: Jobs, visit: Visit) -> Callable[..., AppTest]:
+def flow(empty: Workspace, drivers: None, visit: Visit) -> Callable[..., AppTest]:
     """The flow on a source, from a path where the source has one."""
 
     def opened(kind: str, path: Path | None = None) -> AppTest:
@@ -82,10 +58,6 @@ def implicit(folder: Path) -> Path:
     return table(folder, "user_id,item_id", lambda chance, at: f"u{chance.randint(1, 30)},i{chance.randint(1, 30)}")
 
 
-def button(at: AppTest, label: str) -> Any:
-    return next(found for found in at.button if found.label == label)
-
-
 def box(at: AppTest, label: str) -> Any:
     return next(found for found in at.selectbox if found.label.startswith(label))
 
@@ -102,15 +74,12 @@ def edit(at: AppTest, rows: dict[int, dict[str, str]]) -> AppTest:
     return at.run()
 
 
-def plainly(said: str) -> str:
-    return said.replace("\\", "").replace("\u2060", "")
+def specs(empty: Workspace) -> list[Any]:
+    """What was asked to be prepared, in its order."""
+    return [engine.datasets.DatasetSpec.model_validate(run.spec) for run in empty.launched() if run.kind == "prepare"]
 
 
-def specs(fake: Jobs) -> list[Any]:
-    return [spec for spec, _ in fake.submitted]
-
-
-def test_a_question_about_times_keeps_prepare_shut_until_it_is_answered(fake: Jobs, flow: Flow, says: Says, tmp_path: Path) -> None:
+def test_a_question_about_times_keeps_prepare_shut_until_it_is_answered(empty: Workspace, flow: Flow, says: Says, tmp_path: Path) -> None:
     at = flow("table", counted(tmp_path))
     assert "too small for times since 1970" in plainly(says(at))
     assert box(at, "Encoding").value is None
@@ -126,25 +95,25 @@ def test_a_question_about_times_keeps_prepare_shut_until_it_is_answered(fake: Jo
     assert (shown["Rows read"], shown["Rows used"]) == ("600", "598")  # one has no item, one a word for a rating
     assert not button(at, "Prepare").disabled
     button(at, "Prepare").click().run()
-    (spec,) = specs(fake)
+    (spec,) = specs(empty)
     assert spec.source.time_unit == "order"
     assert (spec.source.delimiter, spec.source.header, spec.source.encoding) == (";", True, "cp1252")
     assert spec.split.kind == "time"
 
 
-def test_what_a_person_maps_is_what_is_prepared(fake: Jobs, flow: Flow, tmp_path: Path) -> None:
+def test_what_a_person_maps_is_what_is_prepared(empty: Workspace, flow: Flow, tmp_path: Path) -> None:
     at = answered(flow("table", counted(tmp_path)))
     edit(at, {2: {"Role": "ignore"}, 3: {"Role": "ignore"}})
     assert not at.exception
     button(at, "Prepare").click().run()
-    (spec,) = specs(fake)
+    (spec,) = specs(empty)
     assert {column.name: column.role for column in spec.source.columns} == {
         "user": "user", "item": "item", "rating": "ignore", "when": "ignore",
     }  # fmt: skip
     assert (spec.label.kind, spec.split.kind) == ("implicit", "random")
 
 
-def test_a_mapping_outlives_a_look_at_another_page(fake: Jobs, flow: Flow, tmp_path: Path) -> None:
+def test_a_mapping_outlives_a_look_at_another_page(empty: Workspace, flow: Flow, tmp_path: Path) -> None:
     at = answered(flow("table", counted(tmp_path)))
     edit(at, {2: {"Role": "dense"}})
     at.switch_page("system/page.py").run()
@@ -155,7 +124,7 @@ def test_a_mapping_outlives_a_look_at_another_page(fake: Jobs, flow: Flow, tmp_p
     assert at.data_editor[0].value["Role"].tolist() == ["user", "item", "dense", "timestamp"]
 
 
-def test_an_impossible_mapping_is_a_sentence(fake: Jobs, flow: Flow, says: Says, tmp_path: Path) -> None:
+def test_an_impossible_mapping_is_a_sentence(empty: Workspace, flow: Flow, says: Says, tmp_path: Path) -> None:
     at = answered(flow("table", counted(tmp_path)))
     edit(at, {1: {"Role": "user"}})
     assert not at.exception
@@ -163,7 +132,7 @@ def test_an_impossible_mapping_is_a_sentence(fake: Jobs, flow: Flow, says: Says,
     assert button(at, "Prepare").disabled
 
 
-def test_a_changed_delimiter_is_read_again(fake: Jobs, flow: Flow, tmp_path: Path) -> None:
+def test_a_changed_delimiter_is_read_again(empty: Workspace, flow: Flow, tmp_path: Path) -> None:
     at = flow("table", counted(tmp_path))
     box(at, "Delimiter").set_value(",").run()
     assert not at.exception
@@ -171,18 +140,18 @@ def test_a_changed_delimiter_is_read_again(fake: Jobs, flow: Flow, tmp_path: Pat
     assert button(at, "Prepare").disabled
 
 
-def test_implicit_data_says_what_it_cannot_teach(fake: Jobs, flow: Flow, says: Says, tmp_path: Path) -> None:
+def test_implicit_data_says_what_it_cannot_teach(empty: Workspace, flow: Flow, says: Says, tmp_path: Path) -> None:
     at = flow("table", implicit(tmp_path))
     said = says(at)
     assert "Every row is positive" in said
     assert "refused" in said
     assert "see the future" in said  # no time: the split is random
     button(at, "Prepare").click().run()
-    (spec,) = specs(fake)
+    (spec,) = specs(empty)
     assert (spec.label.kind, spec.split.kind, spec.name) == ("implicit", "random", "events")
 
 
-def test_classes_that_count_as_liked_are_chosen_from_those_of_the_data(fake: Jobs, flow: Flow, tmp_path: Path) -> None:
+def test_classes_that_count_as_liked_are_chosen_from_those_of_the_data(empty: Workspace, flow: Flow, tmp_path: Path) -> None:
     rows = table(
         tmp_path,
         "user_id,item_id,action,timestamp",
@@ -194,11 +163,11 @@ def test_classes_that_count_as_liked_are_chosen_from_those_of_the_data(fake: Job
     assert sorted(liked.options) == ["buy", "cart", "view"]
     liked.set_value(["buy"]).run()
     button(at, "Prepare").click().run()
-    (spec,) = specs(fake)
+    (spec,) = specs(empty)
     assert (spec.label.kind, sorted(spec.label.liked)) == ("actions", ["buy"])
 
 
-def test_hostile_text_of_a_table_stays_text(fake: Jobs, flow: Flow, says: Says, tmp_path: Path) -> None:
+def test_hostile_text_of_a_table_stays_text(empty: Workspace, flow: Flow, says: Says, tmp_path: Path) -> None:
     hostile = HOSTILE.replace(",", " ")
     rows = table(
         tmp_path,
@@ -211,7 +180,7 @@ def test_hostile_text_of_a_table_stays_text(fake: Jobs, flow: Flow, says: Says, 
     assert not re.findall("<img", " ".join(chart.proto.spec for chart in at.get("plotly_chart")))
 
 
-def test_rows_of_criteo_need_no_user_item_or_time(fake: Jobs, flow: Flow, says: Says, tmp_path: Path) -> None:
+def test_rows_of_criteo_need_no_user_item_or_time(empty: Workspace, flow: Flow, says: Says, tmp_path: Path) -> None:
     path = tmp_path / "train.txt"
     line = "\t".join
     path.write_text("".join(line([str(at % 2), *[str(at % 7)] * 13, *[f"{at % 5:08x}"] * 26]) + "\n" for at in range(60)))
@@ -219,21 +188,21 @@ def test_rows_of_criteo_need_no_user_item_or_time(fake: Jobs, flow: Flow, says: 
     assert not at.exception
     assert not button(at, "Prepare").disabled
     button(at, "Prepare").click().run()
-    (spec,) = specs(fake)
+    (spec,) = specs(empty)
     assert (spec.label.kind, spec.split.kind, spec.history, len(spec.log1p)) == ("given", "random", 0, 13)
 
 
-def test_a_rule_that_is_turned_changes_the_picture_and_the_spec(fake: Jobs, flow: Flow) -> None:
+def test_a_rule_that_is_turned_changes_the_picture_and_the_spec(empty: Workspace, flow: Flow) -> None:
     at = flow("sample")
     before = {metric.label: metric.value for metric in at.metric}["Liked in train"]
     at.select_slider[0].set_value(5.0).run()
     after = {metric.label: metric.value for metric in at.metric}["Liked in train"]
     assert float(after.split()[0]) < float(before.split()[0])
     button(at, "Prepare").click().run()
-    assert specs(fake)[0].label.threshold == 5.0
+    assert specs(empty)[0].label.threshold == 5.0
 
 
-def test_minimums_are_said_with_the_rows_they_cost(fake: Jobs, flow: Flow, says: Says) -> None:
+def test_minimums_are_said_with_the_rows_they_cost(empty: Workspace, flow: Flow, says: Says) -> None:
     at = flow("sample")
     at.number_input("data.sample.min_item_interactions").set_value(60).run()
     assert not at.exception
@@ -241,23 +210,34 @@ def test_minimums_are_said_with_the_rows_they_cost(fake: Jobs, flow: Flow, says:
     assert found and int(found[1].replace(",", "")) > 0
 
 
-def test_a_release_is_downloaded_can_be_stopped_and_is_used_when_it_comes(fake: Jobs, flow: Flow, says: Says, tmp_path: Path) -> None:
+def test_a_release_is_downloaded_can_be_stopped_and_is_used_when_it_comes(empty: Workspace, flow: Flow, says: Says, tmp_path: Path) -> None:
     at = flow("movielens")
     said = says(at)
     assert "4.92 MB" in plainly(said)
     assert "acknowledgement of GroupLens" in said
     at.button("get.ml-100k").click().run()
     assert not at.exception
-    assert [spec.key for spec in specs(fake)] == ["ml-100k"]
+    (run,) = empty.launched()
+    assert (run.kind, run.spec.key, run.state) == ("download", "ml-100k", RunState.QUEUED)
     at.button("stop.ml-100k").click().run()
-    assert fake.cancelled == ["new0"]
-    fake.come["ml-100k"] = tmp_path / "ml-100k.zip"
-    fake.runs = []
+    assert engine.runs.get_run(run.run_id).state == RunState.CANCELLING
+    target = fetched(run.run_id)
     at.run()
-    assert at.text_input("data.movielens.source.path").value == str(tmp_path / "ml-100k.zip")
+    assert at.text_input("data.movielens.source.path").value == str(target)
 
 
-def test_two_tables_are_joined(fake: Jobs, flow: Flow, tmp_path: Path) -> None:
+def fetched(run_id: str) -> Path:
+    """End a download as its driver does, with a zip where it belongs; where that is."""
+    target = engine.datasets.DOWNLOADS[engine.runs.get_run(run_id).spec.key].target
+    target.parent.mkdir(parents=True)
+    with zipfile.ZipFile(target, "w") as packed:
+        packed.writestr("nothing", "nothing")
+    processes.sweep(run_id)
+    store.set_status(run_id, "FINISHED")
+    return target
+
+
+def test_two_tables_are_joined(empty: Workspace, flow: Flow, tmp_path: Path) -> None:
     rows = implicit(tmp_path)
     films = tmp_path / "films.csv"
     films.write_text("item_id,title,year\n" + "".join(f"i{n},Film {n},{1990 + n % 20}\n" for n in range(1, 31)))
@@ -265,12 +245,12 @@ def test_two_tables_are_joined(fake: Jobs, flow: Flow, tmp_path: Path) -> None:
     at.text_input(f"{TABLE}.items.path").set_value(str(films)).run()
     assert not at.exception
     button(at, "Prepare").click().run()
-    (spec,) = specs(fake)
+    (spec,) = specs(empty)
     assert {column.name: column.role for column in spec.source.items.columns}["title"] == "title"
     assert spec.source.users is None
 
 
-def test_a_refused_upload_is_a_sentence(fake: Jobs, flow: Flow, says: Says) -> None:
+def test_a_refused_upload_is_a_sentence(empty: Workspace, flow: Flow, says: Says) -> None:
     at = flow("table")
     at.file_uploader[0].set_value(("empty.csv", b"", "text/csv")).run()
     assert not at.exception
@@ -278,7 +258,7 @@ def test_a_refused_upload_is_a_sentence(fake: Jobs, flow: Flow, says: Says) -> N
     assert not at.text_input(f"{TABLE}.path").value
 
 
-def test_an_upload_becomes_the_path(fake: Jobs, flow: Flow, tmp_path: Path) -> None:
+def test_an_upload_becomes_the_path(empty: Workspace, flow: Flow, tmp_path: Path) -> None:
     at = flow("table")
     rows = implicit(tmp_path)
     at.file_uploader[0].set_value(("../../my events.csv", rows.read_bytes(), "text/csv")).run()
@@ -289,9 +269,29 @@ def test_an_upload_becomes_the_path(fake: Jobs, flow: Flow, tmp_path: Path) -> N
     assert not button(at, "Prepare").disabled
 
 
-def test_reading_again_sees_columns_that_a_file_got_meanwhile(fake: Jobs, flow: Flow, tmp_path: Path) -> None:
+def test_reading_again_sees_columns_that_a_file_got_meanwhile(empty: Workspace, flow: Flow, tmp_path: Path) -> None:
     at = flow("table", implicit(tmp_path))
     table(tmp_path, "user_id,item_id,rating", lambda chance, at: f"u{chance.randint(1, 30)},i{at % 30},{chance.randint(1, 5)}")
     button(at, "Read the source again").click().run()
     assert not at.exception
     assert at.data_editor[0].value["Column"].tolist() == ["user_id", "item_id", "rating"]
+
+
+def test_a_new_dataset_shows_what_the_rules_leave_and_is_prepared_once(empty: Workspace, flow: Flow, says: Says) -> None:
+    at = flow("sample")
+    for name, value in (("users", 40), ("items", 40), ("interactions", 500)):
+        at.number_input(f"data.sample.source.{name}").set_value(value)
+    at.run()
+    assert not at.exception
+    assert "users to rank for" in says(at)
+    button(at, "Prepare").click().run()
+    assert [spec.source.users for spec in specs(empty)] == [40]
+    assert button(at, "Prepare").disabled
+
+
+def test_a_source_that_cannot_be_read_is_a_sentence(flow: Flow, says: Says) -> None:
+    at = flow("sample")
+    at.number_input("data.sample.source.interactions").set_value(500)
+    at.run()
+    assert "interactions is 500" in plainly(says(at))
+    assert button(at, "Prepare").disabled

@@ -1,0 +1,36 @@
+"""What tests read off a page that was opened without a browser."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+Visit = Callable[..., AppTest]
+Says = Callable[[AppTest], str]
+
+
+def foreign_markup(at: AppTest) -> list[str]:
+    """Parts of HOSTILE that a browser would take for markup."""
+    markdown = "".join(e.value for kind in (at.markdown, at.caption, at.subheader, at.error, at.warning) for e in kind)
+    markdown += "".join(e.label for e in at.get("page_link"))
+    found = re.findall(r"(?<!\\)(<img|\]\(http|:red\[|\*\*Bold)", markdown)
+    return found + re.findall("<img", "".join(e.value for e in at.html))
+
+
+def links(at: AppTest) -> list[str]:
+    return [element.label for element in at.get("page_link")]
+
+
+def labelled(elements: Any, label: str) -> Any:
+    """The element of a kind whose label begins so."""
+    return next(element for element in elements if element.label.startswith(label))
+
+
+def button(at: AppTest, label: str) -> Any:
+    return next(element for element in at.button if element.label == label)
+
+
+def plainly(said: str) -> str:
+    """A text without what keeps Markdown from reading it."""
+    return said.replace("\\", "").replace("\u2060", "")
