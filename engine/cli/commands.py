@@ -7,20 +7,19 @@ import select
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.cli import annotations, serving
 from engine.cli.annotations import Command
+from engine.cli.progress import wait
 
 if TYPE_CHECKING:
     import pandas as pd
-    from tqdm import tqdm
 
     from engine.compare import Comparison
     from engine.datasets import DatasetSpec
-    from engine.runs import Progress, Run
+    from engine.runs import Run
     from engine.specs import RunSpec
 
 APP = Path(__file__).resolve().parents[2] / "ui" / "app.py"
@@ -92,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html or .json"
     )
-    serving.register(add, _wait)
+    serving.register(add, wait)
     annotations.register(add)
     spec = add("spec", _spec, "Print a complete default spec; descriptions of its settings go to standard error.")
     spec.add_argument("what", choices=["dataset", "run"])
@@ -141,7 +140,7 @@ def _download(args: argparse.Namespace) -> dict[str, Any]:
         for one in DOWNLOADS.values():
             print(f"{one.key:<24} {one.bytes / 1e6:>6.1f} MB  {downloaded(one.key) or one.title}")
         return {"downloads": [{"key": key, "path": downloaded(key)} for key in DOWNLOADS]}
-    run = _wait([engine.runs.submit(DownloadSpec(key=args.key))])[0]
+    run = wait([engine.runs.submit(DownloadSpec(key=args.key))])[0]
     path = downloaded(args.key)
     if path:
         print(f"{path}\n{DOWNLOADS[args.key].license}")
@@ -152,7 +151,7 @@ def _prepare(args: argparse.Namespace) -> dict[str, Any]:
     import engine
 
     run_id = engine.runs.submit(engine.datasets.DatasetSpec.read(args.spec))
-    run = _wait([run_id])[0]
+    run = wait([run_id])[0]
     if run.state != engine.runs.RunState.FINISHED:
         return {"failed": True} | _row(run)
     counts = engine.datasets.get_dataset(run.dataset or "").manifest["counts"]
@@ -171,50 +170,8 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
         print(f"{run_id}  {spec.title}")
     if not args.wait:
         return {"runs": [{"run_id": run_id} for run_id in run_ids]}
-    ended = _wait(run_ids)
+    ended = wait(run_ids)
     return {"runs": [_row(run) for run in ended], "failed": any(run.state != engine.runs.RunState.FINISHED for run in ended)}
-
-
-def _wait(run_ids: list[str]) -> list["Run"]:
-    """Show progress until every run has ended."""
-
-    import engine
-
-    ended = []
-    for run_id in run_ids:
-        run = engine.runs.get_run(run_id)
-        with _bar(run.title) as bar:
-            while run.live:
-                if run.progress:
-                    bar.n = int(run.progress.share * 1000)
-                    bar.set_postfix_str(_progress_text(run.progress))
-                time.sleep(0.5)
-                run = engine.runs.get_run(run_id)
-            bar.n = 1000 if run.state == engine.runs.RunState.FINISHED else bar.n
-            bar.set_postfix_str(run.state.value)
-        if run.message and run.state != engine.runs.RunState.FINISHED:
-            print(f"recbench: {run.title} {run.state.value}: {run.message}", file=sys.stderr)
-        ended.append(run)
-    return ended
-
-
-def _bar(title: str) -> "tqdm[None]":
-    from tqdm import tqdm
-
-    # no bar where standard error is not a terminal
-    layout = "{desc:32} {percentage:3.0f}% |{bar}| {elapsed} {postfix}"
-    return tqdm(total=1000, desc=title[:32], bar_format=layout, file=sys.stderr, disable=not sys.stderr.isatty())
-
-
-def _progress_text(progress: "Progress") -> str:
-    parts = [progress.phase]
-    if progress.epoch:
-        parts.append(f"epoch {progress.epoch}/{progress.epochs}")
-    if progress.rows_per_s:
-        parts.append(f"{progress.rows_per_s:,.0f} rows/s")
-    if progress.eta_s is not None:
-        parts.append(f"{progress.eta_s:.0f} s left at most")
-    return ", ".join(parts)
 
 
 def _row(run: "Run") -> dict[str, Any]:
@@ -245,11 +202,11 @@ def _cancel(args: argparse.Namespace) -> dict[str, Any]:
 def _compare(args: argparse.Namespace) -> dict[str, Any]:
     import engine
 
-    asked = [engine.runs.get_run(run_id) for run_id in dict.fromkeys(args.run_ids)]
-    if trashed := [run for run in asked if run.trashed_at is not None]:
+    runs = [engine.runs.get_run(run_id) for run_id in dict.fromkeys(args.run_ids)]
+    if trashed := [run for run in runs if run.trashed_at is not None]:
         named = ", ".join(f"{run.title} ({run.run_id[:8]})" for run in trashed)
         print(f"In the trash, and compared all the same: {named}. `recbench restore RUN` takes a run out of it.", file=sys.stderr)
-    baseline = args.baseline or next((run.run_id for run in asked if run.pinned), "popularity")
+    baseline = args.baseline or next((run.run_id for run in runs if run.pinned), "popularity")
     found = engine.compare.compare(args.run_ids, baseline, k=args.k)
     sentences = [engine.compare.plain(sentence) for sentence in engine.compare.sentences(found)]
     _print_comparison(found, sentences)

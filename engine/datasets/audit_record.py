@@ -1,4 +1,4 @@
-"""What is in the data and what is wrong with it, before anything is trained: one shape for the preview and the prepared dataset."""
+"""The audit of a dataset: what is in the data and what is wrong with it. One record for the preview and the prepared dataset."""
 
 from typing import Any, Literal
 
@@ -10,17 +10,17 @@ class _Record(BaseModel):
 
 
 class Finding(_Record):
-    """Something a person should know. `block`: preparing or training will refuse; `warn`: look at it; `info`: how it was taken."""
+    """A sentence about the data. `block`: preparing or training will fail; `warn`: check it; `info`: how values were interpreted."""
 
     level: Literal["block", "warn", "info"]
     text: str
 
 
 class SplitFacts(_Record):
-    """One side of the split. Users, items and what is cold are None where the source has no such column.
+    """Figures of train, valid or test. Those of users and items are None where the source has no such column.
 
-    cold_users, cold_items: those that train does not know; `_rows`: their rows. users_to_rank: users of train who liked an item of
-    train here that they had not met there (None for train and where nothing can be ranked).
+    cold_users, cold_items: those not in train; `_rows`: their rows. users_to_rank: users in train who liked an item of
+    train here that they had not seen in train (None for train and where nothing can be ranked).
     """
 
     rows: int
@@ -41,8 +41,8 @@ class SplitFacts(_Record):
 class FeatureFacts(_Record):
     """One feature over the used rows (of its table: users, items or interactions).
 
-    distinct, top: categories; `top` are the most frequent (value, rows). unknown: share of the values of each split that train does
-    not know or that are too rare. rare: values of train below `min_count`. collisions: share of train's values that share a row of
+    distinct, top: categories; `top` are the most frequent (value, rows). unknown: share of the values of each split that are not
+    in train or too rare. rare: values of train below `min_count`. collisions: share of train's values that share a row of
     the hashed table with another value. mean, std, low, high, histogram (left edge, rows): dense features.
     """
 
@@ -68,8 +68,8 @@ class Audit(_Record):
 
     truncated: only the first rows of the source were read. set_aside: reason -> rows. ratings: (value, rows) of numeric labels, or
     (left edge, rows) of 60 bins when there are more than 100 values (`rating_bin` is then their width). categories: (class or
-    action, rows). threshold: what liked means, None where no number does. output: what models predict; `classes`: their names.
-    exact_copies: rows set aside as copies. repeated_pairs: user-item pairs met more than once; conflicting_pairs: those whose
+    action, rows). threshold: ratings from this on are liked; None for other rules. output: what models predict; `classes`: their names.
+    exact_copies: rows set aside as copies. repeated_pairs: user-item pairs with more than one row; conflicting_pairs: those whose
     labels differ. activity, popularity: (n, users with n .. 2n-1 interactions), n a power of two; the same of items.
     long_tail: (share of items, most popular first; share of interactions). timeline: (bin start in unix seconds, split, rows).
     label_over_time: (bin start, rows, positive share). rates_users: users whose mean a rule reads.

@@ -1,4 +1,4 @@
-"""Public data sets over the network: resumed where it broke off, checked before it counts as there, never larger than allowed."""
+"""Download public data sets: resume interrupted downloads, verify the file before it counts as complete, limit its size."""
 
 import hashlib
 import json
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from requests import Response, Session
 
 BASE, BASE_VARIABLE = "https://files.grouplens.org/datasets/", "RECBENCH_DOWNLOAD_BASE"
-CHUNK = 1 << 13  # bytes; what has come of a piece is lost when the connection ends in it
-TRIES, TIMEOUT_S = 3, (10, 30)  # seconds to connect, and between two pieces
+CHUNK = 1 << 13  # bytes; a connection that ends within a chunk loses that chunk
+TRIES, TIMEOUT_S = 3, (10, 30)  # seconds to connect, and between two chunks
 MOST_UNPACKED = 20 << 30
 _TERMS = "Research use with acknowledgement of GroupLens; not for commercial use without their permission"
 _OLD, _NEW = f"{_TERMS}, nor to be passed on.", f"{_TERMS}; to be passed on under the same terms only."
 _CC_BY = "CC BY 4.0: any use that names Sharma, Harper and Karypis, Learning from Sets of Items in Recommender Systems (TiiS 2019)."
 
 T = TypeVar("T")
-ReportProgress = Callable[[str, int, int, float | None], None]  # phase, bytes done, bytes in all (0: unknown), bytes a second
+ReportProgress = Callable[[str, int, int, float | None], None]  # phase, bytes done, total bytes (0: unknown), bytes per second
 
 
 class Download(NamedTuple):
-    """A public data set: `bytes` is about what its zip takes, `max_bytes` what is refused beyond, `folder` what it unpacks to."""
+    """A public data set. bytes: approximate size of its zip; max_bytes: larger downloads are refused; folder: its folder in the zip."""
 
     key: str
     title: str
@@ -51,7 +51,7 @@ class Download(NamedTuple):
 
     @property
     def target(self) -> Path:
-        """Where the finished zip stands."""
+        """Path of the complete zip."""
         return settings().workspace / "downloads" / self.path.rpartition("/")[2]
 
     @property
@@ -64,8 +64,8 @@ def _movielens(key: str, title: str, size: int, license: str, folder: str | None
 
 
 DOWNLOADS = {
-    found.key: found
-    for found in (
+    one.key: one
+    for one in (
         _movielens("ml-100k", "MovieLens 100K", 4_924_029, _OLD),
         _movielens("ml-latest-small", "MovieLens latest, small", 978_202, _NEW),
         _movielens("ml-1m", "MovieLens 1M", 5_917_549, _OLD),
@@ -82,7 +82,7 @@ DOWNLOADS = {
 
 
 class DownloadSpec(Spec):
-    """Ask for one of the public data sets."""
+    """A download of one of the public data sets."""
 
     key: str = Field(description="Which data set, such as ml-1m")
 
@@ -99,30 +99,30 @@ class DownloadSpec(Spec):
 
 
 def downloaded(key: str) -> Path | None:
-    """The finished zip, for a source's `path`; None when it is not there. One that was put there by hand counts."""
+    """Path of the complete zip, for a source's `path`; None without one. A zip that was put there by hand counts."""
     target = DownloadSpec(key=key).wanted.target
     return target if target.is_file() and zipfile.is_zipfile(target) else None
 
 
-def fetch(wanted: Download, tell: ReportProgress) -> Path:
-    """Download a data set, or go on where an earlier call broke off; at once when it is there.
+def fetch(wanted: Download, report_progress: ReportProgress) -> Path:
+    """Download a data set, or resume an interrupted download; returns at once when it is complete.
 
     Raises:
-        ConnectionError: no way to the server; what came so far is kept, and the next call goes on from there.
-        ValueError: what the server gives is too large, or is not what was published; nothing is kept of it.
+        ConnectionError: the server cannot be reached; the next call resumes from the bytes received.
+        ValueError: the file is too large, or not the published one; it is deleted.
     """
     import requests
     from filelock import FileLock, Timeout
 
-    if found := downloaded(wanted.key):
-        return found
+    if path := downloaded(wanted.key):
+        return path
     wanted.target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(f"{wanted.target}.lock", timeout=0), requests.Session() as session:
-            tell("connecting", 0, wanted.bytes, None)
+            report_progress("connecting", 0, wanted.bytes, None)
             published = _with_retries(wanted, lambda: _published_md5(session, wanted))
-            _with_retries(wanted, lambda: _stream(session, wanted, tell))
-            _verify(wanted, published, tell)
+            _with_retries(wanted, lambda: _stream(session, wanted, report_progress))
+            _verify(wanted, published, report_progress)
     except Timeout:
         raise RuntimeError(f"{wanted.title} is being downloaded by another run; wait for that one.") from None
     os.replace(wanted.partial, wanted.target)
@@ -131,7 +131,7 @@ def fetch(wanted: Download, tell: ReportProgress) -> Path:
 
 
 def _with_retries(wanted: Download, work: Callable[[], T]) -> T:
-    """Try again when the network fails, as long as bytes keep coming."""
+    """Call `work` until it succeeds: retry after network errors, as long as bytes keep coming."""
     import requests
 
     faults = 0
@@ -141,13 +141,13 @@ def _with_retries(wanted: Download, work: Callable[[], T]) -> T:
             return work()
         except requests.RequestException as error:
             faults = 1 if _size(wanted.partial) > before else faults + 1
-            if faults >= TRIES or not _may_pass(error):
+            if faults >= TRIES or not _may_succeed(error):
                 raise ConnectionError(_advice(wanted, _reason(error))) from error
             time.sleep(faults)
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether another try may do better: not when the server answered that it will not."""
+def _may_succeed(error: Exception) -> bool:
+    """Whether a retry may succeed: not after a final answer of the server."""
     answer = getattr(error, "response", None)
     return answer is None or answer.status_code >= 500 or answer.status_code in (408, 429)
 
@@ -168,13 +168,13 @@ def _reason(error: Exception) -> str:
 
 def _advice(wanted: Download, why: str) -> str:
     return (
-        f"{wanted.title} could not be downloaded from {wanted.url}: {why}. Try again to go on from what has come, put the zip at "
-        f"{wanted.target} by hand, or set {BASE_VARIABLE} to a mirror of {BASE}."
+        f"{wanted.title} could not be downloaded from {wanted.url}: {why}. Try again to resume, put the zip at "
+        f"{wanted.target} yourself, or set {BASE_VARIABLE} to a mirror of {BASE}."
     )
 
 
 def _published_md5(session: "Session", wanted: Download) -> str | None:
-    """The checksum beside the file; None where there is none, as beside what changes over time."""
+    """The published checksum of the file; None where there is none, as for files that change over time."""
     with session.get(wanted.url + ".md5", timeout=TIMEOUT_S, stream=True) as answer:
         if 400 <= answer.status_code < 500:
             return None
@@ -184,8 +184,8 @@ def _published_md5(session: "Session", wanted: Download) -> str | None:
     return found[0].lower() if found else None
 
 
-def _stream(session: "Session", wanted: Download, tell: ReportProgress) -> None:
-    """Bring the partial file to its full length, from where it stands if the server still has that very file."""
+def _stream(session: "Session", wanted: Download, report_progress: ReportProgress) -> None:
+    """Download the rest of the partial file, or all of it if the file on the server has changed."""
     start, facts = _resumable(wanted)
     if start and start == facts.get("total"):
         return
@@ -193,24 +193,24 @@ def _stream(session: "Session", wanted: Download, tell: ReportProgress) -> None:
     if start:
         headers |= {"Range": f"bytes={start}-", "If-Range": facts["validator"]}
     with session.get(wanted.url, headers=headers, timeout=TIMEOUT_S, stream=True) as answer:
-        if answer.status_code == 416:  # the file is shorter now than what we have of it
+        if answer.status_code == 416:  # the file on the server is shorter than our part
             wanted.partial.unlink()
-            return _stream(session, wanted, tell)
+            return _stream(session, wanted, report_progress)
         answer.raise_for_status()
         span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
         if answer.status_code == 206 and span and int(span[1]) == start:
             total = int(span[2])
-        else:  # the whole file: it changed, or the server does not do parts
+        else:  # the whole file: it changed, or the server does not support ranges
             start, total = 0, int(answer.headers.get("Content-Length", 0))
         _make_room(wanted, total, start)
         tag = answer.headers.get("ETag", "W/")
         validator = answer.headers.get("Last-Modified") if tag.startswith("W/") else tag
         write_json(_facts(wanted), {"url": wanted.url, "validator": validator, "total": total})
-        _write(answer, wanted, start, total, tell)
+        _write(answer, wanted, start, total, report_progress)
 
 
 def _resumable(wanted: Download) -> tuple[int, dict[str, Any]]:
-    """Bytes that can be kept, and what is known of them: the address, the version and the full length."""
+    """Bytes of the partial file that can be resumed from, with the address, version and full length they belong to."""
     try:
         facts: dict[str, Any] = json.loads(_facts(wanted).read_text())
     except (OSError, ValueError):
@@ -218,7 +218,7 @@ def _resumable(wanted: Download) -> tuple[int, dict[str, Any]]:
     return (_size(wanted.partial) if facts.get("url") == wanted.url and facts.get("validator") else 0), facts
 
 
-def _write(answer: "Response", wanted: Download, start: int, total: int, tell: ReportProgress) -> None:
+def _write(answer: "Response", wanted: Download, start: int, total: int, report_progress: ReportProgress) -> None:
     import requests
 
     done, began = start, time.monotonic()
@@ -228,7 +228,7 @@ def _write(answer: "Response", wanted: Download, start: int, total: int, tell: R
             if done > wanted.max_bytes:
                 break
             file.write(piece)
-            tell("downloading", done, total, (done - start) / max(time.monotonic() - began, 1e-3))
+            report_progress("downloading", done, total, (done - start) / max(time.monotonic() - began, 1e-3))
     if done > wanted.max_bytes:
         _discard(wanted)
         raise ValueError(_too_large(wanted))
@@ -243,41 +243,41 @@ def _make_room(wanted: Download, total: int, start: int) -> None:
     free = shutil.disk_usage(wanted.target.parent).free
     if total - start > free:
         raise OSError(
-            f"{wanted.title} needs {(total - start) >> 20:,} MiB more and {wanted.target.parent} has {free >> 20:,} MiB; make room."
+            f"{wanted.title} needs {(total - start) >> 20:,} MiB more and {wanted.target.parent} has {free >> 20:,} MiB; free some space."
         )
 
 
 def _too_large(wanted: Download) -> str:
     return (
-        f"{wanted.url} is larger than {wanted.max_bytes >> 20:,} MiB, which {wanted.title} never is; nothing was kept. "
+        f"{wanted.url} is larger than {wanted.max_bytes >> 20:,} MiB, more than {wanted.title} has; the file was deleted. "
         f"Is {BASE_VARIABLE} a mirror of {BASE}?"
     )
 
 
-def _verify(wanted: Download, published: str | None, tell: ReportProgress) -> None:
-    """The published checksum, where there is one, and every member of the zip; what fails is thrown away."""
+def _verify(wanted: Download, published: str | None, report_progress: ReportProgress) -> None:
+    """Compare the published checksum, where there is one, and read every member of the zip; delete a file that fails."""
     size = _size(wanted.partial)
     if published:
-        tell("checking", 0, size, None)
+        report_progress("checking", 0, size, None)
         with wanted.partial.open("rb") as file:
-            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-        if found != published:
+            digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        if digest != published:
             _discard(wanted)
             raise ValueError(
-                f"What came from {wanted.url} has MD5 {found}, not {published} as published; it was thrown away. Download again."
+                f"The file from {wanted.url} has MD5 {digest}, not {published} as published; it was deleted. Download it again."
             )
     try:
         with zipfile.ZipFile(wanted.partial) as opened:
             if sum(member.file_size for member in opened.infolist()) > MOST_UNPACKED:
                 raise zipfile.BadZipFile(f"unpacks to more than {MOST_UNPACKED >> 30} GiB")
             for k, member in enumerate(opened.infolist()):
-                tell("checking the zip", k, len(opened.infolist()), None)
+                report_progress("checking the zip", k, len(opened.infolist()), None)
                 with opened.open(member) as file:
-                    while file.read(1 << 20):  # reading to the end compares the member's checksum
+                    while file.read(1 << 20):  # reading to the end verifies the checksum of the member
                         pass
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         _discard(wanted)
-        raise ValueError(f"What came from {wanted.url} is not a whole zip file ({error}); it was thrown away. Download again.") from error
+        raise ValueError(f"The file from {wanted.url} is not a complete zip file ({error}); it was deleted. Download it again.") from error
 
 
 def _facts(wanted: Download) -> Path:

@@ -1,4 +1,4 @@
-"""Prepared datasets, read side: what there is, whether it is intact, and the tables that people look at."""
+"""Reading prepared datasets: which there are, whether they are intact, and their tables."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Dataset:
-    """One prepared dataset: its folder and what its manifest says."""
+    """One prepared dataset: its folder and its manifest."""
 
     id: str
     name: str
@@ -50,7 +50,7 @@ class Dataset:
 
     @property
     def title(self) -> str:
-        """The name and what sets it apart, for people. Older manifests know of the label only kind, threshold and mean."""
+        """The name and the main settings, for people. Older manifests have of the label only kind, threshold and mean."""
         label, kind = self.manifest["label"], self.manifest["split"]["kind"]
         at = "" if label.get("threshold") is None else f"liked from {label['threshold']:.3g}"
         names = [str(name) for name in label.get("liked") or ()]
@@ -70,7 +70,7 @@ class Dataset:
 
 
 def fingerprint(spec: DatasetSpec) -> str:
-    """SHA-256, in hex, of the content of the source and of every setting but the name and the place it was read from.
+    """SHA-256, in hex, of the content of the source and of every setting but the name and the path.
 
     Raises what the source raises when it cannot be read.
     """
@@ -81,25 +81,25 @@ def fingerprint(spec: DatasetSpec) -> str:
 
 
 def dataset_id(spec: DatasetSpec) -> str:
-    """The id that preparing this spec gives; reads the source to fingerprint it."""
+    """The id of the dataset that this spec prepares; reads the source to fingerprint it."""
     return f"{spec.name}-{fingerprint(spec)[:12]}"
 
 
 def list_datasets() -> list[Dataset]:
-    """Every prepared dataset of the workspace, newest first. Half-finished preparations are not among them."""
-    found = []
+    """Every prepared dataset of the workspace, newest first. Unfinished preparations are left out."""
+    all_ = []
     for manifest in settings().datasets.glob(f"*/{MANIFEST}"):
         if manifest.parent.name.startswith("."):
             continue
         try:
-            found.append(_read(manifest))
+            all_.append(_read(manifest))
         except (OSError, ValueError, KeyError) as error:
             log.warning("Dataset %s is left out, its manifest cannot be read: %s", manifest.parent.name, error)
-    return sorted(found, key=lambda d: (d.manifest["created_at"], d.id), reverse=True)
+    return sorted(all_, key=lambda d: (d.manifest["created_at"], d.id), reverse=True)
 
 
 def get_dataset(id: str) -> Dataset:
-    """The dataset of an id; LookupError when it is not there or cannot be read."""
+    """The dataset of an id; LookupError when it does not exist or cannot be read."""
     manifest = settings().datasets / id / MANIFEST
     if not (_ID.fullmatch(id) and manifest.is_file()):
         known = ", ".join(d.id for d in list_datasets()) or "none yet"
@@ -124,7 +124,7 @@ def digest(path: Path) -> dict[str, Any]:
 
 
 def verify(id: str) -> None:
-    """Compare every file with the manifest; ValueError names the first that is missing, changed or foreign."""
+    """Compare every file with the manifest; ValueError names the first that is missing, changed or not of the dataset."""
     dataset = get_dataset(id)
     advice = f"dataset {id} was changed after it was prepared: delete its folder and prepare it again."
     files = dataset.manifest["files"]
@@ -143,12 +143,12 @@ def verify(id: str) -> None:
 
 
 def items(id: str) -> "pd.DataFrame":
-    """The catalogue, by row: item_id, row, title, genres, counts and display columns; items outside train last."""
+    """The catalogue, by row: item_id, row, title, genres, counts and display columns; items not in train last."""
     return _table(get_dataset(id).path / ITEMS)
 
 
 def search_users(id: str, text: str = "", limit: int = 50, held_out_only: bool = False) -> "pd.DataFrame":
-    """Users whose id holds `text`: the exact id first, then ids that begin with it, then by number of interactions.
+    """Users whose id contains `text`: the exact id first, then ids that begin with it, then by number of interactions.
 
     Args:
         held_out_only: only users who liked something in test.
@@ -163,11 +163,11 @@ def search_users(id: str, text: str = "", limit: int = 50, held_out_only: bool =
     kept = ds.field("test_positives") > 0 if held_out_only else ds.scalar(True)
     if text:
         kept &= pc.match_substring(ds.field("user_id"), text, ignore_case=True)
-    found = ds.dataset(path).to_table(columns=["user_id", "interactions"], filter=kept)
-    ids = found["user_id"]
-    found = found.append_column("unlike", pc.add(pc.not_equal(ids, text).cast("int8"), pc.invert(pc.starts_with(ids, text)).cast("int8")))
+    table = ds.dataset(path).to_table(columns=["user_id", "interactions"], filter=kept)
+    ids = table["user_id"]
+    table = table.append_column("unlike", pc.add(pc.not_equal(ids, text).cast("int8"), pc.invert(pc.starts_with(ids, text)).cast("int8")))
     order = [("unlike", "ascending"), ("interactions", "descending"), ("user_id", "ascending")]
-    best = ids.take(pc.select_k_unstable(found, min(limit, len(found)), order)) if len(found) else ids
+    best = ids.take(pc.select_k_unstable(table, min(limit, len(table)), order)) if len(table) else ids
     chosen = ds.field("user_id").isin(best.combine_chunks())
     return _table(path, chosen).set_index("user_id", drop=False).loc[best.to_pylist()].reset_index(drop=True)
 
@@ -175,7 +175,7 @@ def search_users(id: str, text: str = "", limit: int = 50, held_out_only: bool =
 def user_interactions(id: str, user_id: str) -> "pd.DataFrame":
     """What one user did, newest first: item_id, title, genres, rating, label, timestamp, split, weight (1 where rows have none).
 
-    Repeats of an item are rows of their own.
+    An item can have several rows.
 
     Raises:
         LookupError: the dataset has no such user.
@@ -185,7 +185,7 @@ def user_interactions(id: str, user_id: str) -> "pd.DataFrame":
 
 @lru_cache(maxsize=32)
 def _interactions(path: Path, id: str, user_id: str) -> "pd.DataFrame":
-    """Looked for once in all rows: a prepared dataset never changes. `path` tells those of two workspaces apart."""
+    """Cached: a prepared dataset never changes. `path` distinguishes datasets of two workspaces."""
     import pyarrow.dataset as ds
 
     own = ds.field("user_id") == user_id
@@ -194,25 +194,25 @@ def _interactions(path: Path, id: str, user_id: str) -> "pd.DataFrame":
     source = ds.dataset(path / INTERACTIONS)
     weight = ["weight"] if "weight" in source.schema.names else []
     rows = source.to_table(columns=["item_id", "rating", "label", "timestamp", "split", *weight], filter=own)
-    met = ds.field("item_id").isin(rows["item_id"].combine_chunks())
-    titles = ds.dataset(path / ITEMS).to_table(columns=["item_id", "title", "genres"], filter=met).to_pandas()
-    found = rows.to_pandas().merge(titles, on="item_id", how="left").sort_values(["timestamp", "item_id"], ascending=[False, True])
+    of_user = ds.field("item_id").isin(rows["item_id"].combine_chunks())
+    titles = ds.dataset(path / ITEMS).to_table(columns=["item_id", "title", "genres"], filter=of_user).to_pandas()
+    merged = rows.to_pandas().merge(titles, on="item_id", how="left").sort_values(["timestamp", "item_id"], ascending=[False, True])
     shown = ["item_id", "title", "genres", "rating", "label", "timestamp", "split"]
-    return found.assign(weight=found["weight"] if weight else 1.0)[[*shown, "weight"]].reset_index(drop=True)
+    return merged.assign(weight=merged["weight"] if weight else 1.0)[[*shown, "weight"]].reset_index(drop=True)
 
 
 def user_row(id: str, user_id: str) -> "pd.DataFrame":
     """One user's row of users.parquet, encoded features included; LookupError when the dataset has no such user."""
     import pandas as pd
 
-    found = pd.read_parquet(get_dataset(id).path / USERS, filters=[("user_id", "==", user_id)])
-    if found.empty:
+    rows = pd.read_parquet(get_dataset(id).path / USERS, filters=[("user_id", "==", user_id)])
+    if rows.empty:
         raise LookupError(f"Dataset {id} has no user {user_id[:80]!r}; search for another.")
-    return found
+    return rows
 
 
 def audit(id: str) -> Audit | None:
-    """What was found in all of the source when the dataset was prepared; None for one that was prepared without."""
+    """The audit of all rows of the source; None where the dataset was prepared without one."""
     path = get_dataset(id).path / AUDIT
     return Audit.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else None
 
@@ -229,26 +229,26 @@ def set_aside(id: str, limit: int = 200_000) -> "pd.DataFrame":
 
 
 def why_no_ranking(dataset: Dataset) -> str | None:
-    """Why nobody's recommendations can be shown; None when they can."""
+    """Why models cannot recommend on a dataset; None when they can."""
     missing = [side for side, there in (("user", dataset.schema.has_users), ("item", dataset.schema.has_items)) if not there]
     if not missing:
         return None
     return (
         f"Its rows name no {' and no '.join(missing)}, so there is nobody to recommend to and no catalogue to rank: models are compared by "
-        "how well they judge each row, and recommendations cannot be browsed."
+        "how well they predict each row, and recommendations cannot be browsed."
     )
 
 
 def baseline_results(id: str) -> dict[str, dict[str, Any]]:
-    """What needs no training, under the protocol: {"popularity": {metric key: value}, "random": …}; by name, popularity first."""
+    """Metrics of the baselines under the protocol: {"popularity": {metric key: value}, "random": …}; popularity first."""
     known = ["popularity", "random"]
-    found = {path.stem: path for path in (get_dataset(id).path / BASELINES).glob("*.json")}
-    names = [name for name in known if name in found] + sorted(found.keys() - set(known))
-    return {name: json.loads(found[name].read_text(encoding="utf-8")) for name in names}
+    files = {path.stem: path for path in (get_dataset(id).path / BASELINES).glob("*.json")}
+    names = [name for name in known if name in files] + sorted(files.keys() - set(known))
+    return {name: json.loads(files[name].read_text(encoding="utf-8")) for name in names}
 
 
 def baseline_per_user(id: str, name: str) -> "pd.DataFrame | None":
-    """The per-user metrics of "popularity" or "random"; None where nobody was ranked for."""
+    """The per-user metrics of "popularity" or "random"; None where no user was ranked for."""
     import pandas as pd
 
     path = get_dataset(id).path / BASELINES / f"{name}_per_user.parquet"

@@ -1,4 +1,4 @@
-"""The rules a person chooses: what a row teaches, what counts as liked, and what is held out."""
+"""Label rules and splits: what models predict, what counts as liked, and what is held out."""
 
 from typing import Annotated, Literal
 
@@ -21,7 +21,7 @@ class ThresholdLabel(Spec):
 
 
 class UserMeanLabel(Spec):
-    """Liked when the rating is at or above the user's own mean in train; for users that train does not know, train's mean."""
+    """Liked when the rating is at or above the user's own mean in train; for users not in train, the mean of train."""
 
     kind: Literal["user_mean"] = "user_mean"
 
@@ -33,13 +33,13 @@ class GivenLabel(Spec):
 
 
 class ImplicitLabel(Spec):
-    """There is no label: every row is something that a person chose, and counts as liked."""
+    """There is no label: every row is a choice of the user, and counts as liked."""
 
     kind: Literal["implicit"] = "implicit"
 
 
 class RegressionLabel(Spec):
-    """Models predict the value itself; a row counts as liked, for ranking and history, from a value on."""
+    """Models predict the value itself; a row with a value at or above a threshold counts as liked, for ranking and history."""
 
     kind: Literal["regression"] = "regression"
     liked_from: float | None = Field(None, description="Values at or above this count as liked; empty: the mean of train")
@@ -60,31 +60,31 @@ class ActionsLabel(Spec):
 
 
 class TimeSplit(Spec):
-    """Everything before one moment is train; then valid; then test. The same moment for all users."""
+    """Train is before one point in time, then valid, then test; the same points for all users."""
 
     kind: Literal["time"] = "time"
-    valid: float = Field(0.1, gt=0, lt=0.5, description="Share of interactions, by time, that validate")
-    test: float = Field(0.1, gt=0, lt=0.5, description="Share of the latest interactions that test")
+    valid: float = Field(0.1, gt=0, lt=0.5, description="Share of interactions, by time, for validation")
+    test: float = Field(0.1, gt=0, lt=0.5, description="Share of the latest interactions for test")
 
 
 class PerUserSplit(Spec):
-    """Each user's last interactions are test, those before are valid; users with fewer than three keep all in train."""
+    """Each user's last interactions are test, those before are valid; users with fewer than three have all in train."""
 
     kind: Literal["per_user"] = "per_user"
-    valid: float = Field(0.1, gt=0, lt=0.5, description="Share of each user's interactions that validate, at least one")
-    test: float = Field(0.1, gt=0, lt=0.5, description="Share of each user's last interactions that test, at least one")
+    valid: float = Field(0.1, gt=0, lt=0.5, description="Share of each user's interactions for validation, at least one")
+    test: float = Field(0.1, gt=0, lt=0.5, description="Share of each user's last interactions for test, at least one")
 
 
 class RandomSplit(Spec):
-    """Each row falls on a side by chance: for data without time. Models then see the future of what they are tested on."""
+    """Each row is assigned at random: for data without time. Models then train on rows that are later than test rows."""
 
     kind: Literal["random"] = "random"
-    valid: float = Field(0.1, gt=0, lt=0.5, description="Share of interactions that validate")
-    test: float = Field(0.1, gt=0, lt=0.5, description="Share of interactions that test")
+    valid: float = Field(0.1, gt=0, lt=0.5, description="Share of interactions for validation")
+    test: float = Field(0.1, gt=0, lt=0.5, description="Share of interactions for test")
 
 
 class ColumnSplit(Spec):
-    """A column of the source's own says train, valid or test."""
+    """A column of the source says train, valid or test."""
 
     kind: Literal["column"] = "column"
 
@@ -100,4 +100,4 @@ LABELS_OF: dict[str, tuple[str, ...]] = {
     "category": ("multi_class", "actions"),
     "actions": ("actions",),
     "none": ("implicit",),
-}  # which label rules suit what a source's rows carry (Reading.value); the first is the default
+}  # label rules for each kind of value in the rows (Reading.value); the first is the default

@@ -1,4 +1,4 @@
-"""What a person asks of the data: the dataset spec, from source to split."""
+"""The dataset spec: source, label, split and features of a prepared dataset."""
 
 from typing import Literal
 
@@ -15,7 +15,7 @@ Duplicates = Literal["exact", "latest", "first", "mean", "keep"]
 class DatasetSpec(Spec):
     """One prepared dataset: where interactions come from, what counts as liked, what is held out, how features are encoded.
 
-    What is not given takes the source's own default (`SourceSpec.defaults`), then the one here.
+    A field that is not given takes the default of the source (`SourceSpec.defaults`), then the one here.
     """
 
     name: str = Field(
@@ -26,8 +26,8 @@ class DatasetSpec(Spec):
     split: Split = TimeSplit()
     duplicates: Duplicates = Field(
         "exact",
-        description="exact: only exact copies of a row are set aside; latest, first: one row a user and item; "
-        "mean: one row a user and item with their mean rating, at the latest time; keep: every row stays",
+        description="exact: only exact copies of a row are set aside; latest, first: one row per user and item; "
+        "mean: one row per user and item with their mean rating, at the latest time; keep: every row stays",
     )
     min_user_interactions: int = Field(
         1, ge=1, le=1000, description="Users with fewer rows are set aside (k-core: repeated until none is left)"
@@ -36,15 +36,23 @@ class DatasetSpec(Spec):
         1, ge=1, le=1000, description="Items with fewer rows are set aside (k-core: repeated until none is left)"
     )
     history: int = Field(
-        200, ge=0, le=1000, description="Liked items of train that models may read of a user; 0: none", json_schema_extra=MORE
+        200,
+        ge=0,
+        le=1000,
+        description="Liked items of train in the history of a user at most; 0: no history",
+        json_schema_extra=MORE,
     )
     history_order: Literal["others", "before"] = Field(
         "others",
-        description="others: all liked items of train but the row's own; before: only those liked before the row's moment",
+        description="others: all liked items of train but the row's own; before: only those liked before the row's time",
         json_schema_extra=MORE,
     )
     min_count: int = Field(
-        1, ge=1, le=1_000_000, description="Values of a category that train met less often are the unknown value", json_schema_extra=MORE
+        1,
+        ge=1,
+        le=1_000_000,
+        description="Rarer values of a category (train interactions) become the unknown value",
+        json_schema_extra=MORE,
     )
     hashed: tuple[str, ...] = Field(
         (), max_length=200, description="Categorical features with too many values for a vocabulary: hashed instead", json_schema_extra=MORE
@@ -57,7 +65,7 @@ class DatasetSpec(Spec):
         json_schema_extra=MORE,
     )  # fmt: skip
     missing_flags: bool = Field(
-        True, description="A dense feature that is missing in some train rows gets a second one that says so", json_schema_extra=MORE
+        True, description="A dense feature that is missing in some train rows gets a second one that flags it", json_schema_extra=MORE
     )
     eval_users: int = Field(
         5000, ge=10, le=1_000_000, description="Users to rank for at most; a fixed random sample", json_schema_extra=MORE
@@ -88,7 +96,7 @@ class DatasetSpec(Spec):
         if self.label.kind not in suits:
             raise ValueError(f"label.kind is {self.label.kind}, which this source cannot give; choose {' or '.join(suits)}.")
         if reading.time is None and kind in ("time", "per_user"):
-            raise ValueError(f"split.kind is {kind}, but the source has no timestamp; choose random or a column of your own.")
+            raise ValueError(f"split.kind is {kind}, but the source has no timestamp; choose random or a split column.")
         if kind == "per_user" and not reading.user:
             raise ValueError("split.kind is per_user, but the source has no user; choose random.")
         if kind == "column" and not reading.split:
@@ -96,9 +104,7 @@ class DatasetSpec(Spec):
         if self.duplicates == "mean" and reading.value != "number":
             raise ValueError("duplicates is mean, but the source has no rating to take the mean of; choose exact, latest or first.")
         if not (reading.user and reading.item) and self.duplicates in ("latest", "first", "mean"):
-            raise ValueError(
-                f"duplicates is {self.duplicates}, but the source has no user and item to tell pairs by; choose exact or keep."
-            )
+            raise ValueError(f"duplicates is {self.duplicates}, but the source has no user and item, so no pairs; choose exact or keep.")
         if (not reading.user and self.min_user_interactions > 1) or (not reading.item and self.min_item_interactions > 1):
             raise ValueError("min_user_interactions and min_item_interactions need a user and an item in the source; leave them at 1.")
         known = {f.name for f in self.source.features()}

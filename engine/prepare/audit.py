@@ -1,4 +1,4 @@
-"""Spark: the audit of all rows, out of counts. `engine.preview.audit` finds the same figures in a preview."""
+"""Spark: the audit of all rows, from counts. `engine.preview.audit` computes the same figures for a preview."""
 
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -36,8 +36,8 @@ def _write_oracle(preparation: Preparation, rows: "DataFrame", vocabularies: Voc
     test = rows.where(f"{SPLIT} = '{TEST}'").select(F.col("oracle").alias("logit"), "label", *ids).limit(ORACLE_ROWS)
     known = F.lit(True)
     for one in vocabularies.entities:
-        met = one.table.select(one.key, (F.col("train_count") > 0).alias(f"_{one.key}"))
-        test, known = test.join(met, one.key, "left"), known & F.coalesce(F.col(f"_{one.key}"), F.lit(False))
+        in_train = one.table.select(one.key, (F.col("train_count") > 0).alias(f"_{one.key}"))
+        test, known = test.join(in_train, one.key, "left"), known & F.coalesce(F.col(f"_{one.key}"), F.lit(False))
     oracle = test.select("logit", "label", known.alias("known")).repartition(1)
     files.write_one(oracle, preparation.staging / ORACLE, preparation.scratch)
 
@@ -100,7 +100,7 @@ def _categories(rows: "DataFrame") -> list[tuple[str, int]]:
 
 
 def _counts_of_counts(entity: EntityRows | None) -> pd.DataFrame | None:
-    """n, many: how many users (or items) have n interactions; those without any left out."""
+    """n, many: how many users (or items) have n interactions; those without any are left out."""
     if entity is None:
         return None
     counts = entity.table.where("interactions > 0").groupBy("interactions").count().collect()
@@ -161,15 +161,15 @@ def _dense(features: list[SourceFeature], table: "DataFrame") -> dict[str, Featu
     from pyspark.sql import functions as F
 
     context = features[0].side == "context"
-    met = F.when(F.col("split") == TRAIN, 1).otherwise(0) if context else F.col("train_count")
-    asked = []
+    rows_in_train = F.when(F.col("split") == TRAIN, 1).otherwise(0) if context else F.col("train_count")
+    aggregates = []
     for f in features:
         value = F.col(f.name).cast("double")
-        weight = F.when(value.isNotNull(), met)
-        asked += [F.count(value), F.min(value), F.max(value), F.avg(value)]
-        asked += [F.sum(weight), F.sum(weight * value), F.sum(weight * value * value)]
-    row: Any = table.agg(F.count("*"), *asked).first()
-    found = {}
+        weight = F.when(value.isNotNull(), rows_in_train)
+        aggregates += [F.count(value), F.min(value), F.max(value), F.avg(value)]
+        aggregates += [F.sum(weight), F.sum(weight * value), F.sum(weight * value * value)]
+    row: Any = table.agg(F.count("*"), *aggregates).first()
+    facts_of = {}
     for place, f in enumerate(features):
         known, low, high, plain, total, summed, squares = row[1 + 7 * place : 8 + 7 * place]
         facts_: dict[str, Any] = {"name": f.name, "side": f.side, "kind": f.kind, "rows": row[0]}
@@ -178,24 +178,25 @@ def _dense(features: list[SourceFeature], table: "DataFrame") -> dict[str, Featu
             mean = summed / total if total else plain
             std = max(0.0, squares / total - mean**2) ** 0.5 if total else 0.0
             facts_ |= {"mean": mean, "std": std, "low": low, "high": high}
-        found[f.name] = FeatureFacts(**facts_)
+        facts_of[f.name] = FeatureFacts(**facts_)
     return {
-        name: one.model_copy(update={"histogram": bins}) for (name, one), bins in zip(found.items(), _histograms(found, table), strict=True)
+        name: one.model_copy(update={"histogram": bins})
+        for (name, one), bins in zip(facts_of.items(), _histograms(facts_of, table), strict=True)
     }
 
 
-def _histograms(found: dict[str, FeatureFacts], table: "DataFrame") -> list[list[tuple[float, int]]]:
+def _histograms(features: dict[str, FeatureFacts], table: "DataFrame") -> list[list[tuple[float, int]]]:
     """(left edge, rows) of each feature, in order; empty where it has no value."""
     from pyspark.sql import functions as F
 
-    widths = {f.name: ((f.high - f.low) / DENSE_BINS or 1.0) for f in found.values() if f.low is not None and f.high is not None}
+    widths = {f.name: ((f.high - f.low) / DENSE_BINS or 1.0) for f in features.values() if f.low is not None and f.high is not None}
     parts = []
     for name, width in widths.items():
-        bins = F.least(F.floor((F.col(name).cast("double") - found[name].low) / width), F.lit(DENSE_BINS - 1))
+        bins = F.least(F.floor((F.col(name).cast("double") - features[name].low) / width), F.lit(DENSE_BINS - 1))
         parts.append(table.where(F.col(name).isNotNull()).groupBy(bins.alias("bin")).count().select(F.lit(name), "bin", "count"))
     counts = reduce(lambda a, b: a.union(b), parts).collect() if parts else []
-    lows = {name: found[name].low or 0.0 for name in widths}
-    return [sorted((lows[name] + k * widths[name], int(n)) for of, k, n in counts if of == name) for name in found]
+    lows = {name: features[name].low or 0.0 for name in widths}
+    return [sorted((lows[name] + k * widths[name], int(n)) for of, k, n in counts if of == name) for name in features]
 
 
 def _categories_of(
@@ -236,13 +237,13 @@ def _unknown_context(results: Results, features: list[SourceFeature]) -> dict[st
     """Share of the values of each split that have no row: feature -> split -> share."""
     from pyspark.sql import functions as F
 
-    asked = []
+    aggregates = []
     for f in features:
         column = F.col(f"`{FEATURE + f.name}`")
         bag = f.kind == "multi"
-        asked += [F.sum(F.size(F.filter(column, lambda row: row == 0))) if bag else F.count_if(column == 0)]
-        asked += [F.sum(F.size(column)) if bag else F.count("*")]
-    strange = {r[0]: r[1:] for r in results.interactions.rows.groupBy("split").agg(*asked).collect()}
+        aggregates += [F.sum(F.size(F.filter(column, lambda row: row == 0))) if bag else F.count_if(column == 0)]
+        aggregates += [F.sum(F.size(column)) if bag else F.count("*")]
+    strange = {r[0]: r[1:] for r in results.interactions.rows.groupBy("split").agg(*aggregates).collect()}
     gaps = [F.count_if(F.isnull(f.name)) if f.kind == "single" else F.lit(0) for f in features]
     missing = {r[0]: r[1:] for r in results.labelled.rows.groupBy("split").agg(*gaps).collect()}
     return {
@@ -279,7 +280,7 @@ def _collisions(of_train: "DataFrame", rows: int) -> float:
 
 
 def _odd_ids(vocabularies: Vocabularies) -> dict[str, int]:
-    """Kinds of ids that other tools spoil -> how many different ids are of that kind."""
+    """Kinds of ids that other tools change when they read them -> how many different ids are of that kind."""
     from pyspark.sql import functions as F
 
     counts: dict[str, int] = {}

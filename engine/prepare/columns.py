@@ -49,7 +49,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "quarantine.parquet": {
         "row": "number of the row in the source, from 1, in reading order",
         "reason": "why the row is not used",
-        "raw": "the row as text: as it stands in the file, or as JSON",
+        "raw": "the row as text: as it is in the file, or as JSON",
     },
     "sets/sets.parquet": {
         "split": "train, valid or test",
@@ -65,12 +65,12 @@ COLUMNS: dict[str, dict[str, str]] = {
     "oracle.parquet": {
         "logit": "true logit of a test row of made data",
         "label": "its label",
-        "known": "whether train met its user and its item",
+        "known": "whether its user and its item are in train",
     },
     "ranking": {
         "user, user_id": "row and id of a user to rank for",
-        "seen": "items (rows) that the user met in train, never recommended",
-        "relevant": "items (rows) of the catalogue that the user liked in the split and had not met",
+        "seen": "items (rows) that the user has in train, never recommended",
+        "relevant": "items (rows) of the catalogue that the user liked in the split and had not seen in train",
         "feature.<name>": "encoded feature of the user",
     },
     "vocabulary": {

@@ -1,4 +1,4 @@
-"""The Spark side of features: standardised numbers, rows of vocabularies, hashed rows, and all of it beside each interaction."""
+"""Spark: features as standardised numbers, rows of vocabularies and hashed rows, joined to each interaction."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from workers.specs import HISTORY, ITEM_ID, USER_ID
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-MISSING = "_missing"  # behind a dense feature's name: whether it was missing, as a dense feature of its own
+MISSING = "_missing"  # suffix of the dense feature that flags where another is missing
 FEW_VALUES, FEW_KEYS = 3_000_000, 300_000  # vocabularies and tables up to this size go to every executor; rows then need no shuffle
 
 
@@ -28,10 +28,10 @@ def dense(name: str, spec: DatasetSpec) -> "Column":
 
 
 def moments(table: "DataFrame", features: Sequence[SourceFeature], spec: DatasetSpec, weight: "Column") -> dict[str, Scale]:
-    """The scale of each dense feature; mean 0 and deviation 1 when nothing is known, deviation 1 when nothing varies.
+    """The scale of each dense feature; mean 0 and deviation 1 without a known value, deviation 1 where all are equal.
 
     Args:
-        weight: how many train interactions a row of the table stands for.
+        weight: the number of train interactions of each row of the table.
     """
     from pyspark.sql import functions as F
 
@@ -44,38 +44,38 @@ def moments(table: "DataFrame", features: Sequence[SourceFeature], spec: Dataset
         known = F.when(value.isNotNull(), weight)
         sums += [F.sum(weight), F.sum(known), F.sum(known * value), F.sum(known * value * value)]
     row = [float(x or 0) for x in table.agg(*sums).first() or []]
-    found = {}
+    scales = {}
     for place, f in enumerate(wanted):
         every, n, total, squares = row[4 * place : 4 * place + 4]
         mean = total / n if n else 0.0
         variance = squares / n - mean * mean if n else 0.0
         std = math.sqrt(variance) if variance > 1e-12 * max(1.0, mean * mean) else 1.0
-        found[f.name] = Scale(mean, std, n < every)
-    return found
+        scales[f.name] = Scale(mean, std, n < every)
+    return scales
 
 
 def dense_columns(features: Sequence[SourceFeature], scales: Mapping[str, Scale], spec: DatasetSpec, prefix: str) -> "list[Column]":
-    """Standardised numbers, 0 where unknown, then the flags of those that train misses somewhere."""
+    """Standardised numbers, 0 where unknown, then the flags of those that are missing in some train rows."""
     from pyspark.sql import functions as F
 
-    found, flags = [], []
+    numbers, flags = [], []
     for f in features:
         if f.kind == "dense":
             scale = scales[f.name]
             value = (dense(f.name, spec) - scale.mean) / scale.std
-            found.append(F.coalesce(value, F.lit(0.0)).cast("float").alias(prefix + f.name))
+            numbers.append(F.coalesce(value, F.lit(0.0)).cast("float").alias(prefix + f.name))
             if flagged(f, scales, spec):
                 flags.append(F.isnull(f.name).cast("float").alias(prefix + f.name + MISSING))
-    return found + flags
+    return numbers + flags
 
 
 def flagged(f: SourceFeature, scales: Mapping[str, Scale], spec: DatasetSpec) -> bool:
-    """Whether a dense feature has a second one that says that it is missing."""
+    """Whether a dense feature has a second one that flags missing values."""
     return spec.missing_flags and scales[f.name].gaps
 
 
 def hashed(f: SourceFeature, rows: int) -> "Column":
-    """Rows 1..rows of a hashed feature, by Spark's xxhash64; 0, or an empty bag, when it is missing. See `audit_frame.hash_row`."""
+    """Rows 1..rows of a hashed feature, by Spark's xxhash64; 0, or an empty bag, where it is missing. As `preview.audit.hash_row`."""
     from pyspark.sql import functions as F
 
     def row(value: "Column") -> "Column":
@@ -93,7 +93,7 @@ def encode(
     """Add `row` and the `feature.` columns to a table of users or items.
 
     Args:
-        rows: the melted table with `row`, as `look_up` gives it.
+        rows: `EntityRows.values` with `row`, from `look_up`.
     """
     from pyspark.sql import functions as F
 
@@ -125,7 +125,7 @@ def encode_rows(
 
     Args:
         wanted: column -> target; the vocabulary has the column's name. folder: the vocabularies as files.
-        kept: columns that stay beside their rows.
+        kept: columns that stay next to their rows.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import IntegerType, StructType
@@ -135,7 +135,7 @@ def encode_rows(
         if sizes.get(name) and (room := room - sizes[name]) >= 0:
             small[name] = wanted[name]
     spent = tuple(name for name in small if name not in kept)
-    if small:  # what executors can hold is looked up where the rows are; the rest needs its rows moved
+    if small:  # small vocabularies are looked up on the executors; large ones need a join
         files = tuple((name, str(folder / f"{name}.parquet"), target) for name, target in small.items())
         fields = StructType([field for field in rows.schema.fields if field.name not in spent])
         for target in small.values():
@@ -165,7 +165,7 @@ def context_bags(rows: "DataFrame", vocabulary: "DataFrame", f: SourceFeature, s
 def look_up(
     table: "DataFrame", vocabulary: "DataFrame", *, name: str | None = None, column: str = "value", target: str = "row"
 ) -> "DataFrame":
-    """Add `target`, the row of `column` in a vocabulary; 0 where train does not have it. `name`: else the table's own column."""
+    """Add `target`, the row of `column` in a vocabulary; 0 where train does not have it. Without `name`, the table's column `name`."""
     from pyspark.sql import functions as F
 
     known = vocabulary.select(F.col("name").alias("_name"), F.col("value").alias("_value"), F.col("row").alias("_row"))
@@ -175,7 +175,7 @@ def look_up(
 
 
 def or_empty(column: "Column") -> "Column":
-    """An empty bag in place of none."""
+    """An empty bag in place of null."""
     from pyspark.sql import functions as F
 
     return F.coalesce(column, F.array().cast("array<int>"))
@@ -193,9 +193,9 @@ def beside(rows: "DataFrame", table: "DataFrame", key: str, number: int) -> "Dat
 
 
 def liked_in_train(rows: "DataFrame", most: int) -> "DataFrame":
-    """user_id, liked: the last `most` different items (rows) that each user liked in train, most recent last.
+    """user_id, liked: the last `most` distinct items (rows) that each user liked in train, most recent last.
 
-    Items liked at the same second stand in order of their id.
+    Items liked in the same second are in order of their id.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F

@@ -1,4 +1,4 @@
-"""Tables of a preparation as Parquet files under the names they are read by."""
+"""Write the tables of a preparation as Parquet files under the names by which they are read."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-COMPRESSION = {"compression": "zstd", "parquet.block.size": str(8 << 20)}  # small row groups: one user is read without the rest
+COMPRESSION = {"compression": "zstd", "parquet.block.size": str(8 << 20)}  # small row groups, so that reading one user is quick
 
 
 def write_folder(table: "DataFrame", folder: Path) -> None:
-    """A folder of files, one a partition, in the table's order."""
+    """A folder of files, one per partition, in the table's order."""
     table.write.options(**COMPRESSION).parquet(str(folder))
     _tidy(folder)
 
@@ -39,7 +39,7 @@ def _place(folder: Path, target: Path) -> None:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove Spark's own marks, which are no data."""
+    """Remove Spark's marker and checksum files."""
     for path in folder.rglob("*"):
         if path.is_file() and (path.name == "_SUCCESS" or path.suffix == ".crc"):
             path.unlink()

@@ -44,9 +44,8 @@ def _encode(preparation: Preparation, rows: "DataFrame", vocabularies: Vocabular
     given = [F.expr(rating).cast("float").alias("rating"), "label", "timestamp", SPLIT, "row", *(f.name for f in categories)]
     rows = rows.select(*names, *given, *features.dense_columns(context, scales, spec, "_"))
     single = {f.name: "_" + f.name for f in categories if f.kind == "single" and f.name not in spec.hashed}
-    rows = features.encode_rows(
-        rows, vocabularies.rows, vocabularies.sizes, single | keys, preparation.staging / "vocabulary", tuple(keys)
-    )  # fmt: skip
+    folder = preparation.staging / "vocabulary"
+    rows = features.encode_rows(rows, vocabularies.rows, vocabularies.sizes, single | keys, folder, tuple(keys))
     for f in categories:
         if f.kind == "multi":
             rows = features.context_bags(rows, vocabularies.rows, f, spec, "_" + f.name)

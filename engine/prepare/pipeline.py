@@ -1,4 +1,4 @@
-"""Spark: a source becomes a prepared dataset, published by one rename or not at all."""
+"""Prepare a dataset from a source with Spark; one rename publishes it whole, or nothing is published."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ STEPS = (
     "writing interactions", "writing users and items", "shuffling and writing blocks", "choosing users to rank for", "auditing",
     "measuring popularity and random",
 )  # fmt: skip
-STALE_S = 600  # a staging folder without a process is left alone this long: it may be another machine's
+STALE_S = 600  # younger staging folders without a process stay: they may be another machine's
 log = logging.getLogger(__name__)
 
 
@@ -40,7 +40,7 @@ def prepare(spec: DatasetSpec, progress: Progress = _silent) -> Path:
 
     Args:
         spec: what to prepare; runs in this process's Spark session, which stays open.
-        progress: told (phase, step, steps) as each step begins.
+        progress: called with (phase, step, number of steps) as each step begins.
 
     Returns:
         The dataset's folder.
@@ -119,7 +119,7 @@ def measure_baselines(preparation: Preparation, source: SourceRows) -> None:
 
 
 class _Memory:
-    """Samples, from a thread, the resident memory of this process and all below it: the JVM and Spark's Python workers."""
+    """Samples in a thread the resident memory of this process and its descendants: the JVM and Spark's Python workers."""
 
     def __init__(self) -> None:
         self.peak, self._ended = 0, threading.Event()
@@ -127,7 +127,7 @@ class _Memory:
         self._thread.start()
 
     def stop(self) -> int:
-        """The peak in bytes; pages that processes share count in each."""
+        """The peak in bytes; shared pages count once per process."""
         self._ended.set()
         self._thread.join(timeout=5)
         return self.peak
@@ -145,15 +145,15 @@ def _publish(staging: Path, target: Path) -> Path:
     try:
         staging.rename(target)
     except OSError as error:
-        if not (target / MANIFEST).is_file():  # otherwise somebody else prepared the same at the same time
-            raise ValueError(f"{target} is in the way and is not a prepared dataset ({error}); move it away.") from error
+        if not (target / MANIFEST).is_file():  # otherwise another process prepared the same dataset at the same time
+            raise ValueError(f"{target} exists and is not a prepared dataset ({error}); move it.") from error
     return target
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what preparations left that died on the way."""
+    """Remove the staging folders of preparations that died."""
     for path in folder.glob(".staging-*"):
         pid = path.name.rpartition("-")[2]
         if pid.isdigit() and not psutil.pid_exists(int(pid)) and time.time() - path.stat().st_mtime > STALE_S:
-            log.warning("Removing what a preparation that died left behind: %s", path.name)
+            log.warning("Removing the staging folder of a preparation that died: %s", path.name)
             shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The Spark side of the protocol: histories, the users to rank for, what they met, and ratings of sets of items."""
+"""Spark: the users to rank for, the items they have seen, and ratings of sets of items, as the protocol reads them."""
 
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -57,7 +57,7 @@ def _write_sets(
     """Write ratings of sets; returns split -> number of sets."""
     split = split_sets(sets, rows, preparation.spec, labelled.times).persist()
     counts = {row[0]: row[1] for row in split.groupBy(SPLIT).count().collect()}
-    if not counts.keys() - {TEST} and "weight" not in rows.columns:  # all were rated later: some must put scores on the scale
+    if not counts.keys() - {TEST} and "weight" not in rows.columns:  # all were rated later: some are needed to scale the scores
         split = split_sets(sets, rows, preparation.spec.model_copy(update={"split": RandomSplit()}), None).persist()
         counts = {row[0]: row[1] for row in split.groupBy(SPLIT).count().collect()}
     ratings, raters = set_tables(split, rows, users, vocabularies.rows)
@@ -68,12 +68,12 @@ def _write_sets(
 
 
 def ranking_users(rows: "DataFrame") -> "DataFrame":
-    """split, user_id, user, relevant: users known to train and what they liked of the catalogue in valid or test, new to them."""
+    """split, user_id, user, relevant: users in train, and the items of train that they liked in valid or test and had not seen."""
     from pyspark.sql import functions as F
 
     held_out = rows.where((F.col("split") != TRAIN) & (F.col("label") > 0) & (F.col("user") > 0) & (F.col("item") > 0))
-    met = rows.where(F.col("split") == TRAIN).select("user_id", "item").distinct()
-    new = held_out.select("split", "user_id", "user", "item").distinct().join(met, ["user_id", "item"], "left_anti")
+    seen = rows.where(F.col("split") == TRAIN).select("user_id", "item").distinct()
+    new = held_out.select("split", "user_id", "user", "item").distinct().join(seen, ["user_id", "item"], "left_anti")
     return new.groupBy("split", "user_id", "user").agg(F.sort_array(F.collect_list("item")).alias("relevant"))
 
 
@@ -87,19 +87,19 @@ def sample_users(eligible: "DataFrame", most: int, seed: int) -> "DataFrame":
 
 
 def seen_in_train(rows: "DataFrame", users: "DataFrame") -> "DataFrame":
-    """user_id, seen: every item (row) that these users met in train."""
+    """user_id, seen: every item (row) that these users have in train."""
     from pyspark.sql import functions as F
 
-    met = rows.where(F.col("split") == TRAIN).join(users.select("user_id").distinct(), "user_id", "left_semi")
-    return met.groupBy("user_id").agg(F.sort_array(F.collect_set("item")).alias("seen"))
+    rows_of_users = rows.where(F.col("split") == TRAIN).join(users.select("user_id").distinct(), "user_id", "left_semi")
+    return rows_of_users.groupBy("user_id").agg(F.sort_array(F.collect_set("item")).alias("seen"))
 
 
 def split_sets(sets: "DataFrame", rows: "DataFrame", spec: DatasetSpec, times: tuple[int, int] | None) -> "DataFrame":
-    """Sets with `split`, on the same side as interactions of the same user and moment, for models may have learnt from both; in a split
-    per user by chance where sets are not trained on.
+    """Sets with `split`, in the same split as interactions of the same user and time, since models may have trained on both; at random in
+    a split per user where models do not train on sets.
 
     Args:
-        rows: the interactions. times: valid from and test from of a split by time.
+        rows: the interactions. times: where valid and test begin (unix s) in a split by time.
     """
     from pyspark.sql import functions as F
 
@@ -124,20 +124,20 @@ def set_tables(sets: "DataFrame", rated: "DataFrame", users: "DataFrame", vocabu
         sets: with `split`. rated: interactions. users: users.parquet. vocabulary: name, value, row.
 
     Returns:
-        split, place, items (rows, 0 for what train does not know), rating, user_mean (of the user's sets in train; else of the user's
-        items there; else of everybody's); and the users at those places: user_id, user and their encoded features.
+        split, place, items (rows, 0 for items not in train), rating, user_mean (of the user's sets in train; else of the user's
+        items there; else of all users); and the users at those places: user_id, user and their encoded features.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     raters = sets.select(USER_ID).distinct().join(users.select(USER_ID, F.col("row").alias("user"), *_features(users)), USER_ID)
     placed = raters.withColumn("place", F.row_number().over(Window.orderBy(USER_ID)) - 1).persist()
-    train, taught = (table.where(F.col("split") == TRAIN) for table in (sets, rated))
+    train, rated_in_train = (table.where(F.col("split") == TRAIN) for table in (sets, rated))
     overall = next(
-        (F.lit(row[0]) for row in (table.agg(F.avg("rating")).first() for table in (train, taught)) if row and row[0]), F.lit(0.0)
+        (F.lit(row[0]) for row in (table.agg(F.avg("rating")).first() for table in (train, rated_in_train)) if row and row[0]), F.lit(0.0)
     )
     means = train.groupBy(USER_ID).agg(F.avg("rating").alias("_mean"))
-    of_items = taught.groupBy(USER_ID).agg(F.avg("rating").alias("_of_items"))
+    of_items = rated_in_train.groupBy(USER_ID).agg(F.avg("rating").alias("_of_items"))
     items = vocabulary.where(F.col("name") == ITEM_ID).select(F.col("value").alias("_item"), F.col("row").alias("_row"))
     numbered = sets.withColumn("_set", F.monotonically_increasing_id()).persist()
     rows = (
@@ -149,8 +149,8 @@ def set_tables(sets: "DataFrame", rated: "DataFrame", users: "DataFrame", vocabu
     joined = numbered.join(rows, "_set").join(placed.select(USER_ID, "place"), USER_ID).join(means, USER_ID, "left")
     joined = joined.join(of_items, USER_ID, "left")
     user_mean = F.coalesce("_mean", "_of_items", overall).alias("user_mean")
-    found = joined.select("split", "place", "items", F.col("rating").cast("float").alias("rating"), user_mean)
-    return found.orderBy("split", "place"), placed.orderBy("place").drop("place")
+    ratings = joined.select("split", "place", "items", F.col("rating").cast("float").alias("rating"), user_mean)
+    return ratings.orderBy("split", "place"), placed.orderBy("place").drop("place")
 
 
 def _features(table: "DataFrame") -> list[str]:

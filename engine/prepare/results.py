@@ -1,4 +1,4 @@
-"""What each step of preparing returns: the next steps read it, and nothing of it changes."""
+"""The results of the steps of preparing: frozen records that later steps read."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 SPLITS = (TRAIN, VALID, TEST)
-LARGE_CELLS = 10_000_000  # rows times columns; below this, compiling, re-planning and broadcasting take longer than what they save
+LARGE_CELLS = 10_000_000  # rows times columns; below this, compiling, re-planning and broadcasting cost more time than they save
 SINGLE_FILE_ROWS = 5_000_000  # a table up to this size is one file, a larger one a folder of files
 SCRATCH = {"compression": "lz4_raw", "parquet.enable.dictionary": "false"}  # written fast, read a few times, thrown away
 

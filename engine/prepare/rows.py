@@ -1,6 +1,6 @@
-"""Spark: which rows are used, on which side of the split, and what each teaches. `engine.preview.rows` does the same to a preview.
+"""Spark: which rows are used, the split of each, and its label. `engine.preview.rows` does the same for a preview.
 
-Each function looks at all rows by a 64-bit hash first and only then, at the few that it concerns, in full.
+Each function reads all rows by a 64-bit hash first, and then only the few rows that it concerns in full.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def few(table: "DataFrame", count: int) -> "DataFrame":
 
 
 def set_aside_pairs(rows: "DataFrame", spec: DatasetSpec) -> tuple["DataFrame", Pairs]:
-    """Rows with the `reason` of those that the policy on duplicates leaves out; see `engine.preview.rows.set_aside_pairs`."""
+    """Rows with a `reason` where the policy on duplicates leaves them out; see `engine.preview.rows.set_aside_pairs`."""
     from pyspark.sql import functions as F
 
     reading = spec.source.reading()
@@ -61,16 +61,16 @@ def set_aside_pairs(rows: "DataFrame", spec: DatasetSpec) -> tuple["DataFrame", 
 
 
 def _content(rows: "DataFrame", names: Sequence[str]) -> "DataFrame":
-    """row, some columns, and `_same`: what the content comes to. Wide rows are not moved to be told apart."""
+    """row, some columns, and `_same`: hashes of the content, so that wide rows need not be moved to be compared."""
     from pyspark.sql import functions as F
 
-    # two hashes, since one of 64 bits takes strangers for copies among ten billion rows
+    # two hashes: among ten billion rows, one of 64 bits has collisions
     same = F.struct(F.xxhash64(*content(rows)).alias("a"), F.hash(*content(rows)).alias("b")).alias("_same")
     return rows.select("row", *(name for name in names if name in rows.columns), same)
 
 
 def _copies(own: "DataFrame") -> "DataFrame":
-    """Add `_copy`: whether a row of the same content came before."""
+    """Add `_copy`: whether an earlier row has the same content."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
@@ -87,7 +87,7 @@ def _refuse_leak(own: "DataFrame", spec: DatasetSpec) -> None:
 
 
 def refuse_crossing_copies(rows: "DataFrame", spec: DatasetSpec, pairs: Pairs) -> None:
-    """ValueError when copies that were kept stand on both sides of a split per user."""
+    """ValueError when copies of a row are in more than one part of a split per user."""
     from pyspark.sql import functions as F
 
     if spec.duplicates == "keep" and pairs.copies and isinstance(spec.split, PerUserSplit):
@@ -134,7 +134,7 @@ def _changes(own: "DataFrame", spec: DatasetSpec, paired: bool) -> "DataFrame":
 
 
 def set_aside_small(rows: "DataFrame", spec: DatasetSpec) -> "DataFrame":
-    """The k-core, round by round over the ids alone; see `engine.preview.rows.set_aside_small`."""
+    """The k-core, round by round over ids only; see `engine.preview.rows.set_aside_small`."""
     from pyspark.sql import functions as F
 
     least = [("user_id", spec.min_user_interactions), ("item_id", spec.min_item_interactions)]
@@ -158,20 +158,20 @@ def set_aside_small(rows: "DataFrame", spec: DatasetSpec) -> "DataFrame":
 
 
 def by_chance(columns: Sequence[str], seed: int) -> "Column":
-    """A number in [0, 1) that the content of some columns decides."""
+    """A pseudo-random number in [0, 1) from the content of some columns."""
     from pyspark.sql import functions as F
 
     return F.pmod(F.xxhash64(*columns, F.lit(seed)), F.lit(10_000_019)) / 10_000_019
 
 
 def split_rows(rows: "DataFrame", spec: DatasetSpec) -> "DataFrame":
-    """Rows with `split`, where it does not go by time: that one needs order statistics first."""
+    """Rows with `split`, for all splits but the one by time, which needs order statistics first."""
     from pyspark.sql import functions as F
 
     if isinstance(spec.split, PerUserSplit):
         return split_per_user(rows, spec.split)
     if isinstance(spec.split, RandomSplit):
-        parts = ["user_id", "timestamp"] if "weight" in rows.columns else content(rows)  # parts of one rating fall on one side
+        parts = ["user_id", "timestamp"] if "weight" in rows.columns else content(rows)  # parts of one rating stay together
         chance = by_chance(parts, spec.seed)
         test, valid = spec.split.test, spec.split.valid
         return rows.withColumn("split", F.when(chance < test, TEST).when(chance < test + valid, VALID).otherwise(TRAIN))
@@ -179,18 +179,18 @@ def split_rows(rows: "DataFrame", spec: DatasetSpec) -> "DataFrame":
 
 
 def refuse_empty(rows: dict[str, int], spec: DatasetSpec) -> None:
-    """ValueError, with what to do, when a side of the split has no row."""
+    """ValueError, with advice, when train, valid or test has no row."""
     total, given = sum(rows.values()), ", ".join(f"{name} {n:,}" for name, n in rows.items())
     for name, n in rows.items():
         if not n:
             raise ValueError(
                 f"The {name} split is empty: {total:,} rows give {given}. Change the shares of the split, split "
-                f"{'per user' if spec.split.kind == 'time' else 'by time'}, or bring more interactions."
+                f"{'per user' if spec.split.kind == 'time' else 'by time'}, or use more interactions."
             )
 
 
 def label_rows(rows: "DataFrame", spec: DatasetSpec, train_mean: float | None) -> tuple["DataFrame", Rule]:
-    """Rows with `label` (0 or 1, float), with `target` where models predict more than that, and what the rule came to."""
+    """Rows with `label` (0 or 1, float), with `target` where models predict more than that, and the resolved rule."""
     from pyspark.sql import functions as F
 
     label = spec.label

@@ -79,7 +79,7 @@ def set_aside(preparation: Preparation, source: SourceRows) -> UsableRows:
 def _write_quarantine(preparation: Preparation, source: SourceRows, judged: "DataFrame", total: int) -> None:
     from pyspark.sql import functions as F
 
-    read = F.to_json(F.struct(*rows.content(judged)))  # of rows that were read well, as they were read
+    read = F.to_json(F.struct(*rows.content(judged)))  # usable rows, as they were read
     aside = judged.where("reason IS NOT NULL").select("row", "reason", F.coalesce("raw", read).alias("raw"))
     numbered = aside.withColumn("row", _record_number(source.pieces)).repartitionByRange(math.ceil(total / SINGLE_FILE_ROWS), "row")
     files.write_one(numbered.sortWithinPartitions("row"), preparation.staging / QUARANTINE, preparation.scratch)

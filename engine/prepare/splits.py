@@ -21,7 +21,7 @@ HISTOGRAM_BINS = 16_384
 def order_statistics(times: "DataFrame", shares: Sequence[float], rows: int, low: int, high: int) -> list[int]:
     """Exact quantiles (the higher of two neighbours) of the only column, a long within [low, high].
 
-    Histograms narrow down: a round costs one pass and HISTOGRAM_BINS rows on the driver, whatever the number of rows.
+    Histograms narrow down: a round costs one pass and HISTOGRAM_BINS rows on the driver, for any number of rows.
     """
 
     @cache
@@ -65,7 +65,7 @@ def split_per_user(rows: "DataFrame", split: PerUserSplit) -> "DataFrame":
     count = F.count(F.lit(1)).over(user)
     placed = rows.withColumn("_place", place).withColumn("_n", count)
     from_end = F.col("_n") - F.col("_place")
-    if "weight" in rows.columns:  # rows of one moment are parts of one rating, which must not stand on two sides
+    if "weight" in rows.columns:  # rows of one time are parts of one rating, which must stay together
         placed = placed.withColumn("_end", F.min(from_end).over(Window.partitionBy("user_id", "timestamp")))
         from_end = F.col("_end")
     held_test, held_valid = (F.greatest(F.lit(1), F.floor(F.col("_n") * F.lit(share))) for share in (split.test, split.valid))

@@ -1,4 +1,4 @@
-"""Spark: users and items with what is known of them, and the vocabularies of train: ids and categorical values get rows of tables.
+"""Spark: users and items with their features, and the vocabularies of train: ids and categorical values get rows of embedding tables.
 
 Nothing here collects interactions: only the sizes of vocabularies come to the driver.
 """
@@ -29,12 +29,12 @@ def number(preparation: Preparation, source: SourceRows, labelled: LabelledRows)
     spec, reading = preparation.spec, preparation.reading
     users = _entity(preparation, labelled, "user", source.tables.users) if reading.user else None
     items = _entity(preparation, labelled, "item", source.tables.items) if reading.item else None
-    met = [one.values for one in (users, items) if one is not None]
-    met += context_values(labelled.rows, preparation.features_of("context"))
-    if not met:
+    values = [one.values for one in (users, items) if one is not None]
+    values += context_values(labelled.rows, preparation.features_of("context"))
+    if not values:
         raise ValueError("The source names no user, no item and no categorical feature, so there is nothing to learn from; map some.")
     least = {f.name: spec.min_count for f in preparation.features if f.kind != "dense" and f.name not in spec.hashed}
-    known, every, sizes = _number_values(met, preparation.scratch, least)
+    known, every, sizes = _number_values(values, preparation.scratch, least)
     numbered = known.where(~F.col("name").isin(list(spec.hashed))).persist()
     vocabularies = Vocabularies(users, items, numbered, every.select("name", "value", "count"), sizes)
     by_name = numbered.repartitionByRange(1 if vocabularies.fits_one_file else source.partitions, "name", "row")
@@ -53,30 +53,30 @@ def _entity(preparation: Preparation, labelled: LabelledRows, side: Literal["use
 
 
 def everyone(rows: "DataFrame", key: str, known: "DataFrame | None", own: Sequence[str]) -> "DataFrame":
-    """Users (or items) of the interactions and of the source's table: how often they were met, and what is known of them.
+    """Users (or items) of the interactions and of the source's table: number of interactions, and columns of the source's table.
 
     Args:
-        known: the source's table. own: columns of the interactions that say something of the user (or item).
+        known: the source's table. own: columns of the interactions that describe the user (or item).
     """
     from pyspark.sql import functions as F
 
     liked = F.col("label") > 0
-    met = rows.groupBy(key).agg(
+    counted = rows.groupBy(key).agg(
         F.count(F.lit(1)).alias("interactions"),
         *(F.count_if(F.col("split") == name).alias(f"{name}_count") for name in (TRAIN, VALID, TEST)),
         F.count_if((F.col("split") == TRAIN) & liked).alias("train_positives"),
         F.count_if((F.col("split") == TEST) & liked).alias("test_positives"),
         *(_latest(rows, name).alias(name) for name in own),
     )
-    counts = [name for name in met.columns if name != key and name not in own]
+    counts = [name for name in counted.columns if name != key and name not in own]
     if known is None:
-        return met
+        return counted
     table = known.where(F.col(key).isNotNull()).drop(*own).dropDuplicates([key])
-    return met.join(table, key, "full_outer").fillna(0, counts)
+    return counted.join(table, key, "full_outer").fillna(0, counts)
 
 
 def _latest(rows: "DataFrame", name: str) -> "Column":
-    """The value that train met last; of users and items that train did not meet, the last value at all."""
+    """The last value in train; for users and items that are not in train, the last value of all."""
     from pyspark.sql import functions as F
 
     moment = F.struct(F.col("split") == TRAIN, "timestamp", "row")
@@ -86,7 +86,7 @@ def _latest(rows: "DataFrame", name: str) -> "Column":
 def melt(table: "DataFrame", key: str, features: Sequence[SourceFeature]) -> "DataFrame":
     """key, the counts of each split, name, at, value: every categorical value of every user (or item), the id itself included.
 
-    `at` is the place in a bag; a bag names a value once; what is unknown is left out.
+    `at` is the place in a bag; a bag has a value once; unknown values are left out.
     """
     from pyspark.sql import functions as F
 
@@ -123,14 +123,14 @@ def context_values(rows: "DataFrame", features: Sequence[SourceFeature]) -> "lis
     ]
 
 
-def _number_values(met: Sequence["DataFrame"], scratch: Path, least: Mapping[str, int]) -> "tuple[DataFrame, DataFrame, dict[str, int]]":
+def _number_values(values: Sequence["DataFrame"], scratch: Path, least: Mapping[str, int]) -> "tuple[DataFrame, DataFrame, dict[str, int]]":
     """Number the values of train: rows from 1 by descending count, then value, within each feature.
 
-    All features are numbered together in one distributed sort; where each begins is then taken off its rows. Written to `scratch`
-    once, so that a number can never change.
+    All features are numbered together in one distributed sort; the start of each is then subtracted. Written to `scratch`
+    once, so that the numbers cannot change.
 
     Args:
-        met: tables with name, value, train_count. least: name -> the count from which a value gets a row (1 when absent).
+        values: tables with name, value, train_count. least: name -> the count from which a value gets a row (1 when absent).
 
     Returns:
         name, value, count, row of the values that get one; name, value, count of all; feature -> number of rows.
@@ -138,12 +138,12 @@ def _number_values(met: Sequence["DataFrame"], scratch: Path, least: Mapping[str
     from pyspark.sql import functions as F
 
     columns = ("name", "value", "train_count")
-    known = reduce(lambda a, b: a.unionByName(b), [table.select(*columns) for table in met]).where("train_count > 0")
+    known = reduce(lambda a, b: a.unionByName(b), [table.select(*columns) for table in values]).where("train_count > 0")
     ordered = known.groupBy("name", "value").agg(F.sum("train_count").alias("count")).orderBy("name", F.desc("count"), "value")
     ordered.withColumn("_place", F.monotonically_increasing_id()).write.parquet(str(scratch / "ordered"))
     every = known.sparkSession.read.parquet(str(scratch / "ordered"))
     rare = [(F.col("name") == name) & (F.col("count") < n) for name, n in least.items() if n > 1]
-    # within a name the rare ones come last, so that leaving them out moves no number
+    # rare values come last within a name, so that leaving them out changes no number
     vocabulary, sizes = _numbered(every.where(~reduce(lambda a, b: a | b, rare)) if rare else every)
     return vocabulary, every, sizes
 

@@ -1,4 +1,4 @@
-"""The audit of rows on a pandas frame: the preview's half. `engine.prepare.audit` finds the same figures in Spark."""
+"""The audit of a preview, with pandas. `engine.prepare.audit` computes the same figures with Spark."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ HASH_SEED = 42  # of Spark's xxhash64
 
 
 def rating_counts(values: pd.Series) -> tuple[list[tuple[float, int]], float | None]:
-    """(value, rows) of each label, or of 60 bins and their width when there are more than 100 different ones."""
+    """(value, rows) of each label, or of 60 bins and their width when there are more than 100 distinct values."""
     counts = values.value_counts()
     if len(counts) <= MOST_VALUES:
         return [(float(v), int(n)) for v, n in counts.sort_index().items()], None
@@ -39,7 +39,7 @@ def log_bins(counts: pd.DataFrame) -> list[tuple[int, int]]:
 
 
 def long_tail(counts: pd.DataFrame, points: int = 60) -> list[tuple[float, float]]:
-    """(share of items, most popular first; share of interactions they have), from (0, 0) to (1, 1)."""
+    """(share of items, most popular first; their share of interactions), from (0, 0) to (1, 1)."""
     ordered = counts[counts["n"] > 0].sort_values("n", ascending=False)
     items, rows = ordered["many"].cumsum().to_numpy(), (ordered["many"] * ordered["n"]).cumsum().to_numpy()
     if not len(items):
@@ -50,12 +50,12 @@ def long_tail(counts: pd.DataFrame, points: int = 60) -> list[tuple[float, float
 
 def counts_of_counts(ids: pd.Series) -> pd.DataFrame:
     """n, many: how many ids occur n times."""
-    found = ids.value_counts().value_counts()
-    return pd.DataFrame({"n": found.index.to_numpy(), "many": found.to_numpy()})
+    counts = ids.value_counts().value_counts()
+    return pd.DataFrame({"n": counts.index.to_numpy(), "many": counts.to_numpy()})
 
 
 def from_counts(rows_used: int, users: pd.DataFrame | None, items: pd.DataFrame | None, timeline: pd.DataFrame | None) -> dict[str, Any]:
-    """The fields of an Audit that follow from counts alone, wherever those were made.
+    """The fields of an Audit that follow from counts, of pandas or Spark.
 
     Args:
         users, items: of `counts_of_counts`. timeline: of `timeline`. None where the source has no such column.
@@ -75,14 +75,14 @@ def from_counts(rows_used: int, users: pd.DataFrame | None, items: pd.DataFrame 
 
 
 def bin_width(first: int, last: int) -> int:
-    """Seconds of a bin of the timeline."""
+    """Width of a bin of the timeline, in seconds."""
     return max(1, math.ceil((last - first + 1) / TIMELINE_BINS))
 
 
 def split_facts(rows: pd.DataFrame) -> dict[str, SplitFacts]:
     """Of rows with `split` and `label`; users or items are None without the column."""
     train = rows[rows["split"] == TRAIN]
-    found = {}
+    facts_of = {}
     for name in SPLITS:
         part = rows[rows["split"] == name]
         facts: dict[str, int | None] = {}
@@ -93,8 +93,8 @@ def split_facts(rows: pd.DataFrame) -> dict[str, SplitFacts]:
                 facts[f"cold_{side}s"] = part.loc[cold, f"{side}_id"].nunique()
         if "user_id" in rows and "item_id" in rows and name != TRAIN:
             facts["users_to_rank"] = _users_to_rank(train, part)
-        found[name] = SplitFacts(rows=len(part), positives=int((part["label"] > 0).sum()), **facts)  # type: ignore[arg-type]
-    return found
+        facts_of[name] = SplitFacts(rows=len(part), positives=int((part["label"] > 0).sum()), **facts)  # type: ignore[arg-type]
+    return facts_of
 
 
 def _users_to_rank(train: pd.DataFrame, held_out: pd.DataFrame) -> int:
@@ -118,16 +118,16 @@ def feature_facts(rows: pd.DataFrame, spec: DatasetSpec, tables: dict[str, pd.Da
     Args:
         rows: used rows with `split`. tables: "user" and "item": the source's tables.
     """
-    found = []
+    facts_of = []
     for feature in spec.source.features():
         table = _table_of(feature, rows, tables)
         find = _dense_facts if feature.kind == "dense" else _category_facts
-        found.append(find(feature, table, spec))
-    return found
+        facts_of.append(find(feature, table, spec))
+    return facts_of
 
 
 def _table_of(feature: SourceFeature, rows: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """value, and train, valid, test: the interactions that have it. One row an interaction, or a user or item."""
+    """value, and train, valid, test: the interactions that have it. One row per interaction, or per user or item."""
     if feature.side == "context":
         own = rows[[feature.name, "split"]]
         return pd.DataFrame({"value": own[feature.name], **{name: (own["split"] == name).astype(int) for name in SPLITS}})

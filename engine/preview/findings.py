@@ -1,4 +1,4 @@
-"""What a person should know of the data, in sentences: what refuses, what to look at, how things were taken."""
+"""Findings of an audit, in sentences: what blocks preparing, what to check, and how values were interpreted."""
 
 import time
 from datetime import UTC, datetime
@@ -9,43 +9,45 @@ DAY = 86_400
 
 
 def list_findings(audit: Audit, spec: DatasetSpec, odd_ids: dict[str, int]) -> list[Finding]:
-    """In order of weight.
+    """All findings, the most severe first.
 
     Args:
-        odd_ids: a kind of ids, in words -> how many different ids are of it.
+        odd_ids: kind of ids, in words -> number of distinct ids.
     """
-    found = [*_nothing_to_learn(audit, spec), *_rows(audit, spec), *_times(audit), *_features(audit)]
+    findings = [*_nothing_to_learn(audit, spec), *_rows(audit, spec), *_times(audit), *_features(audit)]
     for what, n in odd_ids.items():
         level = "warn" if "missing" in what or "spaces" in what else "info"
-        found.append(Finding(level=level, text=f"{n:,} {what}: they are kept as the text that they are."))
+        findings.append(Finding(level=level, text=f"{n:,} {what}: ids are kept as text."))
     order = {"block": 0, "warn": 1, "info": 2}
-    return sorted(found, key=lambda finding: order[finding.level])
+    return sorted(findings, key=lambda finding: order[finding.level])
 
 
 def _nothing_to_learn(audit: Audit, spec: DatasetSpec) -> list[Finding]:
-    found = []
+    findings = []
     for name, facts in audit.splits.items():
         if not facts.rows:
-            advice = "Change the shares of the split, choose another split, or bring more interactions."
-            found.append(Finding(level="block", text=f"The {name} split is empty. {advice}"))
+            advice = "Change the shares of the split, choose another split, or use more interactions."
+            findings.append(Finding(level="block", text=f"The {name} split is empty. {advice}"))
     train = audit.splits.get("train")
     if train and train.rows and spec.label.kind != "implicit" and train.positives in (0, train.rows):
         every = "Every" if train.positives else "No"
         at = "" if audit.threshold is None else f" at a threshold of {audit.threshold:g}"
-        found.append(Finding(level="block", text=f"{every} train row is liked{at}, so there is nothing to learn; change the label rule."))
+        findings.append(
+            Finding(level="block", text=f"{every} train row is liked{at}, so there is nothing to learn; change the label rule.")
+        )
     test = audit.splits.get("test")
     if test and test.users_to_rank is not None and test.users_to_rank < 30:
         text = f"Only {test.users_to_rank} users can be ranked for on test: ranking metrics will have wide intervals."
-        found.append(Finding(level="warn", text=text))
-    return found
+        findings.append(Finding(level="warn", text=text))
+    return findings
 
 
 def _rows(audit: Audit, spec: DatasetSpec) -> list[Finding]:
-    found = []
+    findings = []
     aside = audit.rows_read - audit.rows_used
     if aside > 0.2 * audit.rows_read:
         share = 100 * aside / audit.rows_read
-        found.append(Finding(level="warn", text=f"{share:.0f} % of the rows are set aside; look at the reasons before you trust the rest."))
+        findings.append(Finding(level="warn", text=f"{share:.0f} % of the rows are set aside; check the reasons before you use the rest."))
     if audit.repeated_pairs:
         policy = {
             "keep": "every row stays", "exact": "only exact copies are set aside", "latest": "the latest row stays",
@@ -54,17 +56,17 @@ def _rows(audit: Audit, spec: DatasetSpec) -> list[Finding]:
         conflict = f", {audit.conflicting_pairs:,} of them with different labels" if audit.conflicting_pairs else ""
         text = f"{audit.repeated_pairs:,} pairs of user and item occur more than once{conflict}; duplicates is {spec.duplicates}: {policy}."
         level = "warn" if audit.conflicting_pairs and spec.duplicates in ("keep", "exact") else "info"
-        found.append(Finding(level=level, text=text))
+        findings.append(Finding(level=level, text=text))
     if audit.items_without_title and audit.items:
         text = f"{audit.items_without_title:,} of {audit.items:,} items have no title; their id is shown."
-        found.append(Finding(level="info", text=text))
+        findings.append(Finding(level="info", text=text))
     if far := _far_outside(audit.ratings):
-        text = f"{far:,} label{'s' * (far > 1)} far outside the range of all others may stand for a missing one; set the label range."
-        found.append(Finding(level="warn", text=text))
+        text = f"{far:,} label{'s' * (far > 1)} far outside the range of all others may mean a missing value; set the label range."
+        findings.append(Finding(level="warn", text=text))
     negative = sum(n for value, n in audit.ratings if value < 0)
     if negative and spec.label.kind not in ("given", "regression"):
-        found.append(Finding(level="warn", text=f"{negative:,} labels are below 0; set a range for labels if they mean something else."))
-    return found
+        findings.append(Finding(level="warn", text=f"{negative:,} labels are below 0; set a range for labels if they mean something else."))
+    return findings
 
 
 def _far_outside(ratings: list[tuple[float, int]]) -> int:
@@ -82,30 +84,30 @@ def _far_outside(ratings: list[tuple[float, int]]) -> int:
 def _times(audit: Audit) -> list[Finding]:
     if audit.first is None or audit.last is None or audit.time == "order":
         return []
-    found = []
+    findings = []
     if audit.first < DAY:
-        found.append(Finding(level="warn", text="Some timestamps fall on 1 January 1970 or before: they may stand for a missing time."))
+        findings.append(Finding(level="warn", text="Some timestamps fall on 1 January 1970 or before: they may mean a missing time."))
     if audit.last > time.time() + DAY:
         last = datetime.fromtimestamp(min(audit.last, 253_402_300_799), UTC)
-        found.append(Finding(level="warn", text=f"Some timestamps lie in the future, up to {last:%Y-%m-%d}: check their unit."))
+        findings.append(Finding(level="warn", text=f"Some timestamps are in the future, up to {last:%Y-%m-%d}: check their unit."))
     if audit.first == audit.last:
-        found.append(Finding(level="warn", text="All rows have one and the same timestamp: no split by time is possible."))
-    return found
+        findings.append(Finding(level="warn", text="All rows have the same timestamp: no split by time is possible."))
+    return findings
 
 
 def _features(audit: Audit) -> list[Finding]:
-    found = []
+    findings = []
     if empty := [f.name for f in audit.features if f.missing == 1]:
-        found.append(Finding(level="warn", text=f"{_names(empty)} never have a value; leave them out of the mapping."))
+        findings.append(Finding(level="warn", text=f"{_names(empty)} never have a value; leave them out of the mapping."))
     if gaps := [f.name for f in audit.features if 0.5 < f.missing < 1]:
-        found.append(Finding(level="info", text=f"{_names(gaps)} are missing in more than half of their rows."))
+        findings.append(Finding(level="info", text=f"{_names(gaps)} are missing in more than half of their rows."))
     if strange := [f.name for f in audit.features if f.unknown.get("test", 0) > 0.3]:
-        text = f"More than 30 % of the test values of {_names(strange)} are unknown to train: models can make nothing of them."
-        found.append(Finding(level="warn", text=text))
+        text = f"More than 30 % of the test values of {_names(strange)} are not in train: models cannot use them."
+        findings.append(Finding(level="warn", text=text))
     if crowded := [f.name for f in audit.features if (f.collisions or 0) > 0.2]:
-        text = f"More than 20 % of the values of {_names(crowded)} share a row of the hashed table with another; raise hash_rows."
-        found.append(Finding(level="warn", text=text))
-    return found
+        text = f"More than 20 % of the values of {_names(crowded)} share a row of the hashed table with another value; raise hash_rows."
+        findings.append(Finding(level="warn", text=text))
+    return findings
 
 
 def _names(names: list[str]) -> str:

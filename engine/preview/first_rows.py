@@ -1,13 +1,13 @@
-"""A first look at a source under a dataset spec: the audit of its first rows, before anything is prepared. Without Spark."""
+"""A preview of a source under a dataset spec: the audit of its first rows, with pandas, before anything is prepared."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 
 from engine.datasets import Audit, DatasetSpec
-from engine.preview import audit as facts
+from engine.preview.audit import MOST_VALUES, counts_of_counts, feature_facts, from_counts, rating_counts, split_facts, timeline
 from engine.preview.findings import list_findings
-from engine.preview.rows import label_rows, refuse_crossing_copies, set_aside_pairs, set_aside_small, split_rows
+from engine.preview.rows import Pairs, Rule, label_rows, refuse_crossing_copies, set_aside_pairs, set_aside_small, split_rows
 from engine.sources import FRAME_LIMIT, SourceSpec
 from workers.prepare import read_frame
 
@@ -25,16 +25,16 @@ class Preview:
 
 
 def preview_limit(source: SourceSpec) -> int:
-    """Rows that a preview reads at most: fewer of wide tables."""
+    """Rows that a preview reads at most: fewer for wide tables."""
     return min(FRAME_LIMIT, MOST_CELLS // (4 + len(source.features())))
 
 
 def preview_rows(source: SourceSpec) -> pd.DataFrame:
-    """The source's first rows, read: see `workers.prepare.rows.read`. Raises what the source raises when it cannot be read."""
+    """The first rows of a source, as `workers.prepare.rows.read` reads them. Raises what the source raises when it cannot be read."""
     source.check()
     raw = source.frame(preview_limit(source))
     if raw.empty:
-        raise ValueError(f"{source.label}: there is not a single interaction to read; choose another source.")
+        raise ValueError(f"{source.label}: it has no interactions; choose another source.")
     return read_frame(raw, source.reading(), source.features())
 
 
@@ -42,29 +42,34 @@ def preview(spec: DatasetSpec, rows: pd.DataFrame | None = None) -> Preview:
     """Audit the source's first rows as preparing would audit all of them.
 
     Args:
-        rows: of `preview_rows`, to spare reading them again; left as they are.
+        rows: of `preview_rows`, if they were read before; not changed.
     """
     rows = (preview_rows(spec.source) if rows is None else rows).copy()
-    total = len(rows)
     rows, pairs = set_aside_pairs(rows, spec)
     rows = set_aside_small(rows, spec)
     used = rows[rows["reason"].isna()].drop(columns=["reason", "raw"]).reset_index(drop=True)
-    reasons = {str(k): int(n) for k, n in rows["reason"].value_counts().items()}
     if used.empty:
-        raise ValueError(f"No row is left to use: {', '.join(f'{n:,} have {reason}' for reason, n in reasons.items())}. Mend the mapping.")
+        said = ", ".join(f"{n:,} have {reason}" for reason, n in _reasons(rows).items())
+        raise ValueError(f"No row is left to use: {said}. Correct the mapping.")
     used["split"] = split_rows(used, spec)
     refuse_crossing_copies(used, spec, pairs)
     used["label"], rule = label_rows(used, spec)
-    items, users = spec.source.items_frame(FRAME_LIMIT), spec.source.users_frame(FRAME_LIMIT)
+    items = spec.source.items_frame(FRAME_LIMIT)
+    return Preview(_audit(spec, rows, used, items, pairs, rule), _head(used, items), _set_aside(rows))
+
+
+def _audit(spec: DatasetSpec, rows: pd.DataFrame, used: pd.DataFrame, items: pd.DataFrame, pairs: Pairs, rule: Rule) -> Audit:
+    """The audit of `used`, which are those of `rows` without a reason."""
+    users = spec.source.users_frame(FRAME_LIMIT)
     reading = spec.source.reading()
-    ratings, width = facts.rating_counts(used["rating"]) if "rating" in used else ([], None)
-    users_met = facts.counts_of_counts(used["user_id"]) if reading.user else None
-    items_met = facts.counts_of_counts(used["item_id"]) if reading.item else None
+    ratings, width = rating_counts(used["rating"]) if "rating" in used else ([], None)
+    users_counts = counts_of_counts(used["user_id"]) if reading.user else None
+    items_counts = counts_of_counts(used["item_id"]) if reading.item else None
     audit = Audit(
-        rows_read=total,
+        rows_read=len(rows),
         rows_used=len(used),
-        set_aside=reasons,
-        truncated=total >= preview_limit(spec.source),
+        set_aside=_reasons(rows),
+        truncated=len(rows) >= preview_limit(spec.source),
         output=rule.output,
         classes=rule.classes,
         threshold=rule.threshold,
@@ -75,31 +80,34 @@ def preview(spec: DatasetSpec, rows: pd.DataFrame | None = None) -> Preview:
         repeated_pairs=pairs.repeated,
         conflicting_pairs=pairs.conflicting,
         items_without_title=_untitled(used, items),
-        splits=facts.split_facts(used),
+        splits=split_facts(used),
         first=int(used["timestamp"].min()) if reading.time else None,
         last=int(used["timestamp"].max()) if reading.time else None,
         time=reading.time,
-        features=facts.feature_facts(used, spec, {"user": users, "item": items}),
-        **facts.from_counts(len(used), users_met, items_met, facts.timeline(used) if reading.time else None),
+        features=feature_facts(used, spec, {"user": users, "item": items}),
+        **from_counts(len(used), users_counts, items_counts, timeline(used) if reading.time else None),
     )
-    audit = audit.model_copy(update={"findings": list_findings(audit, spec, _odd_ids(used))})
-    return Preview(audit, _head(used, items), _set_aside(rows))
+    return audit.model_copy(update={"findings": list_findings(audit, spec, _odd_ids(used))})
+
+
+def _reasons(rows: pd.DataFrame) -> dict[str, int]:
+    return {str(reason): int(n) for reason, n in rows["reason"].value_counts().items()}
 
 
 def _set_aside(rows: pd.DataFrame) -> pd.DataFrame:
-    """row, reason and the row as text; of rows that were read well, as they were read."""
+    """row, reason, and the row as text: usable rows as they were read."""
     aside = rows[rows["reason"].notna()].head(ASIDE_ROWS)
     read = aside["raw"].isna()
-    told = aside.loc[read].drop(columns=["row", "reason", "raw", "oracle"], errors="ignore")
-    lines = [row.dropna().to_json(force_ascii=False) for _, row in told.iterrows()]
-    aside.loc[read, "raw"] = pd.Series(lines, index=told.index, dtype=object)
+    readable = aside.loc[read].drop(columns=["row", "reason", "raw", "oracle"], errors="ignore")
+    lines = [row.dropna().to_json(force_ascii=False) for _, row in readable.iterrows()]
+    aside.loc[read, "raw"] = pd.Series(lines, index=readable.index, dtype=object)
     return aside[["row", "reason", "raw"]].reset_index(drop=True)
 
 
 def _categories(used: pd.DataFrame) -> list[tuple[str, int]]:
     if "category" in used:
         counts = used["category"].str.split("|").explode().value_counts()
-        return [(str(k), int(n)) for k, n in sorted(counts.items(), key=lambda pair: (-pair[1], str(pair[0])))[: facts.MOST_VALUES]]
+        return [(str(k), int(n)) for k, n in sorted(counts.items(), key=lambda pair: (-pair[1], str(pair[0])))[:MOST_VALUES]]
     names = [name for name in used.columns if name.startswith("action.")]
     return [(name.removeprefix("action."), int(used[name].sum())) for name in names]
 
@@ -114,17 +122,17 @@ def _untitled(used: pd.DataFrame, items: pd.DataFrame) -> int:
 
 
 def _odd_ids(used: pd.DataFrame) -> dict[str, int]:
-    """Kinds of ids that other tools spoil -> how many different ids are of that kind."""
-    found = {}
+    """Kinds of ids that other tools change when they read them -> how many different ids are of that kind."""
+    counts = {}
     for key in ("user_id", "item_id"):
         if key in used:
             ids = pd.Series(used[key].unique(), dtype=object)
             side = key.removesuffix("_id")
-            found[f"{side} ids begin with zeros"] = int(ids.str.fullmatch(r"0\d+").sum())
-            found[f"{side} ids have 16 digits or more"] = int(ids.str.fullmatch(r"\d{16,}").sum())
-            found[f"{side} ids read like a missing value"] = int(ids.str.lower().isin(["na", "nan", "null", "none", "n/a"]).sum())
-            found[f"{side} ids have spaces around them"] = int(ids.ne(ids.str.strip()).sum())
-    return {what: n for what, n in found.items() if n}
+            counts[f"{side} ids begin with zeros"] = int(ids.str.fullmatch(r"0\d+").sum())
+            counts[f"{side} ids have 16 digits or more"] = int(ids.str.fullmatch(r"\d{16,}").sum())
+            counts[f"{side} ids read like a missing value"] = int(ids.str.lower().isin(["na", "nan", "null", "none", "n/a"]).sum())
+            counts[f"{side} ids have spaces around them"] = int(ids.ne(ids.str.strip()).sum())
+    return {what: n for what, n in counts.items() if n}
 
 
 def _head(used: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:

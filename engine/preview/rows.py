@@ -1,4 +1,4 @@
-"""Duplicates, minimums, split and label rule on a pandas frame: the preview's half. `engine.prepare.rows` does the same in Spark."""
+"""Duplicates, minimums, split and label rule of a preview, with pandas. `engine.prepare.rows` does the same with Spark."""
 
 import math
 from typing import NamedTuple
@@ -23,7 +23,7 @@ MOST_CLASSES = 100
 
 
 class Pairs(NamedTuple):
-    """Rows that were copies, user-item pairs met more than once, and those of them whose labels differ."""
+    """Numbers of rows that are copies, of user-item pairs with more than one row, and of those pairs whose labels differ."""
 
     copies: int = 0
     repeated: int = 0
@@ -31,7 +31,7 @@ class Pairs(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What a label rule came to: what models predict, from where on a number is liked, the classes and those that are liked."""
+    """A label rule with its statistics: what models predict, the threshold from which a rating is liked, the classes, the liked classes."""
 
     output: Output
     threshold: float | None
@@ -41,15 +41,15 @@ class Rule(NamedTuple):
 
 
 def leak(copies: int, split: str) -> ValueError:
-    """The refusal of rows that stand on both sides of a split."""
+    """The error for copies of a row in more than one part of a split."""
     return ValueError(
-        f"{copies:,} rows stand on more than one side of the split with the very same content, so that a model would be tested on what it "
-        f"was taught. {'Mend the split column' if split == 'column' else 'Set duplicates to exact'}, or choose another split."
+        f"{copies:,} rows have a copy in another part of the split, so that a model would be tested on rows that it was trained on. "
+        f"{'Correct the split column' if split == 'column' else 'Set duplicates to exact'}, or choose another split."
     )
 
 
 def set_aside_pairs(rows: pd.DataFrame, spec: DatasetSpec) -> tuple[pd.DataFrame, Pairs]:
-    """Give rows that the policy on duplicates leaves out their `reason`; with `mean`, what stays gets the mean rating."""
+    """Set the `reason` of rows that the policy on duplicates leaves out; with `mean`, the row that stays gets the mean rating."""
     reading = spec.source.reading()
     sound = rows.index[rows["reason"].isna()]
     content = [name for name in rows.columns if name not in NOT_CONTENT]
@@ -69,13 +69,13 @@ def set_aside_pairs(rows: pd.DataFrame, spec: DatasetSpec) -> tuple[pd.DataFrame
         if policy == "mean":
             rows.loc[own.index, "rating"] = own.groupby(key)["rating"].transform("mean")
         if policy == "actions":
-            rows.loc[own.index, "category"] = own.groupby(key)["category"].transform(lambda found: "|".join(sorted(set(found))))
+            rows.loc[own.index, "category"] = own.groupby(key)["category"].transform(lambda kinds: "|".join(sorted(set(kinds))))
         rows.loc[own.index[own.duplicated(key, keep="first" if policy == "first" else "last")], "reason"] = PAIRS[policy]
     return rows, pairs
 
 
 def merges_actions(spec: DatasetSpec) -> bool:
-    """Whether rows are events of several kinds, so that one row a user and item says which of them happened."""
+    """Whether rows are events of several kinds, so that one row per user and item says which happened."""
     reading = spec.source.reading()
     return isinstance(spec.label, ActionsLabel) and reading.value == "category" and reading.user and reading.item
 
@@ -105,7 +105,7 @@ def set_aside_small(rows: pd.DataFrame, spec: DatasetSpec) -> pd.DataFrame:
 
 
 def split_rows(rows: pd.DataFrame, spec: DatasetSpec) -> "np.ndarray | pd.Series[str]":
-    """The side of each row, as text."""
+    """The split of each row: "train", "valid" or "test"."""
     if isinstance(spec.split, TimeSplit):
         return by_time(rows, spec.split)
     if isinstance(spec.split, PerUserSplit):
@@ -116,7 +116,7 @@ def split_rows(rows: pd.DataFrame, spec: DatasetSpec) -> "np.ndarray | pd.Series
 
 
 def refuse_crossing_copies(rows: pd.DataFrame, spec: DatasetSpec, pairs: Pairs) -> None:
-    """ValueError when copies that were kept stand on both sides of a split per user."""
+    """ValueError when copies of a row are in more than one part of a split per user."""
     if spec.duplicates == "keep" and isinstance(spec.split, PerUserSplit) and pairs.copies:
         content = [name for name in rows.columns if name not in NOT_CONTENT]
         crossing = rows.groupby(content, dropna=False)["split"].transform("nunique") > 1
@@ -126,7 +126,7 @@ def refuse_crossing_copies(rows: pd.DataFrame, spec: DatasetSpec, pairs: Pairs) 
 
 def quantile_place(share: float, rows: int) -> int:
     """Position of the quantile `share` among `rows` sorted values, the higher of two neighbours (0-based)."""
-    return min(math.ceil(share * (rows - 1) - 1e-9), rows - 1)  # 0.7 * 10 is 7.000000000000001 to a computer
+    return min(math.ceil(share * (rows - 1) - 1e-9), rows - 1)  # 0.7 * 10 is 7.000000000000001 in floating point
 
 
 def by_time(rows: pd.DataFrame, split: TimeSplit) -> np.ndarray:
@@ -143,7 +143,7 @@ def per_user(rows: pd.DataFrame, split: PerUserSplit) -> np.ndarray:
     by_user = ordered.groupby("user_id", sort=False)["user_id"]
     n, place = by_user.transform("size").to_numpy(), by_user.cumcount().to_numpy()
     from_end = n - 1 - place
-    if "weight" in rows:  # rows of one moment are parts of one rating, which must not stand on two sides
+    if "weight" in rows:  # rows of one time are parts of one rating, which must stay together
         from_end = pd.Series(from_end, index=ordered.index).groupby([ordered["user_id"], ordered["timestamp"]]).transform("min").to_numpy()
     held_test = np.maximum(1, (n * split.test).astype(int))
     held_valid = np.maximum(1, (n * split.valid).astype(int))
@@ -152,15 +152,15 @@ def per_user(rows: pd.DataFrame, split: PerUserSplit) -> np.ndarray:
 
 
 def at_random(rows: pd.DataFrame, split: RandomSplit, seed: int) -> np.ndarray:
-    """By a hash of the content: copies of a row fall on one side. Preparing hashes otherwise; only the shares are the same."""
+    """Split by a hash of the content, so that copies stay together. Preparing uses another hash: only the shares are the same."""
     names = ["user_id", "timestamp"] if "weight" in rows else [name for name in rows.columns if name not in NOT_CONTENT]
-    content = rows[names]  # parts of one rating fall on one side
+    content = rows[names]  # parts of one rating stay together
     chance = (pd.util.hash_pandas_object(content, index=False).to_numpy() ^ np.uint64(seed)) % 10_007 / 10_007
     return np.where(chance < split.test, TEST, np.where(chance < split.test + split.valid, VALID, TRAIN))
 
 
 def label_rows(rows: pd.DataFrame, spec: DatasetSpec) -> tuple[pd.Series, Rule]:
-    """Whether each row is liked (0 or 1, float), and what the rule came to. `rows` have `split`."""
+    """Whether each row is liked (0 or 1, float), and the rule with its statistics. `rows` have `split`."""
     label, train = spec.label, rows[rows["split"] == TRAIN]
     if label.kind == "implicit":
         return pd.Series(1.0, index=rows.index), Rule("binary", None, None, [], [])
@@ -180,7 +180,7 @@ def label_rows(rows: pd.DataFrame, spec: DatasetSpec) -> tuple[pd.Series, Rule]:
 
 
 def check_given(values: set[float]) -> None:
-    """ValueError when labels that are taken as given are not two values, 0 or −1 and 1."""
+    """ValueError when given labels are not two values: 0 or −1, and 1."""
     if values - {-1.0, 0.0, 1.0}:
         shown = ", ".join(f"{value:g}" for value in sorted(values)[:6])
         raise ValueError(f"label.kind is given, but the labels are {shown} …; choose a threshold, the mean or regression.")
@@ -201,7 +201,7 @@ def _label_classes(rows: pd.DataFrame, spec: DatasetSpec) -> tuple[pd.Series, Ru
     if actions:
         positive = rows[[f"action.{name}" for name in liked]].max(axis=1) > 0
     elif isinstance(spec.label, ActionsLabel):
-        positive = rows["category"].map(lambda found: not set(found.split("|")).isdisjoint(liked))
+        positive = rows["category"].map(lambda kinds: not set(kinds.split("|")).isdisjoint(liked))
     else:
         positive = (rows["rating"].map("{:g}".format) if "rating" in rows else rows["category"]).isin(liked)
     return positive.astype(float), Rule(spec.label.kind, None, None, classes, liked)  # type: ignore[arg-type]

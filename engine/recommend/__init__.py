@@ -1,4 +1,4 @@
-"""What a trained model recommends, and what people say of it."""
+"""Recommendations of trained models: lists, explanations, search, blind votes, publishing."""
 
 import lazy_loader
 

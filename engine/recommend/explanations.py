@@ -1,8 +1,8 @@
-"""Why an item stands in a person's list, and which items are like one, as far as a model can tell.
+"""Explanations: why an item is recommended to a user, and which items are similar, according to a model.
 
-Brings torch, as `engine.recommend.recommender` does.
+Imports torch, as `engine.recommend.recommender` does.
 
-Letters: N items, n liked items, k items asked about, S width of a vector.
+Letters: N items, n liked items, k items to explain, S width of a vector.
 """
 
 from collections.abc import Sequence
@@ -19,36 +19,36 @@ from workers.specs import HISTORY, ITEM_ID, FeatureSchema
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-NAMED = 2  # liked items that are given as the reason for one
-NEAREST = "The liked items whose vectors point most nearly the same way as this item's (cosine)."
+NAMED = 2  # liked items per explanation
+NEAREST = "The liked items with the highest cosine similarity to this item."
 ADDED = "The liked items that add most to this item's score."
-WEIGHED = "What a like of the item adds to the score of another."
-COSINE = "Cosine of the items' vectors: 1 is the same direction."
-ORDERS = "Of the ranker, which orders what was retrieved."
+WEIGHED = "What a like of the item adds to the score of another item."
+COSINE = "Cosine similarity of the items' vectors: 1 is the same direction."
+ORDERS = "For the ranker, which orders the retrieved candidates."
 LEFT_OUT = (
     "How much lower the score is without a group of features: the history empty, the user's id and features unknown, or the item's "
-    "features unknown. One group is left out at a time, so what two say only together is in neither or in both."
+    "features unknown. One group is left out at a time, so the effect of two groups together is in neither or in both."
 )
 
 
 class Reasons(NamedTuple):
-    """Of each of k items, either liked items or parts of the score; both empty where the model has nothing to say."""
+    """For each of k items, either liked items or parts of the score; both empty where the model offers no explanation."""
 
-    method: str  # a sentence on how they were found
+    method: str  # a sentence on the method
     liked: list[np.ndarray]  # places of liked items, the strongest first, int64 [<= NAMED] each
     parts: list[dict[str, float]]  # group of features -> score with it minus score without it
 
 
 def reasons(opened: OpenedModel, schema: FeatureSchema, row: pd.DataFrame, met: Met, places: np.ndarray) -> Reasons:
-    """Why some items, at places int64 [k], were ranked as they were for one person.
+    """Why some items, at places int64 [k], were ranked as they were for a user.
 
     Args:
-        row: the person's encoded features. met: what they met.
+        row: the user's encoded features. met: the items seen and liked in training.
     """
-    if isinstance(opened, OpenedFunnel):  # its order is the ranker's, or for the most part
-        found = reasons(opened.ranker, schema, row, met, places)
-        whose = "Of the ranker's part of the score, to which the retriever's is added." if opened.weight else ORDERS
-        return found._replace(method=f"{whose} {found.method}" if found.method else "")
+    if isinstance(opened, OpenedFunnel):  # the ranker decides the order, or most of it
+        own = reasons(opened.ranker, schema, row, met, places)
+        whose = "For the ranker's part of the score, to which the retriever's part is added." if opened.weight else ORDERS
+        return own._replace(method=f"{whose} {own.method}" if own.method else "")
     liked, at = np.unique(met.liked, return_inverse=True)
     weights = np.bincount(at, met.weights, len(liked))
     if (added := item_weights(opened)) is not None:
@@ -63,27 +63,27 @@ def reasons(opened: OpenedModel, schema: FeatureSchema, row: pd.DataFrame, met: 
 
 
 def likeness(opened: OpenedModel, place: int) -> tuple[np.ndarray, str] | None:
-    """How like the item at a place all items are, float32 [N], -inf for itself and for what has nothing in common; and how it was found.
+    """Similarity of all items to the item at a place, float32 [N], -inf for itself and for unrelated items; and the method, as a sentence.
 
-    None of a model that has neither vectors nor weights of items. Of a funnel: its retriever's.
+    None for a model without item vectors and item weights. For a funnel: that of its retriever.
     """
     if isinstance(opened, OpenedFunnel):
         return likeness(opened.retriever, place)
     if (added := item_weights(opened)) is not None:
         row = added[[place]]
-        found = np.array(row.toarray() if hasattr(row, "toarray") else row, np.float32)[0]
-        found[found <= 0] = -np.inf
+        similarity = np.array(row.toarray() if hasattr(row, "toarray") else row, np.float32)[0]
+        similarity[similarity <= 0] = -np.inf
         method = WEIGHED
     elif (vectors := unit_vectors(opened)) is not None:
-        found, method = (vectors @ vectors[place]).astype(np.float32), COSINE
+        similarity, method = (vectors @ vectors[place]).astype(np.float32), COSINE
     else:
         return None
-    found[place] = -np.inf
-    return found, method
+    similarity[place] = -np.inf
+    return similarity, method
 
 
 def item_weights(opened: OpenedModel) -> "np.ndarray | csr_matrix | None":
-    """What a like of one item (row) adds to the score of another (column): [N, N], dense or sparse; None of models without."""
+    """What a like of one item (row) adds to the score of another (column): [N, N], dense or sparse; None for other models."""
     model = opened.model if isinstance(opened, OpenedMatrix) else None
     if isinstance(model, EASE):
         return model.weights
@@ -91,7 +91,7 @@ def item_weights(opened: OpenedModel) -> "np.ndarray | csr_matrix | None":
 
 
 def unit_vectors(opened: OpenedModel) -> np.ndarray | None:
-    """Item vectors of length 1, float32 [N, S], without the bias that a tower's items carry last; None of models without."""
+    """Item vectors of length 1, float32 [N, S], without the bias in the last column of two-tower items; None for models without vectors."""
     vectors = opened.vectors
     if vectors is None:
         return None
@@ -101,7 +101,7 @@ def unit_vectors(opened: OpenedModel) -> np.ndarray | None:
 
 
 def _strongest(liked: np.ndarray, places: np.ndarray, strength: np.ndarray) -> list[np.ndarray]:
-    """Of each column of [n, k] the liked places of the greatest positive strengths; no item is its own reason."""
+    """For each column of [n, k], the liked places with the largest positive strengths, without the item itself."""
     strength = np.where(liked[:, None] == places, 0, strength)
     order = np.argsort(-strength, axis=0, kind="stable")[:NAMED]
     return [liked[rows[strength[rows, column] > 0]] for column, rows in enumerate(order.T)]
@@ -122,7 +122,7 @@ def _left_out(opened: OpenedNetwork, schema: FeatureSchema, row: pd.DataFrame, m
 
 
 def _without_features(items: pd.DataFrame, schema: FeatureSchema) -> pd.DataFrame:
-    """Items of which nothing is known but which they are."""
+    """Items with unknown features; their ids stay."""
     empty: dict[str, Sequence[Any]] = {}
     for feature in schema.on("item"):
         if feature.name != ITEM_ID:

@@ -1,4 +1,4 @@
-"""Embeddings of a finished retriever to where they serve: Parquet files, or a vector database by URI. Brings torch when it works."""
+"""Publish the embeddings of a finished retriever: as Parquet files, or to a vector database by URI. Imports torch when called."""
 
 import os
 from collections.abc import Iterator
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
     from engine.recommend.recommender import Recommender
 
-PEOPLE = 8192  # encoded at a time
-PROBES, TOP = 100, 100  # users whose lists from the database are set against ours, and their length
+PEOPLE = 8192  # users encoded at a time
+PROBES, TOP = 100, 100  # users whose lists from the database are compared with the exact ones, and their length
 META = ("item_id", "title", "genres", "train_positives")
 
 
 class Publication(BaseModel):
-    """What was written: rows of items and users, width of a vector, and which share of our top lists the database gives back."""
+    """What was written: numbers of items and users, width of a vector, and the share of the exact top lists that the database returns."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,13 +42,13 @@ def publish(run_id: str, where: str) -> Publication:
 
     Args:
         where: a folder that becomes `items.parquet` and `users.parquet`; or `lance:URI`, a LanceDB database (a folder, s3://…, gs://…,
-            az://…) that gets tables items_<run> and users_<run>, replaced whole where they are there.
+            az://…) that gets tables items_<run> and users_<run>, replaced as a whole where they exist.
 
     Returns:
-        What was written; `recall`: the mean share of the exact top TOP items of PROBES users that the database finds.
+        What was written; `recall`: the mean share of the exact top TOP items of PROBES users that the database returns.
 
     Raises:
-        LookupError: no such run. ValueError: the model has no vectors, or the place cannot be written to.
+        LookupError: no such run. ValueError: the model has no vectors, or `where` cannot be written to.
     """
     from engine.recommend.recommender import open_model
 
@@ -63,7 +63,7 @@ def publish(run_id: str, where: str) -> Publication:
 
 
 def _people(opened: "Recommender") -> Iterator[pd.DataFrame]:
-    """user_id and vector of every user, some at a time."""
+    """user_id and vector of every user, in batches."""
     import pyarrow.parquet as pq
 
     from workers.batches import read_likes
@@ -133,11 +133,11 @@ def _schema(frame: pd.DataFrame) -> "pa.Schema":
 
 
 def _recall(opened: "Recommender", items: pd.DataFrame, table: "LanceTable") -> float:
-    """Share of the exact top TOP that the database finds by inner product, over the first PROBES users."""
+    """Share of the exact top TOP items that the database returns by inner product, over the first PROBES users."""
     queries = np.stack(list(next(_people(opened))["vector"])[:PROBES])
     products, k, shares = queries @ np.stack(list(items["vector"])).T, min(TOP, len(items)), []
     for query, scores in zip(queries, products, strict=True):
         ours = set(items["item_id"].to_numpy()[np.argsort(-scores, kind="stable")[:k]])
-        found = cast("LanceVectorQueryBuilder", table.search(query)).distance_type("dot").select(["item_id"]).limit(k).to_list()
-        shares.append(len(ours & {row["item_id"] for row in found}) / k)
+        returned = cast("LanceVectorQueryBuilder", table.search(query)).distance_type("dot").select(["item_id"]).limit(k).to_list()
+        shares.append(len(ours & {row["item_id"] for row in returned}) / k)
     return float(np.mean(shares))

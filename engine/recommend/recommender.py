@@ -1,4 +1,4 @@
-"""Live recommendations of a finished run for one user. Brings torch: import it where a page first needs it."""
+"""Live recommendations of a finished run for one user. Imports torch: import it where it is first needed."""
 
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -16,20 +16,20 @@ from workers.evaluation import best_places, tie_order
 from workers.serving import Met, OpenedModel, newcomer, open_run
 from workers.specs import TIE_SEED
 
-ASKED = 40  # items, half of them a newcomer's likes each, by which is seen whether a model tells two newcomers apart
+PROBE_ITEMS = 40  # half of them are the likes of one new user each, to test whether a model distinguishes the two
 SHOWN = ["item_id", "title", "genres", "train_positives"]
 
 
 class Explanation(NamedTuple):
-    """Why items were recommended: of each either titles of liked items, the strongest first, or what features add to its score."""
+    """Why items were recommended: for each, titles of liked items, the strongest first, or the parts of its score by feature group."""
 
-    method: str  # a sentence on how it was found; empty where the model has nothing to say
+    method: str  # a sentence on the method; empty where the model offers no explanation
     because: list[list[str]]
     parts: list[dict[str, float]]
 
 
 class Recommender:
-    """A finished run's model with its catalogue, ready to rank it for a user or for somebody new."""
+    """A finished run's model with its catalogue, ready to rank it for a user of the dataset or a new user."""
 
     def __init__(self, dataset: datasets.Dataset, opened: OpenedModel) -> None:
         self.dataset, self.opened, self.items = dataset.id, opened, opened.items
@@ -44,43 +44,43 @@ class Recommender:
         return self._scores(row, met if exclude_seen else met._replace(seen=np.zeros(0, np.int64)))
 
     def scores_of_new(self, liked: list[str]) -> np.ndarray:
-        """Scores for somebody of whom only some liked items (ids) are known, by history bag or fold-in. LookupError: no such item."""
+        """Scores for a new user, from some liked items (ids), by history bag or fold-in. LookupError: no such item."""
         return self._scores(*self._newcomer(liked))
 
     def why(self, user_id: str, item_ids: list[str]) -> Explanation:
-        """Why some items were recommended to a user, as far as the model can tell. LookupError: no such user or item."""
+        """Why some items were recommended to a user, according to the model. LookupError: no such user or item."""
         return self._why(*self._user(user_id), item_ids)
 
     def why_new(self, liked: list[str], item_ids: list[str]) -> Explanation:
-        """As `why`, for somebody new."""
+        """As `why`, for a new user."""
         return self._why(*self._newcomer(liked), item_ids)
 
     @cached_property
     def tells_newcomers_apart(self) -> bool:
-        """Whether what somebody new likes makes a difference to the scores: not to a network without a history input, nor to popularity."""
+        """Whether the likes of a new user change the scores: not for a network without a history input, nor for popularity."""
         some = (
             self.items["item_id"]
-            .iloc[np.argsort(-self.items["train_positives"].to_numpy(), kind="stable")[: min(ASKED, len(self.items) // 2)]]
+            .iloc[np.argsort(-self.items["train_positives"].to_numpy(), kind="stable")[: min(PROBE_ITEMS, len(self.items) // 2)]]
             .tolist()
         )
         one, other = (np.delete(self.scores_of_new(liked), self.places(some)) for liked in (some[::2], some[1::2]))
         return not np.array_equal(one, other)
 
     def places(self, item_ids: list[str]) -> np.ndarray:
-        """Places in the catalogue of items, int64 [n]; LookupError names one that is not in train."""
+        """Places in the catalogue of items, int64 [n]; LookupError: one is not in train; names it."""
         unknown = [item for item in item_ids if item not in self._place.index]
         if unknown:
-            raise LookupError(f"Item {unknown[0][:80]!r} is not in the catalogue of {self.dataset}; choose one that train has.")
+            raise LookupError(f"Item {unknown[0][:80]!r} is not in the catalogue of {self.dataset}; choose one that is in train.")
         return self._place[item_ids].to_numpy(np.int64)
 
     def recommend(self, user_id: str, k: int = 10, exclude_seen: bool = True, only: Filter = EVERYTHING) -> pd.DataFrame:
         """The user's k best items, under the protocol's rules.
 
         Args:
-            exclude_seen: leave out what the user met in train. only: what items must be like.
+            exclude_seen: leave out items seen in training. only: which items may be recommended.
 
         Returns:
-            rank (from 1), item_id, title, genres, score, train_positives, seen (met in train), liked (on test: a hit, as
+            rank (from 1), item_id, title, genres, score, train_positives, seen (in training), liked (on test: a hit, as
             the metrics count it).
 
         Raises:
@@ -92,11 +92,11 @@ class Recommender:
         return self.best(scores, k, only).assign(seen=lambda top: top["item_id"].isin(seen), liked=lambda top: top["item_id"].isin(liked))
 
     def recommend_new(self, liked: list[str], k: int = 10, only: Filter = EVERYTHING) -> pd.DataFrame:
-        """The k best items for somebody of whom only some likes are known: columns as in `recommend`. LookupError: no such item."""
+        """The k best items for a new user, from some liked items (ids): columns as in `recommend`. LookupError: no such item."""
         return self.best(self.scores_of_new(liked), k, only).assign(seen=False, liked=False)
 
     def best(self, scores: np.ndarray, k: int, only: Filter = EVERYTHING) -> pd.DataFrame:
-        """The k best of some scores [N], ties in the protocol's order: rank, item_id, title, genres, train_positives, score."""
+        """The k best items by scores [N], ties in the protocol's order: rank, item_id, title, genres, train_positives, score."""
         if only:
             scores = np.where(only.keeps(self.items), scores, np.float32(-np.inf))
         top = best_places(scores, self._ties, k)
@@ -109,7 +109,7 @@ class Recommender:
         """The query of a retriever's user, float32 [S]: its dot product with an item's embedding is the score that ranks.
 
         Raises:
-            LookupError: no such user. ValueError: the model has no space of items.
+            LookupError: no such user. ValueError: the model has no item vectors.
         """
         row, met = self._user(user_id)
         found = self.opened.queries(self.opened.people(row, [met]))
@@ -123,20 +123,20 @@ class Recommender:
         return scores
 
     def similar(self, item_id: str, k: int = 10, only: Filter = EVERYTHING) -> tuple[pd.DataFrame, str]:
-        """The k items most like one, columns as in `recommend` with the likeness as score, and a sentence on what that is.
+        """The k items most similar to one, columns as in `recommend` with the similarity as score, and a sentence on the method.
 
         Raises:
             LookupError: no such item. ValueError: the model has neither vectors nor weights of items.
         """
         found = likeness(self.opened, int(self.places([item_id])[0]))
         if found is None:
-            raise ValueError("This model has neither vectors nor weights of items: it cannot say which are alike.")
+            raise ValueError("This model has neither vectors nor weights of items: it has no similarity of items.")
         return self.best(found[0], k, only).assign(seen=False, liked=False), found[1]
 
     def _why(self, row: pd.DataFrame, met: Met, item_ids: list[str]) -> Explanation:
-        found: Reasons = reasons(self.opened, self.schema, row, met, self.places(item_ids))
+        own: Reasons = reasons(self.opened, self.schema, row, met, self.places(item_ids))
         titles = self.items["title"].where(self.items["title"].notna(), "item " + self.items["item_id"])
-        return Explanation(found.method, [titles.iloc[places].tolist() for places in found.liked], found.parts)
+        return Explanation(own.method, [titles.iloc[places].tolist() for places in own.liked], own.parts)
 
     def _newcomer(self, liked: list[str]) -> tuple[pd.DataFrame, Met]:
         places = self.places(liked)
@@ -150,17 +150,17 @@ class Recommender:
 
 
 class UserRecord(NamedTuple):
-    """What a dataset says of one user."""
+    """One user of a dataset."""
 
     row: pd.DataFrame  # of users.parquet
     likes: pd.DataFrame  # in train: item_id, weight
-    seen: list[str]  # items met in train
+    seen: list[str]  # items in train
     held_out: list[str]  # items liked on test
 
 
 @lru_cache(maxsize=32)
 def _known(path: Path, dataset: str, user_id: str) -> UserRecord:
-    """Read once for all contenders: a prepared dataset never changes. `path` tells those of two workspaces apart."""
+    """Cached: a prepared dataset never changes. `path` distinguishes datasets of two workspaces."""
     met = datasets.user_interactions(dataset, user_id)
     train, liked = met["split"] == TRAIN, met["label"] > 0
     held_out = met.loc[(met["split"] == TEST) & liked, "item_id"].tolist()
@@ -169,10 +169,10 @@ def _known(path: Path, dataset: str, user_id: str) -> UserRecord:
 
 
 def open_model(run_id: str) -> Recommender:
-    """Load a finished run's best checkpoint; LookupError or ValueError say what is missing."""
+    """Load a finished run's best checkpoint; LookupError, ValueError: it cannot be loaded; says what is missing."""
     run = runs.get_run(run_id)
     if run.kind != "train" or run.state != runs.RunState.FINISHED or run.dataset is None:
-        raise ValueError(f"Run {run.title} is {run.state.value}; only finished training runs recommend.")
+        raise ValueError(f"Run {run.title} is {run.state.value}; only finished training runs make recommendations.")
     dataset = datasets.get_dataset(run.dataset)
     if why := datasets.why_no_ranking(dataset):
         raise ValueError(why)

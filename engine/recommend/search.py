@@ -1,4 +1,4 @@
-"""Finding what is worth looking at: items by their titles, users by what the stored lists of runs say of them.
+"""Search: items by their titles, users by how the lists of runs differ for them.
 
 Letters: U users, K list length.
 """
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow.dataset as ds
 
-MOST_USERS = 1000  # that one way of browsing gives
+MOST_USERS = 1000  # most users of a search
 PERSISTENCE = 0.9  # of rank-biased overlap: the first 10 ranks then have 86 % of the weight
-DEPTH = 30  # of a stored list that it reads: 1 % of the weight lies beyond
+DEPTH = 30  # depth that it reads: 1 % of the weight lies beyond
 BROWSES = {
     "active": "Most active",
     "disagree": "Lists differ most",
@@ -34,8 +34,8 @@ BROWSES = {
     "b_not_a": "B right, A wrong",
     "neither": "A and B wrong",
     "cold": "Liked nothing in train",
-}  # a way of browsing -> its name; A and B are the first two contenders, right is a hit among the first k
-OF_LISTS = ("disagree", "a_not_b", "b_not_a", "neither")  # the ways that need two contenders
+}  # order of users -> its name; A and B are the first two contenders, right: a hit in the top k
+OF_LISTS = ("disagree", "a_not_b", "b_not_a", "neither")  # orders that need two contenders
 FOUND = ["item_id", "title", "genres", "train_positives"]
 
 
@@ -45,13 +45,13 @@ class Filter(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     genres: tuple[str, ...] = Field((), description="Only items of one of these; empty: all")
-    least_likes: int = Field(0, ge=0, description="Only items that were liked so often in train")
+    least_likes: int = Field(0, ge=0, description="Only items with at least this many likes in train")
 
     def __bool__(self) -> bool:
         return bool(self.genres or self.least_likes)
 
     def keeps(self, items: "pd.DataFrame") -> NDArray[np.bool_]:
-        """Whether each of some items passes: bool [N]; columns genres, a text such as Comedy|Drama or none, and train_positives."""
+        """Whether each item passes: bool [N]. Columns of items: genres, text such as Comedy|Drama or missing, and train_positives."""
         kept = items["train_positives"].to_numpy() >= self.least_likes
         if self.genres:
             wanted = set(self.genres)
@@ -67,18 +67,18 @@ def _parts(text: object) -> list[str]:
 
 
 class Catalogue(NamedTuple):
-    """The items that train has, most liked first, and their titles in lower case."""
+    """The items in train, most liked first, and their titles in lower case."""
 
     items: "pd.DataFrame"
     titles: list[str]
 
 
 def search_items(id: str, text: str = "", limit: int = 12, without: Sequence[str] = (), only: Filter = EVERYTHING) -> "pd.DataFrame":
-    """Items of train whose title holds every word of `text`, or whose id it is: the exact id first, then titles that begin with it,
-    then by how often they are liked.
+    """Items of train whose title contains every word of `text`, or whose id is `text`: the exact id first, then titles that begin with it,
+    then by number of likes.
 
     Args:
-        without: ids that are left out. only: what items must be like.
+        without: ids to leave out. only: which items may be returned.
 
     Returns:
         At most `limit` rows: item_id, title, genres, train_positives.
@@ -86,18 +86,18 @@ def search_items(id: str, text: str = "", limit: int = 12, without: Sequence[str
     Raises:
         LookupError: no such dataset.
     """
-    catalogue, asked, hidden = _catalogue(datasets.get_dataset(id).path, id), text.strip().casefold(), set(without)
-    parts, ids, kept = asked.split(), catalogue.items["item_id"].tolist(), only.keeps(catalogue.items)
+    catalogue, query, hidden = _catalogue(datasets.get_dataset(id).path, id), text.strip().casefold(), set(without)
+    parts, ids, kept = query.split(), catalogue.items["item_id"].tolist(), only.keeps(catalogue.items)
     ranked = [
-        (item.casefold() != asked, not title.startswith(asked), place)
+        (item.casefold() != query, not title.startswith(query), place)
         for place, (item, title) in enumerate(zip(ids, catalogue.titles, strict=True))
-        if kept[place] and item not in hidden and (item.casefold() == asked or all(part in title for part in parts))
+        if kept[place] and item not in hidden and (item.casefold() == query or all(part in title for part in parts))
     ]
     return catalogue.items.iloc[[place for _, _, place in sorted(ranked)[:limit]]].reset_index(drop=True)
 
 
 def known_items(id: str, item_ids: Sequence[str]) -> "pd.DataFrame":
-    """Those of some items that train has, in the order given; columns as in `search_items`. LookupError: no such dataset."""
+    """Those of some items that are in train, in the given order; columns as in `search_items`. LookupError: no such dataset."""
     items = _catalogue(datasets.get_dataset(id).path, id).items
     asked = {item: place for place, item in enumerate(dict.fromkeys(item_ids))}
     found: Any = items[items["item_id"].isin(list(asked))]
@@ -105,41 +105,41 @@ def known_items(id: str, item_ids: Sequence[str]) -> "pd.DataFrame":
 
 
 def genres(id: str) -> list[str]:
-    """The genres of a dataset's items, by how many items have them. LookupError: no such dataset."""
+    """The genres of a dataset's items, by number of items. LookupError: no such dataset."""
     found = Counter(part for text in _catalogue(datasets.get_dataset(id).path, id).items["genres"] for part in _parts(text))
     return [name for name, _ in found.most_common()]
 
 
 @lru_cache(maxsize=4)
 def _catalogue(path: Path, id: str) -> Catalogue:
-    """A prepared dataset never changes. `path` tells those of two workspaces apart."""
+    """Cached: a prepared dataset never changes. `path` distinguishes datasets of two workspaces."""
     items = datasets.items(id)
     items = items[items["row"] > 0].sort_values("train_positives", ascending=False, kind="stable")[FOUND].reset_index(drop=True)
     return Catalogue(items, [title.casefold() if isinstance(title, str) else "" for title in items["title"]])
 
 
 def browse(id: str, run_ids: Sequence[str], by: str, k: int = 10) -> "pd.DataFrame":
-    """Users in the order of one of BROWSES, of those for whom all runs stored a list; cold ones of all who liked something in test.
+    """Users in one of the orders BROWSES: those with a list in all runs; for cold users, all who liked something in test.
 
     Args:
-        run_ids: the contenders. k: how many items of a list are looked at for a hit.
+        run_ids: the contenders. k: length of the lists.
 
     Returns:
         At most MOST_USERS rows: user_id, interactions, train_positives, test_positives, display columns, and for "disagree"
         rank_biased_overlap, the mean over all pairs of contenders.
 
     Raises:
-        LookupError: no such dataset, or a run without stored lists. ValueError: no such way, or fewer than two contenders for one.
+        LookupError: no such dataset, or a run without stored lists. ValueError: no such order, or it needs two contenders.
     """
     import pyarrow.dataset as ds
 
     if by not in BROWSES:
-        raise ValueError(f"There is no way {by[:40]!r} to browse users; choose {', '.join(BROWSES)}.")
+        raise ValueError(f"There is no order {by[:40]!r} of users; choose {', '.join(BROWSES)}.")
     if by == "cold":
         cold = _users(id, (ds.field("train_positives") == 0) & (ds.field("test_positives") > 0))
         return cold.sort_values(["interactions", "user_id"], ascending=[False, True]).head(MOST_USERS).reset_index(drop=True)
     if by in OF_LISTS and len(run_ids) < 2:
-        raise ValueError(f"{BROWSES[by]} is about two contenders; choose another run.")
+        raise ValueError(f"{BROWSES[by]} needs two contenders; choose another run.")
     known = compare.known(id)
     if known is None:
         raise LookupError(f"Dataset {id} has no users to rank for.")
@@ -151,8 +151,8 @@ def browse(id: str, run_ids: Sequence[str], by: str, k: int = 10) -> "pd.DataFra
     tops = [one.top[[one.place[user] for user in sample]] for one in stored]
     if by == "disagree":
         agreement = np.mean([rank_biased_overlap(a, b) for a, b in combinations([top[:, :DEPTH] for top in tops], 2)], axis=0)
-        told = {sample[place]: float(agreement[place]) for place in np.argsort(agreement, kind="stable")[:MOST_USERS]}
-        return _in_order(id, list(told)).assign(rank_biased_overlap=list(told.values()))
+        agreements = {sample[place]: float(agreement[place]) for place in np.argsort(agreement, kind="stable")[:MOST_USERS]}
+        return _in_order(id, list(agreements)).assign(rank_biased_overlap=list(agreements.values()))
     wanted = {"a_not_b": (True, False), "b_not_a": (False, True), "neither": (False, False)}[by]
     truth = [known.relevant[user] for user in sample]
     right = [[bool(np.isin(row[:k] + 1, rows).any()) for row, rows in zip(top, truth, strict=True)] for top in tops[:2]]
@@ -160,7 +160,7 @@ def browse(id: str, run_ids: Sequence[str], by: str, k: int = 10) -> "pd.DataFra
 
 
 def rank_biased_overlap(a: Ints, b: Ints, p: float = PERSISTENCE) -> Floats:
-    """How far two lists agree, the top weighing most, extrapolated beyond their common depth: [U] in 0..1; nan for an empty list.
+    """Agreement of two lists, weighted towards the top and extrapolated beyond their common depth: [U] in 0..1; nan for an empty list.
 
     RBO_EXT of Webber, Moffat and Zobel, "A similarity measure for indefinite rankings", ACM TOIS 28(4), 2010, with both lists read to
     the length of the shorter one.
@@ -178,7 +178,7 @@ def rank_biased_overlap(a: Ints, b: Ints, p: float = PERSISTENCE) -> Floats:
     known = (users * width + np.take_along_axis(b, order, 1) + 1).ravel()  # ascending
     at = np.minimum(np.searchsorted(known, (users * width + a + 1).ravel()), known.size - 1)
     both = (known[at] == (users * width + a + 1).ravel()) & (a.ravel() >= 0)
-    from_depth = np.maximum(np.broadcast_to(depths - 1, a.shape).ravel(), order.ravel()[at])  # where an item stands in both from
+    from_depth = np.maximum(np.broadcast_to(depths - 1, a.shape).ravel(), order.ravel()[at])  # depth from which an item is in both lists
     met = np.bincount((users * k + from_depth.reshape(a.shape)).ravel()[both], minlength=a.size).reshape(a.shape).cumsum(1)
     agreement = met / depths
     with np.errstate(invalid="ignore"):
@@ -195,7 +195,7 @@ def list_agreement(a: Sequence[str], b: Sequence[str]) -> float:
 
 
 class RunLists(NamedTuple):
-    """A run's lists."""
+    """The lists of a run."""
 
     place: dict[str, int]  # user -> row of `top`
     top: Ints  # [U, lists.MOST] of `padded`
@@ -203,7 +203,7 @@ class RunLists(NamedTuple):
 
 @lru_cache(maxsize=24)
 def _stored(path: Path) -> RunLists:
-    """What a finished run stored never changes."""
+    """Cached: the lists of a finished run never change."""
     import pandas as pd
 
     if not path.is_file():
@@ -222,7 +222,7 @@ def _in_order(id: str, users: list[str]) -> "pd.DataFrame":
 
 
 def _users(id: str, which: "ds.Expression") -> "pd.DataFrame":
-    """Users that an expression of pyarrow picks, without their encoded features."""
+    """Users that a pyarrow expression selects, without their encoded features."""
     import pyarrow.dataset as ds
 
     source = ds.dataset(datasets.get_dataset(id).path / USERS)

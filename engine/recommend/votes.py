@@ -1,4 +1,4 @@
-"""Blind votes: which of two lists a person would rather have, without knowing whose they are. A line of JSON each, in the workspace."""
+"""Blind votes: which of two lists a person prefers, without knowing which models made them. One JSON line per vote."""
 
 import errno
 import json
@@ -29,12 +29,12 @@ Prefers = Literal["run", "other", "both", "neither"]
 
 
 class Vote(Spec):
-    """What was chosen of the lists that two runs made for one person."""
+    """A choice between the lists of two runs for one user."""
 
     vote_id: str = Field(default_factory=lambda: uuid4().hex, pattern=RUN_ID)
     dataset: str = Field(pattern=DATASET)
     runs: tuple[RunId, RunId] = Field(description="The two runs, in the order of their ids")
-    whom: str = Field(max_length=2000, description="The user, or what somebody new likes")
+    whom: str = Field(max_length=2000, description="The user, or the likes of a new user")
     k: int = Field(ge=1, le=1000, description="Length of the lists")
     choice: Literal["first", "second", "both", "neither"] = Field(description="first and second are of `runs`")
     at: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
@@ -47,11 +47,11 @@ class Vote(Spec):
 
 
 def cast(dataset: str, run_id: str, other: str, whom: str, k: int, prefers: Prefers) -> Vote:
-    """Keep a vote on the lists of two runs; it is on disk when this returns.
+    """Store a vote on the lists of two runs; it is on disk when this returns.
 
     Raises:
         ValueError: the same run twice, or another choice than these four.
-        OSError: the workspace cannot be written to, or its lock is held for a minute; the vote is not kept then.
+        OSError: the workspace cannot be written to, or its lock is held for a minute; the vote is not stored then.
     """
     turned = other < run_id
     choice = {"run": "second" if turned else "first", "other": "first" if turned else "second"}.get(prefers, prefers)
@@ -67,13 +67,13 @@ def cast(dataset: str, run_id: str, other: str, whom: str, k: int, prefers: Pref
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
             os.fsync(file.fileno())
         except OSError:
-            file.truncate(size)  # else who votes again after a full disk is counted twice
+            file.truncate(size)  # otherwise a repeated vote after a full disk would count twice
             raise
     return vote
 
 
 def withdraw(vote: Vote) -> None:
-    """Take a vote back; nothing where it is not there."""
+    """Undo a vote; no effect where it does not exist."""
     path = _path(vote.dataset)
     if not path.is_file():
         return
@@ -85,23 +85,23 @@ def withdraw(vote: Vote) -> None:
 
 
 def list_votes(dataset: str) -> list[Vote]:
-    """The votes on a dataset's runs, oldest first; lines that are none are left out, and named in the log."""
-    path, found = _path(dataset), []
+    """The votes on a dataset's runs, oldest first; invalid lines are left out and logged."""
+    path, votes = _path(dataset), []
     for number, line in enumerate(path.read_bytes().splitlines() if path.is_file() else [], 1):
         try:
-            found.append(Vote.model_validate(json.loads(line)))
+            votes.append(Vote.model_validate(json.loads(line)))
         except (ValueError, ValidationError):
-            log.warning("%s, line %d is no vote and is left out", path, number)
-    return found
+            log.warning("%s, line %d is not a vote and is left out", path, number)
+    return votes
 
 
 def tally(dataset: str, run_ids: Sequence[str]) -> "pd.DataFrame":
-    """What was voted on each pair of some runs, in the order that they are given.
+    """The votes on each pair of runs, in the given order.
 
     Returns:
         columns run, other (ids), run_wins, other_wins, both, neither (numbers of votes), share (that run won, of the votes that one of
-        the two won; NaN without any), low, high (its 95 % interval, Wilson, JASA 1927) and leader: the run that won more than half
-        beyond chance, or None. Pairs without a vote are not there.
+        the two won; NaN without any), low, high (its 95 % interval, Wilson, JASA 1927) and leader: the run that won significantly
+        more than half, or None. Pairs without a vote are left out.
     """
     import pandas as pd
 
@@ -118,19 +118,19 @@ def tally(dataset: str, run_ids: Sequence[str]) -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=names)
 
 
-def _row(run: str, other: str, found: dict[str, int]) -> tuple[object, ...]:
+def _row(run: str, other: str, votes: dict[str, int]) -> tuple[object, ...]:
     own, others = ("first", "second") if run < other else ("second", "first")
-    won, lost = found.get(own, 0), found.get(others, 0)
+    won, lost = votes.get(own, 0), votes.get(others, 0)
     low, high = interval(won, won + lost)
     leader = run if low > 0.5 else other if high < 0.5 else None
     share = won / (won + lost) if won + lost else float("nan")
-    return run, other, won, lost, found.get("both", 0), found.get("neither", 0), share, low, high, leader
+    return run, other, won, lost, votes.get("both", 0), votes.get("neither", 0), share, low, high, leader
 
 
 def interval(won: int, of: int) -> tuple[float, float]:
     """The 95 % interval of a share: Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
 
-    0 to 1 where nothing was decided.
+    0 to 1 without a decided vote.
     """
     if of == 0:
         return 0.0, 1.0
@@ -142,7 +142,7 @@ def interval(won: int, of: int) -> tuple[float, float]:
 
 def _path(dataset: str) -> Path:
     if not re.fullmatch(DATASET, dataset):
-        raise ValueError(f"{dataset!r} is no id of a dataset.")
+        raise ValueError(f"{dataset!r} is not the id of a dataset.")
     return settings().workspace / "votes" / f"{dataset}.jsonl"
 
 

@@ -17,8 +17,10 @@ from .launch import (
 )
 from .predicted_rows import sample_predictions as sample_predictions, why_no_predictions as why_no_predictions
 from .read import (
-    VERDICT as VERDICT, Progress as Progress, Run as Run, RunState as RunState, alarms as alarms, done as done, get_run as get_run,
-    history as history, list_runs as list_runs, log_tail as log_tail, outputs as outputs, per_user as per_user,
+    VERDICT as VERDICT, Progress as Progress, Run as Run, RunState as RunState, get_run as get_run, list_runs as list_runs,
+)
+from .results import (
+    alarms as alarms, done as done, history as history, log_tail as log_tail, outputs as outputs, per_user as per_user,
 )
 from .settle import settle as settle, settle_all as settle_all
 from .store import read_once as read_once

@@ -8,6 +8,7 @@ import numpy as np
 from engine import datasets
 from engine.runs import read
 from engine.runs.read import Run
+from engine.runs.results import predictions
 from workers.models import MODELS, NetworkSpec
 from workers.run import RunSpec
 from workers.specs import Task
@@ -45,7 +46,7 @@ def sample_predictions(run_id: str) -> "pd.DataFrame":
     Raises:
         LookupError: the run or its dataset does not exist.
     """
-    frame = read.predictions(run_id)
+    frame = predictions(run_id)
     if frame.empty:
         return frame
     run = read.get_run(run_id)
@@ -53,7 +54,7 @@ def sample_predictions(run_id: str) -> "pd.DataFrame":
 
 
 def in_words(frame: "pd.DataFrame", task: Task) -> "pd.DataFrame":
-    """`sample_predictions` from the rows of `read.predictions`."""
+    """`sample_predictions` from the rows of `results.predictions`."""
     known = frame[[name for name in ("user_id", "item_id", "title") if name in frame]]
     columns = {"binary": _binary, "regression": _value, "multi_class": _classes, "actions": _actions}[task.output]
     return known.assign(**columns(frame, task))

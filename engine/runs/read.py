@@ -1,9 +1,8 @@
-"""Reading runs: state, progress, histories, results, log. MLflow holds the record; the run folder holds the current progress.
+"""Reading runs: state, progress, spec and metrics. MLflow holds the record; the run folder holds the current progress.
 
 Reading writes nothing and ends no process.
 """
 
-import functools
 import json
 import re
 import time
@@ -14,19 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine import datasets
 from engine.runs import processes, store
 from engine.runs.spec import SubmittedSpec, parse
 from engine.settings import settings
-from workers.artifacts import CANCEL, DONE, ITEMS, JOURNAL, LOG, METRICS, OUTPUTS, PER_USER, PREDICTIONS, PROGRESS, RESULTS, USERS
-from workers.run import RunSpec, read_journal
+from workers.artifacts import CANCEL, JOURNAL, METRICS, PROGRESS
+from workers.run import RunSpec
 
 if TYPE_CHECKING:
-    import pandas as pd
     from mlflow.entities import Run as StoredRun
 
 VERDICT = "verdict.json"  # how a run ended; the driver writes it before it updates the store
-HISTORIES = ("train_loss", "rows_per_s", *(f"valid_{key}" for key in METRICS))
 RESOURCES = (
     "rows_per_s", "training_s", "rows", "epochs", "best_epoch", "parameters", "checkpoint_bytes", "peak_memory_bytes", "processes",
     "users", "seconds", "bytes", "latency_p50_ms", "latency_p99_ms",
@@ -230,103 +226,3 @@ def _started(folder: Path) -> datetime | None:
         return None
     event = re.search(rb'"time": ([0-9.]+), "event": "turn came"', head)
     return datetime.fromtimestamp(float(event[1]), UTC) if event else None
-
-
-def _events(folder: Path) -> dict[str, float]:
-    records, _ = read_journal(folder / JOURNAL)
-    return {record["event"]: record["time"] for record in records if "event" in record}
-
-
-def events(run_id: str) -> dict[str, float]:
-    """When each phase of a run began, in unix seconds."""
-    return _events(settings().runs / get_run(run_id).run_id)
-
-
-def history(run_id: str) -> "pd.DataFrame":
-    """Curves of a run: metric, step, epoch, rows, time_s (since the first point), value. From the journal, else from MLflow."""
-    import pandas as pd
-
-    records, _ = read_journal(settings().runs / get_run(run_id).run_id / JOURNAL)
-    points = [
-        (name, record["step"], record["epoch"], record["rows"], record["time"], value)
-        for record in records
-        if "values" in record
-        for name, value in record["values"].items()
-    ]
-    if not points:
-        points = [(name, step, None, None, ms / 1000, value) for name in HISTORIES for step, ms, value in store.points(run_id, name)]
-    frame = pd.DataFrame(points, columns=["metric", "step", "epoch", "rows", "time_s", "value"])
-    frame["time_s"] -= frame["time_s"].min() if len(frame) else 0
-    frame["value"] = pd.to_numeric(frame["value"])
-    return frame
-
-
-def per_user(run_id: str) -> "pd.DataFrame":
-    """Per-user test metrics of a finished run; LookupError when its folder is not here."""
-    path = settings().runs / get_run(run_id).run_id / RESULTS / PER_USER
-    if not path.is_file():
-        raise LookupError(f"The per-user results of run {run_id} are not in this workspace.")
-    return _per_user(path, path.stat().st_mtime_ns).copy()
-
-
-@functools.lru_cache(maxsize=32)
-def _per_user(path: Path, changed_ns: int) -> "pd.DataFrame":
-    """The file as it was at a time: a comparison asks for it once for each pair and metric."""
-    import pandas as pd
-
-    return pd.read_parquet(path)
-
-
-def done(run_id: str) -> dict[str, Any]:
-    """The results of a finished run: metrics, standard errors, cost; empty before."""
-    path = settings().runs / get_run(run_id).run_id / DONE
-    return json.loads(path.read_text()) if path.is_file() else {}
-
-
-def alarms(run_id: str) -> list[str]:
-    """Warnings that a finished model is degenerate, one sentence each."""
-    return list(done(run_id).get("alarms", []))
-
-
-def outputs(run_id: str) -> dict[str, Any]:
-    """Tables for charts of the predictions of a finished run: `output`, then by output `reliability`, `residuals`, `classes` and
-    `confusion`, or `actions` (see `workers.evaluation.outputs`). Empty where its scores predict no labels."""
-    path = settings().runs / get_run(run_id).run_id / RESULTS / OUTPUTS
-    return json.loads(path.read_text()) if path.is_file() else {}
-
-
-def predictions(run_id: str) -> "pd.DataFrame":
-    """A sample of test rows with predictions: user_id, item_id, title (where the dataset has them), label, target, predicted.
-
-    `predicted` is a probability, a value, or a list: the probability of each class or action. Empty where the model predicts no labels.
-    """
-    import pandas as pd
-
-    run = get_run(run_id)
-    path = settings().runs / run.run_id / RESULTS / PREDICTIONS
-    if not path.is_file():
-        return pd.DataFrame({"label": [], "target": [], "predicted": []})
-    rows = pd.read_parquet(path)
-    dataset = datasets.get_dataset(run.dataset or "")
-    for side, name, more in (("user", USERS, []), ("item", ITEMS, ["title"])):
-        known = dataset.path / name
-        if getattr(dataset.schema, f"has_{side}s") and known.exists():
-            table = pd.read_parquet(known, columns=["row", f"{side}_id", *more], filters=[("row", "in", rows[side].unique().tolist())])
-            table = table[table["row"] > 0].drop_duplicates("row")
-            rows = rows.merge(table.rename(columns={"row": side}), on=side, how="left")
-    single = rows["predicted"].map(len).max() == 1 if len(rows) else True
-    shown = rows.assign(predicted=rows["predicted"].map(lambda numbers: float(numbers[0]) if single else [float(n) for n in numbers]))
-    order = [name for name in ("user_id", "item_id", "title", "label", "target", "predicted") if name in shown]
-    return shown[order]
-
-
-def log_tail(run_id: str, lines: int = 200) -> str:
-    """The last lines of a run's log; bytes that are not UTF-8 are escaped, long lines are cut."""
-    path = settings().runs / get_run(run_id).run_id / LOG
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 400 * lines))
-            text = file.read().decode("utf-8", errors="backslashreplace")
-    except FileNotFoundError:
-        return ""
-    return "\n".join(line[:1000] for line in text.splitlines()[-lines:])

@@ -10,12 +10,12 @@ __all__ = ["FRAME_LIMIT", "SOURCES", "SourceSpec", "Tables"]
 
 def discover() -> dict[str, type[SourceSpec]]:
     """Every SourceSpec declared in this package, by kind."""
-    found: dict[str, type[SourceSpec]] = {}
+    sources: dict[str, type[SourceSpec]] = {}
     for module in iter_modules(__path__):
         for value in vars(import_module(f"{__name__}.{module.name}")).values():
             if isinstance(value, type) and issubclass(value, SourceSpec) and value is not SourceSpec:
-                found[value.model_fields["kind"].default] = value
-    return found
+                sources[value.model_fields["kind"].default] = value
+    return sources
 
 
 SOURCES = discover()

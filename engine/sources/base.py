@@ -1,4 +1,4 @@
-"""What every source declares and gives."""
+"""The base of sources: what each declares and returns."""
 
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -14,7 +14,7 @@ FRAME_LIMIT = 2_000_000
 
 
 class Tables(NamedTuple):
-    """What a source gives to Spark.
+    """A source as Spark tables.
 
     interactions: raw columns as `SourceSpec.reading` says; rows that cannot be read stay in, with `problem` set.
     users: user_id (unique text) and any columns. items: item_id (unique text), title, genres ("A|B" or null) and any columns.
@@ -37,31 +37,31 @@ class SourceSpec(Spec):
     def check(self) -> None:
         """Raise ValueError or FileNotFoundError, in one plain sentence, when the source as a whole cannot be read.
 
-        Quick, whatever the size. A bad row is no reason: it is set aside later, with what is wrong with it.
+        Quick for any size. Bad rows raise nothing: they are set aside later, with the reason.
         """
 
     def fingerprint(self) -> str:
-        """SHA-256, in hex, of the content: the same interactions give the same digits, wherever they stand."""
+        """SHA-256, in hex, of the content: the same interactions give the same digest, whatever their path."""
         raise NotImplementedError
 
     def size_hint(self) -> int:
-        """About how many interactions there are, without reading them."""
+        """Approximate number of interactions, without reading them."""
         raise NotImplementedError
 
     def reading(self) -> Reading:
-        """What the raw columns are. Reads no file."""
+        """How to read the raw columns. Reads no file."""
         return Reading()
 
     def features(self) -> tuple[SourceFeature, ...]:
-        """What models may read beside ids, in the order that features have everywhere. May look at the head of a file."""
+        """Features that models may read besides ids, in the order that they have everywhere. May read the head of a file."""
         return ()
 
     def defaults(self) -> dict[str, Any]:
-        """Fields of a DatasetSpec that suit this source better than the general defaults. Reads no file."""
+        """Fields of a DatasetSpec where this source has other defaults. Reads no file."""
         return {}
 
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of this source, a plain sentence each. May look at the head of a file."""
+        """Sentences that a user of this source should know. May read the head of a file."""
         return ()
 
     def load(self, spark: "SparkSession") -> Tables:

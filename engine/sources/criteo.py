@@ -1,4 +1,4 @@
-"""Criteo display advertising: a click or none, 13 counts and 26 hashed categories a row, as Kaggle and the 1 TB release write it."""
+"""Criteo display advertising: a label, 13 counts and 26 hashed categories per row, in the format of Kaggle or of the 1 TB release."""
 
 import re
 from pathlib import Path
@@ -55,17 +55,17 @@ class CriteoSource(SourceSpec):
         return (*counts, *(SourceFeature(name, "context", "single") for name in CATEGORIES))
 
     def defaults(self) -> dict[str, Any]:
-        # a value met once teaches nothing, and half of Criteo's values are met once
+        # nothing can be learned of a value that occurs once, and half of Criteo's values do
         return {"label": {"kind": "given"}, "split": {"kind": "random"}, "history": 0, "log1p": COUNTS, "min_count": 2}
 
     def notes(self) -> tuple[str, ...]:
         paths, _ = self._find()
-        told = ["It names no user and no item: only DLRM and DeepFM train on it, and there are no recommendations to browse."]
+        sentences = ["It names no user and no item: only DLRM and DeepFM train on it, and there are no recommendations to browse."]
         if self.size_hint() > LARGE_ROWS:
-            told.append("At this size raise min_count (10 is usual) or hash the largest categories, so that tables fit in memory.")
+            sentences.append("At this size raise min_count (10 is usual) or hash the largest categories, so that tables fit in memory.")
         if any(p.suffix == ".gz" and p.stat().st_size > 1 << 30 for p in paths):
-            told.append("A .gz file is read by one core alone; unpack it and all cores read it.")
-        return tuple(told)
+            sentences.append("A .gz file is read by one core only; unpack it, so that all cores read it.")
+        return tuple(sentences)
 
     def load(self, spark: "SparkSession") -> Tables:
         return Tables(lines.load(spark, *self._find()))
@@ -74,12 +74,12 @@ class CriteoSource(SourceSpec):
         return lines.read(*self._find(), limit)
 
     def _find(self) -> tuple[list[Path], Layout]:
-        """The files, in the order of their days, and how all of them are written."""
+        """The files, in the order of their days, and their common format."""
         paths = _files(Path(self.path).expanduser())
         layouts = [_layout(path) for path in paths]
         for path, layout in zip(paths, layouts, strict=True):
             if layout != layouts[0]:
-                raise ValueError(f"{path.name} is not written as {paths[0].name} is (separator or header); give them one by one.")
+                raise ValueError(f"{path.name} is written unlike {paths[0].name} (separator or header); give them one by one.")
         return paths, layouts[0]
 
 
@@ -90,9 +90,9 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(f"There is no file or folder {path}; check the path.")
-    found = [p for p in path.iterdir() if p.is_file() and not p.name.startswith(".") and p.suffix.lower() in SUFFIXES]
-    days = sorted((p for p in found if re.match(r"day_\d+", p.name)), key=lambda p: (int(p.name[4:].split(".")[0]), p.name))
-    rest = [p for p in found if p.stem in ("train", "criteo_sample")] or found
+    candidates = [p for p in path.iterdir() if p.is_file() and not p.name.startswith(".") and p.suffix.lower() in SUFFIXES]
+    days = sorted((p for p in candidates if re.match(r"day_\d+", p.name)), key=lambda p: (int(p.name[4:].split(".")[0]), p.name))
+    rest = [p for p in candidates if p.stem in ("train", "criteo_sample")] or candidates
     if not days and len(rest) != 1:
         raise ValueError(f"{path} has no day_* files and {len(rest)} other text files; give the one to read, such as train.txt.")
     return days or rest

@@ -1,4 +1,4 @@
-"""MovieLens as released: 100K (u.data), 1M and 10M (ratings.dat), and the CSV releases (ratings.csv), told apart by their files."""
+"""MovieLens as released: 100K (u.data), 1M and 10M (ratings.dat), and the CSV releases (ratings.csv), distinguished by their files."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -27,7 +27,7 @@ ITEM_FEATURES = (SourceFeature("genres", "item", "multi"), SourceFeature("year",
 
 
 class MovieLensSource(SourceSpec):
-    """A MovieLens release in a folder or a zip file of this machine."""
+    """A MovieLens release in a local folder or zip file."""
 
     label: ClassVar[str] = "MovieLens"
     description: ClassVar[str] = "A MovieLens release (100K, 1M, 10M or a CSV release), as a folder or as the zip file downloaded."
@@ -36,7 +36,7 @@ class MovieLensSource(SourceSpec):
     path: str = Field(min_length=1, max_length=4096, description="Folder or .zip file of the release, on this machine")
 
     def check(self) -> None:
-        """Find the files and read their heads: quick, whatever their size. Bad rows are set aside when all are read."""
+        """Find the files and read their heads: quick, whatever their size. Bad rows are set aside later."""
         folder, release = self._find()
         read_items(folder / release.items, release)
         if release.users and (folder / release.users).is_file():
@@ -60,7 +60,7 @@ class MovieLensSource(SourceSpec):
         return (*USER_FEATURES, *ITEM_FEATURES) if self._has_users() else ITEM_FEATURES
 
     def notes(self) -> tuple[str, ...]:
-        return () if self._has_users() else ("This release says nothing of its users: models know them by id and history alone.",)
+        return () if self._has_users() else ("This release has no features of users: models know only their id and history.",)
 
     def load(self, spark: "SparkSession") -> Tables:
         import pyarrow as pa
@@ -102,7 +102,7 @@ class MovieLensSource(SourceSpec):
         return _recognise(path if own or len(inside) != 2 else inside[1], path)
 
     def _has_users(self) -> bool:
-        """Whether there is a table of users; yes where the release is not there (any more) to be looked at. Extracts nothing."""
+        """Whether there is a table of users; True where the release does not exist (any more). Extracts nothing."""
         path = Path(self.path).expanduser()
         try:
             if path.is_file():
@@ -126,7 +126,7 @@ def _recognise(folder: Path, shown: Path) -> tuple[Path, Release]:
 
 
 def _layout(path: Path, release: Release) -> Layout:
-    """How the ratings stand in their file; ValueError when it does not begin as this release does."""
+    """The layout of the ratings; ValueError when the file does not begin like this release."""
     first = lines.first_line(path)
     if not release.header:
         return Layout(COLUMNS, release.separator)
@@ -140,11 +140,11 @@ def _whole(folder: Path, release: Release) -> None:
     info = folder / "u.info"
     if release.ratings != "u.data" or not info.is_file():
         return
-    told = [line.split() for line in info.read_text(encoding="latin-1").splitlines()]
-    expected = next((int(words[0]) for words in told if words[1:] == ["ratings"] and words[0].isdigit()), None)
+    entries = [line.split() for line in info.read_text(encoding="latin-1").splitlines()]
+    expected = next((int(words[0]) for words in entries if words[1:] == ["ratings"] and words[0].isdigit()), None)
     with (folder / release.ratings).open("rb") as file:
-        found = sum(1 for line in file if line.strip())
-    if expected is not None and found < expected:
+        count = sum(1 for line in file if line.strip())
+    if expected is not None and count < expected:
         raise ValueError(
-            f"{release.ratings} is truncated: it has {found:,} ratings where u.info says {expected:,}; copy the release again."
+            f"{release.ratings} is truncated: it has {count:,} ratings where u.info says {expected:,}; copy the release again."
         )

@@ -1,7 +1,7 @@
-"""Sample ratings: a small world with planted tastes, so that the first run needs no download and has something to find.
+"""Sample ratings: generated users and films with planted preferences, so that the first run needs no download.
 
-What a person picks and how they rate it both follow from tastes over genres and hidden factors, on top of a long tail of
-popularity. Tastes lean on age, gender and occupation, so that features of users say something too.
+Which films a user picks and how they rate them both follow from preferences over genres and hidden factors, on top of long-tailed
+popularity. Preferences depend on age, gender and occupation, so that features of users are informative too.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-VERSION = 1  # raise it when the same spec would give other ratings
+VERSION = 1  # increase it when the same spec gives other ratings
 FIRST_DAY, SPAN_S = 1_640_995_200, 730 * 86_400  # two years from 2022-01-01
 CHUNK_CELLS = 4_000_000  # users x items scored at a time
 FACTORS, LATEST_YEAR = 8, 2021
@@ -62,16 +62,16 @@ FEATURES = (
 
 
 class SampleSource(SourceSpec):
-    """Ratings of made-up people for made-up films, the same for the same seed."""
+    """Ratings of generated users for generated films, the same for the same seed."""
 
     label: ClassVar[str] = "Sample ratings"
-    description: ClassVar[str] = "Generated from planted tastes, with titles, genres and features of users; nothing to download."
+    description: ClassVar[str] = "Generated from planted preferences, with titles, genres and features of users; nothing to download."
 
     kind: Literal["sample"] = "sample"
-    users: int = Field(1000, ge=20, le=5_000_000, description="People who rate")
-    items: int = Field(600, ge=20, le=200_000, description="Films they may rate")
-    interactions: int = Field(60_000, ge=500, le=500_000_000, description="Ratings over all people, spread over two years")
-    seed: int = Field(7, ge=0, lt=2**31, description="Another seed makes another world")
+    users: int = Field(1000, ge=20, le=5_000_000, description="Number of users")
+    items: int = Field(600, ge=20, le=200_000, description="Number of films")
+    interactions: int = Field(60_000, ge=500, le=500_000_000, description="Ratings of all users, spread over two years")
+    seed: int = Field(7, ge=0, lt=2**31, description="Another seed generates other data")
 
     @model_validator(mode="after")
     def _room_for_all(self) -> "SampleSource":
@@ -79,7 +79,7 @@ class SampleSource(SourceSpec):
         if not low <= self.interactions <= high:
             raise ValueError(
                 f"interactions is {self.interactions:,}; {self.users:,} users and {self.items:,} items allow {low:,} to {high:,} "
-                "(at least 5 a user, at most a third of all pairs)."
+                "(at least 5 per user, at most a third of all pairs)."
             )
         return self
 
@@ -96,7 +96,7 @@ class SampleSource(SourceSpec):
         return FEATURES
 
     def notes(self) -> tuple[str, ...]:
-        return ("Made-up people and films: good to learn the workbench and to test models on, not to draw conclusions from.",)
+        return ("Generated users and films: good for learning the workbench and for testing models, not for conclusions.",)
 
     def frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
         import pandas as pd
@@ -153,7 +153,7 @@ class World(NamedTuple):
     age: np.ndarray  # [U] years
     tastes: np.ndarray  # [U, G + F]
     counts: np.ndarray  # [U] ratings of each user
-    starts: np.ndarray  # [U] first second of a user's stay, from 0 to SPAN_S
+    starts: np.ndarray  # [U] first second of a user's activity, from 0 to SPAN_S
     genres: np.ndarray  # [I, G] bool
     traits: np.ndarray  # [I, G + F]
     fame: np.ndarray  # [I] log weight of being picked
@@ -163,7 +163,7 @@ class World(NamedTuple):
 
 @lru_cache(maxsize=2)
 def world(spec: SampleSource) -> World:
-    """The people and the films of a spec; the same on every machine."""
+    """The users and the films of a spec; the same on every machine."""
     rng = np.random.default_rng([spec.seed, VERSION])
     num_users, num_items, num_genres = spec.users, spec.items, len(GENRES)
     gender, occupation = rng.integers(0, 2, num_users), rng.integers(0, len(OCCUPATIONS), num_users)
@@ -193,7 +193,7 @@ def world(spec: SampleSource) -> World:
 
 
 def _draw_genres(rng: np.random.Generator, num_items: int) -> np.ndarray:
-    """One to three genres an item, bool [I, G]."""
+    """One to three genres per item, bool [I, G]."""
     share = np.log(GENRE_SHARE / GENRE_SHARE.sum())
     order = np.argsort(-(share + rng.gumbel(size=(num_items, len(GENRES)))), axis=1)
     wanted = rng.choice([1, 2, 3], num_items, p=[0.4, 0.4, 0.2])
@@ -209,7 +209,7 @@ def _activity(rng: np.random.Generator, spec: SampleSource) -> np.ndarray:
     low, high = 5, spec.items // 2
     wish = rng.lognormal(0, 0.9, spec.users)
     counts = np.clip(np.floor(low + wish / wish.sum() * (spec.interactions - low * spec.users)), low, high).astype(int)
-    while (short := spec.interactions - counts.sum()) > 0:  # what clipping and rounding left over goes where there is room
+    while (short := spec.interactions - counts.sum()) > 0:  # distribute the remainder of clipping and rounding
         room = np.flatnonzero(counts < high)
         extra = rng.choice(room, min(short, len(room)), replace=False)
         counts[extra] += 1
@@ -246,7 +246,7 @@ def rate(spec: SampleSource, chunk: int) -> dict[str, np.ndarray]:
 
 
 def _times(rng: np.random.Generator, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Unix seconds, int64: each user comes back for evening-long sessions until the two years are over."""
+    """Unix seconds, int64: each user returns for evening-long sessions until the two years are over."""
     rows = np.repeat(np.arange(len(counts)), counts)
     sessions = np.maximum(2, counts // 6)
     session = np.minimum((rng.random(len(rows)) * sessions[rows]).astype(int), sessions[rows] - 1)
@@ -278,7 +278,7 @@ def _items_table(spec: SampleSource) -> dict[str, object]:
 
 
 def _titles(spec: SampleSource, genres: list[list[str]]) -> list[str]:
-    """A title an item that suits one of its genres; a name met before gets a number, like a sequel."""
+    """A title per item that suits one of its genres; a repeated name gets a number, like a sequel."""
     rng = np.random.default_rng([spec.seed, VERSION, 1, 1])
     met: dict[str, int] = {}
     titles = []

@@ -23,7 +23,7 @@ BYTES_A_RATING, BYTES_A_SET = 41, 62
 
 
 class Files(NamedTuple):
-    """What there is of the release; at least one of `items` and `sets`."""
+    """The files of the release; at least one of `items` and `sets`."""
 
     items: Path | None
     sets: Path | None
@@ -42,29 +42,29 @@ class SetsSource(SourceSpec):
     path: str = Field(min_length=1, max_length=4096, description="Folder or .zip file with item_ratings.csv, set_ratings.csv or both")
     movies: str | None = Field(
         None, min_length=1, max_length=4096,
-        description="movies.csv of a MovieLens CSV release, or its folder or zip, for titles and genres; empty: the one beside the ratings",
+        description="movies.csv of a MovieLens CSV release, or its folder or zip, for titles and genres; empty: that next to the ratings",
     )  # fmt: skip
     set_ratings: Literal["evaluate", "train"] = Field(
         "evaluate",
-        description="evaluate: models learn from item ratings and are tested on sets too; train: each set is also five item ratings "
+        description="evaluate: models train on item ratings and are tested on sets too; train: each set is also five item ratings "
         "of weight 1/5. Without item_ratings.csv it is always train",
     )
 
     def check(self) -> None:
-        found = self._find()
-        for path, layout in self._parts(found):
+        release = self._find()
+        for path, layout in self._parts(release):
             lines.check_rows(path, layout)
-        if found.movies:
-            read_items(found.movies, CSV)
+        if release.movies:
+            read_items(release.movies, CSV)
 
     def fingerprint(self) -> str:
-        found = self._find()
-        return lines.fingerprint([path for path in found if path], "train" if self._trains_on(found) else "evaluate")
+        release = self._find()
+        return lines.fingerprint([path for path in release if path], "train" if self._trains_on(release) else "evaluate")
 
     def size_hint(self) -> int:
-        found = self._find()
-        ratings = found.items.stat().st_size // BYTES_A_RATING if found.items else 0
-        return ratings + (5 * found.sets.stat().st_size // BYTES_A_SET if found.sets and self._trains_on(found) else 0)
+        release = self._find()
+        ratings = release.items.stat().st_size // BYTES_A_RATING if release.items else 0
+        return ratings + (5 * release.sets.stat().st_size // BYTES_A_SET if release.sets and self._trains_on(release) else 0)
 
     def reading(self) -> Reading:
         return Reading(low=bags.LOW, high=bags.HIGH, time="iso")
@@ -74,72 +74,72 @@ class SetsSource(SourceSpec):
         return (SourceFeature("genres", "item", "multi"), SourceFeature("year", "item", "dense")) if titled else ()
 
     def defaults(self) -> dict[str, Any]:
-        # nearly everybody rated all their sets in one sitting: a split by time would test on people that train does not know
+        # nearly all users rated all their sets in one session: a split by time would test on users who are not in train
         return {"label": {"kind": "mean"}, "split": {"kind": "per_user"}}
 
     def notes(self) -> tuple[str, ...]:
-        found, told = self._find(), []
-        if not found.items:
-            told.append(f"There is no {ITEM_FILE} here, so the sets are the training data: each is five ratings of weight 1/5.")
-        if not found.sets:
-            told.append(f"There is no {SET_FILE} here, so nothing can be said of how well models predict the rating of a set.")
-        if not found.movies:
-            told.append(f"Without {MOVIE_FILE} films are shown by their ids and have no genres; give a MovieLens folder as `movies`.")
+        release, sentences = self._find(), []
+        if not release.items:
+            sentences.append(f"There is no {ITEM_FILE} here, so the sets are the training data: each is five ratings of weight 1/5.")
+        if not release.sets:
+            sentences.append(f"There is no {SET_FILE} here, so models cannot be tested on ratings of sets.")
+        if not release.movies:
+            sentences.append(f"Without {MOVIE_FILE} films are shown by their ids and have no genres; give a MovieLens folder as `movies`.")
         else:
-            missing, rated = _untitled(*((p, p.stat().st_mtime_ns) if p else None for p in found))
+            missing, rated = _untitled(*((p, p.stat().st_mtime_ns) if p else None for p in release))
             if missing:
-                told.append(f"{missing:,} of {rated:,} films have no title in {MOVIE_FILE} and are shown by their ids.")
-        return tuple(told)
+                sentences.append(f"{missing:,} of {rated:,} films have no title in {MOVIE_FILE} and are shown by their ids.")
+        return tuple(sentences)
 
     def load(self, spark: "SparkSession") -> Tables:
         import pyarrow as pa
         from pyspark.sql import functions as F
 
-        found, rows, sets = self._find(), None, None
-        for path, layout in self._parts(found):
-            if path == found.items:
-                rows = lines.load(spark, [path], layout).withColumn("weight", F.lit(1.0)).select(*self._shown(found))
+        release, rows, sets = self._find(), None, None
+        for path, layout in self._parts(release):
+            if path == release.items:
+                rows = lines.load(spark, [path], layout).withColumn("weight", F.lit(1.0)).select(*self._shown(release))
             else:
                 ratings = bags.judged(lines.load(spark, [path], layout))
-                more = bags.exploded(ratings if self._trains_on(found) else ratings.where("problem is not null")).select(
-                    *self._shown(found)
+                more = bags.exploded(ratings if self._trains_on(release) else ratings.where("problem is not null")).select(
+                    *self._shown(release)
                 )
                 rows, sets = rows.unionByName(more) if rows else more, bags.sound(ratings)
         items = None
-        if found.movies:
-            items = spark.createDataFrame(pa.Table.from_pandas(read_items(found.movies, CSV), preserve_index=False))
+        if release.movies:
+            items = spark.createDataFrame(pa.Table.from_pandas(read_items(release.movies, CSV), preserve_index=False))
         assert rows is not None
         return Tables(rows, items=items, sets=sets)
 
     def frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
         import pandas as pd
 
-        found, parts = self._find(), []
-        for path, layout in self._parts(found):
+        release, parts = self._find(), []
+        for path, layout in self._parts(release):
             raw = lines.read([path], layout, limit)
-            if path == found.items:
+            if path == release.items:
                 parts.append(raw.assign(weight=1.0))
             else:
                 ratings = bags.judged_frame(raw)
-                parts.append(bags.exploded_frame(ratings if self._trains_on(found) else ratings[ratings["problem"].notna()]))
-        return pd.concat([part[self._shown(found)] for part in parts], ignore_index=True).head(limit)
+                parts.append(bags.exploded_frame(ratings if self._trains_on(release) else ratings[ratings["problem"].notna()]))
+        return pd.concat([part[self._shown(release)] for part in parts], ignore_index=True).head(limit)
 
     def items_frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
         movies = self._find().movies
         return read_items(movies, CSV).head(limit) if movies else super().items_frame(limit)
 
-    def _trains_on(self, found: Files) -> bool:
+    def _trains_on(self, release: Files) -> bool:
         """Whether sets are training data."""
-        return self.set_ratings == "train" or found.items is None
+        return self.set_ratings == "train" or release.items is None
 
-    def _shown(self, found: Files) -> list[str]:
-        """The raw columns; rows weigh differently only where sets are among them."""
-        weight = ["weight"] if self._trains_on(found) else []
+    def _shown(self, release: Files) -> list[str]:
+        """The raw columns; rows have weights only where sets are training data."""
+        weight = ["weight"] if self._trains_on(release) else []
         return ["user_id", "item_id", "rating", "timestamp", *weight, "problem", "raw"]
 
-    def _parts(self, found: Files) -> list[tuple[Path, Layout]]:
-        """The tables there are and how they are written; ValueError when one does not begin as it should."""
-        wanted = ((found.items, HEADER, ("user_id", "item_id", "rating", "timestamp")), (found.sets, bags.HEADER, bags.COLUMNS))
+    def _parts(self, release: Files) -> list[tuple[Path, Layout]]:
+        """The tables of the release and their layouts; ValueError when one has another header."""
+        wanted = ((release.items, HEADER, ("user_id", "item_id", "rating", "timestamp")), (release.sets, bags.HEADER, bags.COLUMNS))
         parts = []
         for path, header, columns in wanted:
             if path:
@@ -150,7 +150,7 @@ class SetsSource(SourceSpec):
         return parts
 
     def _names(self) -> set[str]:
-        """Names of the files there are, nothing extracted; none where there is nothing (any more) to be looked at."""
+        """Names of the files of the release; empty where it does not exist (any more). Extracts nothing."""
         path = Path(self.path).expanduser()
         try:
             return names_in(path) if path.is_file() else {p.name for p in _folder(path).iterdir()}
@@ -172,7 +172,7 @@ class SetsSource(SourceSpec):
 
 
 def _folder(path: Path) -> Path:
-    """The folder itself, or the only one in it that has the files."""
+    """The folder itself, or the only folder in it with the files."""
     if not path.is_dir():
         raise FileNotFoundError(f"There is no folder or zip file {path}; check the path.")
     if any((path / name).is_file() for name in (ITEM_FILE, SET_FILE)):
@@ -182,7 +182,7 @@ def _folder(path: Path) -> Path:
 
 
 def _movies(path: Path) -> Path:
-    """movies.csv: named itself, or in a folder, its only release folder, or a zip."""
+    """The path of movies.csv: given itself, or in a folder, in its only release folder, or in a zip."""
     if path.suffix.lower() == ".zip" and path.is_file():
         path = extracted(path, {MOVIE_FILE})
     places = [path, path / MOVIE_FILE, *sorted(path.glob(f"*/{MOVIE_FILE}"))]
@@ -194,7 +194,7 @@ def _movies(path: Path) -> Path:
 
 @functools.lru_cache(maxsize=8)
 def _untitled(items: tuple[Path, int] | None, sets: tuple[Path, int] | None, movies: tuple[Path, int] | None) -> tuple[int, int]:
-    """Films without a title, and all films that are rated, of the first ratings; remembered while the files do not change."""
+    """Number of films without a title, and of all films, in the first ratings; cached while the files do not change."""
     rated: set[str] = set()
     if items:
         rated |= set(lines.read([items[0]], Layout((None, "item_id", None, None), ",", lines.first_line(items[0])), FRAME_LIMIT)["item_id"])

@@ -1,9 +1,9 @@
-"""Made clicks with dense and sparse features, of a law that is known, so that the best any model could reach is known too.
+"""Synthetic clicks with dense and sparse features and known click probabilities, so that the best possible AUC is known too.
 
-The shape is that of the click logs DLRM was made for (Naumov et al., arXiv 1906.00091, 2019): 13 numbers and 26 categories with
-long tails beside a user and an item. A click falls with the probability sigmoid(logit); the logit adds what the user likes in the
-item (a dot product of hidden vectors), what the numbers and the categories say, and a few pairs of categories.
-Everything about an id is drawn from a hash of it, so that no table of users or items is ever held.
+The columns are those of the click logs that DLRM was designed for (Naumov et al., arXiv 1906.00091, 2019): 13 numbers and 26
+categories with long tails, with a user and an item. A click has the probability sigmoid(logit); the logit is the sum of a dot product
+of hidden vectors of user and item, effects of the numbers and categories, and interactions of a few pairs of categories.
+All properties of an id come from a hash of it, so that no table of users or items is stored.
 """
 
 import hashlib
@@ -22,35 +22,35 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-VERSION = 1  # raise it when the same spec would give other rows
-CHUNK = 50_000  # rows made at a time, from a seed of their own
+VERSION = 1  # increase it when the same spec gives other rows
+CHUNK = 50_000  # rows generated at a time, each chunk from its own seed
 DENSE, SPARSE, FACTORS = 13, 26, 8
 FIRST_DAY, SPAN_S = 1_704_067_200, 60 * 86_400  # sixty days from 2024-01-01
 ORACLE_ROWS = 200_000
-CLICKED = 0.25  # share of clicks, whatever the signal
-MISSING = np.linspace(0, 0.45, DENSE)  # share of a dense feature's values that are not there
-PAIRS = ((0, 1), (2, 5), (3, 8), (4, 11))  # categories that mean more together
+CLICKED = 0.25  # share of clicks, for any signal
+MISSING = np.linspace(0, 0.45, DENSE)  # share of a dense feature's values that are missing
+PAIRS = ((0, 1), (2, 5), (3, 8), (4, 11))  # pairs of categories with an interaction
 
 
 class SyntheticSource(SourceSpec):
-    """Made clicks on 13 dense and 26 categorical features with long tails, and on planted tastes of users for items."""
+    """Generated clicks from 13 dense and 26 categorical features with long tails, and planted preferences of users for items."""
 
     label: ClassVar[str] = "Synthetic clicks"
     description: ClassVar[str] = "Generated clicks with 13 dense and 26 categorical features; the best AUC any model could reach is known."
 
     kind: Literal["synthetic"] = "synthetic"
     rows: int = Field(100_000, ge=1000, le=10_000_000_000, description="Interactions, spread over sixty days")
-    users: int = Field(5000, ge=20, le=1_000_000_000, description="People; few of them are met often, most of them rarely")
-    items: int = Field(1000, ge=20, le=100_000_000, description="Things; few of them are met often, most of them rarely")
+    users: int = Field(5000, ge=20, le=1_000_000_000, description="Number of users; few of them occur often, most of them rarely")
+    items: int = Field(1000, ge=20, le=100_000_000, description="Number of items; few of them occur often, most of them rarely")
     most_values: int = Field(
         100_000,
         ge=10,
         le=10_000_000,
-        description="Values of the largest category (a tenth of the rows at most); rare ones cannot be learnt, so fewer bring models "
-        "nearer to the oracle",
+        description="Values of the largest category (a tenth of the rows at most); rare ones cannot be learned, so with fewer models "
+        "come closer to the best possible AUC",
     )
-    signal: float = Field(1.5, gt=0, le=10, description="How strongly features decide a click; more makes the oracle better")
-    seed: int = Field(7, ge=0, lt=2**31, description="Another seed makes another world")
+    signal: float = Field(1.5, gt=0, le=10, description="How strongly features decide a click; the best possible AUC grows with it")
+    seed: int = Field(7, ge=0, lt=2**31, description="Another seed generates other data")
 
     def fingerprint(self) -> str:
         return hashlib.sha256(f"synthetic {VERSION} {self.model_dump_json()}".encode()).hexdigest()
@@ -89,7 +89,7 @@ class SyntheticSource(SourceSpec):
 
 
 class _Maker:
-    """Makes chunks of rows on an executor."""
+    """Generates chunks of rows on an executor."""
 
     def __init__(self, spec: dict[str, object]) -> None:
         self.spec = spec
@@ -141,7 +141,7 @@ def cardinalities(spec: SyntheticSource) -> list[int]:
 def _draw(
     spec: SyntheticSource, rng: np.random.Generator, n: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Users [n], items [n], numbers [13, n], whether each is there [13, n], and categories, 26 of [n]."""
+    """Users [n], items [n], numbers [13, n], whether each is known [13, n], and categories, 26 of [n]."""
     users, items = _long_tail(rng, n, spec.users), _long_tail(rng, n, spec.items)
     dense = rng.lognormal(1.0, 1.2, (DENSE, n)).astype(np.float32)
     there = rng.random((DENSE, n)) >= MISSING[:, None]
@@ -150,7 +150,7 @@ def _draw(
 
 @lru_cache(maxsize=8)
 def intercept(spec: SyntheticSource) -> float:
-    """What is added to every logit, so that a quarter of the rows are clicks; to two digits, for it to be the same everywhere."""
+    """The intercept with which a quarter of the rows are clicks; to two digits, so that it is the same on every machine."""
     from scipy.optimize import brentq
     from scipy.special import expit
 
@@ -166,23 +166,23 @@ def _long_tail(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
 def true_logit(
     spec: SyntheticSource, users: np.ndarray, items: np.ndarray, dense: np.ndarray, there: np.ndarray, sparse: list[np.ndarray]
 ) -> np.ndarray:
-    """Logits but for the intercept, [n]. dense [13, n], there [13, n]; a missing number says nothing."""
-    world = np.random.default_rng([spec.seed, VERSION, 2, 1])  # numpy takes missing digits for 0: four tell it from a chunk
+    """Logits but for the intercept, [n]. dense [13, n], there [13, n]; a missing number adds nothing."""
+    world = np.random.default_rng([spec.seed, VERSION, 2, 1])  # numpy reads missing digits as 0: four distinguish it from a chunk
     slope = world.normal(0, 0.35, DENSE)
     strength = world.uniform(0.1, 0.45, SPARSE)
     numbers = np.where(there, np.log1p(dense) - 1.4, 0)
-    found = slope @ numbers
-    found += 0.5 * np.sum([_drawn(users, spec.seed, k) * _drawn(items, spec.seed, 100 + k) for k in range(FACTORS)], axis=0) / FACTORS**0.5
-    found += 0.3 * _drawn(users, spec.seed, 50) + 0.5 * _drawn(items, spec.seed, 51)
+    logits = slope @ numbers
+    logits += 0.5 * np.sum([_drawn(users, spec.seed, k) * _drawn(items, spec.seed, 100 + k) for k in range(FACTORS)], axis=0) / FACTORS**0.5
+    logits += 0.3 * _drawn(users, spec.seed, 50) + 0.5 * _drawn(items, spec.seed, 51)
     for k, values in enumerate(sparse):
-        found += strength[k] * _drawn(values, spec.seed, 200 + k)
+        logits += strength[k] * _drawn(values, spec.seed, 200 + k)
     for place, (a, b) in enumerate(PAIRS):
-        found += 0.3 * _drawn(sparse[a] * 1_000_003 + sparse[b], spec.seed, 300 + place)
-    return spec.signal * 0.6 * found
+        logits += 0.3 * _drawn(sparse[a] * 1_000_003 + sparse[b], spec.seed, 300 + place)
+    return spec.signal * 0.6 * logits
 
 
 def _drawn(ids: np.ndarray, seed: int, stream: int) -> np.ndarray:
-    """A number of mean 0 and deviation 1 for each id, uniform, the same wherever the id is met (splitmix64; Steele et al., 2014)."""
+    """A number of mean 0 and deviation 1 for each id, uniform, the same wherever the id occurs (splitmix64; Steele et al., 2014)."""
     with np.errstate(over="ignore"):
         x = ids.astype(np.uint64) + np.uint64((seed * 1_000_003 + stream + 1) & 0xFFFFFFFF) * np.uint64(0x9E3779B97F4A7C15)
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -193,7 +193,7 @@ def _drawn(ids: np.ndarray, seed: int, stream: int) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def oracle_auc(spec: SyntheticSource) -> float:
-    """AUC of the true logit over the first rows: what no model can beat but by luck."""
+    """AUC of the true logit over the first rows: no model can have a higher one but by chance."""
     from workers.evaluation import auc
 
     rows = spec.frame(ORACLE_ROWS)

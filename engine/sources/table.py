@@ -30,7 +30,7 @@ Where = Literal["interactions", "users", "items"]
 
 
 class TableSource(TableFile, SourceSpec):
-    """A table of interactions of your own, with a mapping that says what each column means."""
+    """Your own table of interactions, with a mapping of its columns."""
 
     label: ClassVar[str] = "Your own table"
     description: ClassVar[str] = (
@@ -45,12 +45,13 @@ class TableSource(TableFile, SourceSpec):
         json_schema_extra=MORE,
     )
     time_unit: TimeUnit | None = Field(
-        None, description="Unit of the timestamps: s, ms, us, ns since 1970; iso: dates; magnitude: told value by value; order: a count"
+        None,
+        description="Unit of the timestamps: s, ms, us, ns since 1970; iso: dates; magnitude: by the size of each value; order: a count",
     )
     low: float | None = Field(None, description="Labels below this are set aside; empty: none is too low")
     high: float | None = Field(None, description="Labels above this are set aside; empty: none is too high")
-    users: TableFile | None = Field(None, description="A table of users, one a row")
-    items: TableFile | None = Field(None, description="A table of items, one a row")
+    users: TableFile | None = Field(None, description="A table of users, one per row")
+    items: TableFile | None = Field(None, description="A table of items, one per row")
 
     @field_validator("users")
     @classmethod
@@ -68,7 +69,7 @@ class TableSource(TableFile, SourceSpec):
             raise ValueError("columns gives no column a role; say at least which one is the user or the item, or which are features.")
         kinds = [role for role in ("label", "class", "action") if self.having(role)]
         if len(kinds) > 1:
-            raise ValueError(f"columns has {' and '.join(kinds)}, which both say what a row teaches; keep one kind.")
+            raise ValueError(f"columns has {' and '.join(kinds)}, which are both labels; keep one kind.")
         if (column := self.named("timestamp")) and self.time_unit is None:
             raise ValueError(f"time_unit is not chosen for the timestamp {column!r}; choose s, ms, us, ns, iso, magnitude or order.")
         if self.low is not None and self.high is not None and self.low >= self.high:
@@ -100,7 +101,7 @@ class TableSource(TableFile, SourceSpec):
         return features_of(self.tables())
 
     def renamed(self) -> dict[str, tuple[str, str]]:
-        """What features are called here -> (interactions, users or items; the column there)."""
+        """Name of a feature -> (interactions, users or items; the column there)."""
         return {feature.out: (feature.table, feature.column.name) for feature in self._features()}
 
     def features(self) -> tuple[SourceFeature, ...]:
@@ -130,31 +131,31 @@ class TableSource(TableFile, SourceSpec):
     def defaults(self) -> dict[str, Any]:
         reading = self.reading()
         label = {"number": "threshold", "category": "multi_class", "actions": "actions", "none": "implicit"}[reading.value]
-        found: dict[str, Any] = {"label": {"kind": "actions" if self.having("action") else label}}
+        fields: dict[str, Any] = {"label": {"kind": "actions" if self.having("action") else label}}
         if reading.split:
-            found["split"] = {"kind": "column"}
+            fields["split"] = {"kind": "column"}
         elif reading.time is None:
-            found["split"] = {"kind": "random"}
-        return found
+            fields["split"] = {"kind": "random"}
+        return fields
 
     def outputs(self, where: Where) -> tuple[Output, ...]:
-        """The columns that a table gives, and what they are read from."""
-        table, found = self.tables()[where], []
+        """The columns of a table, and what they are read from."""
+        table, outputs_ = self.tables()[where], []
         if table is None:
             return ()
         roles = {"user": "user_id", "item": "item_id", "class": "category", "action": "category", "timestamp": "timestamp"}
         for role, name in [*roles.items(), *((role, role) for role in ("split", "weight", "title", "image"))]:
             if column := table.named(role):
-                found.append(Output(name, column, "blank" if role in DISPLAY else "text"))
+                outputs_.append(Output(name, column, "blank" if role in DISPLAY else "text"))
         if where == "interactions":
             labels = [column.name for column in table.having("label")]
             names = [f"action.{name}" for name in self._actions()] or ["rating"]
-            found += [Output(name, label) for name, label in zip(names, labels, strict=False)]
+            outputs_ += [Output(name, label) for name, label in zip(names, labels, strict=False)]
         for feature in self._features():
             if feature.table == where:
                 how = "text" if where == "interactions" and feature.column.role == "dense" else HOW[feature.column.role]
-                found.append(Output(feature.out, feature.column.name, how, feature.column.separator))
-        return tuple(found)
+                outputs_.append(Output(feature.out, feature.column.name, how, feature.column.separator))
+        return tuple(outputs_)
 
     def check(self) -> None:
         for where, table in self.tables().items():
@@ -162,9 +163,9 @@ class TableSource(TableFile, SourceSpec):
                 reader.check(table, self.outputs(where), "" if where == "interactions" else f"The {where} table: ")
 
     def fingerprint(self) -> str:
-        """SHA-256 of the content of every file, in the order they are read; names and places make no difference.
+        """SHA-256 of the content of every file, in the order they are read; names and paths make no difference.
 
-        What only Spark can read is known by the names, sizes and times of its files, or by its version where it has one.
+        For tables that only Spark can read: of the names, sizes and times of files, or of the version where there is one.
         """
         total = hashlib.sha256()
         for where, table in self.tables().items():
@@ -176,13 +177,13 @@ class TableSource(TableFile, SourceSpec):
         return reader.size_hint(self)
 
     def notes(self) -> tuple[str, ...]:
-        found = [note for where, table in self.tables().items() if table for note in reader.notes(table, self.outputs(where), where)]
+        sentences = [note for where, table in self.tables().items() if table for note in reader.notes(table, self.outputs(where), where)]
         changed = [f"{column!r} is called {out}" for out, (_, column) in self.renamed().items() if out != column]
         if changed:
-            found.append(f"Feature names keep to letters, digits and _: {', '.join(changed[:20])}.")
+            sentences.append(f"Feature names keep to letters, digits and _: {', '.join(changed[:20])}.")
         if self.named("timestamp"):
-            found.append(f"{self.named('timestamp')!r} is the timestamp, read as {TIME_WORDS[self.time_unit or 's']}.")
-        return tuple(found)
+            sentences.append(f"{self.named('timestamp')!r} is the timestamp, read as {TIME_WORDS[self.time_unit or 's']}.")
+        return tuple(sentences)
 
     def frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
         return reader.frame(self, self.outputs("interactions"), limit)
@@ -215,13 +216,13 @@ TIME_WORDS: dict[str, str] = {
     "us": "microseconds since 1970",
     "ns": "nanoseconds since 1970",
     "iso": "dates in ISO 8601, in UTC unless they name a zone",
-    "magnitude": "seconds, milliseconds, microseconds or nanoseconds since 1970, told apart value by value",
-    "order": "a count that orders rows and is no time",
+    "magnitude": "seconds, milliseconds, microseconds or nanoseconds since 1970, by the size of each value",
+    "order": "a count that orders rows and is not a time",
 }
 
 
 def _unique(rows: "DataFrame", id: str) -> "DataFrame":
-    """One row an id: of several, the last when all columns are sorted. Rows that cannot be read, or without an id, are left out."""
+    """One row per id: of several, the last when sorted by all columns. Rows that cannot be read, or without an id, are left out."""
     from pyspark.sql import functions as F
 
     others = [name for name in rows.columns if name not in (id, "problem", "raw")]

@@ -1,7 +1,7 @@
-"""The classes that Spark's JVM has loaded, kept as the JVM maps them: the next start reads no jar for them and takes half as long.
+"""An archive of the classes that Spark's JVM has loaded: the next start reads no jar for them and takes half as long.
 
-This is the JDK's class data sharing: an archive that a JVM leaves when it ends (JEP 350), from Java 25 on a cache (JEP 483, 514).
-A JVM that finds it made of other jars starts without; one that dies of it starts a second time.
+This is the JDK's class data sharing: an archive that a JVM writes when it ends (JEP 350), from Java 25 on a cache (JEP 483, 514).
+A JVM ignores an archive of other jars; where a JVM crashes on an archive, it is started again without.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-AHEAD_OF_TIME = 25  # the Java from which on a cache needs no archive of the JDK's own, which the wheel's Java lacks
+AHEAD_OF_TIME = 25  # from this Java on a cache needs no archive of the JDK, which the wheel's Java lacks
 LEAVES = ("-XX:AOTCacheOutput=", "-XX:ArchiveClassesAtExit=")
 PATIENCE_S = 60
 OLD_S = 30 * 24 * 3600
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 
 
 def flags(java: str, version: int, keeps: bool) -> str:
-    """The JVM's options to start from the classes that are kept; where none are, to leave them, if somebody `keeps` them.
+    """JVM options to start from the class archive; without one, to write it when the JVM ends, if `keeps`.
 
     Args:
-        java: what `java -version` tells.
-        version: the major version of that.
+        java: the output of `java -version`.
+        version: its major version.
     """
     kept, late = _kept(java), version >= AHEAD_OF_TIME
     if kept.is_file():
@@ -43,41 +43,41 @@ def flags(java: str, version: int, keeps: bool) -> str:
     return f'"-XX:{name}={file}" -Xlog:disable -Xlog:all=error'
 
 
-def keep(spark: "SparkSession", told: Callable[[str], None]) -> None:
-    """End the session's JVM, if it was started to leave its classes, and keep them. Where that fails, the next start is as slow, no more.
+def keep(spark: "SparkSession", report: Callable[[str], None]) -> None:
+    """End the session's JVM, if it was started to write its classes, and store the archive. Failures are logged only.
 
     Args:
-        told: what this does, as it begins; it takes seconds, once on a machine.
+        report: called with the phase as it begins; it takes seconds, once per machine.
     """
     options, gateway = shlex.split(spark.sparkContext.getConf().get(OPTIONS) or ""), spark.sparkContext._gateway
     left = [Path(option.partition("=")[2]) for option in options if option.startswith(LEAVES)]
     if not left or gateway is None or gateway.proc is None:
         return
-    told("keeping what Spark loaded, so that it starts faster")
+    report("storing Spark's classes, so that it starts faster")
     try:
         spark.stop()
         gateway.shutdown()
-        gateway.proc.stdin.close()  # at which the JVM ends
+        gateway.proc.stdin.close()  # ends the JVM
         if code := gateway.proc.wait(PATIENCE_S):
             raise OSError(f"Java ended with code {code}")
         _publish(left[0])
-        log.info("Spark's classes are kept: %s", left[0].name)
-    except Exception as error:  # of files, of a JVM that hangs, of py4j: whatever it is, the run has been done well
-        log.warning("Spark's classes could not be kept, so that its next start takes as long: %s", error)
+        log.info("stored Spark's class archive: %s", left[0].name)
+    except Exception as error:  # whatever fails here, the run itself has succeeded
+        log.warning("could not store Spark's class archive; the next start is not faster: %s", error)
 
 
 def forget(java: str) -> bool:
-    """Remove what is kept for this Java, when a JVM did not start from it; whether there was any."""
+    """Remove the archive of this Java after a JVM did not start from it; returns whether there was one."""
     kept = _kept(java)
     if not kept.is_file():
         return False
     kept.unlink(missing_ok=True)
-    log.warning("Spark did not start from the classes kept in %s: removed", kept)
+    log.warning("Spark did not start from the class archive %s; removed it", kept)
     return True
 
 
 def _publish(left: Path) -> None:
-    """Into the folder by one rename; archives that are old go, since each version of Java and Spark makes its own."""
+    """Move an archive into the folder by one rename; remove old ones, since each version of Java and Spark writes its own."""
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     partial = folder / f"{left.stem}.{os.getpid()}"
@@ -99,5 +99,5 @@ def _kept(java: str) -> Path:
 
 
 def _folder() -> Path:
-    """Of the user, since it depends on the machine and on no workspace."""
+    """In the user's cache, since it depends on the machine and not on the workspace."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "recbench"

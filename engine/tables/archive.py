@@ -1,4 +1,4 @@
-"""Zip files from strangers: looked over before anything is extracted, and only the members that are needed."""
+"""Untrusted zip files: checked before anything is extracted; only the members that are needed are extracted."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ def extracted(archive: Path, wanted: Iterable[str]) -> Path:
     """A folder in the workspace with those members of a zip file whose base name is wanted; extracted once per file content.
 
     Raises:
-        ValueError: not a zip file, damaged, encrypted, or shaped to do harm (paths that climb out, links, absurd ratios).
+        ValueError: not a zip file, damaged, encrypted, or harmful (paths that lead outside, links, extreme compression ratios).
     """
     facts, wanted = archive.stat(), set(wanted)
     key = hashlib.sha256(f"{archive.resolve()} {facts.st_size} {facts.st_mtime_ns} {sorted(wanted)}".encode()).hexdigest()[:16]

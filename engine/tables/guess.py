@@ -1,4 +1,4 @@
-"""A first look at a table: how it is written and what its columns may mean. It fills the form; a person has the last word."""
+"""Guess how a table is written and what its columns mean. The guess fills a form, where a person can correct it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ Rows = list[list[str | None]]
 
 
 class ColumnGuess(BaseModel):
-    """What one column may mean. header: its name in the file, before blanks and doubles were mended."""
+    """The guessed meaning of a column. header: its name in the file, before blank and duplicate names were changed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,7 +40,7 @@ class ColumnGuess(BaseModel):
 
 
 class TableGuess(BaseModel):
-    """How a table is written and what its columns may mean; `unsure` names what should be asked."""
+    """The guess for a table; `unsure` names the settings that the user should confirm."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -81,49 +81,51 @@ def guess_text(
     """A guess from the first bytes of a text file (unpacked)."""
     _refuse_binary(name, start)
     whole = len(start) < HEAD_BYTES
-    told: dict[str, sniff.Detection] = {"encoding": sniff.Detection(given["encoding"]) if "encoding" in given else sniff.encoding_of(start)}
-    text = opening.text_of(start, told["encoding"].value)
+    detections: dict[str, sniff.Detection] = {
+        "encoding": sniff.Detection(given["encoding"]) if "encoding" in given else sniff.encoding_of(start)
+    }
+    text = opening.text_of(start, detections["encoding"].value)
     lines = sniff.lines_of(text, whole)
     if not lines:
         raise ValueError(f"{name} is empty; copy or save it again.")
     opening.refuse_json_array(name, text)
-    facts = {**facts, "encoding": told["encoding"].value, "newline": sniff.newlines_of(text)}
-    said = [*notes, *_line_notes(text, facts["newline"])]
+    facts = {**facts, "encoding": detections["encoding"].value, "newline": sniff.newlines_of(text)}
+    all_notes = [*notes, *_line_notes(text, facts["newline"])]
     if given.get("format", "jsonl" if sniff.is_json_lines(text) else "csv") == "jsonl":
-        return _guess_json(facts, table, lines, told, said)
-    told["delimiter"] = sniff.Detection(given["delimiter"]) if "delimiter" in given else sniff.delimiter_of(lines)
-    mark = told["delimiter"].value
-    told["quoting"] = sniff.Detection(given["quoting"]) if "quoting" in given else sniff.quoting_of(text, lines, mark)
-    layout = Layout("csv", (), told["encoding"].value, mark, cast(Quoting, told["quoting"].value))
+        return _guess_json(facts, table, lines, detections, all_notes)
+    detections["delimiter"] = sniff.Detection(given["delimiter"]) if "delimiter" in given else sniff.delimiter_of(lines)
+    mark = detections["delimiter"].value
+    detections["quoting"] = sniff.Detection(given["quoting"]) if "quoting" in given else sniff.quoting_of(text, lines, mark)
+    layout = Layout("csv", (), detections["encoding"].value, mark, cast(Quoting, detections["quoting"].value))
     first = opening.header_of(name, text, layout)[0]
     rows, width, bad = _even_rows(text, lines, layout)
     if "header" in given:
-        told["header"] = sniff.Detection("yes" if given["header"] else "no")
+        detections["header"] = sniff.Detection("yes" if given["header"] else "no")
     else:
-        told["header"] = sniff.header_of([first, *[row for row in rows if row != first]], known_names(unique_names(first)))
-    named = told["header"].value == "yes"
+        detections["header"] = sniff.header_of([first, *[row for row in rows if row != first]], known_names(unique_names(first)))
+    named = detections["header"].value == "yes"
     headers = first if named else [f"column_{k}" for k in range(1, width + 1)]
     if named and len(headers) != width and rows[1:]:
-        said.append(
+        all_notes.append(
             f"The first line names {len(headers)} columns, but most lines have {width} fields: the lines that differ are set aside."
         )
     body = [cast(list[str | None], row) for row in rows if len(row) == len(headers) and not (named and row == first)]
     if not body and named:
-        said.append("There is no row below the header that fits it.")
+        all_notes.append("There is no row below the header that fits it.")
     if bad:
-        said.append(f"{bad:,} of the first {bad + len(rows):,} lines cannot be read; they will be set aside with what is wrong with them.")
-    facts = {**facts, "format": "csv", "delimiter": mark, "quoting": told["quoting"].value, "header": named}
-    return assemble(facts, table, headers, list(unique_names(headers)), body, told, said)
+        all_notes.append(f"{bad:,} of the first {bad + len(rows):,} lines cannot be read; they will be set aside with the reason.")
+    facts = {**facts, "format": "csv", "delimiter": mark, "quoting": detections["quoting"].value, "header": named}
+    return assemble(facts, table, headers, list(unique_names(headers)), body, detections, all_notes)
 
 
 def _refuse_binary(name: str, start: bytes) -> None:
     odd = sum(byte < 9 or 13 < byte < 32 for byte in start[:4096].replace(b"\0", b""))
     if odd > 0.1 * min(len(start), 4096):
-        raise ValueError(f"{name} is no text and no Parquet; save the table as CSV, JSON lines or Parquet.")
+        raise ValueError(f"{name} is neither text nor Parquet; save the table as CSV, JSON lines or Parquet.")
 
 
 def _line_notes(text: str, newline: str) -> list[str]:
-    notes = ["Lines end in more than one way (LF, CRLF or CR); all are taken as line ends."] if newline == "mixed" else []
+    notes = ["Lines end in more than one way (LF, CRLF or CR); all are read as line ends."] if newline == "mixed" else []
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         notes.append(f"Line {line:,} holds a NUL byte; such lines are set aside.")
@@ -133,33 +135,33 @@ def _line_notes(text: str, newline: str) -> list[str]:
 def _even_rows(text: str, lines: list[str], layout: Layout) -> tuple[list[list[str]], int, int]:
     """The first rows that can be read, how many fields most have, and how many rows cannot be read."""
     if layout.quoting == "lines":
-        found = [(fields, problem) for fields, problem, _ in opening.first_records(text, layout, GUESS_ROWS)]
+        parsed = [(fields, problem) for fields, problem, _ in opening.first_records(text, layout, GUESS_ROWS)]
     else:
-        found = quoted(lines, layout)
-    rows = [[value or "" for value in fields] for fields, _ in found if fields is not None]
+        parsed = quoted(lines, layout)
+    rows = [[value or "" for value in fields] for fields, _ in parsed if fields is not None]
     counts = [len(row) for row in rows[1:]] or [len(row) for row in rows]
     width = max(set(counts), key=lambda n: (counts.count(n), n)) if counts else 1
-    return rows, width, len(found) - len(rows)
+    return rows, width, len(parsed) - len(rows)
 
 
 def _guess_json(
-    facts: Mapping[str, Any], table: Which, lines: list[str], told: Mapping[str, sniff.Detection], notes: list[str]
+    facts: Mapping[str, Any], table: Which, lines: list[str], detections: Mapping[str, sniff.Detection], notes: list[str]
 ) -> TableGuess:
-    found, bad = [], 0
+    objects, bad = [], 0
     for line in lines[:GUESS_ROWS]:
         try:
             row = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
         except (ValueError, RecursionError):
             row = None
         bad += not isinstance(row, dict)
-        found += [row] if isinstance(row, dict) else []
-    names = list(dict.fromkeys(name for row in found for name in row))
-    nested = [name for name in names if any(_is_nested(row.get(name)) for row in found)]
-    rows: Rows = [[None if n in nested else json_text(row.get(n)) for n in names] for row in found]
+        objects += [row] if isinstance(row, dict) else []
+    names = list(dict.fromkeys(name for row in objects for name in row))
+    nested = [name for name in names if any(_is_nested(row.get(name)) for row in objects)]
+    rows: Rows = [[None if n in nested else json_text(row.get(n)) for n in names] for row in objects]
     notes = notes + [f"{name!r} holds objects and cannot be read as plain values." for name in nested]
     if bad:
-        notes.append(f"{bad:,} of the first {len(lines[:GUESS_ROWS]):,} lines are no JSON object; they will be set aside.")
-    return assemble({**facts, "format": "jsonl", "header": True}, table, names, names, rows, told, notes)
+        notes.append(f"{bad:,} of the first {len(lines[:GUESS_ROWS]):,} lines are not JSON objects; they will be set aside.")
+    return assemble({**facts, "format": "jsonl", "header": True}, table, names, names, rows, detections, notes)
 
 
 def _is_nested(value: object) -> bool:
@@ -172,10 +174,10 @@ def assemble(
     headers: Sequence[str],
     names: Sequence[str],
     rows: Rows,
-    told: Mapping[str, sniff.Detection] | None = None,
+    detections: Mapping[str, sniff.Detection] | None = None,
     notes: Sequence[str] = (),
 ) -> TableGuess:
-    """Columns with their meanings, from rows as text, and everything that should be said or asked."""
+    """A guess from rows as text: columns with their meanings, notes, and the settings to confirm."""
     rows = rows[:GUESS_ROWS]
     seen = [column_of(name, [row[k] for row in rows]) for k, name in enumerate(names)]
     meant = meanings(seen, table, bool(facts.get("header", True)))
@@ -187,19 +189,19 @@ def assemble(
         for c, m, h in zip(seen, meant, headers, strict=True)
     ]  # fmt: skip
     time = next((c for c in columns if c.role == "timestamp"), None)
-    told = told or {}
-    unsure = [name for name, what in told.items() if not what.certain]
+    detections = detections or {}
+    unsure = [name for name, what in detections.items() if not what.certain]
     unsure += ["time_unit"] if time and (time.time_unit is None or time.ambiguous) else []
     changed = [f"{c.header!r} → {c.name}" for c in columns if c.header != c.name]
-    said = [*notes, *(what.note for what in told.values() if what.note)]
+    all_notes = [*notes, *(what.note for what in detections.values() if what.note)]
     if changed:
-        said.append(f"Columns renamed, since names must differ and not be blank: {', '.join(changed[:20])}.")
+        all_notes.append(f"Columns renamed, since names must differ and not be blank: {', '.join(changed[:20])}.")
     if table == "interactions":
-        said += [
+        all_notes += [
             f"No column looks like the {role}; choose one, or none." for role in ("user", "item") if role not in {c.role for c in columns}
         ]
     return TableGuess(
-        **{**dict(facts), "columns": tuple(columns), "unsure": tuple(unsure), "notes": tuple(said), "head": rows[:SHOWN_ROWS]},
+        **{**dict(facts), "columns": tuple(columns), "unsure": tuple(unsure), "notes": tuple(all_notes), "head": rows[:SHOWN_ROWS]},
         time_unit=time.time_unit if time else None,
         ambiguous=time.ambiguous if time else None,
     )

@@ -1,4 +1,4 @@
-"""A local table is opened: its files are found alike, its columns are named, and how its rows stand is settled. Reads heads only."""
+"""Open a local table: check that its files are alike, and determine its columns and layout. Reads the heads of files only."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.tables.paths import HEAD_BYTES, InputFile, files, head, look
+from engine.tables.paths import HEAD_BYTES, InputFile, files, head, identify
 from engine.tables.specs import TableFile, unique_names
 from workers.prepare.tables import Layout, quoted
 
@@ -17,38 +17,38 @@ HEAD_ROWS = 1000
 
 
 class OpenTable(NamedTuple):
-    """The files of a table and how their rows stand; no layout: Parquet."""
+    """The files of a table, the layout of their rows (None for Parquet) and the names of their columns."""
 
-    found: tuple[InputFile, ...]
+    files: tuple[InputFile, ...]
     layout: Layout | None
     names: tuple[str, ...]
 
 
-def opened(table: TableFile) -> OpenTable:
-    """The files of a local table, looked at and found to be alike.
+def open_table(table: TableFile) -> OpenTable:
+    """Open a local table.
 
     Raises:
-        ValueError, FileNotFoundError: a file is missing, refused, empty, or not what the table says it is.
+        ValueError, FileNotFoundError: a file is missing, not allowed, empty, unlike the others, or not of the format of the table.
     """
-    found = tuple(look(path) for path in files(table.path))
-    for file in found:
+    inputs = tuple(identify(path) for path in files(table.path))
+    for file in inputs:
         wanted = "parquet" if table.format == "parquet" else "text"
         if file.kind != wanted:
             other = "Parquet" if file.kind == "parquet" else "text, not Parquet,"
             raise ValueError(f"{file.path.name} is {other} by its content, but the format chosen is {table.format}; choose the other.")
     if table.format == "parquet":
-        return OpenTable(found, None, _parquet_names(found))
+        return OpenTable(inputs, None, _parquet_names(inputs))
     if table.format == "jsonl":
         names = tuple(column.name for column in table.columns if column.role != "ignore")
-        for file in found:
+        for file in inputs:
             refuse_json_array(file.path.name, text_of(head(file, 4096), table.encoding))
-        return OpenTable(found, Layout("jsonl", names, table.encoding), names)
-    layout = _csv_layout(table, found)
-    return OpenTable(found, layout, layout.names)
+        return OpenTable(inputs, Layout("jsonl", names, table.encoding), names)
+    layout = _csv_layout(table, inputs)
+    return OpenTable(inputs, layout, layout.names)
 
 
 def text_of(start: bytes, encoding: str) -> str:
-    """The head of a text file; what is no text in this encoding shows as U+FFFD, a byte order mark not at all."""
+    """The head of a text file; bytes that are not text in this encoding become U+FFFD, a byte order mark is removed."""
     codec = "utf-8-sig" if encoding == "utf-8" else encoding
     text = io.TextIOWrapper(io.BytesIO(start), codec, "replace", newline="").read()
     return text.removeprefix("\ufeff")
@@ -56,7 +56,7 @@ def text_of(start: bytes, encoding: str) -> str:
 
 def refuse_json_array(name: str, text: str) -> None:
     if text.lstrip().startswith("["):
-        raise ValueError(f"{name} is one JSON array; save one object a line (jq -c '.[]' {name} > table.jsonl) and give that.")
+        raise ValueError(f"{name} is one JSON array; save one object per line (jq -c '.[]' {name} > table.jsonl) and give that.")
 
 
 def header_of(name: str, text: str, layout: Layout) -> tuple[list[str], str]:
@@ -73,12 +73,12 @@ def header_of(name: str, text: str, layout: Layout) -> tuple[list[str], str]:
         line = next(line for line in text.replace("\r", "\n").split("\n") if line.strip(" "))
         fields, problem = quoted([line], layout)[0]
     if fields is None or "\x00" in line:
-        raise ValueError(f"The first line of {name} has {problem or 'a NUL byte'}: {line[:80]!r}. Mend it, or choose another quoting.")
+        raise ValueError(f"The first line of {name} has {problem or 'a NUL byte'}: {line[:80]!r}. Correct it, or choose another quoting.")
     return [field or "" for field in fields], line
 
 
 def first_records(text: str, layout: Layout, limit: int = HEAD_ROWS) -> "Iterator[tuple[list[str | None] | None, str | None, str]]":
-    """The first rows of any width; the last may be cut short by the end of the head, and is then not given."""
+    """The first rows of any width; a last row that the end of the head cuts off is left out."""
     taken: list[str] = []
 
     def taking() -> Iterator[str]:
@@ -101,12 +101,12 @@ def first_records(text: str, layout: Layout, limit: int = HEAD_ROWS) -> "Iterato
             yield (list(row) if row is not None else None), problem, line
 
 
-def _csv_layout(table: TableFile, found: Sequence[InputFile]) -> Layout:
+def _csv_layout(table: TableFile, inputs: Sequence[InputFile]) -> Layout:
     layout = Layout("csv", (), table.encoding, table.delimiter, table.quoting)
     names: tuple[str, ...] | None = None
     lines: dict[str, None] = {}
-    for file in found:
-        text = text_of(head(file, HEAD_BYTES if len(found) == 1 or not table.header else 1 << 16), table.encoding)
+    for file in inputs:
+        text = text_of(head(file, HEAD_BYTES if len(inputs) == 1 or not table.header else 1 << 16), table.encoding)
         if not table.header:
             return layout._replace(names=tuple(f"column_{k}" for k in range(1, _width(file.path.name, text, layout) + 1)))
         fields, line = header_of(file.path.name, text, layout)
@@ -114,7 +114,7 @@ def _csv_layout(table: TableFile, found: Sequence[InputFile]) -> Layout:
             names = unique_names(fields)
         elif unique_names(fields) != names:
             raise ValueError(
-                f"{file.path.name} has the columns {', '.join(unique_names(fields))[:200]}, unlike {found[0].path.name} "
+                f"{file.path.name} has the columns {', '.join(unique_names(fields))[:200]}, unlike {inputs[0].path.name} "
                 f"({', '.join(names)[:200]}); give a folder of files that are written alike."
             )
         lines[line] = None
@@ -122,7 +122,7 @@ def _csv_layout(table: TableFile, found: Sequence[InputFile]) -> Layout:
 
 
 def _width(name: str, text: str, layout: Layout) -> int:
-    """How many fields most of the first rows have."""
+    """The number of fields that most of the first rows have."""
     header_of(name, text, layout)
     if layout.quoting == "lines":
         rows = [fields for fields, _, _ in first_records(text, layout)]
@@ -137,7 +137,7 @@ def parquet_schema(file: InputFile) -> "pa.Schema":
     """The schema of a Parquet file.
 
     Raises:
-        ValueError: damaged, or with columns of an extension type, which may bring code along.
+        ValueError: damaged, or with columns of an extension type, which may run code.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -153,10 +153,10 @@ def parquet_schema(file: InputFile) -> "pa.Schema":
                 f"{file.path.name}: {field.name!r} is of an extension type ({field.type}), which is never opened; save it without."
             )
     if len(set(schema.names)) < len(schema.names):
-        raise ValueError(f"{file.path.name} has two columns of the same name; save it again with names of their own.")
+        raise ValueError(f"{file.path.name} has two columns of the same name; save it again with distinct names.")
     return schema
 
 
-def _parquet_names(found: Sequence[InputFile]) -> tuple[str, ...]:
-    schemas = [parquet_schema(file) for file in found]
+def _parquet_names(inputs: Sequence[InputFile]) -> tuple[str, ...]:
+    schemas = [parquet_schema(file) for file in inputs]
     return tuple(name for name in schemas[0].names if all(name in schema.names for schema in schemas[1:]))

@@ -1,4 +1,4 @@
-"""Where files may be read from, what they are by their content, and what is refused at the door."""
+"""Paths of tables: which may be read, the files behind them, and the kind of each file by its content."""
 
 import os
 import stat
@@ -32,7 +32,7 @@ NEVER = "it can run code when it is opened, so it is never read; save the table 
 
 
 class InputFile(NamedTuple):
-    """One file: where, how packed, and whether it is Parquet by its content."""
+    """One input file: its path, compression and member of a zip, and its kind by its content."""
 
     path: Path
     compression: Compression
@@ -45,7 +45,7 @@ class InputFile(NamedTuple):
 
 
 def is_remote(path: str) -> bool:
-    """Whether only Spark can read it: a table of the catalogue, Delta, or a URI of a store."""
+    """Whether only Spark can read a path: a table of the catalogue, Delta, or a URI of a store."""
     return path.startswith((TABLE, DELTA)) or _scheme(path) not in (None, "file")
 
 
@@ -57,7 +57,7 @@ def _scheme(path: str) -> str | None:
 
 
 def check_uri(uri: str) -> None:
-    """ValueError for a place that is not read from; local paths inside `delta:` and `file:` follow the rules of paths."""
+    """ValueError for a URI that may not be read; local paths in `delta:` and `file:` follow the rules of `local`."""
     if "\0" in uri:
         raise ValueError("The path holds a NUL byte; check it.")
     if uri.startswith(TABLE):
@@ -79,7 +79,7 @@ def local(path: str) -> Path:
     """A path of this machine with all links resolved, under one of the folders that may be read.
 
     Raises:
-        ValueError, FileNotFoundError: with what to do.
+        ValueError, FileNotFoundError: the path may not be read or does not exist; says what to do.
     """
     if "\0" in path:
         raise ValueError("The path holds a NUL byte; check it.")
@@ -105,18 +105,18 @@ def local(path: str) -> Path:
 def files(path: str) -> list[Path]:
     """The files of a table in the order they are read: the file itself, or those of a folder and its folders by name.
 
-    Names that begin with "." or "_" are passed over, as Spark does; so are READMEs and the like beside files named as tables.
+    Names that begin with "." or "_" are skipped, as Spark does; so are other files, such as a README, next to tables.
     """
     root = local(path)
     if not root.is_dir():
         return [_regular(root)]
-    found: list[Path] = []
+    paths: list[Path] = []
     for folder, inner, names in os.walk(root):
         inner[:] = sorted(name for name in inner if not name.startswith((".", "_")))
-        found += [Path(folder) / name for name in names if not name.startswith((".", "_"))]
-        if len(found) > MAX_FILES:
+        paths += [Path(folder) / name for name in names if not name.startswith((".", "_"))]
+        if len(paths) > MAX_FILES:
             raise ValueError(f"{path} holds more than {MAX_FILES:,} files; give a folder of fewer, larger ones.")
-    named = [file for file in found if file.suffix.lower() in TABLES | UNSAFE] or found
+    named = [file for file in paths if file.suffix.lower() in TABLES | UNSAFE] or paths
     if not named:
         raise ValueError(f"{path} holds no file; give the folder that holds the table.")
     return [_regular(local(str(file))) for file in sorted(named, key=lambda file: file.relative_to(root).as_posix())]
@@ -124,14 +124,14 @@ def files(path: str) -> list[Path]:
 
 def _regular(path: Path) -> Path:
     if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError(f"{path} is not an ordinary file; copy what it gives into one.")
+        raise ValueError(f"{path} is not a regular file; copy its content into one.")
     if not os.access(path, os.R_OK):
         raise ValueError(f"{path} may not be read by this user; change its permissions.")
     return path
 
 
-def look(path: Path) -> InputFile:
-    """What a file is by its content.
+def identify(path: Path) -> InputFile:
+    """The kind of a file by its content.
 
     Raises:
         ValueError: it is empty, not a table, or of a kind that is never opened.
@@ -148,12 +148,12 @@ def look(path: Path) -> InputFile:
     if packed is None:
         return InputFile(path, "none", None, "text")
     member = _inside(path) if packed == "zip" else None
-    found = InputFile(path, packed, member, "text")
-    inner = head(found, 16)
+    file_ = InputFile(path, packed, member, "text")
+    inner = head(file_, 16)
     refuse_content(member or path.name, inner)
     if inner.startswith(b"PAR1") or any(inner.startswith(magic) for magic, _ in MAGIC):
-        raise ValueError(f"{path.name} holds {member or 'something'} that is itself packed; unpack it and give the path of the table.")
-    return found
+        raise ValueError(f"{path.name} holds {member or 'something'} that is itself compressed; unpack it and give the path of the table.")
+    return file_
 
 
 def refuse_name(name: str) -> None:
@@ -172,13 +172,13 @@ def refuse_content(name: str, start: bytes) -> None:
         raise ValueError(f"{name} is {foreign}; save the table as CSV, JSON lines or Parquet.")
 
 
-def head(found: InputFile, size: int = HEAD_BYTES) -> bytes:
-    """The first bytes of the content, unpacked."""
+def head(file: InputFile, size: int = HEAD_BYTES) -> bytes:
+    """The first bytes of the content, uncompressed."""
     try:
-        with opened(found.part) as stream:
+        with opened(file.part) as stream:
             return stream.read(size)
     except (*DAMAGED, OSError, RuntimeError, NotImplementedError) as error:
-        raise ValueError(f"{found.path.name} cannot be unpacked ({error}); copy it again, or unpack it yourself.") from error
+        raise ValueError(f"{file.path.name} cannot be unpacked ({error}); copy it again, or unpack it yourself.") from error
 
 
 def _inside(path: Path) -> str:

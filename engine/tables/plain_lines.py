@@ -1,4 +1,4 @@
-"""Delimited text without quotes, one row a line: read alike with pandas and with Spark, whatever is wrong with a line."""
+"""Delimited text without quotes, one row per line: pandas and Spark read it alike, with the same problems of bad lines."""
 
 import functools
 import gzip
@@ -21,7 +21,7 @@ LOST_TEXT, NUL_TEXT = "bytes that are not UTF-8 text", "a NUL byte"
 
 
 class Layout(NamedTuple):
-    """How a row stands in a line.
+    """The layout of a row in a line.
 
     columns: the name of each field in turn, None for one that is not read. header: lines that say the same are no rows.
     """
@@ -69,7 +69,7 @@ def check_rows(path: Path, layout: Layout) -> None:
 def read(paths: Sequence[Path], layout: Layout, limit: int) -> "pd.DataFrame":
     """The first rows, file after file: the layout's columns as text, null past the end of a short line; `problem` and `raw`.
 
-    Blank lines and lines that repeat the header are no rows.
+    Blank lines and lines that repeat the header are skipped.
     """
     import pyarrow as pa
 
@@ -87,7 +87,7 @@ def load(spark: "SparkSession", paths: Sequence[Path], layout: Layout) -> "DataF
     from pyspark.sql import functions as F
 
     line = F.col("line")
-    files = [re.sub(r"([\\*?\[\]{}])", r"\\\1", str(path.resolve())) for path in paths]  # these would be patterns
+    files = [re.sub(r"([\\*?\[\]{}])", r"\\\1", str(path.resolve())) for path in paths]  # Spark reads these as patterns
     lines = spark.read.text(files).select(F.make_valid_utf8("value").alias("line")).where(F.trim(line) != "")
     if layout.header is not None:
         lines = lines.where(line != layout.header)
@@ -103,11 +103,11 @@ def load(spark: "SparkSession", paths: Sequence[Path], layout: Layout) -> "DataF
 def _problem(line: "Column", count: "Column", wanted: int) -> "Column":
     from pyspark.sql import functions as F
 
-    told = F.when(count == 1, F.lit("1 field")).otherwise(F.concat(count.cast("string"), F.lit(" fields")))
+    fields = F.when(count == 1, F.lit("1 field")).otherwise(F.concat(count.cast("string"), F.lit(" fields")))
     return (
         F.when(line.contains(LOST), F.lit(LOST_TEXT))
         .when(line.contains(NUL), F.lit(NUL_TEXT))
-        .when(count != wanted, F.concat(told, F.lit(f" instead of {wanted}")))
+        .when(count != wanted, F.concat(fields, F.lit(f" instead of {wanted}")))
     )
 
 
@@ -137,19 +137,19 @@ def _parsed(lines: list[str], layout: Layout) -> "pa.Table":
     fields = pc.split_pattern(text, layout.separator)
     count, starts = pc.list_value_length(fields), fields.offsets[:-1]
     nothing, wanted = pa.scalar(None, pa.string()), len(layout.columns)
-    found = {
+    columns = {
         name: fields.values.take(pc.if_else(pc.greater(count, k), pc.add(starts, pa.scalar(k, pa.int32())), None))
         for k, name in layout.named
     }
-    told = pc.if_else(pc.equal(count, 1), "1 field", pc.binary_join_element_wise(count.cast(pa.string()), "fields", " "))
-    problem = pc.if_else(pc.equal(count, wanted), nothing, pc.binary_join_element_wise(told, f"instead of {wanted}", " "))
+    counted = pc.if_else(pc.equal(count, 1), "1 field", pc.binary_join_element_wise(count.cast(pa.string()), "fields", " "))
+    problem = pc.if_else(pc.equal(count, wanted), nothing, pc.binary_join_element_wise(counted, f"instead of {wanted}", " "))
     problem = pc.if_else(pc.match_substring(text, NUL), NUL_TEXT, problem)
     problem = pc.if_else(pc.match_substring(text, LOST), LOST_TEXT, problem)
-    return pa.table({**found, "problem": problem, "raw": pc.if_else(pc.is_valid(problem), text, nothing)})
+    return pa.table({**columns, "problem": problem, "raw": pc.if_else(pc.is_valid(problem), text, nothing)})
 
 
 def fingerprint(paths: Sequence[Path], *more: str) -> str:
-    """SHA-256, in hex, of the names and contents of some files, and of what else makes a difference."""
+    """SHA-256, in hex, of the names and contents of some files, and of `more`."""
     total = hashlib.sha256("".join(f"{text}\n" for text in more).encode())
     for path in paths:
         facts = path.stat()
@@ -159,6 +159,6 @@ def fingerprint(paths: Sequence[Path], *more: str) -> str:
 
 @functools.lru_cache(maxsize=10_000)
 def content_digest(path: Path, size: int, changed: int) -> str:
-    """The content of a file that may be large; asked often by pages, so remembered while size and time of change stand."""
+    """Digest of the content of a file, which may be large; cached while size and time of change stay the same."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,12 +1,12 @@
-"""A table of this machine, read in parts: its head for checks and forms, its first rows for pages, all of it by Spark's executors."""
+"""Read a local table: its head for checks and forms, its first rows for previews, all of it on Spark's executors."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.tables.open import HEAD_ROWS, OpenTable, opened, parquet_schema
-from engine.tables.paths import InputFile, files, head, is_remote, look
+from engine.tables.open import HEAD_ROWS, OpenTable, open_table, parquet_schema
+from engine.tables.paths import InputFile, files, head, identify, is_remote
 from engine.tables.plain_lines import content_digest
 from engine.tables.specs import TableFile, spark_schema
 from workers.prepare.tables import WIDE, Layout, Output, Part, PartsReader, read, refused_type, shape
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 SPLIT_BYTES = 64 << 20
-GROWTH = {"none": 1, "zip": 5, "gzip": 5, "bz2": 7, "xz": 7, "zstd": 5}  # of text, for a guess of its rows
+GROWTH = {"none": 1, "zip": 5, "gzip": 5, "bz2": 7, "xz": 7, "zstd": 5}  # of compressed text, to estimate its rows
 BYTES_A_ROW = 40
 
 
@@ -29,22 +29,22 @@ def check(table: TableFile, outputs: Sequence[Output], prefix: str = "") -> None
 
             remote.check(table, outputs)
             return
-        found = opened(table)
+        opened = open_table(table)
         for column in table.columns:
-            if column.name not in found.names and column.role != "ignore":
-                raise ValueError(f"There is no column {column.name!r} in {Path(table.path).name}; it has {', '.join(found.names)[:400]}.")
-        _check_content(table, found, outputs)
+            if column.name not in opened.names and column.role != "ignore":
+                raise ValueError(f"There is no column {column.name!r} in {Path(table.path).name}; it has {', '.join(opened.names)[:400]}.")
+        _check_content(table, opened, outputs)
     except (ValueError, FileNotFoundError) as error:
         raise type(error)(f"{prefix}{error}") from error
 
 
-def _check_content(table: TableFile, found: OpenTable, outputs: Sequence[Output]) -> None:
+def _check_content(table: TableFile, opened: OpenTable, outputs: Sequence[Output]) -> None:
     name, wanted = Path(table.path).name, [output.column for output in outputs]
-    if found.layout is None:
+    if opened.layout is None:
         for column in wanted:
-            if why := refused_type(parquet_schema(found.found[0]).field(column).type):
+            if why := refused_type(parquet_schema(opened.files[0]).field(column).type):
                 raise ValueError(f"{column!r} of {name} is {why}, which cannot be read as plain values; set it to ignore.")
-    rows = next(_tables(found, outputs, HEAD_ROWS), None)
+    rows = next(_tables(opened, outputs, HEAD_ROWS), None)
     if rows is None:
         raise ValueError(f"{name} holds a header and no row; copy or save it again." if table.format == "csv" else f"{name} holds no row.")
     problems = [problem for problem in rows["problem"].to_pylist() if problem]
@@ -59,11 +59,11 @@ def _check_content(table: TableFile, found: OpenTable, outputs: Sequence[Output]
                 raise ValueError(f"No row in the head of {name} has the key {output.column!r}; check the column.")
 
 
-def _tables(found: OpenTable, outputs: Sequence[Output], limit: int) -> "Iterator[pa.Table]":
-    """Parts of the first `limit` rows; empty ones are passed over."""
+def _tables(opened: OpenTable, outputs: Sequence[Output], limit: int) -> "Iterator[pa.Table]":
+    """Parts of the first `limit` rows; empty parts are skipped."""
     wanted, rows = list(dict.fromkeys(output.column for output in outputs)), 0
-    for file in found.found:
-        for table in read(file.part, found.layout, wanted):
+    for file in opened.files:
+        for table in read(file.part, opened.layout, wanted):
             if table.num_rows:
                 yield shape(table.slice(0, limit - rows), outputs)
             rows += table.num_rows
@@ -79,7 +79,7 @@ def frame(table: TableFile, outputs: Sequence[Output], limit: int) -> "pd.DataFr
         from engine.tables import remote
 
         return remote.frame(table, outputs, limit)
-    parts = list(_tables(opened(table), outputs, limit))
+    parts = list(_tables(open_table(table), outputs, limit))
     if not parts:
         nothing = pa.table({name: pa.nulls(0, pa.string()) for name in dict.fromkeys(output.column for output in outputs)})
         parts = [shape(nothing, outputs)]
@@ -87,16 +87,16 @@ def frame(table: TableFile, outputs: Sequence[Output], limit: int) -> "pd.DataFr
 
 
 def load(spark: "SparkSession", table: TableFile, outputs: Sequence[Output]) -> "DataFrame":
-    """All rows, read by the executors in parts of about 64 MiB: lines, row groups, or whole files that are packed."""
+    """All rows, read by the executors in parts of about 64 MiB: lines, row groups, or whole compressed files."""
     if is_remote(table.path):
         from engine.tables import stored
 
         return stored.load(spark, table, outputs)
-    found = opened(table)
-    parts = [part for file in found.found for part in _parts(file, found.layout)]
-    size = sum(file.path.stat().st_size for file in found.found)
+    opened = open_table(table)
+    parts = [part for file in opened.files for part in _parts(file, opened.layout)]
+    size = sum(file.path.stat().st_size for file in opened.files)
     slices = min(len(parts), max(2 * spark.sparkContext.defaultParallelism, size // SPLIT_BYTES))
-    reader = PartsReader(tuple(parts), found.layout, tuple(outputs))
+    reader = PartsReader(tuple(parts), opened.layout, tuple(outputs))
     return spark.range(0, len(parts), 1, slices).mapInArrow(reader, spark_schema(outputs))
 
 
@@ -125,24 +125,24 @@ def digest(table: TableFile, outputs: Sequence[Output]) -> str:
 
 
 def size_hint(table: TableFile) -> int:
-    """About how many rows, by the length of the first lines."""
+    """Approximate number of rows, from the length of the first lines."""
     if is_remote(table.path):
         from engine.tables import remote
 
         return remote.size_hint(table)
-    found = [look(path) for path in files(table.path)]
-    if found[0].kind == "parquet":
+    inputs = [identify(path) for path in files(table.path)]
+    if inputs[0].kind == "parquet":
         import pyarrow.parquet as pq
 
-        return sum(pq.ParquetFile(file.path).metadata.num_rows for file in found if file.kind == "parquet")
-    start = head(found[0], 1 << 16)
+        return sum(pq.ParquetFile(file.path).metadata.num_rows for file in inputs if file.kind == "parquet")
+    start = head(inputs[0], 1 << 16)
     lines = max(start.count(b"\n"), start.count(b"\r"))
-    size = sum(file.path.stat().st_size * GROWTH[file.compression] for file in found)
+    size = sum(file.path.stat().st_size * GROWTH[file.compression] for file in inputs)
     return int(size / (len(start) / lines if lines else BYTES_A_ROW))
 
 
 def notes(table: TableFile, outputs: Sequence[Output], where: str) -> list[str]:
-    """How a table is taken, a sentence each, and how many rows of its head cannot be read."""
+    """Sentences on how a table is read, and on how many rows of its head cannot be read."""
     name = Path(table.path).name if not is_remote(table.path) else table.path
     if is_remote(table.path):
         return [f"{name} is read by Spark ({table.format}); values become text without loss, dates and times are in UTC."]
@@ -152,13 +152,13 @@ def notes(table: TableFile, outputs: Sequence[Output], where: str) -> list[str]:
         line = (
             f"delimiter {delimiter}, {'with' if table.header else 'without'} a header"
             if table.format == "csv"
-            else "one JSON object a line"
+            else "one JSON object per line"
         )
-        how = f"{table.encoding.upper()} text, {line} ({where}); every value keeps its very characters"
-    found = [f"{name} is read as {how}."]
+        how = f"{table.encoding.upper()} text, {line} ({where}); every value keeps its exact characters"
+    sentences = [f"{name} is read as {how}."]
     if table.format == "csv" and table.header:
-        found.append("Lines that repeat the header are passed over, wherever they stand; so are blank lines.")
-    rows: Any = next(_tables(opened(table), outputs, HEAD_ROWS), None)
+        sentences.append("Lines that repeat the header are skipped, and so are blank lines.")
+    rows: Any = next(_tables(open_table(table), outputs, HEAD_ROWS), None)
     if where != "interactions" and rows is not None and (bad := rows.num_rows - rows["problem"].null_count):
-        found.append(f"{bad:,} of the first {rows.num_rows:,} rows of {name} cannot be read and are left out.")
-    return found
+        sentences.append(f"{bad:,} of the first {rows.num_rows:,} rows of {name} cannot be read and are left out.")
+    return sentences

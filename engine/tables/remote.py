@@ -1,4 +1,4 @@
-"""The same, from a process that may have no session."""
+"""Tables that only Spark can read, from a process without a session as well: another process answers then."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
@@ -15,7 +15,7 @@ PEEK_ROWS = 20000
 
 
 def check(table: TableFile, outputs: Sequence[Output]) -> None:
-    """ValueError when the table is not there or its first rows cannot be read as mapped."""
+    """ValueError when the table does not exist or its first rows cannot be read as mapped."""
     check_uri(table.path)
     rows = frame(table, outputs, CHECK_ROWS)
     if rows.empty:
@@ -34,7 +34,7 @@ def frame(table: TableFile, outputs: Sequence[Output], limit: int) -> "pd.DataFr
 
 
 def digest(table: TableFile, outputs: Sequence[Output]) -> str:
-    """By the names, sizes and times of change of the files; of a table without files, by a sum over the hashes of its rows."""
+    """Digest of the names, sizes and times of change of the files; for a table without files, of the hashes of its rows."""
     if spark := active():
         return facts(spark, table, outputs)["digest"]
     from engine.tables import peek

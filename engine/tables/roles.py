@@ -1,4 +1,4 @@
-"""What columns may mean, guessed from their names and first values. A guess says why, and whether it is sure."""
+"""Guess the meaning of columns from their names and first values, with a reason and whether the guess is certain."""
 
 import re
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ ITEM_SIDE = {
 
 
 class Meaning(NamedTuple):
-    """What a column may mean. `ambiguous`: what to ask about its time unit."""
+    """The guessed meaning of a column. `ambiguous`: a question about its time unit."""
 
     role: Role
     side: Side = "context"
@@ -43,21 +43,21 @@ class Meaning(NamedTuple):
 
 
 def known_names(names: Sequence[str]) -> int:
-    """How many look like names that columns of interactions have."""
+    """The number of names that are usual for columns of interactions."""
     nouns = USER | ITEM | LABEL | TIME | TITLE | GENRES | TAGS | ID | DONE | ACTION
     return sum(bool(words := words_of(name)) and len(name) < 60 and words <= nouns | ITEM_SIDE | USER_SIDE for name in names)
 
 
 def meanings(columns: Sequence[Column], table: str, header: bool) -> list[Meaning]:
-    """A meaning for each column; a role that one column may have goes to the best."""
-    found: list[Meaning | None] = [None] * len(columns)
+    """The meaning of each column; a role for one column only goes to the best match."""
+    chosen: list[Meaning | None] = [None] * len(columns)
     for take in (_ids, _times, _outcomes, _splits, _shown):
-        for place, meaning in take([c if found[k] is None else None for k, c in enumerate(columns)], table):
-            found[place] = meaning
+        for place, meaning in take([c if chosen[k] is None else None for k, c in enumerate(columns)], table):
+            chosen[place] = meaning
     if not header and table == "interactions":
-        _by_place(columns, found)
-    sides: set[Side] = {"user", "item"} & {m.role for m in found if m}  # type: ignore[assignment]
-    done = [m if m else _feature(c, table, sides) for c, m in zip(columns, found, strict=True)]
+        _by_place(columns, chosen)
+    sides: set[Side] = {"user", "item"} & {m.role for m in chosen if m}  # type: ignore[assignment]
+    done = [m if m else _feature(c, table, sides) for c, m in zip(columns, chosen, strict=True)]
     return [
         m._replace(side="user" if table == "users" else "item") if table != "interactions" and m.role not in ("ignore",) else m
         for m in done
@@ -95,16 +95,15 @@ def _times(columns: Open, table: str) -> Taken:
     near = near or [k for k, c in enumerate(columns) if c and c.type == "integer" and time_of(c.values)[0] is not None and c.distinct > 1]
     if not near:
         return []
-    unit = {k: time_of(column.values) for k in near if (column := columns[k])}
-    best = max(near, key=lambda k: (unit[k][1] is None, unit[k][0] is not None, -k))
-    told, ask = unit[best]
-    return [
-        (best, Meaning("timestamp", "context", len(near) == 1 and ask is None, "its name or its values say time", unit=told, ambiguous=ask))
-    ]
+    units = {k: time_of(column.values) for k in near if (column := columns[k])}
+    best = max(near, key=lambda k: (units[k][1] is None, units[k][0] is not None, -k))
+    unit, ask = units[best]
+    certain = len(near) == 1 and ask is None
+    return [(best, Meaning("timestamp", "context", certain, "its name or its values say time", unit=unit, ambiguous=ask))]
 
 
 def _outcomes(columns: Open, table: str) -> Taken:
-    """Labels, classes and actions; an outcome that is not chosen is ignored, since it would give the label away as a feature."""
+    """Labels, classes and actions; other outcomes are ignored: as features they would leak the label."""
     if table != "interactions":
         return []
     rated = [
@@ -119,7 +118,7 @@ def _outcomes(columns: Open, table: str) -> Taken:
     done = [k for k, c in enumerate(columns) if c and c.words & DONE and _is_binary(c)]
     kinds: list[tuple[Role, list[int], str]] = [
         ("label", rated[:1], "its name says rating or label, and its values are numbers"),
-        ("label", done, "its name says what was done, and its values are 0 and 1"),
+        ("label", done, "its name is that of an action, and its values are 0 and 1"),
         ("action", acted[:1], "its name says event, and it has few values"),
         ("class", classed[:1], "its name says label, and its values are words"),
     ]
@@ -131,7 +130,7 @@ def _outcomes(columns: Open, table: str) -> Taken:
     taken: Taken = [(k, Meaning(role, "context", not several, why)) for k in places]
     others = set(rated + classed + acted + done) - set(places)
     return taken + [
-        (k, Meaning("ignore", "context", False, "it may be another outcome, which would give the label away")) for k in sorted(others)
+        (k, Meaning("ignore", "context", False, "it may be another outcome, which would leak the label")) for k in sorted(others)
     ]
 
 
@@ -180,16 +179,16 @@ def _shown(columns: Open, table: str) -> Taken:
     return taken
 
 
-def _by_place(columns: Sequence[Column], found: list[Meaning | None]) -> None:
-    """Without names: a small scale is the label, then the first two columns of many values are the user and the item."""
-    open_ = [k for k, meaning in enumerate(found) if meaning is None and columns[k].values]
+def _by_place(columns: Sequence[Column], chosen: list[Meaning | None]) -> None:
+    """Without a header: a small scale is the label, then the first two columns with many values are the user and the item."""
+    open_ = [k for k, meaning in enumerate(chosen) if meaning is None and columns[k].values]
     scale = [k for k in open_ if columns[k].type in ("integer", "number") and columns[k].distinct <= 21 and _small(columns[k]) and k > 0]
-    if scale and not any(m and m.role in ("label", "class", "action") for m in found):
-        found[scale[-1]] = Meaning("label", "context", False, "it has few small numbers; there is no header to tell")
+    if scale and not any(m and m.role in ("label", "class", "action") for m in chosen):
+        chosen[scale[-1]] = Meaning("label", "context", False, "it has few small numbers; there is no header")
     for role in ("user", "item"):
-        ids = [k for k in open_ if found[k] is None and columns[k].type in ("integer", "text")]
+        ids = [k for k in open_ if chosen[k] is None and columns[k].type in ("integer", "text")]
         if ids:
-            found[ids[0]] = Meaning(role, role, False, "by its place: there is no header to tell")  # type: ignore[arg-type]
+            chosen[ids[0]] = Meaning(role, role, False, "by its position: there is no header")  # type: ignore[arg-type]
 
 
 def _small(column: Column) -> bool:
@@ -210,6 +209,4 @@ def _feature(column: Column, table: str, sides: set[Side]) -> Meaning:
         return Meaning("category" if few else "ignore", side, False, "it has few values" if few else "it has as many values as rows")
     if column.type == "text" and column.distinct <= max(0.5 * len(column.values), 5) and max(map(len, column.values)) <= 100:
         return Meaning("category", side, False, "it has few values")
-    return Meaning(
-        "ignore", side, True, "it is free text, or says something else on every row" if column.type == "text" else "dates are no feature"
-    )
+    return Meaning("ignore", side, True, "it is free text, or differs on every row" if column.type == "text" else "dates are not a feature")

@@ -1,4 +1,4 @@
-"""How a text file is written, told from its head: encoding, line ends, delimiter, quotes, header. Doubt is said, not hidden."""
+"""Detect from the head of a text file how it is written: encoding, line ends, delimiter, quotes, header. Doubts are reported."""
 
 import codecs
 import csv
@@ -16,14 +16,23 @@ MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
-WESTERN = {"cp1250", "iso8859-2", "cp1252", "latin-1", "iso8859-15", "cp1254", "cp1257", "mac_roman"}  # alike to a detector
+WESTERN = {
+    "cp1250",
+    "iso8859-2",
+    "cp1252",
+    "latin-1",
+    "iso8859-15",
+    "cp1254",
+    "cp1257",
+    "mac_roman",
+}  # alike to a detector
 HEAD_LINES = 1000
 NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 DATE = re.compile(r"\s*\d{4}-\d{1,2}-\d{1,2}([T ].*)?")
 
 
 class Detection(NamedTuple):
-    """What was told, whether it is sure, and a sentence when there is something to say."""
+    """A detected property, whether it is certain, and a sentence where there is something to report."""
 
     value: str
     certain: bool = True
@@ -31,7 +40,7 @@ class Detection(NamedTuple):
 
 
 def encoding_of(start: bytes) -> Detection:
-    """The encoding of a text that begins like this."""
+    """The encoding of a text, from its first bytes."""
     for mark, name in MARKS:
         if start.startswith(mark):
             return Detection(name, True, f"A byte order mark says {name.removesuffix('-sig').upper()}.")
@@ -47,27 +56,25 @@ def encoding_of(start: bytes) -> Detection:
 
 
 def _legacy(start: bytes, at: int) -> Detection:
-    """Not UTF-8 at byte `at`: one of many older encodings, or UTF-8 with a broken byte."""
+    """The encoding of text that is not UTF-8 at byte `at`: an older encoding, or UTF-8 with invalid bytes."""
     odd = sum(byte > 127 for byte in start)
     lost = start.decode("utf-8", "ignore").encode()
     if odd > 20 and len(start) - len(lost) < 0.05 * odd:
-        return Detection("utf-8", False, f"Almost all is UTF-8, but not byte {at:,}; the lines that are not are set aside.")
+        return Detection("utf-8", False, f"Almost all is UTF-8, but byte {at:,} is not; such lines are set aside.")
     guess = "cp1252"
     try:
         from charset_normalizer import from_bytes
 
         best = from_bytes(start[: 1 << 16]).best()
-        found = best.encoding.replace("latin_1", "latin-1") if best else guess
-        guess = found if found in ENCODINGS and found not in WESTERN | {"utf-8"} else guess
+        name = best.encoding.replace("latin_1", "latin-1") if best else guess
+        guess = name if name in ENCODINGS and name not in WESTERN | {"utf-8"} else guess
     except ImportError:
         pass
     try:
         start[: 1 << 16].decode(guess)
     except UnicodeDecodeError:
         guess = "latin-1" if guess == "cp1252" else guess
-    return Detection(
-        guess, False, f"The file is not UTF-8 (byte {at:,}). It is taken as {guess.upper()}: look whether the letters are right."
-    )
+    return Detection(guess, False, f"The file is not UTF-8 (byte {at:,}). It is read as {guess.upper()}: check that the letters are right.")
 
 
 def newlines_of(text: str) -> str:
@@ -86,23 +93,23 @@ def is_json_lines(text: str) -> bool:
 
 
 def lines_of(text: str, whole: bool) -> list[str]:
-    """The first lines that are not blank, without one that the head cuts short."""
+    """The first lines that are not blank, without a last one that is cut off."""
     lines = re.split("\r\n|\r|\n", text)
     lines = lines if whole or len(lines) < 2 else lines[:-1]
     return [line for line in lines if line.strip(" ")][:HEAD_LINES]
 
 
 def delimiter_of(lines: list[str]) -> Detection:
-    """The delimiter that cuts most lines into the same number of fields; of several, the one with more fields."""
+    """The delimiter that splits most lines into the same number of fields; of several, the one with more fields."""
     tried = []
     for delimiter in DELIMITERS:
         share, width = _evenness([fields for fields, _ in quoted(lines, Layout("csv", (), delimiter=delimiter))])
         if width > 1:
             tried.append((round(share, 1), width, delimiter, share))
     if not tried:
-        return Detection(",", False, "No delimiter was found: every line is taken as one value.")
-    best = max(tried, key=lambda found: found[:2])  # the first of equals, as DELIMITERS lists them
-    rivals = [found[2] for found in tried if found[:2] == best[:2] and found is not best]
+        return Detection(",", False, "There is no delimiter: every line is read as one value.")
+    best = max(tried, key=lambda one: one[:2])  # of equals the first in DELIMITERS
+    rivals = [one[2] for one in tried if one[:2] == best[:2] and one is not best]
     named = {"\t": "a tab"}
     if rivals:
         return Detection(best[2], False, f"The delimiter may be {named.get(best[2], best[2])} or {named.get(rivals[0], rivals[0])}.")
@@ -113,16 +120,16 @@ def delimiter_of(lines: list[str]) -> Detection:
 
 
 def _evenness(rows: "list[list[str | None] | None]") -> tuple[float, int]:
-    """The share of rows that have the commonest number of fields, and that number."""
+    """The share of rows that have the most frequent number of fields, and that number."""
     counts = Counter(len(fields) for fields in rows if fields is not None)
     if not counts:
         return 0.0, 0
-    width, count = max(counts.items(), key=lambda found: (found[1], found[0]))
+    width, count = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
     return count / max(len(rows), 1), width
 
 
 def quoting_of(text: str, lines: list[str], delimiter: str) -> Detection:
-    """Whether double quotes are around values, with line breaks inside, or characters like others."""
+    """Whether double quotes enclose values, enclose line breaks too, or are plain characters."""
     if '"' not in text or len(delimiter) > 1:
         return Detection("quotes")
     layout = Layout("csv", (), delimiter=delimiter)
@@ -135,12 +142,12 @@ def quoting_of(text: str, lines: list[str], delimiter: str) -> Detection:
     if broken and across > max(by_line, plain, 0.9) - 0.02:
         return Detection("lines", True, "Some values in quotes hold line breaks.")
     if plain > by_line:
-        return Detection("none", True, "Double quotes are not around whole values here: they are taken as plain characters.")
+        return Detection("none", True, "Double quotes do not enclose whole values here: they are read as plain characters.")
     return Detection("quotes", False, "Some lines have quotes that do not close; they are set aside.")
 
 
 def _across_lines(text: str, delimiter: str) -> tuple[bool, float]:
-    """Whether quoted values hold line breaks, and how even the rows then are."""
+    """Whether quoted values hold line breaks, and the share of rows with the same number of fields then."""
     rows: list[list[str | None] | None] = []
     csv.field_size_limit(1 << 20)
     try:
@@ -167,7 +174,7 @@ def header_of(rows: list[list[str]], known: int) -> Detection:
     if known and not any(p and v.strip() for p, v in zip(plain, first, strict=True)):
         return Detection("yes")
     if any(p and v.strip() for p, v in zip(plain, first, strict=True)):
-        return Detection("no", not known, "The first line holds numbers or dates, so that it is taken as data, not as names.")
+        return Detection("no", not known, "The first line holds numbers or dates, so it is read as data, not as names.")
     numeric = [
         k
         for k in range(len(first))
@@ -177,7 +184,5 @@ def header_of(rows: list[list[str]], known: int) -> Detection:
         return Detection("yes")
     again = any(value in {row[k] for row in others} for k, value in enumerate(first) if value.strip())
     if again or len(set(named)) < len(named):
-        return Detection(
-            "no", False, "The first line looks like the others, so that it is taken as data: say whether it names the columns."
-        )
-    return Detection("yes", False, "The first line is taken as the names of the columns: say whether it is.")
+        return Detection("no", False, "The first line looks like the others, so it is read as data: confirm that it has no column names.")
+    return Detection("yes", False, "The first line is read as column names: confirm that it is.")

@@ -1,4 +1,4 @@
-"""What a person says of a table: where it is, how it is written, and what each column means."""
+"""The spec of a table: where it is, how it is written, and what each column means."""
 
 import re
 import unicodedata
@@ -34,24 +34,24 @@ DISPLAY = ("title", "image", "genres")
 
 
 class ColumnRole(Spec):
-    """What one column of a table means."""
+    """The role of one column of a table."""
 
     name: str = Field(min_length=1, max_length=1000, description="The column, as the file calls it; column_1, column_2 … without a header")
     role: Role = Field("ignore", description="What it is read as")
-    side: Side = Field("context", description="What a feature describes: the user, the item, or the moment (context)")
+    side: Side = Field("context", description="What a feature describes: the user, the item, or the interaction (context)")
     separator: str = Field("|", min_length=1, max_length=3, description="Between the values of tags and genres")
 
 
 class TableFile(Spec):
-    """One table: a file, a folder of files, or a table that Spark knows."""
+    """One table: a file, a folder of files, or a table of Spark."""
 
     path: str = Field(
         min_length=1,
         max_length=4096,
         description="File, folder of files, s3:// or other URI, table:catalogue.schema.name, or delta:path",
     )
-    format: Format = Field("csv", description="csv is any text with a delimiter; catalogue is a table that Spark knows by name")
-    encoding: Encoding = Field("utf-8", description="How letters are written in a text file; a byte order mark is passed over")
+    format: Format = Field("csv", description="csv is any text with a delimiter; catalogue is a table of Spark's catalogue")
+    encoding: Encoding = Field("utf-8", description="Character encoding of a text file; a byte order mark is skipped")
     delimiter: str = Field(
         ",", min_length=1, max_length=3, pattern=r'^[^"\r\n\x00 a-zA-Z0-9]+$', description="Between the values of a line"
     )
@@ -84,7 +84,7 @@ class TableFile(Spec):
         return [column for column in self.columns if column.role in roles]
 
     def named(self, role: str) -> str | None:
-        """The column of a role that at most one has."""
+        """The column with a role that only one column may have; None without one."""
         return next((column.name for column in self.columns if column.role == role), None)
 
 
@@ -95,37 +95,37 @@ def with_side(table: TableFile, side: Side) -> TableFile:
         if column.role not in allowed:
             raise ValueError(f"gives {column.name!r} the role {column.role}; a table of {side}s may have {', '.join(sorted(allowed))}.")
     if table.named(side) is None:
-        raise ValueError(f"has no column with the role {side}; it is what joins the table with the interactions.")
+        raise ValueError(f"has no column with the role {side}; the table is joined to the interactions by it.")
     return table.model_copy(update={"columns": tuple(column.model_copy(update={"side": side}) for column in table.columns)})
 
 
 def sanitised(names: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
-    """Names of [A-Za-z0-9_]+, unlike each other and `taken` also when case is set aside, in the order given."""
-    used, found = {name.lower() for name in taken} | RESERVED, []
+    """Names of [A-Za-z0-9_]+, distinct from each other and from `taken` regardless of case, in the given order."""
+    used, names_ = {name.lower() for name in taken} | RESERVED, []
     for place, name in enumerate(names, 1):
         plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
         stem = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_")[:60] or f"feature_{place}"
         stem = f"{stem}_value" if stem.lower() in RESERVED else stem
         choice = next(c for c in (stem, *(f"{stem}_{k}" for k in range(2, len(names) + len(used) + 3))) if c.lower() not in used)
         used.add(choice.lower())
-        found.append(choice)
-    return found
+        names_.append(choice)
+    return names_
 
 
 def unique_names(fields: Sequence[str]) -> tuple[str, ...]:
-    """The columns of a header: blank ones are column_k, the second "rating" is rating_2; case does not tell names apart."""
+    """The columns of a header: blank ones are column_k, the second "rating" is rating_2; names that differ only in case are equal."""
     used: set[str] = set()
-    found = []
+    unique = []
     for place, field in enumerate(fields, 1):
         stem = re.sub(r"\s+", " ", field.replace("\ufeff", "").replace("\x00", "")).strip()[:1000] or f"column_{place}"
         name = next(c for c in (stem, *(f"{stem}_{k}" for k in range(2, len(fields) + 2))) if c.lower() not in used)
         used.add(name.lower())
-        found.append(name)
-    return tuple(found)
+        unique.append(name)
+    return tuple(unique)
 
 
 class Feature(Spec):
-    """A feature of the source, the table it stands in and the column it is read from."""
+    """A feature of the source, its table, and the column that it is read from."""
 
     out: str
     table: Literal["interactions", "users", "items"]
@@ -137,12 +137,12 @@ class Feature(Spec):
 
 
 def features_of(tables: "dict[Literal['interactions', 'users', 'items'], TableFile | None]") -> list[Feature]:
-    """Features in a fixed order: users table, items table, interactions. Genres are one too, under their own name."""
-    found = [
+    """Features in a fixed order: users table, items table, interactions. Genres are a feature too, under the name genres."""
+    placed = [
         (where, column) for where in ("users", "items", "interactions") if (table := tables[where]) for column in table.having(*FEATURES)
     ]
-    names = sanitised([column.name for _, column in found])
-    features = [Feature(out=name, table=where, column=column) for name, (where, column) in zip(names, found, strict=True)]
+    names = sanitised([column.name for _, column in placed])
+    features = [Feature(out=name, table=where, column=column) for name, (where, column) in zip(names, placed, strict=True)]
     for where in ("items", "interactions"):
         table = tables[where]
         features += [

@@ -1,6 +1,6 @@
 """Tables that only Spark can read: of its catalogue, Delta, and files in stores such as s3://.
 
-Where no session runs in this process, `engine.tables.peek` starts one in a process of its own.
+Without a session in this process, `engine.tables.peek` starts one in another process.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ class StoreFile(NamedTuple):
 
 
 def active() -> "SparkSession | None":
-    """The session of this process, if one runs; asks without importing Spark."""
+    """The session of this process, or None; does not import Spark."""
     import sys
 
     if "pyspark.sql" not in sys.modules:
@@ -40,7 +40,7 @@ def active() -> "SparkSession | None":
 
 
 def facts(spark: "SparkSession", table: TableFile, outputs: Sequence[Output]) -> dict[str, Any]:
-    """`digest` of the content as far as it can be told cheaply, and about how many `rows` there are."""
+    """A cheap `digest` of the content, and the approximate number of `rows`."""
     if table.format in ("csv", "jsonl"):
         files = stored(spark, table.path)
     else:
@@ -90,22 +90,22 @@ def unreadable(rows: "DataFrame") -> dict[str, str]:
     from pyspark.errors import PySparkException
     from pyspark.sql.pandas.types import to_arrow_type
 
-    found = {}
+    reasons = {}
     for field in rows.schema.fields:
         try:
             why = refused_type(to_arrow_type(field.dataType, timezone="UTC"))
-        except PySparkException:  # Spark has types of its own that Arrow does not know
+        except PySparkException:  # Spark has types that Arrow does not have
             why = f"of the type {field.dataType.simpleString()}"
         if why:
-            found[field.name] = why
-    return found
+            reasons[field.name] = why
+    return reasons
 
 
 def typed(spark: "SparkSession", path: str, format: str) -> "DataFrame":
-    """A table with types of its own, lazily.
+    """A typed table, as a lazy DataFrame.
 
     Raises:
-        ValueError: it is not there, or the session cannot read such tables; says what to do.
+        ValueError: it does not exist, or the session cannot read such tables; says what to do.
     """
     from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
@@ -126,10 +126,10 @@ def typed(spark: "SparkSession", path: str, format: str) -> "DataFrame":
 
 
 def stored(spark: "SparkSession", uri: str) -> list[StoreFile]:
-    """The files below a URI by name; those that begin with "." or "_" are passed over.
+    """The files below a URI by name; those that begin with "." or "_" are skipped.
 
     Raises:
-        ValueError: there is nothing, or the store cannot be reached.
+        ValueError: there is no file, or the store cannot be reached.
     """
     from py4j.protocol import Py4JJavaError
 
@@ -137,41 +137,41 @@ def stored(spark: "SparkSession", uri: str) -> list[StoreFile]:
     try:
         path = jvm.org.apache.hadoop.fs.Path(uri)  # type: ignore[union-attr]
         listing = path.getFileSystem(context.hadoopConfiguration()).listFiles(path, True)
-        found = []
+        listed = []
         while listing.hasNext():
             status = listing.next()
             name = status.getPath().getName()
             if not name.startswith((".", "_")):
-                found.append(StoreFile(status.getPath().toString(), int(status.getLen()), int(status.getModificationTime())))
+                listed.append(StoreFile(status.getPath().toString(), int(status.getLen()), int(status.getModificationTime())))
     except Py4JJavaError as error:
         said = str(error.java_exception).split("\n")[0][:300]
         raise ValueError(
             f"{uri} cannot be read by Spark ({said}); check the address, the credentials and the connector in Spark."
         ) from error
-    if not found:
+    if not listed:
         raise ValueError(f"{uri} holds no file; check the address.")
-    return sorted(found)
+    return sorted(listed)
 
 
 def _start(spark: "SparkSession", file: StoreFile, size: int = HEAD_BYTES) -> bytes:
-    """The first bytes of a file in a store; of packed ones too, as they are."""
+    """The first bytes of a file in a store, as they are. ValueError: it is empty, compressed or not allowed."""
     refuse_name(file.uri.rpartition("/")[2])
     path = spark._jvm.org.apache.hadoop.fs.Path(file.uri)  # type: ignore[union-attr]
     stream = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()).open(path)  # type: ignore[union-attr]
     try:
-        found = bytes(stream.readNBytes(size))
+        start = bytes(stream.readNBytes(size))
     finally:
         stream.close()
-    refuse_content(file.uri, found[:16])
-    if not found:
+    refuse_content(file.uri, start[:16])
+    if not start:
         raise ValueError(f"{file.uri} is empty; save it again.")
-    if found.startswith((b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00", b"PK\x03\x04")):
+    if start.startswith((b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00", b"PK\x03\x04")):
         raise ValueError(f"{file.uri} is compressed; download it and give its path, or store it as Parquet.")
-    return found
+    return start
 
 
 def _lines(spark: "SparkSession", table: TableFile, outputs: Sequence[Output]) -> "tuple[DataFrame, Layout]":
-    """The lines of text files in a store, as binary `value`s, and how rows stand in them."""
+    """The lines of text files in a store, as binary `value`s, and the layout of their rows."""
     if table.encoding in WIDE or table.quoting == "lines":
         raise ValueError(f"{table.path} is UTF-16 or has line breaks in its values; download it and give its path, or store it as Parquet.")
     files, names, headers = stored(spark, table.path), tuple(output.column for output in outputs), []
@@ -181,10 +181,12 @@ def _lines(spark: "SparkSession", table: TableFile, outputs: Sequence[Output]) -
     else:
         for file in files if table.header else files[:1]:
             fields, line = header_of(file.uri, text_of(_start(spark, file), table.encoding), layout)
-            found = unique_names(fields) if table.header else tuple(f"column_{k}" for k in range(1, len(fields) + 1))
-            if layout.names and found != layout.names:
-                raise ValueError(f"{file.uri} has the columns {', '.join(found)[:200]}, unlike the first file; give files that are alike.")
-            layout = layout._replace(names=found)
+            columns = unique_names(fields) if table.header else tuple(f"column_{k}" for k in range(1, len(fields) + 1))
+            if layout.names and columns != layout.names:
+                raise ValueError(
+                    f"{file.uri} has the columns {', '.join(columns)[:200]}, unlike the first file; give files with the same columns."
+                )
+            layout = layout._replace(names=columns)
             headers.append(line)
         missing = [name for name in names if name not in layout.names]
         if missing:
@@ -194,7 +196,7 @@ def _lines(spark: "SparkSession", table: TableFile, outputs: Sequence[Output]) -
 
 
 def guess(spark: "SparkSession", path: str, table: Which, given: Mapping[str, Any]) -> TableGuess:
-    """`inspect` of what only Spark can read."""
+    """`inspect_table` for a table that only Spark can read."""
     check_uri(path)
     format = "catalogue" if path.startswith(TABLE) else "delta" if path.startswith(DELTA) else None
     if format is None:

@@ -1,4 +1,4 @@
-"""Uploads: small files that a person sends through the page, kept in the workspace under a name of ours."""
+"""Uploads: small files sent through the browser, stored in the workspace under a safe name."""
 
 import contextlib
 import hashlib
@@ -8,14 +8,14 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from engine.settings import settings
-from engine.tables.paths import TABLES, look, refuse_name
+from engine.tables.paths import TABLES, identify, refuse_name
 
 MAX_UPLOAD = 200 << 20
 BLOCK = 1 << 20
 
 
 def keep_upload(name: str, data: "bytes | bytearray | memoryview | IO[bytes]") -> Path:
-    """Write an upload to the workspace and return where. The name given is a label only: the file is called by its content.
+    """Write an upload to the workspace; returns its path. The given name is a label only: the file is named by its content.
 
     Raises:
         ValueError: more than 200 MB, empty, or of a kind that is never opened.
@@ -29,7 +29,7 @@ def keep_upload(name: str, data: "bytes | bytearray | memoryview | IO[bytes]") -
         digest = _write(label, data, partial)
         stem = re.sub(r"[^a-z0-9]+", "-", label.split(".")[0].lower()).strip("-")[:40] or "table"
         target = folder / f"{stem}-{digest[:12]}{_ending(label)}"
-        look(partial)
+        identify(partial)
         os.replace(partial, target)
     except ValueError as error:
         raise ValueError(str(error).replace(partial.name, label)) from error

@@ -1,4 +1,4 @@
-"""Columns as they stand in the head of a table: the words of their names, the type of their values, the unit of their times."""
+"""Columns in the head of a table: the words of their names, the type of their values, the unit of their times."""
 
 import re
 from collections import Counter
@@ -28,7 +28,7 @@ UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": 
 
 
 class Column(NamedTuple):
-    """A column as seen in the head: its name in words, the type of its values, those that say something."""
+    """A column of the head: the words of its name, the type of its values, and the values that are not missing."""
 
     name: str
     words: frozenset[str]
@@ -58,7 +58,7 @@ def column_of(name: str, values: Sequence[str | None]) -> Column:
 
 
 def type_of(values: Sequence[str]) -> str:
-    """What almost all of the values are: integer, number, date, yes/no, list, text, or empty when there are none."""
+    """The type of almost all values: integer, number, date, yes/no, list, text, or empty when there are none."""
     if not values:
         return "empty"
     enough = 0.9 * len(values)
@@ -74,7 +74,7 @@ def type_of(values: Sequence[str]) -> str:
 
 
 def separator_of(values: Sequence[str]) -> tuple[str, bool]:
-    """What stands between the parts of lists of short words, and whether these are lists at all."""
+    """The separator of lists of short words, and whether the values are lists at all."""
     for mark in ("|", ";", ", ", ","):
         several = [value for value in values if mark in value.strip(mark)]
         parts = [part.strip() for value in several for part in value.split(mark)]
@@ -84,14 +84,14 @@ def separator_of(values: Sequence[str]) -> tuple[str, bool]:
 
 
 def time_of(values: Sequence[str]) -> tuple[TimeUnit | None, str | None]:
-    """The unit of timestamps like these, or None; and what to ask, where a few do not fit or nothing can be told."""
+    """The unit of timestamps, or None; and a question, where some do not fit or the unit is unclear."""
     if not values:
-        return None, "The column is empty in the first rows; say what unit its times have."
+        return None, "The column is empty in the first rows; choose the unit of its times."
     for unit, fitting in (("iso", DATE), (None, NUMBER)):
         odd = [value for value in values if not fitting.fullmatch(value)]
         if len(odd) <= 0.1 * len(values) or (unit and len(odd) <= 0.2 * len(values)):
-            told, ask = ("iso", None) if unit else _number_unit([value for value in values if fitting.fullmatch(value)])
-            return told, ask or (
+            unit_of_most, ask = ("iso", None) if unit else _number_unit([value for value in values if fitting.fullmatch(value)])
+            return unit_of_most, ask or (
                 f"{values[0]!r} and most others can be read as times, but not {odd[0][:40]!r}: such rows are set aside." if odd else None
             )  # type: ignore[return-value]
     odd = [value for value in values if not NUMBER.fullmatch(value)]
@@ -108,7 +108,7 @@ def _number_unit(values: Sequence[str]) -> tuple[TimeUnit | None, str | None]:
     largest, smallest = max(numbers), min(numbers)
     if len(known) == 1 and units[None] <= 0.1 * len(numbers):
         few = (
-            f"Values from {smallest:.0f} to {largest:.0f} are not all times since 1970; look whether the unit is right."
+            f"Values from {smallest:.0f} to {largest:.0f} are not all times since 1970; check that the unit is right."
             if units[None]
             else None
         )
@@ -117,7 +117,7 @@ def _number_unit(values: Sequence[str]) -> tuple[TimeUnit | None, str | None]:
         names = " and ".join(sorted(UNIT_WORDS[unit] for unit in known))
         return (
             None,
-            f"The column mixes {names} ({smallest:.0f} to {largest:.0f}); choose magnitude to tell them apart value by value, or one unit.",
+            f"The column mixes {names} ({smallest:.0f} to {largest:.0f}); choose magnitude to decide value by value, or one unit.",
         )
     if all(re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])", value.strip()) for value in values):
         return None, f"Values such as {values[0]} look like dates written as one number; write them as 2024-01-31, or choose order."
@@ -126,4 +126,4 @@ def _number_unit(values: Sequence[str]) -> tuple[TimeUnit | None, str | None]:
             None,
             f"Values from {smallest:.0f} to {largest:.0f} are too small for times since 1970; choose order when they only order the rows.",
         )
-    return None, f"Some values are times since 1970 and some are not ({smallest:.0f} to {largest:.0f}); say what unit they have."
+    return None, f"Some values are times since 1970 and some are not ({smallest:.0f} to {largest:.0f}); choose their unit."

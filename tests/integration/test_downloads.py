@@ -199,7 +199,7 @@ def test_what_is_not_a_whole_zip_leaves_nothing_even_without_a_checksum(server: 
     middle = len(content) // 2
     flipped = content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
     server.publish({"torn": content[:middle], "flipped": flipped, "page": b"<html>Please log in</html>"}[damage])
-    with pytest.raises(ValueError, match="not a whole zip file"):
+    with pytest.raises(ValueError, match="not a complete zip file"):
         fetch(WANTED, Told())
     assert left() == set()
 

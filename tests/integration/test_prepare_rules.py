@@ -210,7 +210,7 @@ def test_a_row_on_both_sides_is_refused_and_nothing_is_left(tmp_path: Path, work
         split=lambda t: np.where(np.arange(len(t)) % 3 == 0, "test", np.where(np.arange(len(t)) % 3 == 1, "train", "valid"))
     )
     spec = DatasetSpec(name="leak", source=given(tmp_path / "s", rows, told=TOLD, reads={"split": True}), split={"kind": "column"})
-    with pytest.raises(ValueError, match="20 rows stand on more than one side of the split"):
+    with pytest.raises(ValueError, match="20 rows have a copy in another part of the split"):
         prepare(spec)
     assert not list((workspace / "datasets").iterdir())
     clean = rows.iloc[:900]

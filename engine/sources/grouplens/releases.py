@@ -1,4 +1,4 @@
-"""The MovieLens releases: which files they are known by and how those are written."""
+"""The MovieLens releases: the files that identify them and how those are written."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""One rating of five films at once: which can be read, and what item ratings they make. With pandas and with Spark, alike."""
+"""Ratings of sets of five films: which are valid, and the item ratings they become. With pandas and with Spark, alike."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ HEADER = "userId," + "".join(f"movieId_{k}," for k in range(1, SIZE + 1)) + "rat
 NUMBER = r"^ *[0-9]+(\.[0-9]+)? *$"
 MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}$"
 PROBLEMS = (
-    "a set rated by nobody",
+    "a set without a user",
     f"a set with fewer than {SIZE} items",
     "a set whose rating is not a number",
     f"a set whose rating is outside {LOW:g} to {HIGH:g}",
@@ -24,7 +24,7 @@ PROBLEMS = (
 
 
 def judged_frame(raw: "pd.DataFrame") -> "pd.DataFrame":
-    """Set ratings as read (`COLUMNS`, problem, raw), with `problem` also told of values that a set cannot do without."""
+    """Set ratings as read (`COLUMNS`, problem, raw), with `problem` set too where a required value is missing or invalid."""
     import numpy as np
     import pandas as pd
 
@@ -39,12 +39,12 @@ def judged_frame(raw: "pd.DataFrame") -> "pd.DataFrame":
         ~value.between(LOW, HIGH),
         pd.to_datetime(moment, format="ISO8601", errors="coerce").isna(),
     ]
-    found = np.select([raw["problem"].notna(), *faults], [raw["problem"].astype(object), *PROBLEMS], "")
-    problem = pd.Series(found, raw.index, dtype=object)
+    first_problem = np.select([raw["problem"].notna(), *faults], [raw["problem"].astype(object), *PROBLEMS], "")
+    problem = pd.Series(first_problem, raw.index, dtype=object)
     problem = problem.where(problem.ne(""), None)
     lines = raw["raw"].astype(object)
-    told = problem.notna() & lines.isna()
-    lines[told] = [",".join(row) for row in raw.loc[told, list(COLUMNS)].fillna("").to_numpy()]  # no field holds a comma
+    without_text = problem.notna() & lines.isna()
+    lines[without_text] = [",".join(row) for row in raw.loc[without_text, list(COLUMNS)].fillna("").to_numpy()]  # no field holds a comma
     return raw.assign(problem=problem, raw=lines)
 
 
@@ -70,7 +70,7 @@ def judged(raw: "DataFrame") -> "DataFrame":
 
 
 def exploded_frame(ratings: "pd.DataFrame") -> "pd.DataFrame":
-    """A set as five rows of weight 1/5 with the set's rating; one that cannot be read as one row with its problem."""
+    """A set as five rows of weight 1/5 with the set's rating; an invalid one as one row with its problem."""
     bad = ratings["problem"].notna()
     items = [[None] if no else ids for no, ids in zip(bad, ratings[ITEMS].to_numpy().tolist(), strict=True)]
     return ratings.drop(columns=ITEMS).assign(item_id=items, weight=WEIGHT).explode("item_id", ignore_index=True)
@@ -85,7 +85,7 @@ def exploded(ratings: "DataFrame") -> "DataFrame":
 
 
 def sound(ratings: "DataFrame") -> "DataFrame":
-    """The sets that can be read: user_id, item_ids, rating, timestamp (unix seconds)."""
+    """The valid sets: user_id, item_ids, rating, timestamp (unix seconds)."""
     from pyspark.sql import functions as F
 
     return ratings.where(F.col("problem").isNull()).select(

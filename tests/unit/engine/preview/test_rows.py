@@ -52,7 +52,7 @@ def test_minimums_are_repeated_until_all_that_are_left_have_enough(tmp_path: Pat
 def test_a_row_that_stands_on_both_sides_is_refused(tmp_path: Path) -> None:
     rows = [("a", "x", 4, 1, "train"), ("a", "x", 4, 1, "test"), ("b", "x", 1, 2, "valid"), ("b", "y", 1, 2, "train")]
     spec = spec_of(tmp_path, rows, "user_id item_id rating timestamp split", reads={"split": True}, split={"kind": "column"})
-    with pytest.raises(ValueError, match="2 rows stand on more than one side of the split"):
+    with pytest.raises(ValueError, match="2 rows have a copy in another part of the split"):
         preview(spec)
 
 
@@ -142,7 +142,7 @@ def test_rules_that_the_source_cannot_give_are_refused_in_the_spec(tmp_path: Pat
             ({"time": None}, {"split": {"kind": "time"}}, "the source has no timestamp"),
             ({}, {"split": {"kind": "column"}}, "no column is mapped to the split"),
             ({"user": False}, {"split": {"kind": "per_user"}}, "the source has no user"),
-            ({"user": False}, {"duplicates": "latest"}, "no user and item to tell pairs by"),
+            ({"user": False}, {"duplicates": "latest"}, "no user and item, so no pairs"),
             ({"value": "category"}, {"duplicates": "mean", "label": {"kind": "actions"}}, "no rating to take the mean of"),
             ({}, {"log1p": ("price",)}, "log1p names price; the source has no features"),
             ({}, {"split": {"kind": "time", "valid": 0.45, "test": 0.45}}, "leave at least 0.1 to train on"),

@@ -78,7 +78,7 @@ def test_a_line_torn_by_a_killed_process_costs_that_line_alone(workspace, caplog
     path.write_bytes(path.read_bytes() + b'{"vote_id": "1234", "data')
     with caplog.at_level(logging.WARNING):
         assert len(engine.recommend.votes.list_votes("sample-1")) == 1
-    assert "line 2 is no vote" in caplog.text
+    assert "line 2 is not a vote" in caplog.text
     engine.recommend.votes.cast("sample-1", A, B, "8", 10, "run")
     assert [vote.whom for vote in engine.recommend.votes.list_votes("sample-1")] == ["7", "8"]
 

@@ -76,7 +76,7 @@ def test_a_folder_of_days_is_read_in_the_order_of_days_packed_or_not(tmp_path: P
     assert found.frame()["I1"].tolist() == ["0", "0", "2", "2", "10", "10"]
     assert len(found.frame(limit=3)) == 3
     written(tmp_path / "days" / "day_3", [row()], ",")
-    with pytest.raises(ValueError, match=r"day_3 is not written as day_0\.gz is"):
+    with pytest.raises(ValueError, match=r"day_3 is written unlike day_0\.gz"):
         found.check()
 
 

@@ -18,7 +18,7 @@ ITEMS = "7fd,1265,4.0,2013-01-02 03:04:05\n7fd,2,3.5,2013-01-02 03:04:06\n9ab,2,
 SETS = "7fd,1265,2628,6299,82459,134853,4.0,2016-03-12 22:10:24\n9ab,2,4,5,7,9,2.5,2016-03-12 22:10:42\n"
 BAD_SETS = {
     "7fd,1,2,3,4,5,4.0": "7 fields instead of 8",
-    ",1,2,3,4,5,4.0,2016-03-12 22:10:24": "a set rated by nobody",
+    ",1,2,3,4,5,4.0,2016-03-12 22:10:24": "a set without a user",
     "7fd,1,2,,4,5,4.0,2016-03-12 22:10:24": "a set with fewer than 5 items",
     "7fd,1,2,3,4,5,good,2016-03-12 22:10:24": "a set whose rating is not a number",
     "7fd,1,2,3,4,5,NaN,2016-03-12 22:10:24": "a set whose rating is not a number",

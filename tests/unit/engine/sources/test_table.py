@@ -32,7 +32,7 @@ def table(folder: Path, text: str, *columns: dict[str, str], name: str = "t.csv"
         ({"columns": [USER, USER]}, "lists 'user' 2 times; keep one"),
         ({"columns": [column("a", "ignore")]}, "gives no column a role"),
         ({"columns": [USER, ITEM, column("t", "timestamp")]}, "time_unit is not chosen for the timestamp 't'"),
-        ({"columns": [USER, ITEM, column("a", "label"), column("b", "action")]}, "label and action, which both say what a row teaches"),
+        ({"columns": [USER, ITEM, column("a", "label"), column("b", "action")]}, "label and action, which are both labels"),
         ({"columns": [USER, column("t", "title")]}, "'t' the role title, but no column has the role item"),
         ({"columns": [USER, column("p", "dense", side="item")]}, "'p' on the item's side, but no column has the role item"),
         ({"columns": [column("p", "dense")]}, "neither user nor item; such a table needs features and a label"),

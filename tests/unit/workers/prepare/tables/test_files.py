@@ -38,8 +38,8 @@ def test_a_large_file_is_read_in_parts_and_only_as_far_as_asked(tmp_path: Path, 
     file.write_text("u,i\n" + "".join(f"u{k},i{k}\n" for k in range(50_000)))
     monkeypatch.setattr(reader, "SPLIT_BYTES", 10_000)
     source = TableSource(path=str(file), columns=COLUMNS)
-    opened = reader.opened(source)
-    parts = reader._parts(opened.found[0], opened.layout)
+    opened = reader.open_table(source)
+    parts = reader._parts(opened.files[0], opened.layout)
     assert len(parts) > 50
     rows = [row for part in parts for t in tables.read(part, opened.layout, ["u"]) for row in t["u"].to_pylist()]
     assert rows == [f"u{k}" for k in range(50_000)]

@@ -1,0 +1,52 @@
+"""Progress of runs on standard error."""
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from engine.runs import Progress, Run
+
+
+def wait(run_ids: list[str]) -> list["Run"]:
+    """Show progress until every run has ended."""
+
+    import engine
+
+    ended = []
+    for run_id in run_ids:
+        run = engine.runs.get_run(run_id)
+        with _bar(run.title) as bar:
+            while run.live:
+                if run.progress:
+                    bar.n = int(run.progress.share * 1000)
+                    bar.set_postfix_str(_progress_text(run.progress))
+                time.sleep(0.5)
+                run = engine.runs.get_run(run_id)
+            bar.n = 1000 if run.state == engine.runs.RunState.FINISHED else bar.n
+            bar.set_postfix_str(run.state.value)
+        if run.message and run.state != engine.runs.RunState.FINISHED:
+            print(f"recbench: {run.title} {run.state.value}: {run.message}", file=sys.stderr)
+        ended.append(run)
+    return ended
+
+
+def _bar(title: str) -> "tqdm[None]":
+    from tqdm import tqdm
+
+    # no bar where standard error is not a terminal
+    layout = "{desc:32} {percentage:3.0f}% |{bar}| {elapsed} {postfix}"
+    return tqdm(total=1000, desc=title[:32], bar_format=layout, file=sys.stderr, disable=not sys.stderr.isatty())
+
+
+def _progress_text(progress: "Progress") -> str:
+    parts = [progress.phase]
+    if progress.epoch:
+        parts.append(f"epoch {progress.epoch}/{progress.epochs}")
+    if progress.rows_per_s:
+        parts.append(f"{progress.rows_per_s:,.0f} rows/s")
+    if progress.eta_s is not None:
+        parts.append(f"{progress.eta_s:.0f} s left at most")
+    return ", ".join(parts)
