@@ -6,7 +6,7 @@ from .cells import protocol_of as protocol_of
 from .comparison import command_line as command_line, compare as compare, seed_groups as seed_groups
 from .contenders import Comparison as Comparison, Contender as Contender, names as names, short_names as short_names
 from .judging import judge as judge, verdict_of as verdict_of
-from .lists_at_k import MOST_K as MOST_K, STORED_K as STORED_K, known as known
+from .lists_at_k import MOST_K as MOST_K, STORED_K as STORED_K, ListFacts as ListFacts, ListMetrics as ListMetrics, list_facts as list_facts
 from .numbers import (
     DASH as DASH, count as count, decimals as decimals, duration as duration, missing as missing, number as number, percent as percent,
     signed as signed,

@@ -1,4 +1,4 @@
-"""Whether predicted probabilities come true, over several runs."""
+"""Predicted probabilities against what was observed, over several runs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +11,7 @@ def pooled_reliability(every: Sequence[Bins]) -> list[dict[str, float]]:
     """The reliability curves of several runs, such as seeds, as one: bins of one place are put together, each weighed by its rows.
 
     Args:
-        every: of each run predicted, observed (both shares) and rows of each bin, as `engine.outputs` gives them.
+        every: of each run predicted, observed (both shares) and rows of each bin, as `engine.runs.outputs` gives them.
 
     Returns:
         The same of each bin that has rows, by rising prediction; empty where there is none.
@@ -19,8 +19,11 @@ def pooled_reliability(every: Sequence[Bins]) -> list[dict[str, float]]:
     from workers.evaluation import BINS
 
     bins = [bin for one in every for bin in one if bin["rows"] > 0]
-    said, seen, rows = (np.array([bin[name] for bin in bins], float) for name in ("predicted", "observed", "rows"))
-    place = np.minimum((said * BINS).astype(int), BINS - 1)
-    total, sum_said, sum_seen = (np.bincount(place, weights, BINS) for weights in (rows, rows * said, rows * seen))
+    predicted, observed, rows = (np.array([bin[name] for bin in bins], float) for name in ("predicted", "observed", "rows"))
+    place = np.minimum((predicted * BINS).astype(int), BINS - 1)
+    total, sum_predicted, sum_observed = (np.bincount(place, weights, BINS) for weights in (rows, rows * predicted, rows * observed))
     there = np.flatnonzero(total)
-    return [{"predicted": float(sum_said[k] / total[k]), "observed": float(sum_seen[k] / total[k]), "rows": int(total[k])} for k in there]
+    return [
+        {"predicted": float(sum_predicted[k] / total[k]), "observed": float(sum_observed[k] / total[k]), "rows": int(total[k])}
+        for k in there
+    ]

@@ -1,4 +1,4 @@
-"""What contenders of a comparison reached: a value, its 95 % interval and the deviation between seeds, a row a metric."""
+"""Metrics of the contenders of a comparison: a value, its 95 % interval and the deviation between seeds."""
 
 import math
 from typing import TYPE_CHECKING
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Cell = tuple[str, str, float, float, float, float]
-Reached = tuple[dict[str, float], "pd.DataFrame | None"]  # by metric key; and per user, a column a metric
+Results = tuple[dict[str, float], "pd.DataFrame | None"]  # by metric key; and per user, a column per metric
 
 
 def protocol_of(run: Run) -> Protocol:
-    """What a finished run was measured under; runs of before there was a choice know of none."""
+    """The protocol that a finished run was measured under; the default one for runs from before there was a choice."""
     measured, spec = runs.done(run.run_id).get("protocol"), run.spec
     return Protocol.model_validate(measured) if measured else spec.protocol if isinstance(spec, RunSpec) else Protocol()
 
@@ -46,31 +46,31 @@ def run_cells(group: list[Run], letter: str, k: int = lists_at_k.STORED_K) -> li
 
 
 def baseline_cells(dataset: str, name: str, values: dict[str, float], letter: str, k: int = lists_at_k.STORED_K) -> list[Cell]:
-    """The metrics of what needs no training; `values`: those that were stored, with their standard errors."""
-    known = lists_at_k.known(dataset) if _missing(values, k) else None
+    """The metrics of a baseline; `values`: those that were stored, with their standard errors."""
+    known = lists_at_k.list_facts(dataset) if _missing(values, k) else None
     found = lists_at_k.of_baseline(name, known, k) if known else None
     reached, per_user = _with(found, values, datasets.baseline_per_user(dataset, name))
     return _cells(letter, lists_at_k.keys_at(k), reached, per_user, values)
 
 
-def _of_run(run: Run, k: int) -> Reached:
-    """What a run stored, and what its lists tell beside it: of another k, or what was not measured yet when it was trained."""
+def _of_run(run: Run, k: int) -> Results:
+    """The metrics that a run stored, and those computed from its lists: at another k, or new since it was trained."""
     try:
         per_user: pd.DataFrame | None = runs.per_user(run.run_id)
     except LookupError:
         per_user = None
-    known = lists_at_k.known(run.dataset or "") if _missing(run.metrics, k) else None
+    known = lists_at_k.list_facts(run.dataset or "") if _missing(run.metrics, k) else None
     found = lists_at_k.of_run(run.run_id, protocol_of(run), known, k) if known else None
     return _with(found, run.metrics, per_user)
 
 
 def _missing(stored: dict[str, float], k: int) -> bool:
-    """Whether lists would tell something at k that was not stored."""
+    """Whether a metric of lists at k was not stored."""
     return any((found := cutoff(key)) is not None and found[1] == k and key not in stored for key in lists_at_k.keys_at(k))
 
 
-def _with(found: lists_at_k.Measured | None, stored: dict[str, float], per_user: "pd.DataFrame | None") -> Reached:
-    """What was stored, and of what lists tell the rest."""
+def _with(found: lists_at_k.ListMetrics | None, stored: dict[str, float], per_user: "pd.DataFrame | None") -> Results:
+    """Stored metrics, and of those computed from lists the ones that were not stored."""
     if found is None:
         return stored, per_user
     if per_user is None:

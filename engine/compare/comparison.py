@@ -1,4 +1,4 @@
-"""Runs against each other under one protocol: who may be compared, what each reached, how sure, at what cost."""
+"""Runs against each other under one protocol: which may be compared, their metrics, how sure differences are, and costs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -33,13 +33,13 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
             dataset does not have that one, the first that it has.
         seeds: runs that differ in their seed alone are one contender (`seed_groups`): the mean of their values, with the deviation
             between them.
-        k: 1 to 100. Metrics of lists are those at k, from the lists that were stored; at 10 they stand with all others that runs log.
+        k: 1 to 100. Metrics of lists are those at k, from the lists that were stored; at 10 all cutoffs that runs log are there.
 
     Returns:
         `table`: metric (a key that `metric` knows), contender, value, low, high (95 % intervals), std (between seeds, nan for one),
-        delta, best. `curves`: contender, metric, step, epoch, rows, time_s, value. `settings`: setting and a column a letter;
+        delta, best (the winner). `curves`: contender, metric, step, epoch, rows, time_s, value. `settings`: setting, a column per letter;
         `differences`: of them, those that differ. `costs`: fact, unit, columns.
-        `apart`: title and reason of each run, or baseline, that cannot stand beside the others.
+        `apart`: title and reason of each run, or baseline, that cannot be compared with the others.
 
     Raises:
         LookupError: no such run. ValueError: none of the runs can be compared, or not at such a k.
@@ -77,7 +77,7 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
 
 
 def _contender(group: list[Run], place: int, together: list[Run]) -> Contender:
-    """Runs that stand as one, named by the first of them."""
+    """Runs that are one contender, named by the first of them."""
     many = f" · {len(group)} seeds" if len(group) > 1 else _seed(group[0], together)
     ids, model = tuple(run.run_id for run in group), group[0].model or ""
     return Contender(letter=_letter(place), run_id=ids[0], name=group[0].title + many, model=model, color_index=place, run_ids=ids)
@@ -107,7 +107,7 @@ def _groups(together: list[Run], seeds: bool) -> list[list[Run]]:
 
 
 def _seed(run: Run, together: list[Run]) -> str:
-    """The seed, for the name of a run that nothing but its seed tells from another."""
+    """The seed, for the name of a run that differs from another in its seed alone."""
     seeds = {other.training.train.seed for other in together if other.title == run.title}
     return f" · seed {run.training.train.seed}" if len(seeds) > 1 else ""
 
@@ -137,10 +137,10 @@ def _letter(place: int) -> str:
     return chr(ord("A") + place) if place < 26 else f"A{place - 25}"
 
 
-def _sort_out(found: list[Run]) -> tuple[list[Run], list[tuple[str, str]]]:
+def _sort_out(chosen: list[Run]) -> tuple[list[Run], list[tuple[str, str]]]:
     together: list[Run] = []
     apart: list[tuple[str, str]] = []
-    for run in found:
+    for run in chosen:
         if run.kind != "train":
             apart.append((run.title, "is a preparation, not a model"))
         elif run.state != RunState.FINISHED:
@@ -158,7 +158,7 @@ def _sort_out(found: list[Run]) -> tuple[list[Run], list[tuple[str, str]]]:
 
 
 def _measured_like(protocol: Protocol, baselines: dict[str, dict[str, float]]) -> tuple[dict[str, dict[str, float]], list[tuple[str, str]]]:
-    """The baselines that may stand beside runs under a protocol, and those that may not, with the reason.
+    """The baselines that may be compared with runs under a protocol, and those that may not, with the reason.
 
     They are measured under the default one when a dataset is prepared; what does not rank is the same under any.
     """

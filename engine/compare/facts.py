@@ -1,4 +1,4 @@
-"""What runs were told and what they cost: settings and costs of contenders, a row a fact, a column a letter."""
+"""Settings and costs of contenders: a row per fact, a column per contender, named by its letter."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -13,19 +13,23 @@ from workers.models import FunnelSpec
 if TYPE_CHECKING:
     import pandas as pd
 
-BATCHES = ("rows_per_s", "epochs", "best_epoch")  # what there is of a model that learns from batches, and not of a fitted one
+BATCHES = (
+    "rows_per_s",
+    "epochs",
+    "best_epoch",
+)  # facts of models that learn from batches, not of fitted ones
 COSTS = {
     "training_s": ("Training time", "s"),
     "rows_per_s": ("Throughput", "rows/s"),
     "epochs": ("Epochs trained", ""),
     "best_epoch": ("Best epoch", ""),
-    "wall_s": ("From turn to verdict", "s"),
+    "wall_s": ("Run duration", "s"),
     "peak_memory_bytes": ("Peak memory of a process", "MB"),
     "parameters": ("Parameters", ""),
     "checkpoint_bytes": ("Checkpoint", "MB"),
     "processes": ("Processes", ""),
-    "latency_p50_ms": ("A person's list, median", "ms"),
-    "latency_p99_ms": ("A person's list, 99th percentile", "ms"),
+    "latency_p50_ms": ("Latency per list, median", "ms"),
+    "latency_p99_ms": ("Latency per list, 99th percentile", "ms"),
 }
 
 
@@ -35,20 +39,20 @@ def is_fitted(run: Run) -> bool:
 
 
 def settings(named: dict[str, list[Run]]) -> "pd.DataFrame":
-    """Every setting of each contender, those that it chose by itself included: setting, and a column a letter.
+    """Every setting of each contender, with those that were tuned: setting, and a column per letter.
 
     Values are text, — for one that is off; None where a contender has no such setting.
     """
     import pandas as pd
 
-    found = {letter: _leaves(group) for letter, group in named.items()}
-    names = [name for name in dict.fromkeys(name for leaves in found.values() for name in leaves) if name != "name"]
-    columns = {letter: [_shown(leaves[name]) if name in leaves else None for name in names] for letter, leaves in found.items()}
+    leaves = {letter: _leaves(group) for letter, group in named.items()}
+    names = [name for name in dict.fromkeys(name for own in leaves.values() for name in own) if name != "name"]
+    columns = {letter: [_shown(own[name]) if name in own else None for name in names] for letter, own in leaves.items()}
     return pd.DataFrame({"setting": names} | columns)
 
 
 def _leaves(group: list[Run]) -> dict[str, Any]:
-    """The settings of a contender; how batches are walked is none of a fitted model."""
+    """The settings of a contender; a model that is fitted in one step has none about batches."""
     first = group[0]
     spec = first.training
     leaves = specs.settings_of(spec) | _chosen(first)
@@ -68,14 +72,14 @@ def _part(title: str) -> str:
 
 
 def differences(every: "pd.DataFrame") -> "pd.DataFrame":
-    """Of all settings, those in which contenders that have them differ, and those that one alone has."""
+    """The settings in which contenders that have them differ, and those that one contender alone has."""
     values = every.drop(columns="setting")
     alone = (values.notna().sum(axis=1) == 1) & (values.shape[1] > 1)
     return every[(values.nunique(axis=1) > 1) | alone].reset_index(drop=True)
 
 
 def _chosen(run: Run) -> dict[str, str]:
-    """The settings that a run chose by itself, on validation."""
+    """The settings that a run tuned on validation."""
     return {f"model.{name}": f"{value} (tuned)" for name, value in runs.done(run.run_id).get("chosen", {}).items()}
 
 
@@ -86,17 +90,17 @@ def _shown(value: object) -> str:
 
 
 def costs(named: dict[str, list[Run]]) -> "pd.DataFrame":
-    """fact, unit, and a column a letter: the mean over its runs, nan where there is no such fact. Facts that nobody has are left out."""
+    """fact, unit, and a column per letter: the mean over its runs, nan where there is no such fact. Facts that nobody has are left out."""
     import pandas as pd
 
     facts = {}
     for letter, group in named.items():
-        told = [_cost(run) for run in group]
-        facts[letter] = {name: float(np.mean([one[name] for one in told])) for name in COSTS if all(name in one for one in told)}
+        of_runs = [_cost(run) for run in group]
+        facts[letter] = {name: float(np.mean([one[name] for one in of_runs])) for name in COSTS if all(name in one for one in of_runs)}
     rows = [
-        {"fact": label, "unit": unit} | {letter: _scaled(found.get(name), unit) for letter, found in facts.items()}
+        {"fact": label, "unit": unit} | {letter: _scaled(own.get(name), unit) for letter, own in facts.items()}
         for name, (label, unit) in COSTS.items()
-        if any(name in found for found in facts.values())
+        if any(name in own for own in facts.values())
     ]
     return pd.DataFrame(rows, columns=["fact", "unit", *facts])
 

@@ -15,7 +15,7 @@ def intervals(values: np.ndarray) -> list[tuple[float, float]]:
     """95 % percentile bootstrap interval of the mean over users of each column (Efron and Tibshirani 1993, ch. 13).
 
     All columns, and all contenders with as many users, are resampled alike. A user without a value counts in none of a column's means.
-    Of more than LARGE users each column stands alone: see `limit_of`.
+    With more than LARGE users each column is resampled on its own: see `limit_of`.
 
     Args:
         values: [U, M], nan where a user has no value; nan comes back below two users with one, and where all are equal.

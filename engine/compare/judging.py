@@ -116,6 +116,7 @@ class Pairs:
                 b=row["b"],
                 metric=metric,
                 **{name: _finite(row[name]) for name in ("low", "high", "p", "p_holm")},
+                lead=row["difference"],  # until the values of the two are known: see `of`
                 difference=row["difference"],
                 n=int(row["n"]),
                 unit=row["unit"],
@@ -129,7 +130,7 @@ class Pairs:
         """A test of the two, unless it contradicts their values: rows are tested over those that were kept, which may be few of many."""
         test = self.tested.get((a.letter, b.letter)) or self._of_same_run(a.letter, b.letter)
         if test is not None and test.answer in (Answer.NO_DIFFERENCE, self._by_value(a, b)):
-            return test
+            return test.model_copy(update={"lead": a.value - b.value})
         return self._untested(a, b)
 
     def _of_same_run(self, a: str, b: str) -> PairVerdict | None:
@@ -159,7 +160,7 @@ class Pairs:
             reason, method = Reason.TIE, Method.VALUES
         answer = Answer.NO_DIFFERENCE if reason else self._by_value(a, b)
         names = {"a": a.letter, "b": b.letter, "metric": self.metric}
-        return PairVerdict(**names, difference=a.value - b.value, answer=answer, reason=reason, method=method)
+        return PairVerdict(**names, lead=a.value - b.value, answer=answer, reason=reason, method=method)
 
     def _same_settings(self, a: str, b: str) -> bool:
         both_runs = all(self.contenders[one].run_id is not None for one in (a, b))
@@ -170,7 +171,8 @@ def reverse(pair: PairVerdict) -> PairVerdict:
     """The same pair, seen from b."""
     answers = {Answer.A_BETTER: Answer.B_BETTER, Answer.B_BETTER: Answer.A_BETTER}
     low, high = (None if end is None else -end for end in (pair.high, pair.low))
-    seen = {"a": pair.b, "b": pair.a, "difference": -pair.difference, "low": low, "high": high}
+    difference = None if pair.difference is None else -pair.difference
+    seen = {"a": pair.b, "b": pair.a, "lead": -pair.lead, "difference": difference, "low": low, "high": high}
     return pair.model_copy(update=seen | {"answer": answers.get(pair.answer, pair.answer)})
 
 

@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 STORED_K, MOST_K = 10, 100  # the k that runs and baselines measure everything at, and the greatest that may be asked for
 
 
-class Known(NamedTuple):
-    """What a dataset tells about lists of its items."""
+class ListFacts(NamedTuple):
+    """What metrics of lists need to know of a dataset."""
 
     path: Path
-    facts: Facts
+    items: Facts
     relevant: "pd.Series"  # user_id -> rows of the items that are relevant on test
 
 
-class Measured(NamedTuple):
-    """What lists reached at one k."""
+class ListMetrics(NamedTuple):
+    """Metrics of lists at one k."""
 
-    per_user: "pd.DataFrame"  # user_id, and a column a metric that each user has
+    per_user: "pd.DataFrame"  # user_id, and a column for each metric of users
     values: dict[str, float]  # metric key -> mean over users, or the one value of all lists; undefined ones are absent
 
 
@@ -52,52 +52,52 @@ def keys_at(k: int) -> list[str]:
     return [*ranking, *(f"{name}_at_{k}" for name in LIST_NAMES), *(key for key in uncut if key not in ranking)]
 
 
-def known(dataset: str) -> Known | None:
-    """What there is to know of a dataset's lists; None where it is gone, or nothing can be ranked."""
+def list_facts(dataset: str) -> ListFacts | None:
+    """The facts of a dataset; None where it is gone, or nothing can be ranked."""
     try:
         found = datasets.get_dataset(dataset)
     except LookupError:
         return None
     if not found.schema.can_rank or not (found.path / RANKING / f"{TEST}.parquet").is_file():
         return None
-    return _known(found.id, found.path, found.schema.feature(USER_ID).num_rows - 1)
+    return _list_facts(found.id, found.path, found.schema.feature(USER_ID).num_rows - 1)
 
 
 @lru_cache(maxsize=4)
-def _known(dataset: str, path: Path, num_users: int) -> Known:
+def _list_facts(dataset: str, path: Path, num_users: int) -> ListFacts:
     """A prepared dataset never changes."""
     import pandas as pd
 
     items = datasets.items(dataset)
     users = pd.read_parquet(path / RANKING / f"{TEST}.parquet", columns=[USER_ID, "relevant"])
-    return Known(path, facts_of(items[items["row"] > 0].sort_values("row"), num_users), users.set_index(USER_ID)["relevant"])
+    return ListFacts(path, facts_of(items[items["row"] > 0].sort_values("row"), num_users), users.set_index(USER_ID)["relevant"])
 
 
-def of_run(run_id: str, protocol: Protocol, known: Known, k: int) -> Measured | None:
+def of_run(run_id: str, protocol: Protocol, facts: ListFacts, k: int) -> ListMetrics | None:
     """A finished run's lists at k; None where they are not in this workspace, or are shorter than k."""
-    return _measured(settings().runs / run_id / RESULTS / TOP_K, known, k) if k <= protocol.list_length else None
+    return _measured(settings().runs / run_id / RESULTS / TOP_K, facts, k) if k <= protocol.list_length else None
 
 
-def of_baseline(name: str, known: Known, k: int) -> Measured | None:
+def of_baseline(name: str, facts: ListFacts, k: int) -> ListMetrics | None:
     """The lists of popularity or random at k; None for what does not rank, and of datasets that were prepared without keeping them."""
-    return _measured(known.path / BASELINES / f"{name}_{TOP_K}", known, k)
+    return _measured(facts.path / BASELINES / f"{name}_{TOP_K}", facts, k)
 
 
-def _measured(path: Path, known: Known, k: int) -> Measured | None:
+def _measured(path: Path, facts: ListFacts, k: int) -> ListMetrics | None:
     import pandas as pd
 
     if not path.is_file():
         return None
     lists = pd.read_parquet(path)
-    relevant = lists["relevant"] if "relevant" in lists else known.relevant.reindex(lists[USER_ID])  # a protocol's own, or the dataset's
+    relevant = lists["relevant"] if "relevant" in lists else facts.relevant.reindex(lists[USER_ID])  # a protocol's own, or the dataset's
     wanted = [rows if isinstance(rows, np.ndarray) else np.zeros(0, np.int64) for rows in relevant]
-    top, num_items = padded(lists["items"], k), len(known.facts.group)
+    top, num_items = padded(lists["items"], k), len(facts.items.group)
     counts = np.array([len(rows) for rows in wanted], np.int64)
     keys = [f"{name}_at_{k}" for name in RANKING_NAMES]
-    found = ranking_metrics(_hits(top, wanted, counts, num_items), counts, keys) | list_metrics(top, known.facts, k)
+    found = ranking_metrics(_hits(top, wanted, counts, num_items), counts, keys) | list_metrics(top, facts.items, k)
     per_user = pd.DataFrame({USER_ID: lists[USER_ID], **found})
     values = {key: float(per_user[key].mean()) for key in found} | all_lists_metrics(top, num_items, k)
-    return Measured(per_user, {key: value for key, value in values.items() if np.isfinite(value)})
+    return ListMetrics(per_user, {key: value for key, value in values.items() if np.isfinite(value)})
 
 
 def _hits(top: Ints, wanted: list[np.ndarray], counts: Ints, num_items: int) -> Bools:

@@ -1,4 +1,4 @@
-"""What each contender of a comparison has for the same users, or the same test rows, so that two of them can be paired."""
+"""Values of contenders for the same users, or the same test rows, so that two contenders can be paired."""
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -22,9 +22,9 @@ FROM_SCORES = ("user_auc", "log_loss")  # metrics of users that are worked out o
 
 
 class UserValues(NamedTuple):
-    """A metric of all who are compared."""
+    """A metric of every user, for all contenders."""
 
-    values: "pd.DataFrame"  # index user, a column a letter
+    values: "pd.DataFrame"  # index user, a column per letter
     weights: np.ndarray | None  # [U], of each user in a contender's value; None: all alike
     unit: str = "users"  # or rows, where the data names no users
 
@@ -71,14 +71,14 @@ def _of_run(comparison: Comparison, run_id: str) -> "pd.DataFrame":
 
 
 def _at_k(
-    comparison: Comparison, stored: "pd.DataFrame", measured: Callable[[lists_at_k.Known], lists_at_k.Measured | None]
+    comparison: Comparison, stored: "pd.DataFrame", measured: Callable[[lists_at_k.ListFacts], lists_at_k.ListMetrics | None]
 ) -> "pd.DataFrame":
-    """What was stored of users, and beside it what their lists tell at another k."""
+    """Stored metrics of users, and those computed from their lists at another k."""
     if all(
         key in stored for key in lists_at_k.keys_at(comparison.k) if (cut := cutoff(key)) and cut[0] == "ndcg" and cut[1] == comparison.k
     ):
         return stored
-    known = lists_at_k.known(comparison.dataset)
+    known = lists_at_k.list_facts(comparison.dataset)
     found = measured(known) if known else None
     if found is None:
         return stored
@@ -95,7 +95,7 @@ def scored(one: Contender) -> "list[pd.DataFrame] | None":
 
 
 def rows_alike(one: "pd.DataFrame", other: "pd.DataFrame") -> bool:
-    """Whether two scored tables stand row by row beside each other."""
+    """Whether two scored tables have the same rows in the same order."""
     return all(np.array_equal(one[name], other[name]) for name in ("user", "item", "label"))
 
 
@@ -114,7 +114,7 @@ def with_scores(comparison: Comparison) -> list[str]:
 
 
 def scored_together(comparison: Comparison, metric: str) -> "Iterator[tuple[str, pd.DataFrame, list[np.ndarray]]]":
-    """Contenders with a value of a metric, one at a time, as far as their rows stand beside those of the first.
+    """Contenders with a value of a metric, one at a time, as far as they scored the same rows as the first.
 
     Yields:
         letter; rows whose user and item train knows, the same of everybody: user, item, label; the scores [B] of these by each seed.
@@ -125,7 +125,7 @@ def scored_together(comparison: Comparison, metric: str) -> "Iterator[tuple[str,
     for one in competitors(comparison):
         if one.letter not in measured:
             continue
-        if one.run_id is None:  # baselines stand behind all runs
+        if one.run_id is None:  # baselines come after all runs
             likes = _likes(comparison.dataset)
             if first is not None and likes is not None:
                 rows = first[first["known"]]
@@ -160,7 +160,7 @@ def _likes_in(path: Path) -> np.ndarray:
 
 
 def of_scores(comparison: Comparison, metric: str) -> UserValues:
-    """AUC or log loss of each user, weighed by rows: their weighted mean is the metric. Without users each row stands for itself."""
+    """AUC or log loss of each user, weighted by rows: their weighted mean is the metric. Without users each row counts as one."""
     import pandas as pd
 
     found, index, weights, unit = {}, None, np.zeros(0), "users"
@@ -175,7 +175,7 @@ def of_scores(comparison: Comparison, metric: str) -> UserValues:
 
 
 def _by_user(metric: str, scores: np.ndarray, labels: np.ndarray, users: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Users, the metric of each, and how many rows stand behind it; of AUC those alone who have both labels."""
+    """Users, the metric of each, and its number of rows; for AUC only users with both labels."""
     if metric == "user_auc":
         return user_areas(scores, labels, users)
     who, own, rows = np.unique(users, return_inverse=True, return_counts=True)

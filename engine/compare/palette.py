@@ -1,4 +1,4 @@
-"""How contenders are told apart: a colour, a dash, a marker and a glyph each, no two alike among twelve, in light and in dark.
+"""How contenders are distinguished: a colour, a dash, a marker and a glyph each, no two alike among twelve, in light and in dark.
 
 The first six colours are Okabe and Ito's (2008). The others were searched for: far from all before them (at least 14 in CIELAB) to
 people with normal sight and to those without red, green or blue cones, and visible on both grounds.
@@ -6,7 +6,7 @@ people with normal sight and to those without red, green or blue cones, and visi
 
 from typing import NamedTuple
 
-MOST_LOOKS = 12  # contenders that can be told apart
+MOST_LOOKS = 12  # contenders that can be distinguished
 GRAY = "#8a929c"
 COLORS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
@@ -36,6 +36,6 @@ BASELINE = Look(GRAY, "dot", "line-ew-open", "┄")
 
 
 def look(index: int, baseline: bool = False) -> Look:
-    """The look of the contender at a place; baselines are a gray dotted line and are told apart by their names."""
+    """The look of the contender at a place; baselines are a gray dotted line and are distinguished by their names."""
     at = index % MOST_LOOKS
     return BASELINE if baseline else Look(COLORS[at], DASHES[at], MARKERS[at], GLYPHS[at])

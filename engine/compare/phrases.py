@@ -72,7 +72,7 @@ def _first(comparison: Comparison, stage: str, found: MetricVerdict) -> tuple[st
     behind = [pair.p_holm for pair in found.runs if pair.ahead and pair.method is Method.TEST and pair.p_holm is not None]
     if near:
         rest = f" All others are behind ({_p(max(behind))})." if behind and len(behind) + len(near) == len(found.runs) else ""
-        leads = "is ahead with" if second.difference else "reaches"
+        leads = "is ahead with" if second.lead else "reaches"
         return f"{stage}, ", f" {leads} {value}, but {', and '.join(_noise(near))}.{rest}"
     sure = {Method.TEST: f" ({_p(second.p_holm)}, {_n(second)})", Method.VALUES: " (no interval to judge this by)"}.get(second.method, "")
     if second.method is Method.SEEDS:
@@ -110,8 +110,8 @@ def _n(pair: PairVerdict) -> str:
 def _ahead(pair: PairVerdict) -> str:
     """How far the best is from the next, in the direction that is better."""
     if metric_of(pair.metric).better == "higher":
-        return f"{signed(pair.difference)} over {pair.b}"
-    return f"{number(abs(pair.difference))} below {pair.b}"
+        return f"{signed(pair.lead)} over {pair.b}"
+    return f"{number(abs(pair.lead))} below {pair.b}"
 
 
 def _against(found: MetricVerdict, baseline: BaselineVerdict | None, name: str) -> str:

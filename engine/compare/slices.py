@@ -1,4 +1,4 @@
-"""Where contenders differ: a metric by groups of users, or of items, with its interval and how many stand behind it."""
+"""Where contenders differ: a metric by groups of users, or of items, with its interval and the number of users or rows."""
 
 import math
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from workers.evaluation import auc
 if TYPE_CHECKING:
     import pandas as pd
 
-FEW_IN_SLICE = 10  # users, or rows, below which a value says next to nothing
+FEW_IN_SLICE = 10  # users, or rows, below which a value is hardly informative
 GROUPS, MOST_VALUES, MOST_GENRES = 4, 12, 12
 DAY = 86_400
 COLUMNS = ["slice", "contender", "value", "low", "high", "n"]
@@ -49,7 +49,7 @@ def slice_choices(comparison: Comparison) -> dict[str, str]:
 
 
 def slice_metrics(comparison: Comparison, by: str) -> list[str]:
-    """The metrics that slices by something can be told in, the most telling first."""
+    """The metrics that slices can be measured by, the most informative first."""
     rows = [BY_ROWS] if _with_scores(comparison) else []
     if by == "cold":
         return rows
@@ -68,7 +68,7 @@ def sliced(comparison: Comparison, by: str, metric: str) -> "pd.DataFrame":
         metric: one of `slice_metrics`. Of items it is recall of the relevant items of the slice, of users who have such items.
 
     Returns:
-        slice, contender (letter), value, low, high (95 %), n: users, or rows for AUC. Slices stand in their own order; those with fewer
+        slice, contender (letter), value, low, high (95 %), n: users, or rows for AUC. Slices keep their own order; those with fewer
         than FEW_IN_SLICE are among them.
 
     Raises:
@@ -95,7 +95,7 @@ Groups = dict[str, np.ndarray]  # slice -> rows of the vocabulary that are in it
 
 
 def _means(values: "pd.DataFrame", groups: "dict[str, pd.Series]") -> list[Cell]:
-    """Means of values (index user_id, a column a letter) over each group of user ids."""
+    """Means of values (index user_id, a column per letter) over each group of user ids."""
     cells = []
     for name, ids in groups.items():
         some = values[values.index.isin(ids)]
@@ -139,7 +139,7 @@ def _recalls(comparison: Comparison, path: Path, groups: Groups) -> list[Cell]:
 
 
 def _hits(wanted: "pd.DataFrame", top: "pd.DataFrame") -> np.ndarray:
-    """Whether each wanted pair of user_id and item stands in the user's first ten."""
+    """Whether each wanted pair of user_id and item is in the user's first ten."""
     import pandas as pd
 
     listed = top["items"].map(lambda items: items[:10]).explode().dropna().astype(int).rename("item").reset_index()
@@ -230,7 +230,7 @@ def _span(low: float, high: float) -> str:
     return f"{low:,.4g}" if low == high else f"{low:,.4g}–{high:,.4g}"
 
 
-def quantiles(values: "pd.Series", said: Callable[[float, float], str]) -> Groups:
+def quantiles(values: "pd.Series", name: Callable[[float, float], str]) -> Groups:
     """Index of values by about equal groups of them: equal values are never parted; named by the least and the greatest in each."""
     import pandas as pd
 
@@ -238,7 +238,7 @@ def quantiles(values: "pd.Series", said: Callable[[float, float], str]) -> Group
         return {}
     cut = pd.qcut(values, GROUPS, labels=False, duplicates="drop").fillna(0)  # nan where all values are one
     parts = [values[cut == at] for at in sorted(cut.unique())]
-    return {said(part.min(), part.max()): part.index.to_numpy() for part in parts}
+    return {name(part.min(), part.max()): part.index.to_numpy() for part in parts}
 
 
 def _most_common(values: "pd.Series") -> Groups:

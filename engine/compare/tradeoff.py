@@ -1,4 +1,4 @@
-"""Quality against cost: which contenders nobody beats in both."""
+"""Quality against cost: the contenders that no other beats in both."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -14,7 +14,7 @@ def pareto_front(
 ) -> NDArray[np.bool_]:
     """Who is not dominated: nobody costs no more, reaches no less, and is better in one of the two (Pareto efficiency).
 
-    Equal points stand or fall together. Whoever lacks a cost or a value is not on the front and dominates nobody.
+    Equal points are on the front together, or not at all. Whoever lacks a cost or a value is not on the front and dominates nobody.
 
     Args:
         costs, values: [R], in one order; nan where not measured.

@@ -55,8 +55,8 @@ class Method(StrEnum):
 class PairVerdict(BaseModel):
     """Two contenders by one metric. Numbers are None where there is no such test or interval.
 
-    `difference` is a - b, with its 95 % interval; `p` is two-sided, `p_holm` corrected for the number of pairs; `n` counts `unit`.
-    `reason` is None unless the answer is that there is no difference.
+    `lead` is the value of a less that of b. `difference` is a - b over the users or rows that both have, with its 95 % interval; `p` is
+    two-sided, `p_holm` corrected for the number of pairs; `n` counts `unit`. `reason` is None unless there is no difference.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,7 +64,8 @@ class PairVerdict(BaseModel):
     a: str
     b: str
     metric: str
-    difference: float
+    lead: float
+    difference: float | None = None
     low: float | None = None
     high: float | None = None
     p: float | None = None

@@ -140,7 +140,7 @@ def browse(id: str, run_ids: Sequence[str], by: str, k: int = 10) -> "pd.DataFra
         return cold.sort_values(["interactions", "user_id"], ascending=[False, True]).head(MOST_USERS).reset_index(drop=True)
     if by in OF_LISTS and len(run_ids) < 2:
         raise ValueError(f"{BROWSES[by]} needs two contenders; choose another run.")
-    known = compare.known(id)
+    known = compare.list_facts(id)
     if known is None:
         raise LookupError(f"Dataset {id} has no users to rank for.")
     stored = [_stored(settings().runs / run_id / RESULTS / TOP_K) for run_id in (run_ids if by in OF_LISTS else ())]

@@ -28,7 +28,7 @@ DASHES: dict[str, Any] = {
     "longdashdot": (0, (9, 3, 2, 3)),
 }
 DRAWING = threading.Lock()  # matplotlib's settings are those of the whole process, and pages draw at once
-TOO_FAR = 20  # costs that differ by more than this many times stand on a log axis
+TOO_FAR = 20  # costs that differ by more than this many times are on a log axis
 
 
 class Figure(NamedTuple):
@@ -83,7 +83,7 @@ def _tradeoff(comparison: Comparison) -> Figure | None:
     if min(x) > 0 and max(x) > TOO_FAR * min(x):
         axes.set_xscale("log")
     on = ", ".join(c.letter for c, there in zip(both, front, strict=True) if there)
-    return Figure(f"{shown.label} against {str(fact['fact']).lower()}; nobody beats {on} in both.", _svg(sheet, axes))
+    return Figure(f"{shown.label} against {str(fact['fact']).lower()}; the Pareto front is {on}.", _svg(sheet, axes))
 
 
 def _both(table: "pd.DataFrame", fact: "pd.Series", key: str) -> dict[str, float]:

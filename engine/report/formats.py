@@ -1,4 +1,4 @@
-"""A comparison to take away: CSV, Markdown, LaTeX, a page of HTML, and a JSON bundle that says how to make it again.
+"""A comparison as a file: CSV, Markdown, LaTeX, a page of HTML, and a JSON bundle with what is needed to repeat it.
 
 Text of people and data is inert in each: no formula, markup, command, link or row comes of it.
 """
@@ -199,21 +199,21 @@ def bundle(comparison: Comparison) -> dict[str, Any]:
 
 
 def _specs(comparison: Comparison) -> tuple[dict[str, Any], list[str]]:
-    """File name -> spec of the dataset and of each run, in the order of the letters, and what cannot be made again."""
-    found: dict[str, Any] = {}
+    """File name -> spec of the dataset and of each run, in the order of the letters; and notes on what cannot be repeated."""
+    files: dict[str, Any] = {}
     notes = []
     try:
         dataset = datasets.get_dataset(comparison.dataset)
-        found[f"data-{re.sub(r'[^a-z0-9-]', '', dataset.name)}.json"] = dataset.manifest["spec"]
+        files[f"data-{re.sub(r'[^a-z0-9-]', '', dataset.name)}.json"] = dataset.manifest["spec"]
     except (LookupError, KeyError):
         notes.append("The prepared dataset is not in this workspace any more, so its spec is missing here.")
     for one in comparison.contenders:
         for place, run_id in enumerate(one.run_ids, 1):
             file = f"{one.letter.lower()}{place if len(one.run_ids) > 1 else ''}.json"
-            found[file] = runs.get_run(run_id).settings
-            if found[file].get("continues"):
+            files[file] = runs.get_run(run_id).settings
+            if files[file].get("continues"):
                 notes.append(f"{file} goes on from a run of this workspace; elsewhere that one must be trained first.")
-    return found, notes
+    return files, notes
 
 
 def _json(comparison: Comparison) -> bytes:

@@ -41,8 +41,8 @@ def one_line(text: object) -> str:
 
 def tables(comparison: Comparison) -> list[Table]:
     """Who is compared, the metrics with half of their 95 % intervals, what they cost, and the settings in which they differ."""
-    found = [_contenders(comparison), _metrics(comparison), _costs(comparison), _settings(comparison)]
-    return [table for table in found if table.rows]
+    every = [_contenders(comparison), _metrics(comparison), _costs(comparison), _settings(comparison)]
+    return [table for table in every if table.rows]
 
 
 def _contenders(comparison: Comparison) -> Table:

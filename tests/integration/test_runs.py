@@ -142,7 +142,7 @@ def test_a_funnel_of_two_runs_is_measured_like_any_contender(space, trained):
     measured = {row["metric"] for row in recbench("compare", *trained, "--k", "5")["table"]}
     assert {"ndcg_at_5", "mrr"} <= measured and "ndcg_at_10" not in measured
     costs = engine.compare.compare([*trained, few]).costs.set_index("fact")
-    assert (costs.loc["A person's list, median", ["A", "B", "C"]].astype(float) > 0).all()
+    assert (costs.loc["Latency per list, median", ["A", "B", "C"]].astype(float) > 0).all()
     with pytest.raises(ValueError, match="is a funnel itself"):
         runs.funnel(few, trained[1])
     shown = recbench("recommend", few, "--user", lists[0].index[0], "--k", "5")

@@ -256,7 +256,7 @@ class FakeEngine:
         ]
         against = next((c.letter for c in contenders if baseline in (c.run_id, None if c.run_id else c.model)), "pop")
         letters = [c.letter for c in contenders if c.run_id]
-        return Comparison(
+        made = Comparison(
             contenders=contenders,
             dataset=together[0].dataset or "",
             apart=[(r.title, f"was trained on {r.dataset}") for r in runs if r.dataset != runs[0].dataset],
@@ -279,6 +279,7 @@ class FakeEngine:
             against=against,
             k=k,
         )
+        return made.model_copy(update={"verdict": engine.compare.judge(made, {})})
 
     def _table(self, contenders: list[Contender], runs: list[Run], against: str) -> pd.DataFrame:
         wide = 0.3 if self.overlapping else 0.01

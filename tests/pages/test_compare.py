@@ -232,7 +232,7 @@ def test_settings_of_one_contender_alone_share_a_row() -> None:
         {"setting": ["model.embedding_dim", "model.l2", "model.x"], "A": ["16", "100 (tuned)", None], "B": ["8", None, "—"]}
     )
     html = metric_tables.settings_table(frame, comparison.contenders)
-    assert html.count("<tr>") == 3  # head, embedding dim, of its own
+    assert html.count("<tr>") == 3  # head, embedding dim, those of one run
     assert "l2&nbsp;100 (tuned)" in html
 
 

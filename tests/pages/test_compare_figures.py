@@ -49,13 +49,13 @@ def test_one_alone_on_the_front_draws_no_line() -> None:
 def test_the_sentence_names_the_front_from_the_cheapest_on_and_escapes_names() -> None:
     frame = points(("A", 3.0, 0.3, True), ("B", 1.0, 0.1, True), ("C", 3.0, 0.2, False))
     said = tradeoff.sentence(frame, "lower")
-    assert said.startswith("On the front, cheapest first: **B b")
+    assert said.startswith("On the Pareto front, cheapest first: **B b")
     assert said.index("**B ") < said.index("**A ")
-    assert "the others (C) one on the front costs no more and reaches no less" in said
+    assert "the others (C) a run on the front costs no more and is at least as good" in said
     assert "<img" not in said.replace("\\<", "")
     assert tradeoff.sentence(frame, "higher").index("**A ") < tradeoff.sentence(frame, "higher").index("**B ")
-    assert "Points count" not in said  # nobody has an interval
-    assert "On the front alone: **A a" in tradeoff.sentence(frame[:1], "lower")
+    assert "uncertainty" not in said  # nobody has an interval
+    assert "Alone on the Pareto front: **A a" in tradeoff.sentence(frame[:1], "lower")
     assert "others" not in tradeoff.sentence(frame[:1], "lower")
 
 
@@ -68,7 +68,7 @@ def test_quality_and_cost_stand_in_the_address(trained: FakeEngine, visit: Visit
     at = visit("compare", runs="a,d", quality="auc", cost="nonsense")
     chosen = {box.label: box.value for box in at.selectbox}
     assert (chosen["Quality"], chosen["Cost"]) == ("auc", "Training time")
-    assert "On the front" in says(at)
+    assert "On the Pareto front" in says(at)
     next(box for box in at.selectbox if box.label == "Quality").set_value("ndcg_at_10").run()
     assert "quality" not in at.query_params  # the usual one
 
@@ -141,7 +141,7 @@ def test_reliability_of_all_is_one_figure_with_their_ece(fake: FakeEngine, visit
     fake.runs = [run("a", title=HOSTILE, metrics={"auc": 0.7}), run("d", "dlrm", metrics={"auc": 0.8, "ece": 0.0123})]
     fake.foretold = {"output": "binary", "reliability": BINS}
     at = visit("compare", runs="a,d")
-    drawn = figure(at, "share that is liked")
+    drawn = figure(at, "observed share of likes")
     assert [trace.get("name", "")[:1] for trace in drawn["data"][1:]] == ["A", "B"]
     assert drawn["data"][2]["name"].endswith("ECE 0.0123")
     assert drawn["data"][1]["name"].endswith("ECE –")

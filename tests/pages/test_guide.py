@@ -116,7 +116,7 @@ def test_the_page_folds_the_guide_beside_the_verdict(trained: FakeEngine, visit:
     at = visit("compare", runs="a,d")
     assert "Two-tower or DLRM?" in [box.label for box in at.expander]
     html = next(h.value for h in at.html if "in general" in h.value)
-    for said in ("No two-tower here", "800 rows of train", "parameters 98,304 · checkpoint 0.331 MB", "2 of 5 features", "AUC 0.788"):
+    for said in ("No two-tower here", "800 training rows", "parameters 98,304 · checkpoint 0.331 MB", "2 of 5 features", "AUC 0.788"):
         assert said in html
     assert "training time 12.5 s · latency p99 3.50 ms" in html
     assert "hundreds or thousands of good candidates" in html

@@ -35,7 +35,9 @@ def test_what_was_met_is_shown_as_the_contenders_were_measured(
     assert next(found for found in again.toggle if found.label == "With what was met in train").value is not usual
 
 
-@pytest.mark.parametrize("seen, told", [(False, "without the items that a user met in train"), (True, "met in train included")])
+@pytest.mark.parametrize(
+    "seen, told", [(False, "without items that the user has seen in training"), (True, "with items that the user has seen in training")]
+)
 def test_what_was_measured_is_one_sentence_with_the_whole_of_it_behind(
     trained: FakeEngine, visit: Visit, says: Says, seen: bool, told: str
 ) -> None:
@@ -44,13 +46,13 @@ def test_what_was_measured_is_one_sentence_with_the_whole_of_it_behind(
     caption = next(one for one in at.caption if one.value.startswith("Measured on"))
     assert told in caption.value and "28 test users" in caption.value and "seed 20240229" in caption.value
     assert f"of {trained.datasets[0].counts['train_items']} items" in caption.value
-    assert f"Items met in train left out: {'no' if seen else 'yes'}." in caption.help
+    assert f"Items seen in training left out: {'no' if seen else 'yes'}." in caption.help
     assert all(field.description in caption.help for field in type(trained.protocol_of(trained.runs[0])).model_fields.values())
     trained.datasets = []  # gone: what was measured on it is not told by halves
     assert "Measured on" not in says(visit("compare", runs="a,d"))
 
 
-@pytest.mark.parametrize("name, said", [("exclude_seen", "items met in train left out"), ("tie_seed", "seed of the order of ties")])
+@pytest.mark.parametrize("name, said", [("exclude_seen", "items seen in training left out"), ("tie_seed", "seed of the order of ties")])
 def test_settings_of_a_protocol_are_said_in_words(name: str, said: str) -> None:
     frame = pd.DataFrame({"setting": [f"protocol.{name}"], "A": ["True"], "B": ["False"]})
     contenders = [engine.compare.Contender(letter=one, run_id=one, name=one, model="m", color_index=at) for at, one in enumerate("AB")]

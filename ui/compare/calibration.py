@@ -1,4 +1,4 @@
-"""Reliability curves on the Compare page: do the probabilities of each contender come true?"""
+"""Reliability curves on the Compare page: how well each contender's predicted probabilities match what was observed."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,10 +15,10 @@ Bins = Sequence[Mapping[str, float]]
 
 
 def section(comparison: Comparison) -> None:
-    """The curve of every contender that predicts a probability, with its ECE; nothing where none does."""
+    """The curve of every contender that predicts a probability, with its ECE; no section where none does."""
     runs = [c for c in comparison.contenders if c.run_id is not None]
-    found = {c.letter: bins for c in runs if (bins := engine.compare.pooled_reliability([_bins(run_id) for run_id in c.runs]))}
-    if not found:
+    curves = {c.letter: bins for c in runs if (bins := engine.compare.pooled_reliability([_bins(run_id) for run_id in c.runs]))}
+    if not curves:
         return
     st.subheader("Reliability", anchor=False)
     short = engine.compare.names(comparison.contenders)
@@ -29,13 +29,13 @@ def section(comparison: Comparison) -> None:
             compare.look(c.color_index),
         )
         for c in runs
-        if c.letter in found
+        if c.letter in curves
     }
-    alt = f"Reliability curves of {len(found)} runs: predicted probability against the share that is liked"
-    charts.show(figure(found, drawn), alt, key="compare.reliability")
-    without = [c.letter for c in runs if c.letter not in found]
-    said = "Where it says 70 %, are 70 % liked? On the dotted line they are; below it a model promises too much. Larger: more rows."
-    st.caption(said + (f" Of {', '.join(without)} there are no probabilities: their scores only order the catalogue." if without else ""))
+    alt = f"Reliability curves of {len(curves)} runs: predicted probability against the observed share of likes"
+    charts.show(figure(curves, drawn), alt, key="compare.reliability")
+    without = [c.letter for c in runs if c.letter not in curves]
+    text = "Of rows predicted at 70 %, 70 % should be liked: the dotted line. Below it a model predicts too much. Larger points: more rows."
+    st.caption(text + (f" {', '.join(without)}: no curve, as these scores are not probabilities." if without else ""))
 
 
 def _bins(run_id: str) -> Bins:
@@ -46,22 +46,22 @@ def _bins(run_id: str) -> Bins:
         return []
 
 
-def figure(found: Mapping[str, Bins], drawn: Mapping[str, tuple[str, Look]]) -> go.Figure:
-    """Predicted against seen, a line a contender, the area of a point by the rows in it.
+def figure(curves: Mapping[str, Bins], drawn: Mapping[str, tuple[str, Look]]) -> go.Figure:
+    """Predicted against observed, a line per contender; the area of a point grows with its rows.
 
     Args:
-        found: letter -> bins, as `engine.pooled_reliability` gives them.
+        curves: letter -> bins, as `engine.compare.pooled_reliability` gives them.
         drawn: letter -> (name in the legend, look), in legend order.
     """
-    shown = charts.blank("predicted probability", "share that is liked", charts.room(len(drawn)), legend=True)
+    shown = charts.blank("predicted probability", "observed share of likes", charts.room(len(drawn)), legend=True)
     line = {"color": compare.GRAY, "dash": "dot", "width": 1.5}
     shown.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=line, hoverinfo="skip", showlegend=False)
-    most = max(bin["rows"] for bins in found.values() for bin in bins)
+    most = max(bin["rows"] for bins in curves.values() for bin in bins)
     for letter, (name, look) in drawn.items():
-        rows = np.array([bin["rows"] for bin in found[letter]], float)
+        rows = np.array([bin["rows"] for bin in curves[letter]], float)
         shown.add_scatter(
-            x=[bin["predicted"] for bin in found[letter]],
-            y=[bin["observed"] for bin in found[letter]],
+            x=[bin["predicted"] for bin in curves[letter]],
+            y=[bin["observed"] for bin in curves[letter]],
             name=words.html(name, 80),
             mode="lines+markers",
             line={"color": look.color, "dash": look.dash, "width": 1.5},

@@ -1,4 +1,4 @@
-"""Learning curves on the Compare page: what is drawn over what, how smooth, on which axes; all of it stands in the address."""
+"""Learning curves on the Compare page: which metric, over what, how smooth, on which axes; the address keeps all of it."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from ui.shared import address, charts
 
 OVER = {"epoch": "Epochs", "step": "Steps", "time_s": "Seconds", "rows": "Rows seen"}
 LOSS = "train_loss"
-SMOOTH = 0.8  # of a loss, which is told every few steps and jumps; validation comes once an epoch and is shown as it is
+SMOOTH = 0.8  # of a loss, which is logged every few steps and is noisy; validation comes once per epoch and is not smoothed
 
 
 class Drawing(NamedTuple):
@@ -58,9 +58,9 @@ def _drawing(over: str, loss: bool) -> Drawing:
     address.seed(key, "smooth", _share(address.value("smooth"), usual))
     for axis in "xy":
         address.seed(f"compare.log.{axis}", "log", axis in logs)
-    told = "Exponential moving average: the weight of what came before. The values themselves stay in sight behind it."
+    meaning = "Exponential moving average: the weight of earlier values. The unsmoothed values stay visible behind it."
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        smooth = float(st.slider("Smoothing", 0.0, 0.99, step=0.01, key=key, help=told, width=220))
+        smooth = float(st.slider("Smoothing", 0.0, 0.99, step=0.01, key=key, help=meaning, width=220))
         log_x, log_y = (st.toggle(f"Log {axis}", key=f"compare.log.{axis}") for axis in "xy")
     address.remember(key, "smooth", None if smooth == usual else f"{smooth:g}")
     address.remember("compare.log.x", "log", [axis for axis, on in (("x", log_x), ("y", log_y)) if on])
@@ -71,10 +71,10 @@ def _drawing(over: str, loss: bool) -> Drawing:
 def _share(text: str | None, usual: float) -> float:
     """A smoothing out of the address, within the slider's bounds; the usual one where it is none."""
     try:
-        found = float(text or "")
+        share = float(text or "")
     except ValueError:
         return usual
-    return round(found, 2) if 0 <= found <= 0.99 else usual
+    return round(share, 2) if 0 <= share <= 0.99 else usual
 
 
 def _over_epochs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -84,12 +84,12 @@ def _over_epochs(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _remarks(rows: pd.DataFrame, drawing: Drawing, without: list[str], loss: bool) -> None:
-    """What is not drawn, and what must not be read out of what is."""
-    said = [f"No such curve of {', '.join(without)}: fitted at once, or not recorded."] if without else []
+    """What is not drawn, and how the curves must not be read."""
+    notes = [f"No such curve for {', '.join(without)}: fitted in one step, or not recorded."] if without else []
     hidden = [name for name, on in ((drawing.over, drawing.log_x), ("value", drawing.log_y)) if on and (rows[name] <= 0).any()]
     if hidden:
-        said.append("A log axis has no place for zero and less: such points are left out.")
+        notes.append("A log axis cannot show zero or negative values: these points are left out.")
     if loss:
-        said.append("Losses of different objectives have different units; compare a loss with itself only.")
-    if said:
-        st.caption(" ".join(said))
+        notes.append("Losses of different objectives have different units; compare losses of the same objective only.")
+    if notes:
+        st.caption(" ".join(notes))

@@ -1,4 +1,4 @@
-"""Funnels on the Compare page: one contender's model retrieves, another's ranks; what is lost where, with how many candidates."""
+"""Funnels on the Compare page: one contender's model retrieves, another's ranks; relevant items lost at each stage, by candidates."""
 
 from typing import Any
 
@@ -64,40 +64,40 @@ def _losses(comparison: Comparison, made: list[Contender]) -> None:
         if "latency_p50_ms" in curve:
             charts.show(waited(curve, n), f"Time for one list of {names[run_id]} over N", key="compare.funnel.waited")
     if found.get("order", {}).get("tried"):
-        told = f"Validation of {names[run_id]} over the retriever's share in the order"
-        charts.show(shared(found["order"], found["k"]), told, key="compare.funnel.shared")
+        alt = f"Validation of {names[run_id]} over the retriever's share in the order"
+        charts.show(shared(found["order"], found["k"]), alt, key="compare.funnel.shared")
     charts.show(lost(curve, n), "Shares of the relevant items found and lost, for each N", key="compare.funnel.lost")
-    st.caption(index_told(found["index"]))
+    st.caption(index_sentence(found["index"]))
 
 
 def sentence(row: dict[str, Any], k: int) -> str:
     """Markdown: what becomes of the relevant items with some number of candidates, and how long a list takes."""
     shares = ", ".join(f"**{words.percent(row[key])}** {'were ' if key == 'found' else ''}{name}" for key, name, _ in PARTS)
-    said = f"With N = {words.count(row['candidates'])}, of the relevant items that a list of {k} has room for, {shares}."
+    text = f"With N = {words.count(row['candidates'])}, of the relevant items that fit into a list of {k}, {shares}."
     if "latency_p50_ms" in row:
         parts = ", ".join(
             f"{name} {words.number(row[f'{name}_p50_ms'])}" for name in ("encode", "retrieve", "rank") if f"{name}_p50_ms" in row
         )
-        said += (
-            f" One person's list takes {words.number(row['latency_p50_ms'])} ms on one thread (99th percentile "
+        text += (
+            f" One list takes {words.number(row['latency_p50_ms'])} ms on one thread (99th percentile "
             f"{words.number(row['latency_p99_ms'])} ms): {parts}."
         )
-    return said
+    return text
 
 
 def ordered(order: dict[str, Any], k: int) -> str:
-    """Markdown: how much of the order is the retriever's, and what validation said of it."""
+    """Markdown: how much of the order is the retriever's, and its NDCG on validation."""
     share = order["share"]
-    said = f"The order is **{words.percent(share)}** the retriever's score" if share else "The order is the ranker's alone"
+    text = f"The order is **{words.percent(share)}** the retriever's score" if share else "The order is the ranker's alone"
     tried = {row["share"]: row["ndcg"] for row in order["tried"]}
     if not tried:
-        return f"{said}."
+        return f"{text}."
     of = f"on {words.count(order['users'])} validation users NDCG@{k} is {words.number(tried[share])}"
     alone = f", with the ranker alone {words.number(tried[0.0])}" if share else ""
-    return f"{said}{', chosen on validation' if order['tuned'] else ''}: {of}{alone}."
+    return f"{text}{', chosen on validation' if order['tuned'] else ''}: {of}{alone}."
 
 
-def index_told(facts: dict[str, Any]) -> str:
+def index_sentence(facts: dict[str, Any]) -> str:
     """Markdown: which index the candidates come from, and how close to exact search it is."""
     if not facts.get("factory"):
         return "The retriever has no vectors: candidates are its best items by score, out of the whole catalogue."
@@ -188,7 +188,7 @@ def _form(comparison: Comparison, parts: list[Contender]) -> None:
         share = st.select_slider(
             "The retriever's share in the order", [None, *(tenth / 10 for tenth in range(10))], key="compare.funnel.share",
             format_func=lambda one: "chosen on validation" if one is None else words.percent(one),
-            help="The candidates' order adds the scores of both, each in units of its spread; 0 %: the ranker alone orders them",
+            help="The candidates' order adds the scores of both, each divided by its standard deviation; 0 %: the ranker alone orders them",
         )  # fmt: skip
         try:
             spec = engine.runs.funnel(retriever, ranker, int(candidates), share=share)

@@ -1,4 +1,4 @@
-"""Two-tower or DLRM? What is said of both in general, beside what this dataset measured of the best of each."""
+"""Two-tower or DLRM? What is true of both in general, beside the results of the best of each on this dataset."""
 
 import pandas as pd
 import streamlit as st
@@ -27,7 +27,7 @@ MOST = 12  # names of features
 
 
 def section(comparison: Comparison) -> None:
-    """The guide, folded; nothing where the contenders have neither a two-tower nor a ranker."""
+    """The guide, folded; no section where the contenders have neither a two-tower nor a ranker."""
     found = engine.compare.guide(comparison)
     if not any(found.values()):
         return
@@ -42,8 +42,8 @@ def section(comparison: Comparison) -> None:
             head = f"{one.letter} {words.plain(short[one.letter], 60)}, here" if one else f"No {noun} here"
             columns[head] = _facts(one)
         tables.show(tables.small_table(pd.DataFrame(columns, index=list(GENERAL)), left=True))
-        said = "The best two-tower and the best ranker of this comparison, measured on this dataset."
-        st.caption(f"{said} A dash: nothing was measured. Sizes follow from the settings as much as from the kind of model.")
+        text = "The best two-tower and the best ranker of this comparison, measured on this dataset."
+        st.caption(f"{text} A dash: not measured. Sizes depend on the settings as much as on the kind of model.")
 
 
 def _facts(one: StageFacts | None) -> list[str]:
@@ -59,7 +59,7 @@ def _facts(one: StageFacts | None) -> list[str]:
 def _rows(one: StageFacts) -> str:
     if one.train_rows is None:
         return words.DASH
-    return f"{words.count(one.train_rows)} {'liked ' if one.liked_alone else ''}rows of train"
+    return f"{words.count(one.train_rows)} {'liked ' if one.liked_alone else ''}training rows"
 
 
 def _reads(one: StageFacts) -> str:
@@ -71,11 +71,11 @@ def _reads(one: StageFacts) -> str:
 
 def _costs(one: StageFacts, about: tuple[str, ...]) -> str:
     """The costs whose names hold one of some words."""
-    told = [(fact, value, unit) for fact, value, unit in one.costs if any(word in fact.lower() for word in about)]
-    return " · ".join(f"{fact.lower()} {_quantity(value, unit)}" for fact, value, unit in told) or words.DASH
+    costs = [(fact, value, unit) for fact, value, unit in one.costs if any(word in fact.lower() for word in about)]
+    return " · ".join(f"{fact.lower()} {_quantity(value, unit)}" for fact, value, unit in costs) or words.DASH
 
 
 def _quantity(value: float, unit: str) -> str:
-    """12.5 s, 0.331 MB, 80,484: a unit that `words.quantity` does not write itself stands behind."""
+    """12.5 s, 0.331 MB, 80,484: a unit that `words.quantity` does not write itself follows."""
     text = words.quantity(value, unit)
     return text if unit in ("s", "seconds", "B", "bytes", "") else f"{text} {unit}"

@@ -1,4 +1,4 @@
-"""Which metrics the Compare page shows, and whether contenders are its columns or its rows; both stand in the address."""
+"""Which metrics the Compare page shows, and whether contenders are columns or rows; the address keeps both."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ DRAWN_AT = "compare.drawn_at"  # in the session: the k that the rest of the page
 
 
 class MetricChoice(NamedTuple):
-    """Metrics in their order, and the one by which contenders stand as rows; None: they are columns."""
+    """Metrics in their order, and the one that orders contenders as rows; None: contenders are columns."""
 
     keys: list[str]
     order: str | None
@@ -73,8 +73,8 @@ def pick(comparison: Comparison) -> MetricChoice:
 def _cutoff() -> int:
     """The k of the lists that are measured; bound to ?k=."""
     address.seed("compare.k", "k", _asked_k())
-    told = f"How many items of each list count. At {engine.compare.STORED_K} the other cutoffs that were measured can be chosen too."
-    k = int(st.number_input("k of the lists", 1, engine.compare.MOST_K, key="compare.k", help=told, width=160))
+    meaning = f"How many items of each list count. At {engine.compare.STORED_K} the other measured cutoffs can be chosen too."
+    k = int(st.number_input("k of the lists", 1, engine.compare.MOST_K, key="compare.k", help=meaning, width=160))
     address.remember("compare.k", "k", None if k == engine.compare.STORED_K else str(k))
     return k
 
@@ -133,10 +133,10 @@ def _order(chosen: Sequence[str], k: int) -> str | None:
     asked = str(st.session_state["compare.order"])
     if asked not in options:
         st.session_state["compare.order"] = at_cutoff(asked, k) if at_cutoff(asked, k) in options else ""
-    told = "Columns set metrics below each other, as they are read of few contenders; rows order many contenders by one metric."
-    found = st.selectbox("Contenders", options, format_func=_arranged, key="compare.order", help=told)
-    address.remember("compare.order", "order", found or None)
-    return found or None
+    meaning = "A column each suits few contenders; a row each orders many contenders by one metric."
+    order = st.selectbox("Contenders", options, format_func=_arranged, key="compare.order", help=meaning)
+    address.remember("compare.order", "order", order or None)
+    return order or None
 
 
 def _label(key: str) -> str:

@@ -1,4 +1,4 @@
-"""The Compare page's parts: baseline, runs that stand apart, settings."""
+"""Parts of the Compare page: the baseline, runs that cannot be compared with the others, settings."""
 
 import streamlit as st
 
@@ -12,8 +12,7 @@ BESIDE = 4  # contenders whose table has room beside the curves; a wider one get
 
 
 def baseline(groups: list[list[str]]) -> str:
-    """What differences are taken against: a baseline of the dataset or one of the contenders, first of all the one that is pinned;
-    bound to ?baseline=.
+    """The contender that differences are taken from: a baseline of the dataset or a run, by default the pinned one; bound to ?baseline=.
 
     Args:
         groups: the run ids behind each contender, in the order of their letters.
@@ -48,7 +47,7 @@ def _offer_pinned(groups: list[list[str]]) -> None:
 
 
 def _known_baselines(run_ids: list[str]) -> list[str]:
-    """What needs no training on the dataset of the first run, in the order that people know; none when the dataset is gone."""
+    """Baselines of the first run's dataset, the usual ones first; none where the dataset is gone."""
     try:
         found = engine.datasets.baseline_results(engine.runs.get_run(run_ids[0]).dataset or "")
     except (LookupError, ValueError, OSError):
@@ -68,9 +67,9 @@ def _compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool, k: int,
 
 
 def apart(comparison: Comparison) -> None:
-    """Runs that were asked for but are no comparison, each with its reason."""
+    """Runs that were chosen but cannot be compared with the others, each with the reason."""
     for title, reason in comparison.apart:
-        st.warning(f"**{words.md(title, 80)}** stands apart: {words.md(reason, 300)}.", icon=":material/call_split:")
+        st.warning(f"**{words.md(title, 80)}** is not compared: {words.md(reason, 300)}.", icon=":material/call_split:")
 
 
 def dataset_name(comparison: Comparison) -> str:
@@ -82,7 +81,7 @@ def dataset_name(comparison: Comparison) -> str:
 
 
 def no_ranking(comparison: Comparison) -> str | None:
-    """Why the runs can only be compared by how they judge rows; None when they rank, or when their dataset is gone."""
+    """Why the runs can only be compared by predictions of rows; None where they rank, or where their dataset is gone."""
     try:
         return engine.datasets.why_no_ranking(engine.datasets.get_dataset(comparison.dataset))
     except LookupError:

@@ -14,15 +14,15 @@ from ui.compare.pairs import key_of
 from ui.shared import address, charts, words
 
 NOTES = {
-    "popularity": "Recall of the relevant items of a group, over users who have one. Head, middle and tail took a third of all likes in "
-    "train each.",
+    "popularity": "Recall of the relevant items of a group, over users who have one. Head, middle and tail hold a third of all likes in "
+    "training each.",
     "genre": "Recall of the relevant items of a genre, over users who have one. An item counts in each of its genres.",
-    "recency": "Time between the user's last interaction in train and the last of anybody.",
-    "activity": "Interactions of the user in train.",
-    "cold": "Test rows by whether train knows their user and item.",
+    "recency": "Time between the user's last interaction in training and the last of all users.",
+    "activity": "Interactions of the user in training.",
+    "cold": "Test rows by whether their user and item occur in training.",
 }
 Row = Mapping[Hashable, Any]  # of the frame that `engine.compare.sliced` gives
-CROWDED = 6  # contenders from which on they stand closer together
+CROWDED = 6  # contenders from which on their dots are drawn closer together
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -37,7 +37,7 @@ def _sliced(key: str, by: str, metric: str, _comparison: Comparison) -> pd.DataF
 
 
 def show(comparison: Comparison) -> None:
-    """The section: what to slice by and which metric, then the figure; bound to ?slice= and ?sliced=. Nothing without what to slice by."""
+    """The section: what to slice by and which metric, then the figure; bound to ?slice= and ?sliced=. No section without slices."""
     choices = _choices(key_of(comparison), comparison)
     if not choices:
         return
@@ -60,14 +60,14 @@ def show(comparison: Comparison) -> None:
 
 
 def _shown(comparison: Comparison, frame: pd.DataFrame) -> pd.DataFrame:
-    """Without random lists where popularity is there to compare with: they make the axis long and say nothing."""
+    """Without random lists where popularity is there to compare with: they lengthen the axis and add nothing."""
     models = {c.letter: c.model for c in comparison.contenders}
     random = [letter for letter, model in models.items() if model == "random"]
     return frame[~frame["contender"].isin(random)] if "popularity" in models.values() else frame
 
 
 def leaders(frame: pd.DataFrame, metric: str) -> str:
-    """Who has the best value in how many slices; as text from data, to be escaped."""
+    """Who has the best value in how many slices. The text holds names from data and must be escaped."""
     better = engine.specs.metric(metric).better
     known = frame.dropna(subset=["value"])
     if better == "one" or known["contender"].nunique() < 2:
@@ -78,34 +78,33 @@ def leaders(frame: pd.DataFrame, metric: str) -> str:
     if len(order) == 1:
         return f"Best in every slice: {order[0]}."
     first, *rest = order
-    told = [f"{one} in {', '.join(won[one])}" for one in rest]
-    return f"Best: {first} in {len(won[first])} of {every} slices; {'; '.join(told)}."
+    others = [f"{one} in {', '.join(won[one])}" for one in rest]
+    return f"Best: {first} in {len(won[first])} of {every} slices; {'; '.join(others)}."
 
 
 def _few(frame: pd.DataFrame, units: str) -> str:
     return f"Pale: fewer than {engine.compare.FEW_IN_SLICE} {units}." if (frame["n"] < engine.compare.FEW_IN_SLICE).any() else ""
 
 
-def figure(frame: pd.DataFrame, comparison: Comparison, label: str, units: str) -> go.Figure:
+def figure(frame: pd.DataFrame, comparison: Comparison, metric: str, units: str) -> go.Figure:
     """Slices from top to bottom with their counts, contenders below each other in each.
 
     Args:
-        frame: slice, contender, value, low, high, n. label: of the metric. units: what n counts.
+        frame: slice, contender, value, low, high, n. metric: its label. units: what n counts.
     """
     names, short = list(dict.fromkeys(frame["slice"])), engine.compare.names(comparison.contenders)
     shown = [c for c in comparison.contenders if c.letter in set(frame["contender"])]
     step = (16 if len(shown) <= CROWDED else 10) * len(shown) + 16  # pixels of a slice
-    drawn = charts.blank(label, "", height=max(44, step) * len(names) + 110, legend=True)
+    drawn = charts.blank(metric, "", height=max(44, step) * len(names) + 110, legend=True)
     for place, one in enumerate(shown):
         rows, look = frame[frame["contender"] == one.letter], compare.look(one.color_index, baseline=one.run_id is None)
         offset = ((place + 0.5) / len(shown) - 0.5) * 0.8
-        told = one.letter if one.run_id is None else f"{one.letter} {short[one.letter]}"
-        told = words.html(one.name if one.run_id is None else told, 40)
+        label = words.html(one.name if one.run_id is None else f"{one.letter} {short[one.letter]}", 40)
         drawn.add_scatter(
             x=rows["value"],
             y=[names.index(name) + offset for name in rows["slice"]],
             error_x=_whiskers(rows, look.color),
-            name=told,
+            name=label,
             mode="markers",
             cliponaxis=False,
             marker={
@@ -115,7 +114,7 @@ def figure(frame: pd.DataFrame, comparison: Comparison, label: str, units: str) 
                 "opacity": [0.35 if n < engine.compare.FEW_IN_SLICE else 1.0 for n in rows["n"]],
             },
             customdata=[f"{words.html(row['slice'], 60)}<br>{_reach(row)} · {row['n']:,} {units}" for row in rows.to_dict("records")],
-            hovertemplate=f"{told}<br>%{{customdata}}<extra></extra>",
+            hovertemplate=f"{label}<br>%{{customdata}}<extra></extra>",
         )
     return _labelled(drawn, frame, names, units)
 
@@ -137,9 +136,9 @@ def _labelled(drawn: go.Figure, frame: pd.DataFrame, names: list[str], units: st
     labels = []
     for name in names:
         below = f'<span style="font-size:11px;color:{GRAY}">{counts[name]:,} {units}</span>'
-        said = words.html(name, 26)
+        label = words.html(name, 26)
         labels.append(
-            f'<span style="color:{GRAY}">{said}</span><br>{below}' if counts[name] < engine.compare.FEW_IN_SLICE else f"{said}<br>{below}"
+            f'<span style="color:{GRAY}">{label}</span><br>{below}' if counts[name] < engine.compare.FEW_IN_SLICE else f"{label}<br>{below}"
         )
     for place in range(1, len(names)):
         drawn.add_hline(y=place - 0.5, line={"color": "rgba(128,138,150,0.35)", "width": 1})

@@ -1,4 +1,4 @@
-"""Quality against cost on the Compare page: a point a run, and who is beaten by nobody in both."""
+"""Quality against cost on the Compare page: a point per run, and the Pareto front."""
 
 from typing import Literal
 
@@ -13,7 +13,7 @@ from ui.shared import address, charts, words
 
 @st.fragment  # a choice here draws this part of the page alone
 def section(comparison: Comparison) -> None:
-    """Test quality against one cost, the front through those that nobody beats in both, popularity as a line; ?quality= and ?cost=."""
+    """Test quality against one cost, the Pareto front, popularity as a line; bound to ?quality= and ?cost=."""
     costs = comparison.costs.set_index("fact")
     runs = [c for c in comparison.contenders if c.run_id is not None]
     letters = [c.letter for c in runs if c.letter in costs.columns]
@@ -24,7 +24,7 @@ def section(comparison: Comparison) -> None:
     of_runs = comparison.table[comparison.table["contender"].isin(letters) & comparison.table["value"].notna()]
     keys = [key for key in engine.specs.METRICS if key in set(of_runs["metric"])]
     if not keys:
-        st.caption("No run has a metric that a cost could be set against.")
+        st.caption("No run has a metric to plot against cost.")
         return
     left, right = st.columns(2)
     with left:
@@ -55,12 +55,16 @@ def sentence(frame: pd.DataFrame, cheaper: Literal["lower", "higher"]) -> str:
     named = [f"**{row['letter']} {words.md(row['name'], 60)}**" for row in ordered.to_dict("records")]
     others = frame.loc[~frame["front"], "letter"].tolist()
     first, no_worse = ("cheapest", "costs no more") if cheaper == "lower" else ("fastest", "is no slower")
-    said = f"On the front, {first} first: {', '.join(named)}." if len(named) > 1 else f"On the front alone: {named[0]}, {first} and best."
+    text = (
+        f"On the Pareto front, {first} first: {', '.join(named)}."
+        if len(named) > 1
+        else f"Alone on the Pareto front: {named[0]}, {first} and best."
+    )
     if others:
-        said += f" For each of the others ({', '.join(others)}) one on the front {no_worse} and reaches no less."
+        text += f" For each of the others ({', '.join(others)}) a run on the front {no_worse} and is at least as good."
     if len(frame) > 1 and frame["low"].notna().any():
-        said += " Points count as they stand: where intervals overlap, another sample of users may order them otherwise."
-    return said
+        text += " The front ignores uncertainty: where intervals overlap, another sample of users may change the order."
+    return text
 
 
 def _plain(frame: pd.DataFrame) -> str:

@@ -12,4 +12,4 @@ def sentences(comparison: Comparison) -> list[str]:
 
 def markdown(sentence: Sentence) -> str:
     """A sentence with its names in bold and escaped; letters, labels and numbers are ours."""
-    return "".join(f"**{words.md(part.text, 80)}**" if part.name else part.text for part in sentence)
+    return "".join(f"**{words.md(part.text)}**" if part.name else part.text for part in sentence)

@@ -57,7 +57,7 @@ def store(workspace: Path, run_id: str, found: pd.DataFrame) -> None:
 def test_lists_give_at_any_k_what_ranking_again_would(dataset: Path, workspace: Path, k: int) -> None:
     found, users = ranked(dataset, 1), users_to_rank(dataset, "test")
     store(workspace, "a", found)
-    known = compare.known(DATASET)
+    known = compare.list_facts(DATASET)
     assert known
     ours = lists_at_k.of_run("a", Protocol(), known, k)
     assert ours
@@ -84,7 +84,7 @@ def test_lists_of_a_protocol_of_its_own_bring_what_is_relevant(dataset: Path, wo
     found = ranked(dataset, 2, protocol)
     found["wanted"] = [np.array([1, 2, 3])] * len(found)  # other than the dataset says
     store(workspace, "a", found)
-    known = compare.known(DATASET)
+    known = compare.list_facts(DATASET)
     assert known
     ours = lists_at_k.of_run("a", protocol, known, 5)
     assert ours
@@ -94,7 +94,7 @@ def test_lists_of_a_protocol_of_its_own_bring_what_is_relevant(dataset: Path, wo
 
 
 def test_baselines_are_measured_where_their_lists_are_there(dataset: Path) -> None:
-    known = compare.known(DATASET)
+    known = compare.list_facts(DATASET)
     assert known
     stored = json.loads((dataset / "baselines" / "popularity.json").read_text())
     found = lists_at_k.of_baseline("popularity", known, 10)
@@ -106,8 +106,8 @@ def test_baselines_are_measured_where_their_lists_are_there(dataset: Path) -> No
 
 
 def test_without_a_dataset_or_a_ranking_nothing_is_known(workspace: Path, dataset: Path) -> None:
-    assert compare.known("gone-0123456789ab") is None
-    known = compare.known(DATASET)
+    assert compare.list_facts("gone-0123456789ab") is None
+    known = compare.list_facts(DATASET)
     assert known
     assert lists_at_k.of_run("nobody", Protocol(), known, 10) is None
     for k in (0, -1, 101):
@@ -183,7 +183,7 @@ def test_a_thousand_lists_of_a_hundred_items_are_measured_at_once(workspace: Pat
     items = pd.DataFrame({"train_positives": rng.integers(0, 500, 4000), "row": np.arange(1, 4001)})
     items["genres"] = ["|".join(rng.choice(names, size, replace=False)) for size in rng.integers(1, 5, 4000)]
     users = pd.Series([rng.choice(4000, 20, replace=False) + 1 for _ in range(1000)], [str(n) for n in range(1000)])
-    known = lists_at_k.Known(tmp_path, facts_of(items, 6000), users)
+    known = lists_at_k.ListFacts(tmp_path, facts_of(items, 6000), users)
     rows = [rng.choice(4000, 100, replace=False).astype(np.int32) + 1 for _ in range(1000)]
     frame = pd.DataFrame({"user_id": users.index, "items": rows, "scores": rows})
     (tmp_path / "baselines").mkdir()

@@ -333,7 +333,7 @@ def test_popularity_is_tested_with_the_likes_of_train_as_its_scores(make: Make, 
     pd.read_parquet(path).assign(item=item.astype(np.int32)).to_parquet(path)
     pd.DataFrame({"row": [2, 1, 3, 0], "train_positives": [5, 9, 1, 0]}).to_parquet(tmp_path / ITEMS)
     monkeypatch.setattr(datasets, "get_dataset", lambda dataset: SimpleNamespace(path=tmp_path))
-    monkeypatch.setattr(lists_at_k, "known", lambda dataset: None)
+    monkeypatch.setattr(lists_at_k, "list_facts", lambda dataset: None)
     comparison = make({"A": np.array([0.8]), "popularity": np.array([0.6]), "random": np.array([0.5])}, "auc")
     found = engine.compare.pairs(comparison, "auc")
     assert found[["a", "b"]].to_numpy().tolist() == [["A", "popularity"]]
@@ -356,8 +356,8 @@ def test_lists_at_another_k_are_tested_with_what_they_tell_of_each_user(make: Ma
     )
     monkeypatch.setattr(runs, "get_run", lambda run_id: run_id)
     monkeypatch.setattr(paired_values, "protocol_of", lambda run: None)
-    monkeypatch.setattr(lists_at_k, "known", lambda dataset: ("facts",))
-    monkeypatch.setattr(lists_at_k, "of_run", lambda run_id, protocol, known, k: lists_at_k.Measured(frame[run_id], {}))
+    monkeypatch.setattr(lists_at_k, "list_facts", lambda dataset: ("facts",))
+    monkeypatch.setattr(lists_at_k, "of_run", lambda run_id, protocol, known, k: lists_at_k.ListMetrics(frame[run_id], {}))
     monkeypatch.setattr(datasets, "baseline_per_user", lambda dataset, name: pd.DataFrame({"user_id": ["0"], "ndcg_at_10": [0.0]}).iloc[:0])
     monkeypatch.setattr(lists_at_k, "of_baseline", lambda name, known, k: None)  # kept no lists
     row = engine.compare.pairs(comparison, "ndcg_at_5")

@@ -16,7 +16,7 @@ import pytest
 import engine
 from engine import datasets, runs
 from engine.cli import main
-from engine.compare import comparison
+from engine.compare import Answer, Method, comparison
 from engine.report import formats
 from tests.pages.fake import DATASET, run
 from ui.compare import metric_tables, verdict
@@ -217,3 +217,17 @@ def test_tests_of_all_metrics_at_once_are_those_of_each(case: Case, compared: en
     for metric, frame in compared.tests.items():
         pd.testing.assert_frame_equal(engine.compare.pairs(bare, metric), frame)
     assert engine.compare.verdict_of(bare) == compared.verdict
+
+
+def test_a_lead_is_that_of_the_values_and_a_difference_that_of_the_users_in_common() -> None:
+    contenders = [engine.compare.Contender(letter=one, run_id=one, name=one, model=one, color_index=0) for one in "AB"]
+    table = pd.DataFrame({"metric": "rmse", "contender": ["A", "B"], "value": [0.9, 1.0]})
+    tested = {"a": "B", "b": "A", "difference": 0.03, "low": 0.01, "high": 0.05, "p": 0.01, "p_holm": 0.01, "n": 50, "unit": "users"}
+    tests = {"rmse": pd.DataFrame([tested | {"verdict": Answer.B_BETTER, "reason": ""}])}
+    nothing = pd.DataFrame()
+    made = engine.compare.Comparison(
+        contenders=contenders, dataset="d", apart=[], table=table, curves=nothing, differences=nothing, costs=nothing, users=1
+    )
+    (pair,) = engine.compare.judge(made, tests).metrics["rmse"].runs
+    assert (pair.a, pair.ahead, pair.reason, pair.method) == ("A", True, None, Method.TEST)
+    assert (pair.lead, pair.difference, pair.low, pair.high) == (pytest.approx(-0.1), -0.03, -0.05, -0.01)
