@@ -34,6 +34,11 @@ class Settings(Spec):
         return tuple(dict.fromkeys(root.expanduser().resolve() for root in (*roots, self.workspace)))
 
     @property
+    def inherited(self) -> dict[str, str]:
+        """The variables that give a process in another folder the same workspace and the same folders to read."""
+        return {"RECBENCH_WORKSPACE": str(self.workspace), "RECBENCH_DATA_ROOTS": os.pathsep.join(map(str, self.readable))}
+
+    @property
     def datasets(self) -> Path:
         return self.workspace / "datasets"
 

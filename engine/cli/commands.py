@@ -115,7 +115,7 @@ def _ui(args: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
     flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
     # Streamlit reads ui/.streamlit/config.toml, and no .streamlit of the folder that this was started from
-    environment = {**os.environ, "RECBENCH_WORKSPACE": str(settings().workspace)}
+    environment = {**os.environ, **settings().inherited}  # the folder that this was started from stays one to read from
     code = subprocess.call([sys.executable, "-m", "streamlit", "run", str(APP), *flags], cwd=APP.parents[1], env=environment)
     return {"url": url, "failed": code not in (0, 130, -2)}
 

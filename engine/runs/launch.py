@@ -130,7 +130,7 @@ def _start_driver(run_id: str, kind: store.Kind, folder: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if kind != "download":
             write_json(folder / TICKET, {"submitted": time.time_ns()})
-        environment = {**os.environ, TOKEN: run_id, "RECBENCH_WORKSPACE": str(settings().workspace), "RECBENCH_LOCK_FD": str(lock)}
+        environment = {**os.environ, **settings().inherited, TOKEN: run_id, "RECBENCH_LOCK_FD": str(lock)}
         with (folder / OUTPUT).open("ab") as output:
             subprocess.Popen(
                 [sys.executable, "-m", "engine.driver", run_id, kind],
