@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 import engine
 from tests.pages.fake import FakeEngine
 from tests.pages.reading import Visit
-from tests.pages.test_compare import told
+from tests.pages.compare.test_contenders import told
 from tests.records import HOSTILE, dataset, run
 from ui.compare import metric_tables, metrics
 
