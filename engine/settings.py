@@ -1,9 +1,8 @@
-"""The workspace: folders, store URIs and limits, from the environment; without any, right on a laptop."""
+"""Settings from the environment: folders, store URIs and limits. The defaults suit a laptop."""
 
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -11,27 +10,27 @@ from workers.specs import Spec
 
 
 class Settings(Spec):
-    """Where state lives and how much may run at once. Every field has an environment variable RECBENCH_<FIELD>."""
+    """Where files are stored and how much may run at the same time. Every field has an environment variable RECBENCH_<FIELD>."""
 
-    workspace: Path = Field(Path("workspace"), description="Folder of everything that is kept")
+    workspace: Path = Field(Path("workspace"), description="Folder of all datasets, runs and caches")
     spark_master: str = Field("local[*]", description="Spark master: local[*], spark://host:port, yarn, k8s://…")
     tracking_uri: str | None = Field(None, description="MLflow store; empty: SQLite in the workspace")
-    artifact_root: str | None = Field(None, description="MLflow artifacts, e.g. s3://bucket/path; empty: beside the store")
-    concurrent_runs: int = Field(1, ge=1, le=64, description="Runs that may compute at once on this machine")
+    artifact_root: str | None = Field(None, description="MLflow artifacts, e.g. s3://bucket/path; empty: next to the store")
+    concurrent_runs: int = Field(1, ge=1, le=64, description="Runs that may compute at the same time on this machine")
     data_roots: tuple[Path, ...] = Field(
         (), description="Folders that files may be read from, separated like PATH; empty: home, current folder, /data, /mnt, /media, /tmp"
     )
 
     @field_validator("data_roots", mode="before")
     @classmethod
-    def _like_path(cls, value: Any) -> Any:
+    def _like_path(cls, value: object) -> object:
         return tuple(part for part in value.split(os.pathsep) if part.strip()) if isinstance(value, str) else value
 
     @property
     def readable(self) -> tuple[Path, ...]:
-        """The folders that files may be read from, resolved; the workspace is always one."""
+        """The folders that files may be read from, resolved; always includes the workspace."""
         usual = (Path.home(), Path.cwd(), Path("/data"), Path("/mnt"), Path("/media"), Path("/tmp"), Path(tempfile.gettempdir()))
-        roots = self.data_roots or [root for root in usual if root != Path("/")]  # a service may have / for a home
+        roots = self.data_roots or [root for root in usual if root != Path("/")]  # a service may have / as home
         return tuple(dict.fromkeys(root.expanduser().resolve() for root in (*roots, self.workspace)))
 
     @property
@@ -56,9 +55,9 @@ class Settings(Spec):
 
 
 def settings() -> Settings:
-    """The settings in force now; the workspace is made when it is not there."""
+    """The current settings; creates the workspace if it is missing."""
     given = {name: os.environ[key] for name in Settings.model_fields if os.environ.get(key := f"RECBENCH_{name.upper()}")}
-    found = Settings.model_validate(given)
-    workspace = found.workspace.expanduser().resolve()
+    new = Settings.model_validate(given)
+    workspace = new.workspace.expanduser().resolve()
     workspace.mkdir(parents=True, exist_ok=True)
-    return found.model_copy(update={"workspace": workspace})
+    return new.model_copy(update={"workspace": workspace})

@@ -2,11 +2,13 @@
 
 import streamlit as st
 
+import engine
+
 # The folder is not called pages: beside the main script, Streamlit would take that name for its older kind of multipage app,
 # and the first visitor of a fresh server would get that one instead of this navigation.
 st.set_page_config(page_title="Recommender workbench", page_icon=":material/compare_arrows:", layout="wide")
 
-st.navigation(
+page = st.navigation(
     [
         st.Page("home/page.py", title="Home", icon=":material/home:", default=True),
         st.Page("data/page.py", title="Data", icon=":material/table:", url_path="data"),
@@ -15,6 +17,9 @@ st.navigation(
         st.Page("compare/page.py", title="Compare", icon=":material/balance:", url_path="compare"),
         st.Page("recommend/page.py", title="Recommend", icon=":material/recommend:", url_path="recommend"),
         st.Page("system/page.py", title="System", icon=":material/settings:", url_path="system"),
+        st.Page("help/page.py", title="Help", icon=":material/help:", url_path="help"),
     ],
     position="top",
-).run()
+)
+with engine.runs.read_once():
+    page.run()

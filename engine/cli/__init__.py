@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line: recbench and its commands."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""recbench …: everything that can be clicked can be typed. Errors are one sentence and exit status 1."""
+"""recbench …: every action of the workbench as a command. Errors are one sentence and exit status 1."""
 
 import argparse
 import json
@@ -11,17 +11,24 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import keeping, serving
+from engine.cli import annotations, serving
+from engine.cli.annotations import Command
 
 if TYPE_CHECKING:
-    from engine.runs import Run
+    import pandas as pd
+    from tqdm import tqdm
+
+    from engine.compare import Comparison
+    from engine.datasets import DatasetSpec
+    from engine.runs import Progress, Run
+    from engine.specs import RunSpec
 
 APP = Path(__file__).resolve().parents[2] / "ui" / "app.py"
 PORT = 8501
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry point; exits 0, 1 after an error, 2 after a wrong command line, 130 after Ctrl-C, 141 where nobody reads on, such as `head`."""
+    """Entry point; exits 0, 1 after an error, 2 after a wrong command line, 130 after Ctrl-C, 141 when the reader of the output is gone."""
     args = _parser().parse_args(argv)
     try:
         answer = args.run(args)
@@ -29,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
             print(json.dumps(answer, default=str))
         sys.stdout.flush()
     except (ValueError, LookupError, OSError, RuntimeError) as error:
-        if isinstance(error, BrokenPipeError) and not _read_on():
+        if isinstance(error, BrokenPipeError) and not _has_reader():
             sys.exit(141)  # 128 + SIGPIPE, as a shell says
         text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
         if args.json:
@@ -41,10 +48,10 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(1)
 
 
-def _read_on() -> bool:
-    """Whether standard output still has a reader; where not, what is left for it goes nowhere."""
+def _has_reader() -> bool:
+    """Whether standard output still has a reader; where it has none, discard what is left to write."""
     waiting = select.poll()
-    waiting.register(sys.stdout, 0)  # no more than errors, of which a pipe without a reader has one
+    waiting.register(sys.stdout, 0)  # errors only: a pipe without a reader has one
     if gone := waiting.poll(0):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return not gone
@@ -52,25 +59,25 @@ def _read_on() -> bool:
 
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--json", action="store_true", help="print one JSON object last on standard output")
+    common.add_argument("--json", action="store_true", help="print one JSON object as the last line of standard output")
     parser = argparse.ArgumentParser(
         prog="recbench",
         parents=[common],
-        description="Choose a recommender model: same data, same split, same protocol, side by side. Without a command: the workbench.",
-        epilog="RECBENCH_WORKSPACE names the folder that everything is kept in (default: ./workspace).",
+        description="Choose a recommender model: same data, same split, same protocol, side by side. Default: open the workbench.",
+        epilog="RECBENCH_WORKSPACE is the folder of all datasets and runs (default: ./workspace).",
     )
     parser.set_defaults(run=_ui, port=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
-    def add(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    def add(name: str, run: Command, text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, parents=[common], help=text, description=text)
         command.set_defaults(run=run)
         return command
 
     ui = add("ui", _ui, "Open the workbench in a browser (the default).")
     ui.add_argument("--port", type=int, help=f"port on 127.0.0.1; default: {PORT} or the next free one")
-    download = add("download", _download, "Bring a public data set to this workspace; without a name: list them.")
-    download.add_argument("key", metavar="NAME", nargs="?", help="which one, such as ml-1m")
+    download = add("download", _download, "Download a public data set to the workspace; without NAME: list them.")
+    download.add_argument("key", metavar="NAME", nargs="?", help="data set, such as ml-1m")
     prepare = add("prepare", _prepare, "Prepare a dataset from a JSON spec and wait for it.")
     prepare.add_argument("spec", type=Path, metavar="SPEC", help="dataset spec, as `recbench spec dataset` prints it")
     train = add("train", _train, "Launch training runs from JSON specs.")
@@ -86,8 +93,8 @@ def _parser() -> argparse.ArgumentParser:
         "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html or .json"
     )
     serving.register(add, _wait)
-    keeping.register(add)
-    spec = add("spec", _spec, "Print a complete default spec to start from; descriptions go to standard error.")
+    annotations.register(add)
+    spec = add("spec", _spec, "Print a complete default spec; descriptions of its settings go to standard error.")
     spec.add_argument("what", choices=["dataset", "run"])
     spec.add_argument("--source", default="sample", help="for a dataset: the source, such as sample or movielens")
     spec.add_argument("--model", default="two_tower", help="for a run: the model, such as two_tower, dlrm or ease")
@@ -99,16 +106,16 @@ def _ui(args: argparse.Namespace) -> dict[str, Any]:
     from engine import runs
     from engine.settings import settings
 
-    runs.settle_all()  # of runs whose driver died with the machine, say
+    runs.settle_all()  # such as runs whose driver died with the machine
     port = args.port or _free_port()
     url = f"http://127.0.0.1:{port}"
-    print(f"Workbench on {url} (workspace {settings().workspace}). Ctrl-C stops the page; runs go on.", flush=True)
+    print(f"Workbench on {url} (workspace {settings().workspace}). Ctrl-C stops the workbench; runs continue.", flush=True)
     options = {
         "server.address": "127.0.0.1", "server.port": port, "server.headless": True, "server.fileWatcherType": "none",
         "browser.gatherUsageStats": False,
     }  # fmt: skip
     flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
-    # Streamlit reads .streamlit/config.toml of the working folder (a clone) and of the app's own folder (an installed wheel)
+    # Streamlit reads ui/.streamlit/config.toml, and no .streamlit of the folder that this was started from
     environment = {**os.environ, "RECBENCH_WORKSPACE": str(settings().workspace)}
     code = subprocess.call([sys.executable, "-m", "streamlit", "run", str(APP), *flags], cwd=APP.parents[1], env=environment)
     return {"url": url, "failed": code not in (0, 130, -2)}
@@ -123,7 +130,7 @@ def _free_port() -> int:
                 return int(probe.getsockname()[1])
             except OSError:
                 continue
-    raise RuntimeError("No free port on 127.0.0.1; name one with --port.")
+    raise RuntimeError("No free port on 127.0.0.1; choose one with --port.")
 
 
 def _download(args: argparse.Namespace) -> dict[str, Any]:
@@ -131,8 +138,8 @@ def _download(args: argparse.Namespace) -> dict[str, Any]:
     from engine.datasets import DOWNLOADS, DownloadSpec, downloaded
 
     if args.key is None:
-        for found in DOWNLOADS.values():
-            print(f"{found.key:<24} {found.bytes / 1e6:>6.1f} MB  {downloaded(found.key) or found.title}")
+        for one in DOWNLOADS.values():
+            print(f"{one.key:<24} {one.bytes / 1e6:>6.1f} MB  {downloaded(one.key) or one.title}")
         return {"downloads": [{"key": key, "path": downloaded(key)} for key in DOWNLOADS]}
     run = _wait([engine.runs.submit(DownloadSpec(key=args.key))])[0]
     path = downloaded(args.key)
@@ -164,8 +171,8 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
         print(f"{run_id}  {spec.title}")
     if not args.wait:
         return {"runs": [{"run_id": run_id} for run_id in run_ids]}
-    found = _wait(run_ids)
-    return {"runs": [_row(run) for run in found], "failed": any(run.state != engine.runs.RunState.FINISHED for run in found)}
+    ended = _wait(run_ids)
+    return {"runs": [_row(run) for run in ended], "failed": any(run.state != engine.runs.RunState.FINISHED for run in ended)}
 
 
 def _wait(run_ids: list[str]) -> list["Run"]:
@@ -180,7 +187,7 @@ def _wait(run_ids: list[str]) -> list["Run"]:
             while run.live:
                 if run.progress:
                     bar.n = int(run.progress.share * 1000)
-                    bar.set_postfix_str(_told(run.progress))
+                    bar.set_postfix_str(_progress_text(run.progress))
                 time.sleep(0.5)
                 run = engine.runs.get_run(run_id)
             bar.n = 1000 if run.state == engine.runs.RunState.FINISHED else bar.n
@@ -191,15 +198,15 @@ def _wait(run_ids: list[str]) -> list["Run"]:
     return ended
 
 
-def _bar(title: str) -> Any:
+def _bar(title: str) -> "tqdm[None]":
     from tqdm import tqdm
 
-    # where nobody looks, such as a log file, the bar is left out
+    # no bar where standard error is not a terminal
     layout = "{desc:32} {percentage:3.0f}% |{bar}| {elapsed} {postfix}"
     return tqdm(total=1000, desc=title[:32], bar_format=layout, file=sys.stderr, disable=not sys.stderr.isatty())
 
 
-def _told(progress: Any) -> str:
+def _progress_text(progress: "Progress") -> str:
     parts = [progress.phase]
     if progress.epoch:
         parts.append(f"epoch {progress.epoch}/{progress.epochs}")
@@ -217,13 +224,13 @@ def _row(run: "Run") -> dict[str, Any]:
 def _runs(args: argparse.Namespace) -> dict[str, Any]:
     import engine
 
-    found = engine.runs.list_runs(limit=args.limit)
-    for run in found:
+    runs = engine.runs.list_runs(limit=args.limit)
+    for run in runs:
         shown = ", ".join(f"{engine.specs.METRICS[k].label} {run.metrics[k]:.3g}" for k in ("ndcg_at_10", "auc") if k in run.metrics)
         print(f"{run.run_id}  {run.submitted_at:%Y-%m-%d %H:%M}  {run.state.value:<11}  {run.title}  {shown or run.message or ''}")
-    if not found:
+    if not runs:
         print("No runs yet. `recbench spec dataset > dataset.json`, then `recbench prepare dataset.json`.")
-    return {"runs": [_row(run) for run in found]}
+    return {"runs": [_row(run) for run in runs]}
 
 
 def _cancel(args: argparse.Namespace) -> dict[str, Any]:
@@ -244,7 +251,26 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
         print(f"In the trash, and compared all the same: {named}. `recbench restore RUN` takes a run out of it.", file=sys.stderr)
     baseline = args.baseline or next((run.run_id for run in asked if run.pinned), "popularity")
     found = engine.compare.compare(args.run_ids, baseline, k=args.k)
-    letters = [c.letter for c in found.contenders]
+    sentences = [engine.compare.plain(sentence) for sentence in engine.compare.sentences(found)]
+    _print_comparison(found, sentences)
+    for path in args.export:
+        engine.report.write_export(found, path)
+        print(f"written: {path}")
+    return {
+        "dataset": found.dataset,
+        "contenders": [c.model_dump() for c in found.contenders],
+        "table": json.loads(found.table.to_json(orient="records")),
+        "verdict": engine.compare.verdict_of(found).model_dump(mode="json"),
+        "sentences": sentences,
+        "apart": found.apart,
+    }
+
+
+def _print_comparison(found: "Comparison", sentences: list[str]) -> None:
+    """The contenders, a row per metric in which a star marks the winner, the verdict in sentences, and what is not compared."""
+    import engine
+
+    letters, verdict = [c.letter for c in found.contenders], engine.compare.verdict_of(found)
     for contender in found.contenders:
         print(f"{contender.letter:>4}  {contender.name}")
     print(f"\nDataset {found.dataset}, {found.users} users ranked for\n{'':20}" + "".join(f"{letter:>22}" for letter in letters))
@@ -252,25 +278,23 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
         rows = found.table[found.table["metric"] == key].set_index("contender")
         if rows["value"].isna().all():
             continue
-        print(f"{engine.specs.metric(key).label:<20}" + "".join(f"{_cell(rows.loc[letter]):>22}" for letter in letters))
+        cells = [_cell(rows.loc[letter], verdict.winner(key) == letter) for letter in letters]
+        print(f"{engine.specs.metric(key).label:<20}" + "".join(f"{cell:>22}" for cell in cells))
+    for sentence in sentences:
+        print(f"\n{sentence}")
     for title, reason in found.apart:
         print(f"apart: {title} {reason}")
-    for path in args.export:
-        engine.report.write_export(found, path)
-        print(f"written: {path}")
-    table = json.loads(found.table.to_json(orient="records"))
-    return {"dataset": found.dataset, "contenders": [c.model_dump() for c in found.contenders], "table": table, "apart": found.apart}
 
 
-def _cell(row: Any) -> str:
+def _cell(row: "pd.Series[Any]", best: bool) -> str:
     if row["value"] != row["value"]:
         return "—"
     span = f" [{row['low']:.3f}, {row['high']:.3f}]" if row["low"] == row["low"] else ""
-    return f"{'*' if row['best'] else ''}{row['value']:.3f}{span}"
+    return f"{'*' if best else ''}{row['value']:.3f}{span}"
 
 
 def _placeholders(source: str) -> dict[str, str]:
-    """Something to replace for the texts that a source must be given, such as its path."""
+    """Placeholders for the required settings of a source, such as its path."""
     import engine
 
     fields = engine.sources.SOURCES[source].model_fields if source in engine.sources.SOURCES else {}
@@ -281,7 +305,7 @@ def _spec(args: argparse.Namespace) -> dict[str, Any]:
     import engine
     from workers.run import pick
 
-    spec: Any
+    spec: DatasetSpec | RunSpec
     if args.what == "dataset":
         source = pick({"kind": args.source, **_placeholders(args.source)}, engine.sources.SOURCES, "source")
         spec = engine.datasets.DatasetSpec(name=args.source, source=source)

@@ -1,16 +1,25 @@
 # fmt: off
 # isort: skip_file
-from .advice import guide as guide
+from .advice import StageFacts as StageFacts, guide as guide
 from .calibration import pooled_reliability as pooled_reliability
 from .cells import protocol_of as protocol_of
-from .comparison import (
-    Comparison as Comparison, Contender as Contender, command_line as command_line, compare as compare, seed_groups as seed_groups,
-)
+from .comparison import command_line as command_line, compare as compare, seed_groups as seed_groups
+from .contenders import Comparison as Comparison, Contender as Contender, names as names, short_names as short_names
+from .judging import judge as judge, verdict_of as verdict_of
 from .lists_at_k import MOST_K as MOST_K, STORED_K as STORED_K, known as known
+from .numbers import (
+    DASH as DASH, count as count, decimals as decimals, duration as duration, missing as missing, number as number, percent as percent,
+    signed as signed,
+)
 from .palette import (
     BASELINE as BASELINE, COLORS as COLORS, DASHES as DASHES, GLYPHS as GLYPHS, GRAY as GRAY, MARKERS as MARKERS, MOST_LOOKS as MOST_LOOKS,
     Look as Look, look as look,
 )
-from .significance import best_of as best_of, pairs as pairs, testable as testable
+from .phrases import Part as Part, Sentence as Sentence, p_value as p_value, plain as plain, sentences as sentences
+from .significance import pairs as pairs, testable as testable
 from .slices import FEW_IN_SLICE as FEW_IN_SLICE, slice_choices as slice_choices, slice_metrics as slice_metrics, sliced as sliced
 from .tradeoff import pareto_front as pareto_front
+from .verdict import (
+    Answer as Answer, Baseline as Baseline, BaselineVerdict as BaselineVerdict, CostNote as CostNote, Method as Method,
+    MetricVerdict as MetricVerdict, PairVerdict as PairVerdict, Reason as Reason, StageVerdict as StageVerdict, Verdict as Verdict,
+)

@@ -10,6 +10,7 @@ from engine.compare import lists_at_k
 from engine.compare.intervals import intervals
 from engine.runs import Run
 from workers.artifacts import cutoff, metric
+from workers.run import RunSpec
 from workers.specs import Protocol
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ Reached = tuple[dict[str, float], "pd.DataFrame | None"]  # by metric key; and p
 
 def protocol_of(run: Run) -> Protocol:
     """What a finished run was measured under; runs of before there was a choice know of none."""
-    return Protocol.model_validate(runs.done(run.run_id).get("protocol") or run.spec.get("protocol") or {})
+    measured, spec = runs.done(run.run_id).get("protocol"), run.spec
+    return Protocol.model_validate(measured) if measured else spec.protocol if isinstance(spec, RunSpec) else Protocol()
 
 
 def run_cells(group: list[Run], letter: str, k: int = lists_at_k.STORED_K) -> list[Cell]:

@@ -1,16 +1,17 @@
 """Runs against each other under one protocol: who may be compared, what each reached, how sure, at what cost."""
 
-import math
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-
-from pydantic import BaseModel, ConfigDict
 
 from engine import datasets, runs
 from engine.compare import lists_at_k
 from engine.compare.cells import baseline_cells, protocol_of, run_cells
+from engine.compare.contenders import Comparison, Contender
 from engine.compare.facts import costs, differences, is_fitted, settings
+from engine.compare.judging import judge
+from engine.compare.significance import all_pairs
+from engine.compare.verdict import Baseline
 from engine.datasets import DatasetSpec
 from engine.runs import Run, RunState
 from workers.artifacts import METRICS, metric
@@ -21,41 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CURVE = ["metric", "step", "epoch", "rows", "time_s", "value"]
-BASELINE_LETTERS = {"popularity": "pop", "random": "rnd", "user_mean": "mean", "oracle": "best"}
-BASELINE_NAMES = {"user_mean": "User mean", "oracle": "Best possible"}
-UNBEATABLE = "oracle"  # knows the law that made the data: deltas against it are worth reading, a crown for it is not
-
-
-class Contender(BaseModel):
-    """One column of a comparison. It keeps its letter and colour wherever it is shown."""
-
-    model_config = ConfigDict(frozen=True)
-
-    letter: str
-    run_id: str | None
-    name: str
-    model: str
-    color_index: int
-    run_ids: tuple[str, ...] = ()  # more than one where runs that differ in their seed alone stand as one
-
-
-class Comparison(BaseModel):
-    """Contenders side by side; frames are long or have one column a letter. `against`: the letter that deltas are taken from. See
-    `compare`."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
-
-    contenders: list[Contender]
-    dataset: str
-    apart: list[tuple[str, str]]
-    table: Any
-    curves: Any
-    settings: Any = None
-    differences: Any
-    costs: Any
-    users: int
-    against: str = "pop"
-    k: int = lists_at_k.STORED_K  # of the metrics of lists
 
 
 def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = True, k: int = lists_at_k.STORED_K) -> Comparison:
@@ -88,17 +54,17 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
     curves = [_curves(group).assign(contender=one.letter) for one, group in zip(contenders, groups, strict=True)]
     baselines, left_out = _measured_like(protocol_of(together[0]), _baselines(dataset))
     for name, values in baselines.items():
-        shown, letter = BASELINE_NAMES.get(name, name.capitalize()), BASELINE_LETTERS.get(name, name)
-        contenders.append(Contender(letter=letter, run_id=None, name=shown, model=name, color_index=len(contenders)))
+        letter, title = _baseline(name)
+        contenders.append(Contender(letter=letter, run_id=None, name=title, model=name, color_index=len(contenders)))
         cells += baseline_cells(dataset, name, values, letter, k)
     against = _against(baseline, contenders)
     named = {c.letter: group for c, group in zip(contenders, groups, strict=False)}
     every = settings(named)
-    return Comparison(
+    comparison = Comparison(
         contenders=contenders,
         dataset=dataset,
         apart=[*apart, *left_out],
-        table=_judge(pd.DataFrame(cells, columns=["metric", "contender", "value", "low", "high", "std"]), against, _doubled(contenders)),
+        table=_with_difference(pd.DataFrame(cells, columns=["metric", "contender", "value", "low", "high", "std"]), against),
         curves=pd.concat([frame for frame in curves if len(frame)] or curves[:1], ignore_index=True),
         settings=every,
         differences=differences(every),
@@ -107,6 +73,7 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
         against=against,
         k=k,
     )
+    return _judged(comparison)
 
 
 def _contender(group: list[Run], place: int, together: list[Run]) -> Contender:
@@ -131,7 +98,7 @@ def _groups(together: list[Run], seeds: bool) -> list[list[Run]]:
     groups: dict[Any, list[Run]] = {}
     met: Counter[tuple[str, int]] = Counter()
     for run in together:
-        spec = RunSpec.model_validate(run.spec)
+        spec = run.training
         alike = spec.model_copy(update={"name": None, "train": spec.train.model_copy(update={"seed": 0})}).model_dump_json()
         times = met[alike, spec.train.seed]
         met[alike, spec.train.seed] += 1
@@ -141,8 +108,8 @@ def _groups(together: list[Run], seeds: bool) -> list[list[Run]]:
 
 def _seed(run: Run, together: list[Run]) -> str:
     """The seed, for the name of a run that nothing but its seed tells from another."""
-    seeds = {other.spec["train"]["seed"] for other in together if other.title == run.title}
-    return f" · seed {run.spec['train']['seed']}" if len(seeds) > 1 else ""
+    seeds = {other.training.train.seed for other in together if other.title == run.title}
+    return f" · seed {run.training.train.seed}" if len(seeds) > 1 else ""
 
 
 def _curves(group: list[Run]) -> "pd.DataFrame":
@@ -162,14 +129,8 @@ def _curves(group: list[Run]) -> "pd.DataFrame":
 
 def _against(baseline: str, contenders: list[Contender]) -> str:
     """The letter of what deltas are taken from."""
-    asked = [c.letter for c in contenders if baseline in (c.run_ids or (c.run_id, None if c.run_id else c.model))]
+    asked = [c.letter for c in contenders if baseline in (c.runs or (c.model,))]
     return (asked or [c.letter for c in contenders if c.run_id is None] or [contenders[0].letter])[0]
-
-
-def _doubled(contenders: list[Contender]) -> list[str]:
-    """Letters of baselines that stand among the runs as well, such as popularity."""
-    models = {c.model for c in contenders if c.run_id}
-    return [c.letter for c in contenders if c.run_id is None and c.model in models]
 
 
 def _letter(place: int) -> str:
@@ -206,7 +167,13 @@ def _measured_like(protocol: Protocol, baselines: dict[str, dict[str, float]]) -
     ranks = [name for name, values in baselines.items() if any(metric(key).family == "ranking" for key in values if key in METRICS)]
     reason = f"was measured {Protocol().said}, the runs {protocol.said}"
     kept = {name: values for name, values in baselines.items() if name not in ranks}
-    return kept, [(BASELINE_NAMES.get(name, name.capitalize()), reason) for name in ranks]
+    return kept, [(_baseline(name)[1], reason) for name in ranks]
+
+
+def _baseline(name: str) -> tuple[str, str]:
+    """Letter and title of a baseline by the name that it is stored under; of one that is not known here the name itself."""
+    known = next((one for one in Baseline if one.model == name), None)
+    return (name, name.capitalize()) if known is None else (known.value, known.label)
 
 
 def _baselines(dataset: str) -> dict[str, dict[str, float]]:
@@ -216,37 +183,20 @@ def _baselines(dataset: str) -> dict[str, dict[str, float]]:
         return {}
 
 
-def _judge(table: "pd.DataFrame", against: str, stands_for: Collection[str] = ()) -> "pd.DataFrame":
-    """Add delta to the baseline, and who is best (see `_winner`).
-
-    Args:
-        stands_for: letters of baselines that a run is, too: these two are no rivals.
-    """
-    table["delta"], table["best"] = math.nan, False
-    for key, rows in table.groupby("metric"):
-        base = rows.loc[rows["contender"] == against, "value"]
-        if len(base):
-            others = rows.index[rows["contender"] != against]
-            table.loc[others, "delta"] = table.loc[others, "value"] - base.iloc[0]
-        if metric(str(key)).crowned:
-            rivals = rows[~rows["contender"].isin([BASELINE_LETTERS[UNBEATABLE], *stands_for])].dropna(subset=["value"])
-            table.loc[_winner(rivals, metric(str(key)).better), "best"] = True
-    return table
+def _with_difference(table: "pd.DataFrame", against: str) -> "pd.DataFrame":
+    """With `delta`: each value less that of one contender by the same metric; nan for that one, and where it has no value."""
+    base = table[table["contender"] == against].set_index("metric")["value"]
+    delta = table["value"] - table["metric"].map(base)
+    return table.assign(delta=delta.where(table["contender"] != against))
 
 
-def _winner(rivals: "pd.DataFrame", better: str) -> "list[Any]":
-    """The index of the best of one metric's rows, as a list of one or none.
-
-    A tie has no winner, nor has a lone value, nor a lead over somebody that is no greater than the spread between seeds: the larger
-    `std` of the two.
-    """
-    if len(rivals) < 2:
-        return []
-    ordered = rivals.sort_values("value", ascending=better == "lower", kind="stable")
-    lead = (ordered["value"] - ordered["value"].iloc[0]).abs().iloc[1:]
-    spread = ordered["std"].fillna(0) if "std" in ordered else lead * 0
-    noise = spread.iloc[1:].clip(lower=spread.iloc[0]) if "std" in ordered else spread
-    return [] if (lead <= noise).any() else [ordered.index[0]]
+def _judged(comparison: Comparison) -> Comparison:
+    """With its tests and its verdict; `best` marks the winners in the table."""
+    tests = all_pairs(comparison)
+    verdict = judge(comparison, tests)
+    table = comparison.table
+    best = [verdict.winner(key) == letter for key, letter in zip(table["metric"], table["contender"], strict=True)]
+    return comparison.model_copy(update={"tests": tests, "verdict": verdict, "table": table.assign(best=best)})
 
 
 def command_line(spec: DatasetSpec | RunSpec) -> str:

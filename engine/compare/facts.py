@@ -31,7 +31,7 @@ COSTS = {
 
 def is_fitted(run: Run) -> bool:
     """Whether a run's model has no ranks, fitted at once or made of others: it has no batches, no epochs and no curves."""
-    return specs.RunSpec.model_validate(run.spec).model.module is not None
+    return run.training.model.module is not None
 
 
 def settings(named: dict[str, list[Run]]) -> "pd.DataFrame":
@@ -50,7 +50,7 @@ def settings(named: dict[str, list[Run]]) -> "pd.DataFrame":
 def _leaves(group: list[Run]) -> dict[str, Any]:
     """The settings of a contender; how batches are walked is none of a fitted model."""
     first = group[0]
-    spec = specs.RunSpec.model_validate(first.spec)
+    spec = first.training
     leaves = specs.settings_of(spec) | _chosen(first)
     if isinstance(spec.model, FunnelSpec):  # its parts by name: nobody knows runs by their ids
         leaves |= dict(zip(("model.retriever", "model.ranker"), map(_part, spec.model.titles), strict=True))
@@ -58,7 +58,7 @@ def _leaves(group: list[Run]) -> dict[str, Any]:
     if is_fitted(first):
         leaves = {name: value for name, value in leaves.items() if not name.startswith("train.") or name == "train.seed"}
     if len(group) > 1:
-        leaves["train.seed"] = [run.spec["train"]["seed"] for run in group]
+        leaves["train.seed"] = [run.training.train.seed for run in group]
     return leaves
 
 
@@ -79,7 +79,7 @@ def _chosen(run: Run) -> dict[str, str]:
     return {f"model.{name}": f"{value} (tuned)" for name, value in runs.done(run.run_id).get("chosen", {}).items()}
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if value is None:
         return "—"
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

@@ -3,12 +3,16 @@
 import math
 from collections.abc import Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from engine.compare.intervals import BATCH, LARGE, LEVEL, SEED, Z, resampled_means
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+PAIRS_AT_ONCE = 64  # whose differences are in memory together
 SIGN_FLIPS, MOST_SIGNS = (9_999, 99_999), 100_000_000  # at least and at most; signs drawn, where that lies between
 
 
@@ -30,14 +34,53 @@ def over_users(letters: Sequence[str], values: np.ndarray, weights: np.ndarray |
     """Every two columns of values [U, C] against each other, by flipping signs of users' differences; none below two users or columns.
 
     Args:
-        letters: [C]. weights: [U], above 0, of a user in the means, such as the number of rows behind a value; None: all alike. A user's
-            rows then stand or fall together, as what one person does is not independent: what is flipped and resampled is the user.
+        letters: [C]. weights: [U], above 0, of a user in the means, such as the number of rows behind a value; None: all alike. What one
+            person does is not independent, so that all rows of a user are flipped and resampled together.
     """
     if len(values) < 2 or values.shape[1] < 2:
         return []
     weights = np.ones(len(values)) if weights is None else weights / weights.mean()
     both = list(combinations(range(values.shape[1]), 2))
-    p, means = sign_flip_p(values * weights[:, None], both), resampled_means(values, weights) if len(values) <= LARGE else None
+    return _pairs(letters, values, weights, sign_flip_p(values * weights[:, None], both))
+
+
+def over_users_of_all(frames: "dict[str, pd.DataFrame]") -> dict[str, list[PairedTest]]:
+    """`over_users` of several metrics, unweighted: signs, which take most of the time, are drawn once for metrics of the same users.
+
+    Args:
+        frames: metric -> values: index user, a column per letter.
+    """
+    pairs = {}
+    for metrics in _with_same_users(frames):
+        values = np.hstack([frames[metric].to_numpy(float) for metric in metrics])
+        widths = [frames[metric].shape[1] for metric in metrics]
+        starts = np.concatenate([[0], np.cumsum(widths)])
+        both = [list(combinations(range(start, start + width), 2)) for start, width in zip(starts, widths, strict=False)]
+        p = sign_flip_p(values, [pair for of_metric in both for pair in of_metric])
+        parts = np.split(p, np.cumsum([len(of_metric) for of_metric in both])[:-1])
+        for metric, part in zip(metrics, parts, strict=True):
+            frame = frames[metric]
+            pairs[metric] = _pairs(list(frame.columns), frame.to_numpy(float), np.ones(len(frame)), part)
+    return {metric: pairs.get(metric, []) for metric in frames}
+
+
+def _with_same_users(frames: "dict[str, pd.DataFrame]") -> list[list[str]]:
+    """The metrics that can be tested, grouped by their users."""
+    groups: list[list[str]] = []
+    for metric, frame in frames.items():
+        if len(frame) > 1 and frame.shape[1] > 1:
+            alike = next((group for group in groups if frames[group[0]].index.equals(frame.index)), None)
+            if alike is None:
+                groups.append([metric])
+            else:
+                alike.append(metric)
+    return groups
+
+
+def _pairs(letters: Sequence[str], values: np.ndarray, weights: np.ndarray, p: np.ndarray) -> list[PairedTest]:
+    """Every two columns of values [U, C], whose p are known: [P]."""
+    means = resampled_means(values, weights) if len(values) <= LARGE else None
+    both = combinations(range(values.shape[1]), 2)
     return [_pair(letters, values, weights, pair, float(one), means) for pair, one in zip(both, p, strict=True)]
 
 
@@ -82,7 +125,9 @@ def sign_flip_p(values: np.ndarray, both: Sequence[tuple[int, int]]) -> np.ndarr
         size = min(batch, flips - start)
         bits = np.unpackbits(np.frombuffer(rng.bytes(size * width), np.uint8).reshape(size, width), axis=1, count=len(values))
         flipped = 2.0 * (bits.astype(np.float64) @ values) - sums  # a sum with signs is twice that of the kept ones less the whole
-        beyond += (np.abs(flipped[:, left] - flipped[:, right]) >= observed - 1e-9).sum(axis=0)  # sums of like terms differ by rounding
+        for some in np.array_split(np.arange(len(both)), -(-len(both) // PAIRS_AT_ONCE)):
+            apart = np.abs(flipped[:, left[some]] - flipped[:, right[some]])
+            beyond[some] += (apart >= observed[some] - 1e-9).sum(axis=0)  # sums of like terms differ by rounding
     return (beyond + 1) / (flips + 1)  # the observed signs are one of the draws: Phipson and Smyth 2010
 
 

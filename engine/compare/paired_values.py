@@ -10,7 +10,7 @@ import numpy as np
 from engine import datasets, runs
 from engine.compare import lists_at_k
 from engine.compare.cells import protocol_of
-from engine.compare.comparison import UNBEATABLE, Comparison, Contender
+from engine.compare.contenders import Comparison, Contender, competitors
 from engine.settings import settings
 from workers.artifacts import ITEMS, RESULTS, SCORED, cutoff
 from workers.evaluation import log_losses, user_areas
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FROM_SCORES = ("user_auc", "log_loss")  # metrics of users that are worked out of scored test rows
 
 
-class OfUsers(NamedTuple):
+class UserValues(NamedTuple):
     """A metric of all who are compared."""
 
     values: "pd.DataFrame"  # index user, a column a letter
@@ -29,27 +29,25 @@ class OfUsers(NamedTuple):
     unit: str = "users"  # or rows, where the data names no users
 
 
-def rivals(comparison: Comparison) -> list[Contender]:
-    """Contenders but for what knows the law that made the data, and baselines that stand among the runs as well."""
-    models = {one.model for one in comparison.contenders if one.run_id is not None}
-    return [one for one in comparison.contenders if one.run_id is not None or one.model not in models | {UNBEATABLE}]
+def user_tables(comparison: Comparison) -> "dict[str, pd.DataFrame]":
+    """Letter -> per-user metrics at the comparison's k, of every competitor whose results are here."""
+    tables = {one.letter: user_table(comparison, one) for one in competitors(comparison)}
+    return {letter: table for letter, table in tables.items() if table is not None}
 
 
-def of_users(comparison: Comparison, metric: str) -> OfUsers:
-    """A metric by user, as `per_user` has it or worked out of scored rows; no column where nobody has it."""
-    return _of_scores(comparison, metric) if metric in FROM_SCORES else OfUsers(per_user(comparison, metric), None)
+def per_user(users: "dict[str, pd.DataFrame]", metric: str) -> "pd.DataFrame":
+    """A metric of every user that all contenders with it have: index user_id, a column per letter; seeds averaged.
 
-
-def per_user(comparison: Comparison, metric: str) -> "pd.DataFrame":
-    """A metric of every user that all contenders with it have: index user_id, a column a letter; seeds averaged."""
+    Args:
+        users: what `user_tables` gives.
+    """
     import pandas as pd
 
-    found = {}
-    for one in rivals(comparison):
-        users = user_table(comparison, one)
-        if users is not None and metric in users and users[metric].notna().any():
-            found[one.letter] = users.groupby("user_id", sort=False)[metric].mean()
-    return pd.concat(found, axis=1, join="inner").dropna() if found else pd.DataFrame()
+    values = {}
+    for letter, table in users.items():
+        if metric in table and table[metric].notna().any():
+            values[letter] = table.groupby("user_id", sort=False)[metric].mean()
+    return pd.concat(values, axis=1, join="inner").dropna() if values else pd.DataFrame()
 
 
 def user_table(comparison: Comparison, one: Contender) -> "pd.DataFrame | None":
@@ -62,7 +60,7 @@ def user_table(comparison: Comparison, one: Contender) -> "pd.DataFrame | None":
             return (
                 None if stored is None else _at_k(comparison, stored, lambda known: lists_at_k.of_baseline(one.model, known, comparison.k))
             )
-        return pd.concat([_of_run(comparison, run_id) for run_id in one.run_ids or (one.run_id,)])
+        return pd.concat([_of_run(comparison, run_id) for run_id in one.runs])
     except LookupError:
         return None
 
@@ -103,16 +101,15 @@ def rows_alike(one: "pd.DataFrame", other: "pd.DataFrame") -> bool:
 
 def scored_files(one: Contender) -> list[Path] | None:
     """Where the scored rows of each seed of a contender are; None where one of them is not here."""
-    ids = one.run_ids or ((one.run_id,) if one.run_id is not None else ())
-    paths = [settings().runs / run_id / RESULTS / SCORED for run_id in ids]
+    paths = [settings().runs / run_id / RESULTS / SCORED for run_id in one.runs]
     return paths if paths and all(path.is_file() for path in paths) else None
 
 
 def with_scores(comparison: Comparison) -> list[str]:
     """Letters of those whose test rows have scores: runs that kept them, and with one of them popularity, whose scores are the likes in
     train of an item. Random ones were drawn when the dataset was made and were not kept."""
-    letters = [one.letter for one in rivals(comparison) if scored_files(one) is not None]
-    popular = [one.letter for one in rivals(comparison) if letters and one.run_id is None and one.model == "popularity"]
+    letters = [one.letter for one in competitors(comparison) if scored_files(one) is not None]
+    popular = [one.letter for one in competitors(comparison) if letters and one.run_id is None and one.model == "popularity"]
     return letters + (popular if popular and _likes(comparison.dataset) is not None else [])
 
 
@@ -125,7 +122,7 @@ def scored_together(comparison: Comparison, metric: str) -> "Iterator[tuple[str,
     table, ours = comparison.table, set(with_scores(comparison))
     measured = ours & set(table.loc[(table["metric"] == metric) & table["value"].notna(), "contender"])
     first: pd.DataFrame | None = None
-    for one in rivals(comparison):
+    for one in competitors(comparison):
         if one.letter not in measured:
             continue
         if one.run_id is None:  # baselines stand behind all runs
@@ -162,7 +159,7 @@ def _likes_in(path: Path) -> np.ndarray:
     return likes
 
 
-def _of_scores(comparison: Comparison, metric: str) -> OfUsers:
+def of_scores(comparison: Comparison, metric: str) -> UserValues:
     """AUC or log loss of each user, weighed by rows: their weighted mean is the metric. Without users each row stands for itself."""
     import pandas as pd
 
@@ -174,7 +171,7 @@ def _of_scores(comparison: Comparison, metric: str) -> OfUsers:
         of_seeds = [_by_user(metric, scores, labels, owners) for scores in seeds]
         index, weights = of_seeds[0][0], of_seeds[0][2]
         found[letter] = np.mean([values for _, values, _ in of_seeds], axis=0)
-    return OfUsers(pd.DataFrame(found, index=index), weights, unit)
+    return UserValues(pd.DataFrame(found, index=index), weights, unit)
 
 
 def _by_user(metric: str, scores: np.ndarray, labels: np.ndarray, users: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

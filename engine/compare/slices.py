@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine import datasets
 from engine.compare import paired_values, significance
-from engine.compare.comparison import Comparison, Contender
+from engine.compare.contenders import Comparison, Contender, competitors
 from engine.compare.intervals import LARGE, LEVEL, resampled_means
 from engine.datasets import INTERACTIONS, Dataset
 from engine.settings import settings
@@ -83,7 +84,9 @@ def sliced(comparison: Comparison, by: str, metric: str) -> "pd.DataFrame":
     elif SIDES.get(by) == "item":
         cells = _recalls(comparison, dataset.path, _by_item(dataset.path, by))
     else:
-        cells = _means(paired_values.per_user(comparison, metric), _ids(dataset.path, _by_user(dataset.path, by)))
+        cells = _means(
+            paired_values.per_user(paired_values.user_tables(comparison), metric), _ids(dataset.path, _by_user(dataset.path, by))
+        )
     return pd.DataFrame(cells, columns=COLUMNS)
 
 
@@ -91,7 +94,7 @@ Cell = tuple[str, str, float, float, float, int]
 Groups = dict[str, np.ndarray]  # slice -> rows of the vocabulary that are in it; an item may be in several
 
 
-def _means(values: "pd.DataFrame", groups: dict[str, Any]) -> list[Cell]:
+def _means(values: "pd.DataFrame", groups: "dict[str, pd.Series]") -> list[Cell]:
     """Means of values (index user_id, a column a letter) over each group of user ids."""
     cells = []
     for name, ids in groups.items():
@@ -113,11 +116,11 @@ def _cells(name: str, letters: list[str], values: np.ndarray) -> list[Cell]:
     return [(name, one, float(means[at]), float(ends[0, at]), float(ends[1, at]), n) for at, one in enumerate(letters)]
 
 
-def _recalls(comparison: Comparison, path: Any, groups: Groups) -> list[Cell]:
+def _recalls(comparison: Comparison, path: Path, groups: Groups) -> list[Cell]:
     """Recall@10 of the relevant items of each group, over the users who have one."""
     import pandas as pd
 
-    lists = {one.letter: found for one in paired_values.rivals(comparison) if (found := _lists(one)) is not None}
+    lists = {one.letter: found for one in competitors(comparison) if (found := _lists(one)) is not None}
     if not lists:
         return []
     first = next(iter(lists.values()))[0]
@@ -147,14 +150,14 @@ def _lists(one: Contender) -> "list[pd.DataFrame] | None":
     """The lists of each seed: index user_id, items (rows, best first); None where they are not here."""
     import pandas as pd
 
-    paths = [settings().runs / run_id / RESULTS / TOP_K for run_id in one.run_ids or (one.run_id,) if run_id is not None]
+    paths = [settings().runs / run_id / RESULTS / TOP_K for run_id in one.runs]
     if not paths or not all(path.is_file() for path in paths):
         return None
     return [pd.read_parquet(path).set_index("user_id") for path in paths]
 
 
 def _with_scores(comparison: Comparison) -> list[Contender]:
-    return [one for one in paired_values.rivals(comparison) if paired_values.scored_files(one) is not None]
+    return [one for one in competitors(comparison) if paired_values.scored_files(one) is not None]
 
 
 def _areas(comparison: Comparison, dataset: Dataset, by: str) -> list[Cell]:
@@ -173,7 +176,7 @@ def _areas(comparison: Comparison, dataset: Dataset, by: str) -> list[Cell]:
     return cells
 
 
-def _rows_of(rows: "pd.DataFrame", path: Any, by: str) -> Groups:
+def _rows_of(rows: "pd.DataFrame", path: Path, by: str) -> Groups:
     """Slice -> [B] bool: which scored rows are in it."""
     if by == "cold":
         users, items = rows["user"].to_numpy() > 0, rows["item"].to_numpy() > 0
@@ -183,7 +186,7 @@ def _rows_of(rows: "pd.DataFrame", path: Any, by: str) -> Groups:
     return {name: known & np.isin(rows[side].to_numpy(), members) for name, members in groups.items()}
 
 
-def _ids(path: Any, groups: Groups) -> dict[str, Any]:
+def _ids(path: Path, groups: Groups) -> "dict[str, pd.Series]":
     """The ids of groups of user rows."""
     import pandas as pd
 
@@ -192,7 +195,7 @@ def _ids(path: Any, groups: Groups) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=2)
-def _trained(path: Any) -> "pd.DataFrame":
+def _trained(path: Path) -> "pd.DataFrame":
     """By user row: rows in train, and the last moment there; a prepared dataset never changes."""
     import pyarrow.dataset as ds
 
@@ -203,7 +206,7 @@ def _trained(path: Any) -> "pd.DataFrame":
 
 
 @lru_cache(maxsize=64)
-def _by_user(path: Any, by: str) -> Groups:
+def _by_user(path: Path, by: str) -> Groups:
     """Rows of users by slice, in the order of the slices."""
     import pandas as pd
 
@@ -247,7 +250,7 @@ def _most_common(values: "pd.Series") -> Groups:
 
 
 @lru_cache(maxsize=8)
-def _user_columns(path: Any) -> list[str]:
+def _user_columns(path: Path) -> list[str]:
     """Columns of the users that people know, which have more than one value: text, numbers, yes or no."""
     import pandas as pd
     import pyarrow.dataset as ds
@@ -266,7 +269,7 @@ def _user_columns(path: Any) -> list[str]:
 
 
 @lru_cache(maxsize=8)
-def _by_item(path: Any, by: str) -> Groups:
+def _by_item(path: Path, by: str) -> Groups:
     """Rows of items by slice: a third of the likes in train each, or the genres that most items have."""
     import pandas as pd
 

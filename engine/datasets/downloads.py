@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -29,6 +29,7 @@ _TERMS = "Research use with acknowledgement of GroupLens; not for commercial use
 _OLD, _NEW = f"{_TERMS}, nor to be passed on.", f"{_TERMS}; to be passed on under the same terms only."
 _CC_BY = "CC BY 4.0: any use that names Sharma, Harper and Karypis, Learning from Sets of Items in Recommender Systems (TiiS 2019)."
 
+T = TypeVar("T")
 ReportProgress = Callable[[str, int, int, float | None], None]  # phase, bytes done, bytes in all (0: unknown), bytes a second
 
 
@@ -119,8 +120,8 @@ def fetch(wanted: Download, tell: ReportProgress) -> Path:
     try:
         with FileLock(f"{wanted.target}.lock", timeout=0), requests.Session() as session:
             tell("connecting", 0, wanted.bytes, None)
-            published = _patiently(wanted, lambda: _published_md5(session, wanted))
-            _patiently(wanted, lambda: _stream(session, wanted, tell))
+            published = _with_retries(wanted, lambda: _published_md5(session, wanted))
+            _with_retries(wanted, lambda: _stream(session, wanted, tell))
             _verify(wanted, published, tell)
     except Timeout:
         raise RuntimeError(f"{wanted.title} is being downloaded by another run; wait for that one.") from None
@@ -129,7 +130,7 @@ def fetch(wanted: Download, tell: ReportProgress) -> Path:
     return wanted.target
 
 
-def _patiently(wanted: Download, work: Callable[[], Any]) -> Any:
+def _with_retries(wanted: Download, work: Callable[[], T]) -> T:
     """Try again when the network fails, as long as bytes keep coming."""
     import requests
 
@@ -145,13 +146,13 @@ def _patiently(wanted: Download, work: Callable[[], Any]) -> Any:
             time.sleep(faults)
 
 
-def _may_pass(error: Any) -> bool:
+def _may_pass(error: Exception) -> bool:
     """Whether another try may do better: not when the server answered that it will not."""
     answer = getattr(error, "response", None)
     return answer is None or answer.status_code >= 500 or answer.status_code in (408, 429)
 
 
-def _reason(error: Any) -> str:
+def _reason(error: Exception) -> str:
     if (answer := getattr(error, "response", None)) is not None:
         return f"the server answers {answer.status_code} {answer.reason}"
     text = str(error)

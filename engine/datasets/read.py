@@ -17,6 +17,7 @@ from workers.specs import FeatureSchema
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.dataset as ds
 
 FORMAT = 1
 INTERACTIONS, AUDIT, QUARANTINE = "interactions", "audit.json", "quarantine.parquet"
@@ -254,7 +255,7 @@ def baseline_per_user(id: str, name: str) -> "pd.DataFrame | None":
     return pd.read_parquet(path) if path.is_file() else None
 
 
-def _table(path: Path, only: Any = None) -> "pd.DataFrame":
+def _table(path: Path, only: "ds.Expression | None" = None) -> "pd.DataFrame":
     """A table without its encoded feature columns; `only`: a condition of pyarrow on its rows."""
     import pyarrow.dataset as ds
 

@@ -1,6 +1,6 @@
 """What a person asks of the data: the dataset spec, from source to split."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
@@ -68,12 +68,12 @@ class DatasetSpec(Spec):
 
     @field_validator("source", mode="before")
     @classmethod
-    def _by_kind(cls, value: Any) -> Any:
+    def _by_kind(cls, value: object) -> object:
         return pick(value, SOURCES, "source")
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults_of_the_source(cls, value: Any, info: ValidationInfo) -> Any:
+    def _defaults_of_the_source(cls, value: object, info: ValidationInfo) -> object:
         if not (isinstance(value, dict) and "source" in value):
             return value
         source = pick(value["source"], SOURCES, "source")

@@ -1,6 +1,6 @@
-"""python -m engine.driver RUN_ID KIND: does what a run is there for, as its only driver. Started by engine.runs.launch, owned by no page.
+"""python -m engine.driver RUN_ID KIND: carries out one run. `engine.runs.launch` starts it; it does not depend on any page.
 
-It holds the run folder's lock for life, waits its turn, gives the verdict from files, and leaves no process behind.
+It holds the run folder's lock until it ends, waits in the queue, derives the verdict from files, and leaves no process behind.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
 from engine.driver.flusher import Flusher
 from engine.driver.work import Cancelled, cause, run_download, run_export, run_preparation, run_training, start_spark
@@ -27,7 +27,7 @@ log = logging.getLogger("engine.driver")
 
 
 def main(run_id: str, kind: store.Kind) -> None:
-    """Drive one run to its verdict; never raises."""
+    """Carry out one run and record its verdict; never raises."""
     _adopt_lock()
     run_dir = settings().runs / run_id
     _log_to(run_dir / LOG)
@@ -37,7 +37,7 @@ def main(run_id: str, kind: store.Kind) -> None:
     message: str | None = "The driver ended without a verdict."
     flusher = Flusher(run_id, run_dir)
     try:
-        # a cancel interrupts the main thread alone: a half-imported mlflow could not record the verdict
+        # a cancel interrupts the main thread only: a half-imported mlflow could not record the verdict
         store_up = threading.Thread(target=store.client, daemon=True)
         store_up.start()
         signal.signal(signal.SIGTERM, _on_sigterm)
@@ -53,9 +53,9 @@ def main(run_id: str, kind: store.Kind) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     left = processes.sweep(run_id)
     if left:
-        status, message = "FAILED", f"Processes {left} of this run do not end; end them by hand."
+        status, message = "FAILED", f"Processes {left} of this run do not end; end them yourself."
     flusher.close()
-    _tell_store(run_id, run_dir, status, message)
+    _record_verdict(run_id, run_dir, status, message)
     log.info("verdict: %s %s", status, message or "")
 
 
@@ -64,7 +64,7 @@ def _drive(run_id: str, run_dir: Path, kind: store.Kind, store_up: threading.Thr
 
     journal = Journal(run_dir)
     journal.event("driver up")
-    if kind != "download":  # it hardly computes, so it waits for nobody and nobody for it
+    if kind != "download":  # a download hardly computes, so it does not queue
         queue.wait(run_id, run_dir)
     journal.event("turn came")
     os.environ["TMPDIR"] = str(run_dir / processes.TEMPORARY)
@@ -80,8 +80,8 @@ def _drive(run_id: str, run_dir: Path, kind: store.Kind, store_up: threading.Thr
         {"prepare": run_preparation, "download": run_download, "export": run_export}[kind](run_id, run_dir, journal)
 
 
-def _tell_store(run_id: str, run_dir: Path, status: Any, message: str | None) -> None:
-    """The verdict goes to a file first; the store may be busy, and is tried for two minutes."""
+def _record_verdict(run_id: str, run_dir: Path, status: store.Status, message: str | None) -> None:
+    """Write the verdict to a file, then to the store, which may be busy: retry for two minutes."""
     write_json(run_dir / VERDICT, {"status": status, "message": message, "time": time.time()})
     for wait in (0, 1, 2, 5, 10, 20, 40, 40):
         time.sleep(wait)
@@ -90,23 +90,23 @@ def _tell_store(run_id: str, run_dir: Path, status: Any, message: str | None) ->
             store.set_status(run_id, status, message)
             return
         except Exception:
-            log.exception("the store does not answer; trying again")
+            log.exception("the store does not answer; retrying")
 
 
 def _watch_for_cancel(run_dir: Path) -> None:
     while not (run_dir / CANCEL).exists():
         time.sleep(0.25)
-    while True:  # once may be lost: an exception raised inside an import or a finaliser can be swallowed there
+    while True:  # repeatedly: an exception raised inside an import or a finaliser can be swallowed there
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(1.0)
 
 
-def _on_sigterm(signum: int, frame: Any) -> None:
+def _on_sigterm(signum: int, frame: FrameType | None) -> None:
     raise Cancelled
 
 
 def _adopt_lock() -> None:
-    """Keep the lock that the submitter passed on, and let no child inherit it."""
+    """Keep the lock that the submitter passed on; child processes do not inherit it."""
     lock = int(os.environ.pop("RECBENCH_LOCK_FD"))
     os.set_inheritable(lock, False)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -118,7 +118,7 @@ def _log_to(path: Path) -> None:
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for noisy in ("alembic", "mlflow", "streaming"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it complains, with a traceback, when the JVM ends before it
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # logs a traceback when the JVM ends first
 
 
 if __name__ == "__main__":

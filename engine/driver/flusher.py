@@ -1,4 +1,4 @@
-"""Carries a run's journal to the store while it works."""
+"""Copies the journal of a run to the store while the run works."""
 
 import logging
 import threading
@@ -12,7 +12,7 @@ log = logging.getLogger("engine.driver")
 
 
 class Flusher:
-    """Carries journal records to the store from a thread, so that training never waits for it."""
+    """Copies journal records to the store from a thread, so that training never waits for the store."""
 
     def __init__(self, run_id: str, run_dir: Path) -> None:
         self._run_id, self._path, self._offset = run_id, run_dir / JOURNAL, 0
@@ -23,7 +23,7 @@ class Flusher:
         self._thread.start()
 
     def close(self) -> None:
-        """Carry what is left."""
+        """Copy the remaining records, and stop."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=60)
@@ -39,4 +39,4 @@ class Flusher:
             store.log_records(self._run_id, records)
             self._offset = offset
         except Exception:
-            log.exception("metrics stay in the journal; trying again")
+            log.exception("metrics stay in the journal; retrying")

@@ -1,4 +1,4 @@
-"""Whose turn it is: oldest first, as many at once as the compute limit allows. Slots are file locks, so none outlives its holder."""
+"""The queue of runs: oldest first, as many at the same time as the limit allows. Slots are file locks: a slot ends with its process."""
 
 import fcntl
 import json
@@ -36,7 +36,7 @@ def _is_ready(run_dir: Path) -> bool:
         first = json.loads((run_dir / runs.AFTER).read_text())["run"]
     except FileNotFoundError:
         return True
-    alive = processes.is_alive(first)  # before the status: a run sets its status and then ends
+    alive = processes.is_alive(first)  # read before the status: a run sets its status and then ends
     status = store.get(first).info.status
     if status == "FINISHED":
         return True
@@ -47,19 +47,19 @@ def _is_ready(run_dir: Path) -> bool:
 
 
 def _ahead(run_id: str) -> int:
-    """How many older runs wait for a slot: their ticket is there and their driver lives."""
+    """How many older runs wait for a slot: they have a ticket, and their driver is alive."""
     tickets = []
     for path in settings().runs.glob(f"*/{runs.TICKET}"):
         try:
             tickets.append((json.loads(path.read_text())["submitted"], path.parent.name))
         except (OSError, ValueError):
-            continue  # taken back just now
+            continue  # removed in the meantime
     own = next((ticket for ticket in tickets if ticket[1] == run_id), None)
     return sum(1 for ticket in tickets if own and ticket < own and processes.is_alive(ticket[1]) and _can_run(ticket[1]))
 
 
 def _can_run(run_id: str) -> bool:
-    """A run that waits for another is in nobody's way before that one has ended."""
+    """Whether a run waits for a slot only: a run that waits for another run blocks nobody."""
     try:
         first = json.loads((settings().runs / run_id / runs.AFTER).read_text())["run"]
     except FileNotFoundError:
@@ -74,7 +74,7 @@ def _take_slot() -> bool:
         slot = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True  # the descriptor stays open, and with it the slot held, as long as this process lives
+            return True  # the descriptor stays open, so the slot is held until this process ends
         except BlockingIOError:
             os.close(slot)
     return False

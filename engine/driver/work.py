@@ -1,4 +1,4 @@
-"""What each kind of run does."""
+"""The work of each kind of run."""
 
 import json
 import logging
@@ -33,19 +33,19 @@ ATTEMPT = 1
 
 
 class Cancelled(BaseException):
-    """Somebody asked the run to stop. Not an Exception, so that no library's handler swallows it."""
+    """The run was cancelled. Not an Exception, so that no handler of a library swallows it."""
 
 
 def run_preparation(run_id: str, run_dir: Path, journal: Journal) -> None:
     from engine.prepare import prepare
 
-    def told(phase: str, step: int, total: int) -> None:
+    def report_progress(phase: str, step: int, total: int) -> None:
         journal.progress(phase, step, total, force=True)
         log.info("%s (%d of %d)", phase, step, total)
 
     spec = DatasetSpec.read(run_dir / SPEC)
     started = time.monotonic()
-    path = prepare(spec, told)
+    path = prepare(spec, report_progress)
     dataset = datasets.get_dataset(path.name)
     store.set_tag(run_id, "dataset", dataset.id)
     rows = dataset.manifest["counts"]["rows_read"]
@@ -63,7 +63,7 @@ def run_training(run_id: str, run_dir: Path, journal: Journal, spark: "Future[Sp
     counts = json.dumps(dataset.manifest["counts"])
     store.log_dataset(run_id, dataset.name, dataset.manifest["fingerprint"], str(dataset.path), counts)
     if spark is None:
-        _alone(spec.model.module or "", run_dir, dataset.path, journal)
+        _run_process(spec.model.module or "", run_dir, dataset.path, journal)
     else:
         _distribute(run_id, run_dir, dataset.path, spec, journal, spark)
     done = _verdict(run_dir)
@@ -74,34 +74,34 @@ def run_training(run_id: str, run_dir: Path, journal: Journal, spark: "Future[Sp
     for name in (SPEC, DONE):
         store.log_file(run_id, run_dir / name)
     if spark is not None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # all is done: a cancel would only lose it
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the results are complete: a cancel would only lose them
         classes.keep(spark.result(), lambda phase: journal.progress(phase, 0, 1, force=True))
 
 
 def run_download(run_id: str, run_dir: Path, journal: Journal) -> None:
-    def told(phase: str, done: int, total: int, rate: float | None) -> None:
+    def report_progress(phase: str, done: int, total: int, rate: float | None) -> None:
         left = (total - done) / rate if rate and total else None
         journal.progress(phase, done, max(total, done, 1), bytes_per_s=rate, eta_s=left)
 
     started = time.monotonic()
-    path = fetch(DownloadSpec.read(run_dir / SPEC).wanted, told)
-    found = {"bytes": path.stat().st_size, "seconds": time.monotonic() - started}
-    log.info("%s: %d bytes", path, found["bytes"])
-    store.log_final(run_id, found)
-    write_json(run_dir / DONE, {"attempt": ATTEMPT, "path": str(path), **found})
+    path = fetch(DownloadSpec.read(run_dir / SPEC).wanted, report_progress)
+    cost = {"bytes": path.stat().st_size, "seconds": time.monotonic() - started}
+    log.info("%s: %d bytes", path, cost["bytes"])
+    store.log_final(run_id, cost)
+    write_json(run_dir / DONE, {"attempt": ATTEMPT, "path": str(path), **cost})
 
 
 def run_export(run_id: str, run_dir: Path, journal: Journal) -> None:
     spec = ListExportSpec.read(run_dir / SPEC)
     try:
-        _alone("workers.exports.export", run_dir, datasets.get_dataset(spec.dataset).path, journal)
-    finally:  # of a process that was killed or cancelled
+        _run_process("workers.exports.export", run_dir, datasets.get_dataset(spec.dataset).path, journal)
+    finally:  # left by a process that was killed or cancelled
         shutil.rmtree(staging(spec.target(run_dir.parent, run_id), run_id), ignore_errors=True)
     store.log_final(run_id, {name: value for name, value in _verdict(run_dir).items() if name != "attempt"})
 
 
 def start_spark(run_id: str, spec: RunSpec) -> "Future[SparkSession] | None":
-    """The session that starts the ranks, on its way while other things get ready; None for a model that needs no ranks."""
+    """The Spark session that starts the ranks, started in the background; None for a model without ranks."""
     if spec.model.module is not None:
         return None
     from engine.spark import session
@@ -116,21 +116,21 @@ def start_spark(run_id: str, spec: RunSpec) -> "Future[SparkSession] | None":
         except BaseException as error:
             starting.set_exception(error)
 
-    # a daemon, for which the end of a run does not wait: pyspark looks for the port of a JVM that was ended meanwhile for ever
+    # a daemon thread: pyspark waits for ever for the port of a JVM that has ended
     threading.Thread(target=start, daemon=True).start()
     return starting
 
 
 def _distribute(run_id: str, run_dir: Path, dataset: Path, spec: RunSpec, journal: Journal, starting: "Future[SparkSession]") -> None:
-    """Start the ranks and wait. Whether they succeeded is not learnt here: TorchDistributor reports success for failed runs."""
+    """Start the ranks and wait. Their success shows in files only: TorchDistributor reports success for failed runs."""
     journal.progress("starting Spark", 0, 1, force=True)
-    from pyspark.ml.torch.distributor import TorchDistributor  # a second of one core, which Spark leaves while it starts
+    from pyspark.ml.torch.distributor import TorchDistributor  # takes a second of one core, while Spark starts
 
     from engine.spark import session
     from workers.training import train_rank
 
     starting.result()
-    spark = session("")  # the one that is up, for this thread
+    spark = session("")  # the running session, for this thread
     journal.event("spark up")
     journal.progress("starting processes", 0, 1, force=True)
     n = spec.train.processes
@@ -144,12 +144,12 @@ def _distribute(run_id: str, run_dir: Path, dataset: Path, spec: RunSpec, journa
     except Exception as error:
         log.warning("TorchDistributor: %s", error)
         if not any(run_dir.glob("rank*.error.json")) and not (run_dir / DONE).exists():
-            # no rank said why: this error, which names no cause when a rank died, is all there is
+            # no rank left a reason: this error is all there is, though it names no cause when a rank died
             say_why(run_dir, "TorchDistributor", error, traceback.format_exc())
 
 
-def _alone(module: str, run_dir: Path, dataset: Path, journal: Journal) -> None:
-    """Start the one process of a model without ranks, without Spark, and wait. Its verdict is in the files it leaves; a cancel ends it."""
+def _run_process(module: str, run_dir: Path, dataset: Path, journal: Journal) -> None:
+    """Run the single process of a model without ranks, without Spark, and wait. Its files hold the verdict; a cancel ends it."""
     journal.progress("starting the process", 0, 1, force=True)
     words = [sys.executable, "-m", module, str(run_dir), str(dataset), str(ATTEMPT)]
     environment = {**os.environ, "PYTHONPATH": _import_path(), "OMP_NUM_THREADS": str(os.cpu_count() or 1)}
@@ -157,12 +157,12 @@ def _alone(module: str, run_dir: Path, dataset: Path, journal: Journal) -> None:
 
 
 def _import_path() -> str:
-    """PYTHONPATH with which a process finds this project."""
+    """PYTHONPATH with this project on it."""
     return os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
 
 
 def _verdict(run_dir: Path) -> dict[str, Any]:
-    """done.json of this attempt, or RuntimeError with the earliest cause that a rank left."""
+    """done.json of this attempt; RuntimeError with the earliest error that a rank left."""
     try:
         done = json.loads((run_dir / DONE).read_text())
     except (OSError, ValueError):
@@ -173,7 +173,7 @@ def _verdict(run_dir: Path) -> dict[str, Any]:
 
 
 def cause(run_dir: Path) -> str | None:
-    """The earliest error that a process of the run left, in one sentence."""
+    """The earliest error that a process of the run left, as a sentence; None without one."""
     left = []
     for path in run_dir.glob("*.error.json"):
         try:

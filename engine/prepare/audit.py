@@ -7,6 +7,7 @@ import pandas as pd
 
 from engine.datasets import AUDIT, Audit, FeatureFacts, SplitFacts
 from engine.prepare import files
+from engine.prepare.results import EntityRows, EntityTables, Preparation, Results, Vocabularies
 from engine.preview import DENSE_BINS, MOST_VALUES, RATING_BINS, SPLITS, TOP, list_findings
 from engine.preview import audit as facts
 from workers.artifacts import FEATURE, ORACLE, TEST, TRAIN, write_json
@@ -14,65 +15,63 @@ from workers.batches import SPLIT
 from workers.prepare import SourceFeature
 from workers.specs import ITEM_ID, USER_ID
 
-ORACLE_ROWS = 2_000_000
-
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from engine.prepare.build import Build
+ORACLE_ROWS = 2_000_000
 
 
-def write(build: "Build") -> None:
-    """What was found, for people; and, of made data, what the best model could know."""
-    write_json(build.staging / AUDIT, audit(build).as_json())
-    if "oracle" in build.labelled.columns:
-        _write_oracle(build)
+def write(preparation: Preparation, results: Results) -> None:
+    """Write the audit and, for made data, the true logits."""
+    write_json(preparation.staging / AUDIT, audit(preparation, results).as_json())
+    if "oracle" in results.labelled.rows.columns:
+        _write_oracle(preparation, results.labelled.rows, results.vocabularies)
 
 
-def _write_oracle(build: "Build") -> None:
-    """The true logits of test rows, and whether train met their user and item: what the models' AUC is over."""
+def _write_oracle(preparation: Preparation, rows: "DataFrame", vocabularies: Vocabularies) -> None:
+    """The true logits of test rows, and whether train has their user and item: the best AUC that a model could reach."""
     from pyspark.sql import functions as F
 
-    ids = [key for key in (USER_ID, ITEM_ID) if key in build.labelled.columns]
-    test = build.labelled.where(f"{SPLIT} = '{TEST}'").select(F.col("oracle").alias("logit"), "label", *ids).limit(ORACLE_ROWS)
+    ids = [key for key in (USER_ID, ITEM_ID) if key in rows.columns]
+    test = rows.where(f"{SPLIT} = '{TEST}'").select(F.col("oracle").alias("logit"), "label", *ids).limit(ORACLE_ROWS)
     known = F.lit(True)
-    for key, table in ((USER_ID, build.people), (ITEM_ID, build.things)):
-        if table is not None:
-            met = table.select(key, (F.col("train_count") > 0).alias(f"_{key}"))
-            test, known = test.join(met, key, "left"), known & F.coalesce(F.col(f"_{key}"), F.lit(False))
-    files.write_one(test.select("logit", "label", known.alias("known")).repartition(1), build.staging / ORACLE, build.scratch)
+    for one in vocabularies.entities:
+        met = one.table.select(one.key, (F.col("train_count") > 0).alias(f"_{one.key}"))
+        test, known = test.join(met, one.key, "left"), known & F.coalesce(F.col(f"_{one.key}"), F.lit(False))
+    oracle = test.select("logit", "label", known.alias("known")).repartition(1)
+    files.write_one(oracle, preparation.staging / ORACLE, preparation.scratch)
 
 
-def audit(build: "Build") -> Audit:
-    """What was found in all of the source. Nothing but counts comes to the driver."""
-    rows, counts, reading = build.labelled, build.counts, build.reading
+def audit(preparation: Preparation, results: Results) -> Audit:
+    """Figures and findings of all rows. Only counts come to the driver."""
+    rows, rule, usable, vocabularies = results.labelled.rows, results.labelled.rule, results.usable, results.vocabularies
     ratings, width = _ratings(rows) if "rating" in rows.columns else ([], None)
-    users, items = _counts_of_counts(build.people), _counts_of_counts(build.things)
-    first, last = _span(rows) if reading.time else (None, None)
+    users, items = _counts_of_counts(vocabularies.users), _counts_of_counts(vocabularies.items)
+    first, last = _span(rows) if preparation.reading.time else (None, None)
     timeline = _timeline(rows, first, last) if first is not None and last is not None else None
-    found = Audit(
-        rows_read=counts["rows_read"],
-        rows_used=counts["rows_used"],
-        set_aside=counts["set_aside"],
+    figures = Audit(
+        rows_read=results.source.total,
+        rows_used=usable.total,
+        set_aside=usable.set_aside,
         truncated=False,
-        output=build.rule.output,
-        classes=build.rule.classes,
-        threshold=build.rule.threshold,
+        output=rule.output,
+        classes=rule.classes,
+        threshold=rule.threshold,
         rating_bin=width,
         ratings=ratings,
         categories=_categories(rows),
-        exact_copies=build.pairs.copies,
-        repeated_pairs=build.pairs.repeated,
-        conflicting_pairs=build.pairs.conflicting,
-        items_without_title=counts.get("items_without_title", 0),
-        splits=_splits(build),
+        exact_copies=usable.pairs.copies,
+        repeated_pairs=usable.pairs.repeated,
+        conflicting_pairs=usable.pairs.conflicting,
+        items_without_title=results.tables.items.untitled if results.tables.items else 0,
+        splits=_splits(results),
         first=first,
         last=last,
-        time=reading.time,
-        features=_features(build),
-        **facts.from_counts(counts["rows_used"], users, items, timeline),
+        time=preparation.reading.time,
+        features=_features(preparation, results),
+        **facts.from_counts(usable.total, users, items, timeline),
     )
-    return found.model_copy(update={"findings": list_findings(found, build.spec, _odd_ids(build))})
+    return figures.model_copy(update={"findings": list_findings(figures, preparation.spec, _odd_ids(vocabularies))})
 
 
 def _ratings(rows: "DataFrame") -> tuple[list[tuple[float, int]], float | None]:
@@ -100,12 +99,12 @@ def _categories(rows: "DataFrame") -> list[tuple[str, int]]:
     return [(name.removeprefix("action."), int(n or 0)) for name, n in zip(names, sums, strict=True)]
 
 
-def _counts_of_counts(table: "DataFrame | None") -> pd.DataFrame | None:
+def _counts_of_counts(entity: EntityRows | None) -> pd.DataFrame | None:
     """n, many: how many users (or items) have n interactions; those without any left out."""
-    if table is None:
+    if entity is None:
         return None
-    found = table.where("interactions > 0").groupBy("interactions").count().collect()
-    return pd.DataFrame([(int(n), int(many)) for n, many in found], columns=["n", "many"])
+    counts = entity.table.where("interactions > 0").groupBy("interactions").count().collect()
+    return pd.DataFrame([(int(n), int(many)) for n, many in counts], columns=["n", "many"])
 
 
 def _span(rows: "DataFrame") -> tuple[int, int]:
@@ -120,17 +119,15 @@ def _timeline(rows: "DataFrame", first: int, last: int) -> pd.DataFrame:
 
     width = facts.bin_width(first, last)
     bins = (F.floor((F.col("timestamp") - first) / width) * width + first).alias("bin")
-    found = rows.groupBy(bins, "split").agg(F.count("*"), F.sum("label")).orderBy("bin", "split").collect()
-    return pd.DataFrame([(int(b), s, int(n), float(p)) for b, s, n, p in found], columns=["bin", "split", "rows", "positives"])
+    counts = rows.groupBy(bins, "split").agg(F.count("*"), F.sum("label")).orderBy("bin", "split").collect()
+    return pd.DataFrame([(int(b), s, int(n), float(p)) for b, s, n, p in counts], columns=["bin", "split", "rows", "positives"])
 
 
-def _splits(build: "Build") -> dict[str, SplitFacts]:
+def _splits(results: Results) -> dict[str, SplitFacts]:
     from pyspark.sql import functions as F
 
     known: dict[str, dict[str, int]] = {name: {} for name in SPLITS}
-    for side, table in (("user", build.people), ("item", build.things)):
-        if table is None:
-            continue
+    for side, table in ((one.side, one.table) for one in results.vocabularies.entities):
         cold = F.col("train_count") == 0
         wanted = []
         for name in SPLITS:
@@ -140,23 +137,24 @@ def _splits(build: "Build") -> dict[str, SplitFacts]:
         for place, name in enumerate(SPLITS):
             n, strangers, their_rows = (int(x or 0) for x in row[3 * place : 3 * place + 3])
             known[name] |= {f"{side}s": n, f"cold_{side}s": strangers, f"cold_{side}_rows": their_rows}
-    for name, n in build.counts.get("users_to_rank", {}).items():
+    for name, n in (results.ranking.qualified if results.ranking else {}).items():
         known[name]["users_to_rank"] = n
-    rows, liked = build.counts["interactions"], build.counts["positives"]
-    return {name: SplitFacts(rows=rows[name], positives=liked[name], **known[name]) for name in SPLITS}
+    sizes, liked = results.labelled.sizes, results.interactions.positives
+    return {name: SplitFacts(rows=sizes[name], positives=liked[name], **known[name]) for name in SPLITS}
 
 
-def _features(build: "Build") -> list[FeatureFacts]:
-    """Facts of every feature, a few passes over each table whatever the number of features."""
-    found: dict[str, FeatureFacts] = {}
-    for side, table in (("user", build.people), ("item", build.things), ("context", build.labelled)):
-        own = build.features(side)
+def _features(preparation: Preparation, results: Results) -> list[FeatureFacts]:
+    """Facts of every feature, in a few passes over each table whatever the number of features."""
+    facts_of: dict[str, FeatureFacts] = {}
+    tables = [*((one.side, one.table) for one in results.vocabularies.entities), ("context", results.labelled.rows)]
+    for side, table in tables:
+        own = preparation.features_of(side)
         dense, categories = [f for f in own if f.kind == "dense"], [f for f in own if f.kind != "dense"]
-        if table is not None and dense:
-            found |= _dense(dense, table)
-        if table is not None and categories:
-            found |= _categories_of(build, side, categories, table)
-    return [found[f.name] for f in build.own_features]
+        if dense:
+            facts_of |= _dense(dense, table)
+        if categories:
+            facts_of |= _categories_of(preparation, results, side, categories, table)
+    return [facts_of[f.name] for f in preparation.features]
 
 
 def _dense(features: list[SourceFeature], table: "DataFrame") -> dict[str, FeatureFacts]:
@@ -200,25 +198,26 @@ def _histograms(found: dict[str, FeatureFacts], table: "DataFrame") -> list[list
     return [sorted((lows[name] + k * widths[name], int(n)) for of, k, n in counts if of == name) for name in found]
 
 
-def _categories_of(build: "Build", side: str, features: list[SourceFeature], table: "DataFrame") -> dict[str, FeatureFacts]:
+def _categories_of(
+    preparation: Preparation, results: Results, side: str, features: list[SourceFeature], table: "DataFrame"
+) -> dict[str, FeatureFacts]:
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     names = [f.name for f in features]
     row: Any = table.agg(F.count("*"), *map(F.count, names)).first()
     known = dict(zip(names, row[1:], strict=True))
-    of_train = build.every_value.where(F.col("name").isin(names))
-    sizes = {
-        r[0]: (r[1], r[2]) for r in of_train.groupBy("name").agg(F.count("*"), F.count_if(F.col("count") < build.spec.min_count)).collect()
-    }
+    of_train = results.vocabularies.counts.where(F.col("name").isin(names))
+    rare_ones = F.count_if(F.col("count") < preparation.spec.min_count)
+    sizes = {r[0]: (r[1], r[2]) for r in of_train.groupBy("name").agg(F.count("*"), rare_ones).collect()}
     place = F.row_number().over(Window.partitionBy("name").orderBy(F.desc("count"), "value"))
     top = of_train.withColumn("_place", place).where(F.col("_place") <= TOP).orderBy("name", "_place").collect()
-    unknown = _unknown_context(build, features) if side == "context" else _unknown_of_table(build, side, features)
-    found = {}
+    unknown = _unknown_context(results, features) if side == "context" else _unknown_of_table(results.tables, side, features)
+    facts_of = {}
     for f in features:
-        hashed = f.name in build.spec.hashed
+        hashed = f.name in preparation.spec.hashed
         distinct, rare = sizes.get(f.name, (0, 0))
-        found[f.name] = FeatureFacts(
+        facts_of[f.name] = FeatureFacts(
             name=f.name,
             side=f.side,
             kind=f.kind,
@@ -228,12 +227,12 @@ def _categories_of(build: "Build", side: str, features: list[SourceFeature], tab
             top=[(r["value"], r["count"]) for r in top if r["name"] == f.name],
             unknown=dict.fromkeys(SPLITS, 0.0) if hashed else unknown[f.name],
             rare=None if hashed else rare,
-            collisions=_collisions(of_train.where(F.col("name") == f.name), build.spec.hash_rows) if hashed else None,
+            collisions=_collisions(of_train.where(F.col("name") == f.name), preparation.spec.hash_rows) if hashed else None,
         )
-    return found
+    return facts_of
 
 
-def _unknown_context(build: "Build", features: list[SourceFeature]) -> dict[str, dict[str, float]]:
+def _unknown_context(results: Results, features: list[SourceFeature]) -> dict[str, dict[str, float]]:
     """Share of the values of each split that have no row: feature -> split -> share."""
     from pyspark.sql import functions as F
 
@@ -243,25 +242,26 @@ def _unknown_context(build: "Build", features: list[SourceFeature]) -> dict[str,
         bag = f.kind == "multi"
         asked += [F.sum(F.size(F.filter(column, lambda row: row == 0))) if bag else F.count_if(column == 0)]
         asked += [F.sum(F.size(column)) if bag else F.count("*")]
-    strange = {r[0]: r[1:] for r in build.rows.groupBy("split").agg(*asked).collect()}
+    strange = {r[0]: r[1:] for r in results.interactions.rows.groupBy("split").agg(*asked).collect()}
     gaps = [F.count_if(F.isnull(f.name)) if f.kind == "single" else F.lit(0) for f in features]
-    missing = {r[0]: r[1:] for r in build.labelled.groupBy("split").agg(*gaps).collect()}
+    missing = {r[0]: r[1:] for r in results.labelled.rows.groupBy("split").agg(*gaps).collect()}
     return {
         f.name: {s: _share((strange[s][2 * k] or 0) - missing[s][k], (strange[s][2 * k + 1] or 0) - missing[s][k]) for s in SPLITS}
         for k, f in enumerate(features)
     }
 
 
-def _unknown_of_table(build: "Build", side: str, features: list[SourceFeature]) -> dict[str, dict[str, float]]:
-    """The same of users or items, each as often as it was met."""
+def _unknown_of_table(tables: EntityTables, side: str, features: list[SourceFeature]) -> dict[str, dict[str, float]]:
+    """The same for features of users or items, each counted as often as the user or item occurs."""
     from pyspark.sql import functions as F
 
-    rows = build.user_rows if side == "user" else build.item_rows
+    table = tables.users if side == "user" else tables.items
+    assert table is not None
     sums = [F.sum(F.when(test, F.col(f"{s}_count"))) for s in SPLITS for test in (F.col("row") == 0, F.lit(True))]
-    found = {r[0]: r[1:] for r in rows.groupBy("name").agg(*sums).collect()}
+    counts = {r[0]: r[1:] for r in table.values.groupBy("name").agg(*sums).collect()}
     none = (0,) * (2 * len(SPLITS))
     return {
-        f.name: {s: _share(found.get(f.name, none)[2 * k] or 0, found.get(f.name, none)[2 * k + 1] or 0) for k, s in enumerate(SPLITS)}
+        f.name: {s: _share(counts.get(f.name, none)[2 * k] or 0, counts.get(f.name, none)[2 * k + 1] or 0) for k, s in enumerate(SPLITS)}
         for f in features
     }
 
@@ -278,20 +278,19 @@ def _collisions(of_train: "DataFrame", rows: int) -> float:
     return _share(shared or 0, every or 0)
 
 
-def _odd_ids(build: "Build") -> dict[str, int]:
+def _odd_ids(vocabularies: Vocabularies) -> dict[str, int]:
     """Kinds of ids that other tools spoil -> how many different ids are of that kind."""
     from pyspark.sql import functions as F
 
-    found: dict[str, int] = {}
-    for side, table in (("user", build.people), ("item", build.things)):
-        if table is not None:
-            key = F.col(f"{side}_id")
-            kinds = {
-                f"{side} ids begin with zeros": key.rlike(r"^0\d+$"),
-                f"{side} ids have 16 digits or more": key.rlike(r"^\d{16,}$"),
-                f"{side} ids read like a missing value": F.lower(key).isin("na", "nan", "null", "none", "n/a"),
-                f"{side} ids have spaces around them": key != F.trim(key),
-            }
-            row: Any = table.where("interactions > 0").agg(*map(F.count_if, kinds.values())).first()
-            found |= dict(zip(kinds, row, strict=True))
-    return {what: n for what, n in found.items() if n}
+    counts: dict[str, int] = {}
+    for one in vocabularies.entities:
+        key = F.col(one.key)
+        kinds = {
+            f"{one.side} ids begin with zeros": key.rlike(r"^0\d+$"),
+            f"{one.side} ids have 16 digits or more": key.rlike(r"^\d{16,}$"),
+            f"{one.side} ids read like a missing value": F.lower(key).isin("na", "nan", "null", "none", "n/a"),
+            f"{one.side} ids have spaces around them": key != F.trim(key),
+        }
+        row: Any = one.table.where("interactions > 0").agg(*map(F.count_if, kinds.values())).first()
+        counts |= dict(zip(kinds, row, strict=True))
+    return {what: n for what, n in counts.items() if n}

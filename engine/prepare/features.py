@@ -1,37 +1,22 @@
 """The Spark side of features: standardised numbers, rows of vocabularies, hashed rows, and all of it beside each interaction."""
 
-from typing import TYPE_CHECKING
-
-from engine.datasets import DatasetSpec
-from workers.artifacts import FEATURE, TRAIN
-from workers.specs import ITEM_ID, USER_ID
-
-if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
-
-
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from engine.datasets import DatasetSpec
+from engine.prepare.results import Scale
 from engine.prepare.vocabularies import bag
+from workers.artifacts import FEATURE, TRAIN
 from workers.prepare import Encoder, SourceFeature
-from workers.specs import HISTORY
+from workers.specs import HISTORY, ITEM_ID, USER_ID
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 MISSING = "_missing"  # behind a dense feature's name: whether it was missing, as a dense feature of its own
 FEW_VALUES, FEW_KEYS = 3_000_000, 300_000  # vocabularies and tables up to this size go to every executor; rows then need no shuffle
-
-
-class Scale(NamedTuple):
-    """Mean and standard deviation over train, after log1p where asked for; whether some train rows miss the value."""
-
-    mean: float = 0.0
-    std: float = 1.0
-    gaps: bool = False
 
 
 def dense(name: str, spec: DatasetSpec) -> "Column":

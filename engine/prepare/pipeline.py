@@ -5,21 +5,28 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from threading import Thread
 
 import psutil
 
 from engine import datasets
 from engine.datasets import DatasetSpec
-from engine.prepare.build import Build
-from engine.prepare.steps import STEPS, facts
+from engine.prepare import audit, blocks, entities, interactions, ranking, source_rows, vocabularies
+from engine.prepare.manifest import manifest
+from engine.prepare.results import Preparation, Results, SourceRows
 from engine.settings import settings
 from workers.artifacts import MANIFEST, write_json
+from workers.batches import import_streaming
 
 Progress = Callable[[str, int, int], None]
+STEPS = (
+    "starting Spark and reading", "setting rows aside", "splitting and labelling", "numbering users, items and features",
+    "writing interactions", "writing users and items", "shuffling and writing blocks", "choosing users to rank for", "auditing",
+    "measuring popularity and random",
+)  # fmt: skip
 STALE_S = 600  # a staging folder without a process is left alone this long: it may be another machine's
 log = logging.getLogger(__name__)
 
@@ -55,19 +62,60 @@ def prepare(spec: DatasetSpec, progress: Progress = _silent) -> Path:
     staging.mkdir()
     started, memory = time.monotonic(), _Memory()
     try:
-        build = Build(spec, staging)
-        for step, (phase, work) in enumerate(STEPS.items(), 1):
-            progress(phase, step, len(STEPS))
-            begun = time.monotonic()
-            work(build)
-            log.info("%s: %.1f s", phase, time.monotonic() - begun)
+        preparation = Preparation.of(spec, staging)
+        results = build(preparation, progress)
         cost = {"seconds": round(time.monotonic() - started, 1), "peak_memory_bytes": memory.stop()}
-        write_json(staging / MANIFEST, _manifest(build, id, fingerprint) | {"cost": cost})
+        write_json(staging / MANIFEST, manifest(preparation, results, id, fingerprint) | {"cost": cost})
         log.info("prepared %s in %.1f s", id, time.monotonic() - started)
         return _publish(staging, target)
     finally:
         memory.stop()
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def build(preparation: Preparation, progress: Progress) -> Results:
+    """Write everything but the manifest to the staging folder."""
+    streaming = Thread(target=import_streaming, daemon=True)  # takes seconds of one core, and blocks need it only at the end
+    with _step(STEPS[0], progress):
+        streaming.start()
+        source = source_rows.load(preparation)
+    with _step(STEPS[1], progress):
+        usable = source_rows.set_aside(preparation, source)
+    with _step(STEPS[2], progress):
+        labelled = source_rows.split_and_label(preparation, usable)
+    with _step(STEPS[3], progress):
+        numbered = vocabularies.number(preparation, source, labelled)
+    with _step(STEPS[4], progress):
+        encoded = interactions.write(preparation, source, labelled, numbered)
+    with _step(STEPS[5], progress):
+        tables = entities.write(preparation, source, numbered, encoded)
+    with _step(STEPS[6], progress):
+        written = blocks.write(preparation, source, labelled, numbered, encoded, tables, streaming)
+    with _step(STEPS[7], progress):
+        users = ranking.write(preparation, source, labelled, numbered, encoded, tables)
+    results = Results(source, usable, labelled, numbered, encoded, tables, written, users)
+    with _step(STEPS[8], progress):
+        audit.write(preparation, results)
+    with _step(STEPS[9], progress):
+        measure_baselines(preparation, source)
+    return results
+
+
+@contextmanager
+def _step(phase: str, progress: Progress) -> Iterator[None]:
+    progress(phase, STEPS.index(phase) + 1, len(STEPS))
+    begun = time.monotonic()
+    yield
+    log.info("%s: %.1f s", phase, time.monotonic() - begun)
+
+
+def measure_baselines(preparation: Preparation, source: SourceRows) -> None:
+    """Measure popularity and random under the protocol; no scratch file and no cached table is left."""
+    from workers.evaluation import write_baselines
+
+    shutil.rmtree(preparation.scratch, ignore_errors=True)
+    write_baselines(preparation.staging)
+    source.spark.catalog.clearCache()
 
 
 class _Memory:
@@ -91,20 +139,6 @@ class _Memory:
                 self.peak = max(self.peak, sum(p.memory_info().rss for p in [own, *own.children(recursive=True)]))
             except psutil.NoSuchProcess:
                 continue
-
-
-def _manifest(build: Build, id: str, fingerprint: str) -> dict[str, Any]:
-    files = sorted(path for path in build.staging.rglob("*") if path.is_file())
-    return {
-        "format": datasets.FORMAT,
-        "id": id,
-        "name": build.spec.name,
-        "fingerprint": fingerprint,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "spec": build.spec.model_dump(mode="json"),
-        **facts(build),
-        "files": {path.relative_to(build.staging).as_posix(): datasets.digest(path) for path in files},
-    }
 
 
 def _publish(staging: Path, target: Path) -> Path:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from engine.datasets import DatasetSpec, PerUserSplit, RandomSplit
 from engine.prepare import files
+from engine.prepare.results import EntityTables, Interactions, LabelledRows, Preparation, RankingUsers, SourceRows, Vocabularies
 from engine.prepare.rows import by_chance
 from workers.artifacts import FEATURE, SETS, TEST, TRAIN, VALID
 from workers.batches import SPLIT
@@ -13,46 +14,57 @@ from workers.specs import ITEM_ID, USER_ID
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from engine.prepare.build import Build
 
+def write(
+    preparation: Preparation, source: SourceRows, labelled: LabelledRows, vocabularies: Vocabularies, interactions: Interactions,
+    tables: EntityTables,
+) -> RankingUsers | None:  # fmt: skip
+    """Write the fixed sample of users to rank for, with the items seen in train and the relevant ones, and the ratings of sets.
 
-def write(build: "Build") -> None:
-    """The fixed sample of users to rank for, with what they met and what they went on to like; ratings of sets."""
+    None where the source has no users or no items.
+    """
     from pyspark.sql import functions as F
 
-    if build.users is None or not build.can_rank:
-        return
-    eligible = ranking_users(build.rows).persist()
-    found = {row[0]: row[1] for row in eligible.groupBy(SPLIT).count().collect()}
-    build.counts["users_to_rank"] = {name: found.get(name, 0) for name in (VALID, TEST)}
-    build.counts["sampled_users"] = {name: min(found.get(name, 0), build.spec.eval_users) for name in (VALID, TEST)}
-    sample = sample_users(eligible, build.spec.eval_users, build.spec.seed).persist()
-    features = [f"`{n}`" for n in build.users.columns if n.startswith(FEATURE)]
-    seen = seen_in_train(build.rows, sample)
-    ranking = sample.join(seen, USER_ID).join(build.users.select(USER_ID, *features), USER_ID)
-    columns = [SPLIT, "user", USER_ID, "seen", "relevant", *features]
+    if tables.users is None or not preparation.can_rank:
+        return None
+    spec, users, rows = preparation.spec, tables.users.table, interactions.rows
+    eligible = ranking_users(rows).persist()
+    counts = {row[0]: row[1] for row in eligible.groupBy(SPLIT).count().collect()}
+    sample = sample_users(eligible, spec.eval_users, spec.seed).persist()
+    ranking = sample.join(seen_in_train(rows, sample), USER_ID).join(users.select(USER_ID, *_features(users)), USER_ID)
+    columns = [SPLIT, "user", USER_ID, "seen", "relevant", *_features(users)]
     ordered = ranking.repartition(1).sortWithinPartitions(SPLIT, "_order", USER_ID).select(*columns)
-    files.write_parts(ordered, SPLIT, build.staging / "ranking", build.scratch)
+    files.write_parts(ordered, SPLIT, preparation.staging / "ranking", preparation.scratch)
     empty = ranking.select(*columns[1:]).limit(0)
     for name in (VALID, TEST):
-        if not found.get(name):
-            files.write_one(empty, build.staging / "ranking" / f"{name}.parquet", build.scratch)
-    if build.source.sets is not None:
-        _write_sets(build, build.source.sets.where(F.col("rating").isNotNull()))
+        if not counts.get(name):
+            files.write_one(empty, preparation.staging / "ranking" / f"{name}.parquet", preparation.scratch)
+    sets = source.tables.sets
+    if sets is not None:
+        sets = sets.where(F.col("rating").isNotNull())
+    return RankingUsers(
+        qualified={name: counts.get(name, 0) for name in (VALID, TEST)},
+        sampled={name: min(counts.get(name, 0), spec.eval_users) for name in (VALID, TEST)},
+        sets=None
+        if sets is None
+        else _write_sets(preparation, sets.where(F.col("rating").isNotNull()), labelled, vocabularies, rows, users),
+    )
 
 
-def _write_sets(build: "Build", sets: "DataFrame") -> None:
-    assert build.users is not None
-    times = (build.split["valid_from"], build.split["test_from"]) if build.split["valid_from"] is not None else None
-    split = split_sets(sets, build.rows, build.spec, times).persist()
+def _write_sets(
+    preparation: Preparation, sets: "DataFrame", labelled: LabelledRows, vocabularies: Vocabularies, rows: "DataFrame", users: "DataFrame"
+) -> dict[str, int]:
+    """Write ratings of sets; returns split -> number of sets."""
+    split = split_sets(sets, rows, preparation.spec, labelled.times).persist()
     counts = {row[0]: row[1] for row in split.groupBy(SPLIT).count().collect()}
-    if not counts.keys() - {TEST} and "weight" not in build.rows.columns:  # all were rated later: some must put scores on the scale
-        split = split_sets(sets, build.rows, build.spec.model_copy(update={"split": RandomSplit()}), None).persist()
+    if not counts.keys() - {TEST} and "weight" not in rows.columns:  # all were rated later: some must put scores on the scale
+        split = split_sets(sets, rows, preparation.spec.model_copy(update={"split": RandomSplit()}), None).persist()
         counts = {row[0]: row[1] for row in split.groupBy(SPLIT).count().collect()}
-    build.counts["sets"] = counts
-    found, raters = set_tables(split, build.rows, build.users, build.vocabulary)
-    files.write_one(found.repartition(1).sortWithinPartitions(SPLIT, "place"), build.staging / SETS / "sets.parquet", build.scratch)
-    files.write_one(raters.coalesce(1), build.staging / SETS / "users.parquet", build.scratch)
+    ratings, raters = set_tables(split, rows, users, vocabularies.rows)
+    folder, scratch = preparation.staging / SETS, preparation.scratch
+    files.write_one(ratings.repartition(1).sortWithinPartitions(SPLIT, "place"), folder / "sets.parquet", scratch)
+    files.write_one(raters.coalesce(1), folder / "users.parquet", scratch)
+    return counts
 
 
 def ranking_users(rows: "DataFrame") -> "DataFrame":

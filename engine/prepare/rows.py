@@ -8,7 +8,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from engine.datasets import ActionsLabel, ColumnSplit, DatasetSpec, PerUserSplit, RandomSplit, RegressionLabel
-from engine.prepare.vocabularies import split_per_user
+from engine.prepare.splits import split_per_user
 from engine.preview import COPY as COPIED
 from engine.preview import CORE, MOST_CLASSES, NOT_CONTENT, PAIRS, Pairs, Rule, check_given, leak, liked_classes, merges_actions
 from workers.artifacts import TEST, TRAIN, VALID

@@ -1,79 +1,55 @@
-"""The Spark side of preparing: order statistics, split, who and what was met, vocabularies. Each function is one step.
+"""Spark: users and items with what is known of them, and the vocabularies of train: ids and categorical values get rows of tables.
 
-Nothing here collects interactions: what comes back to the driver is counts, histograms and the sizes of vocabularies.
+Nothing here collects interactions: only the sizes of vocabularies come to the driver.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, reduce
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from engine.datasets import PerUserSplit
-from engine.preview import quantile_place
+from engine.prepare import files
+from engine.prepare.results import EntityRows, LabelledRows, Preparation, SourceRows, Vocabularies
 from workers.artifacts import TEST, TRAIN, VALID
-from workers.prepare import SourceFeature
+from workers.prepare import SHOWN, SourceFeature
+from workers.specs import ITEM_ID, USER_ID
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-HISTOGRAM_BINS = 16_384
-SINGLE_FILE_ROWS = 5_000_000  # a table up to this size is one file, a larger one a folder of files
 
+def number(preparation: Preparation, source: SourceRows, labelled: LabelledRows) -> Vocabularies:
+    """Number the ids and categorical values of train, and write the vocabularies.
 
-def order_statistics(times: "DataFrame", shares: Sequence[float], rows: int, low: int, high: int) -> list[int]:
-    """Exact quantiles (the higher of two neighbours) of the only column, a long within [low, high].
-
-    Histograms narrow down: a round costs one pass and HISTOGRAM_BINS rows on the driver, whatever the number of rows.
+    Raises:
+        ValueError: the source has no user, no item and no categorical feature.
     """
-
-    @cache
-    def histogram(low: int, high: int, width: int) -> list[tuple[int, int]]:
-        from pyspark.sql import functions as F
-
-        column = F.col(times.columns[0])
-        bins = F.floor((column - low) / width).alias("bin")
-        return sorted((int(b), n) for b, n in times.where(column.between(low, high)).groupBy(bins).count().collect())
-
-    return [_nth(histogram, quantile_place(share, rows), low, high) for share in shares]
-
-
-def _nth(histogram: Callable[[int, int, int], list[tuple[int, int]]], place: int, low: int, high: int) -> int:
-    """The value at `place` (0-based) in order, known to lie in [low, high]."""
-    while low < high:
-        width = math.ceil((high - low + 1) / HISTOGRAM_BINS)
-        for bin_, count in histogram(low, high, width):
-            if place < count:
-                low, high = low + bin_ * width, min(high, low + (bin_ + 1) * width - 1)
-                break
-            place -= count
-    return low
-
-
-def split_by_time(valid_from: int, test_from: int) -> "Column":
     from pyspark.sql import functions as F
 
-    time = F.col("timestamp")
-    return F.when(time >= test_from, TEST).when(time >= valid_from, VALID).otherwise(TRAIN)
+    spec, reading = preparation.spec, preparation.reading
+    users = _entity(preparation, labelled, "user", source.tables.users) if reading.user else None
+    items = _entity(preparation, labelled, "item", source.tables.items) if reading.item else None
+    met = [one.values for one in (users, items) if one is not None]
+    met += context_values(labelled.rows, preparation.features_of("context"))
+    if not met:
+        raise ValueError("The source names no user, no item and no categorical feature, so there is nothing to learn from; map some.")
+    least = {f.name: spec.min_count for f in preparation.features if f.kind != "dense" and f.name not in spec.hashed}
+    known, every, sizes = _number_values(met, preparation.scratch, least)
+    numbered = known.where(~F.col("name").isin(list(spec.hashed))).persist()
+    vocabularies = Vocabularies(users, items, numbered, every.select("name", "value", "count"), sizes)
+    by_name = numbered.repartitionByRange(1 if vocabularies.fits_one_file else source.partitions, "name", "row")
+    ordered = by_name.sortWithinPartitions("name", "row").select(F.col("name").alias("_name"), "row", "value", "count")
+    files.write_parts(ordered, "_name", preparation.staging / "vocabulary", preparation.scratch)
+    return vocabularies
 
 
-def split_per_user(rows: "DataFrame", split: PerUserSplit) -> "DataFrame":
-    """Rows with `split`: each user's last interactions by (timestamp, item_id) are held out."""
-    from pyspark.sql import Window
-    from pyspark.sql import functions as F
-
-    user = Window.partitionBy("user_id")
-    order = [name for name in ("timestamp", "item_id", "rating", "row") if name in rows.columns]
-    place = F.row_number().over(user.orderBy(*order))
-    count = F.count(F.lit(1)).over(user)
-    placed = rows.withColumn("_place", place).withColumn("_n", count)
-    from_end = F.col("_n") - F.col("_place")
-    if "weight" in rows.columns:  # rows of one moment are parts of one rating, which must not stand on two sides
-        placed = placed.withColumn("_end", F.min(from_end).over(Window.partitionBy("user_id", "timestamp")))
-        from_end = F.col("_end")
-    held_test, held_valid = (F.greatest(F.lit(1), F.floor(F.col("_n") * F.lit(share))) for share in (split.test, split.valid))
-    name = F.when(F.col("_n") < 3, TRAIN).when(from_end < held_test, TEST).when(from_end < held_test + held_valid, VALID)
-    return placed.withColumn("split", name.otherwise(TRAIN)).drop("_place", "_n", "_end")
+def _entity(preparation: Preparation, labelled: LabelledRows, side: Literal["user", "item"], known: "DataFrame | None") -> EntityRows:
+    key = {"user": USER_ID, "item": ITEM_ID}[side]
+    features, columns = preparation.features_of(side), labelled.rows.columns
+    own = [f.name for f in features if f.name in columns]
+    own += [name for name in SHOWN if side == "item" and name in columns and name not in own]
+    table = everyone(labelled.rows, key, known, own).persist()
+    return EntityRows(side, key, table, melt(table, key, features))
 
 
 def everyone(rows: "DataFrame", key: str, known: "DataFrame | None", own: Sequence[str]) -> "DataFrame":
@@ -147,7 +123,7 @@ def context_values(rows: "DataFrame", features: Sequence[SourceFeature]) -> "lis
     ]
 
 
-def vocabularies(met: Sequence["DataFrame"], scratch: Path, least: Mapping[str, int]) -> "tuple[DataFrame, DataFrame, dict[str, int]]":
+def _number_values(met: Sequence["DataFrame"], scratch: Path, least: Mapping[str, int]) -> "tuple[DataFrame, DataFrame, dict[str, int]]":
     """Number the values of train: rows from 1 by descending count, then value, within each feature.
 
     All features are numbered together in one distributed sort; where each begins is then taken off its rows. Written to `scratch`
@@ -186,33 +162,3 @@ def _numbered(ordered: "DataFrame") -> tuple["DataFrame", dict[str, int]]:
         sizes[piece["name"]] += piece["n"]
     shift = F.element_at(F.create_map(*(F.lit(x) for pair in shifts.items() for x in pair)), F.concat_ws(" ", partition, "name"))
     return ordered.select("name", "value", "count", (position + shift).cast("int").alias("row")), sizes
-
-
-def titled(things: "DataFrame") -> "DataFrame":
-    """Items with a title (the id where there is none, then `untitled`) and genres."""
-    from pyspark.sql import functions as F
-
-    for name in ("title", "genres"):
-        if name not in things.columns:
-            things = things.withColumn(name, F.lit(None).cast("string"))
-    untitled = F.coalesce(F.trim("title"), F.lit("")) == ""
-    return things.withColumn("untitled", untitled).withColumn("title", F.when(untitled, F.col("item_id")).otherwise(F.col("title")))
-
-
-def record_number(pieces: Sequence[tuple[int, int]]) -> "Column":
-    """The number from 1, in reading order, of a row that `monotonically_increasing_id` marked.
-
-    Args:
-        pieces: partition, rows in it; a partition may come several times.
-    """
-    from pyspark.sql import functions as F
-
-    rows: dict[int, int] = {}
-    for piece, count in pieces:
-        rows[piece] = rows.get(piece, 0) + count
-    before, starts = 0, []
-    for piece in sorted(rows):
-        starts += [F.lit(piece), F.lit(before)]
-        before += rows[piece]
-    start = F.element_at(F.create_map(*starts), F.shiftrightunsigned("row", 33).cast("int"))
-    return (start + F.col("row").bitwiseAND((1 << 33) - 1) + 1).cast("long")

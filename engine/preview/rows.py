@@ -1,7 +1,7 @@
 """Duplicates, minimums, split and label rule on a pandas frame: the preview's half. `engine.prepare.rows` does the same in Spark."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -104,7 +104,7 @@ def set_aside_small(rows: pd.DataFrame, spec: DatasetSpec) -> pd.DataFrame:
     return rows
 
 
-def split_rows(rows: pd.DataFrame, spec: DatasetSpec) -> Any:
+def split_rows(rows: pd.DataFrame, spec: DatasetSpec) -> "np.ndarray | pd.Series[str]":
     """The side of each row, as text."""
     if isinstance(spec.split, TimeSplit):
         return by_time(rows, spec.split)

@@ -6,7 +6,7 @@ Letters: N items, n liked items, k items asked about, S width of a vector.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from workers.artifacts import FEATURE
 from workers.matrices import EASE, ItemKNN
 from workers.serving import Met, OpenedFunnel, OpenedMatrix, OpenedModel, OpenedNetwork, newcomer
 from workers.specs import HISTORY, ITEM_ID, FeatureSchema
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 NAMED = 2  # liked items that are given as the reason for one
 NEAREST = "The liked items whose vectors point most nearly the same way as this item's (cosine)."
@@ -79,7 +82,7 @@ def likeness(opened: OpenedModel, place: int) -> tuple[np.ndarray, str] | None:
     return found, method
 
 
-def item_weights(opened: OpenedModel) -> Any | None:
+def item_weights(opened: OpenedModel) -> "np.ndarray | csr_matrix | None":
     """What a like of one item (row) adds to the score of another (column): [N, N], dense or sparse; None of models without."""
     model = opened.model if isinstance(opened, OpenedMatrix) else None
     if isinstance(model, EASE):

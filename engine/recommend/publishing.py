@@ -3,17 +3,21 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from engine import datasets
-from workers.artifacts import FEATURE, USERS
+from workers.artifacts import FEATURE, USERS, PreparedDataset
 from workers.specs import USER_ID
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+    from lancedb.query import LanceVectorQueryBuilder
+    from lancedb.table import Table as LanceTable
+
     from engine.recommend.recommender import Recommender
 
 PEOPLE = 8192  # encoded at a time
@@ -21,7 +25,7 @@ PROBES, TOP = 100, 100  # users whose lists from the database are set against ou
 META = ("item_id", "title", "genres", "train_positives")
 
 
-class Published(BaseModel):
+class Publication(BaseModel):
     """What was written: rows of items and users, width of a vector, and which share of our top lists the database gives back."""
 
     model_config = ConfigDict(frozen=True)
@@ -33,7 +37,7 @@ class Published(BaseModel):
     recall: float | None = None
 
 
-def publish(run_id: str, where: str) -> Published:
+def publish(run_id: str, where: str) -> Publication:
     """Write the vectors of a retriever's items and users; the dot product of a user's with an item's is the score that ranks.
 
     Args:
@@ -66,7 +70,7 @@ def _people(opened: "Recommender") -> Iterator[pd.DataFrame]:
     from workers.serving import Met, OpenedMatrix, liked_of
 
     path, none = datasets.get_dataset(opened.dataset).path, np.zeros(0, np.int64)
-    likes = read_likes(path, opened.schema).matrix if isinstance(opened.opened, OpenedMatrix) else None
+    likes = read_likes(PreparedDataset.open(path)).matrix if isinstance(opened.opened, OpenedMatrix) else None
     for batch in pq.ParquetFile(path / USERS).iter_batches(PEOPLE):
         frame = batch.to_pandas()
         rows = frame[FEATURE + USER_ID].to_numpy(np.int64)
@@ -76,14 +80,14 @@ def _people(opened: "Recommender") -> Iterator[pd.DataFrame]:
         yield pd.DataFrame({"user_id": frame["user_id"], "vector": list(queries.astype(np.float32))})
 
 
-def _to_parquet(opened: "Recommender", items: pd.DataFrame, folder: Path) -> Published:
+def _to_parquet(opened: "Recommender", items: pd.DataFrame, folder: Path) -> Publication:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         partial, users = folder / f".users.{os.getpid()}.partial", 0
-        writer: Any = None
+        writer: pq.ParquetWriter | None = None
         try:
             for frame in _people(opened):
                 table = pa.Table.from_pandas(frame, preserve_index=False)
@@ -100,10 +104,10 @@ def _to_parquet(opened: "Recommender", items: pd.DataFrame, folder: Path) -> Pub
             os.replace(partial, folder / "users.parquet")
     except OSError as error:
         raise ValueError(f"Embeddings cannot be written to {folder}: {error}. Choose another folder.") from error
-    return Published(where=str(folder), items=len(items), users=users, width=len(items["vector"].iloc[0]))
+    return Publication(where=str(folder), items=len(items), users=users, width=len(items["vector"].iloc[0]))
 
 
-def _to_lance(opened: "Recommender", items: pd.DataFrame, uri: str, name: str) -> Published:
+def _to_lance(opened: "Recommender", items: pd.DataFrame, uri: str, name: str) -> Publication:
     import lancedb
 
     try:
@@ -116,24 +120,24 @@ def _to_lance(opened: "Recommender", items: pd.DataFrame, uri: str, name: str) -
             users += len(frame)
     except (OSError, ValueError, RuntimeError) as error:
         raise ValueError(f"Embeddings cannot be written to {uri!r}: {error}") from error
-    return Published(
+    return Publication(
         where=f"lance:{uri}", items=len(items), users=users, width=len(items["vector"].iloc[0]), recall=_recall(opened, items, table)
     )
 
 
-def _schema(frame: pd.DataFrame) -> Any:
+def _schema(frame: pd.DataFrame) -> "pa.Schema":
     import pyarrow as pa
 
     width = len(frame["vector"].iloc[0])
     return pa.schema([("user_id", pa.string()), ("vector", pa.list_(pa.float32(), width))])
 
 
-def _recall(opened: "Recommender", items: pd.DataFrame, table: Any) -> float:
+def _recall(opened: "Recommender", items: pd.DataFrame, table: "LanceTable") -> float:
     """Share of the exact top TOP that the database finds by inner product, over the first PROBES users."""
     queries = np.stack(list(next(_people(opened))["vector"])[:PROBES])
     products, k, shares = queries @ np.stack(list(items["vector"])).T, min(TOP, len(items)), []
     for query, scores in zip(queries, products, strict=True):
         ours = set(items["item_id"].to_numpy()[np.argsort(-scores, kind="stable")[:k]])
-        found = table.search(query).distance_type("dot").select(["item_id"]).limit(k).to_list()
+        found = cast("LanceVectorQueryBuilder", table.search(query)).distance_type("dot").select(["item_id"]).limit(k).to_list()
         shares.append(len(ours & {row["item_id"] for row in found}) / k)
     return float(np.mean(shares))

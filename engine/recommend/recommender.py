@@ -11,16 +11,16 @@ from engine import datasets, runs
 from engine.recommend.explanations import Reasons, likeness, reasons
 from engine.recommend.search import EVERYTHING, Filter
 from engine.settings import settings
-from workers.artifacts import TEST, TRAIN
+from workers.artifacts import TEST, TRAIN, PreparedDataset
 from workers.evaluation import best_places, tie_order
 from workers.serving import Met, OpenedModel, newcomer, open_run
-from workers.specs import TIE_SEED, Task
+from workers.specs import TIE_SEED
 
 ASKED = 40  # items, half of them a newcomer's likes each, by which is seen whether a model tells two newcomers apart
 SHOWN = ["item_id", "title", "genres", "train_positives"]
 
 
-class Why(NamedTuple):
+class Explanation(NamedTuple):
     """Why items were recommended: of each either titles of liked items, the strongest first, or what features add to its score."""
 
     method: str  # a sentence on how it was found; empty where the model has nothing to say
@@ -47,11 +47,11 @@ class Recommender:
         """Scores for somebody of whom only some liked items (ids) are known, by history bag or fold-in. LookupError: no such item."""
         return self._scores(*self._newcomer(liked))
 
-    def why(self, user_id: str, item_ids: list[str]) -> Why:
+    def why(self, user_id: str, item_ids: list[str]) -> Explanation:
         """Why some items were recommended to a user, as far as the model can tell. LookupError: no such user or item."""
         return self._why(*self._user(user_id), item_ids)
 
-    def why_new(self, liked: list[str], item_ids: list[str]) -> Why:
+    def why_new(self, liked: list[str], item_ids: list[str]) -> Explanation:
         """As `why`, for somebody new."""
         return self._why(*self._newcomer(liked), item_ids)
 
@@ -133,10 +133,10 @@ class Recommender:
             raise ValueError("This model has neither vectors nor weights of items: it cannot say which are alike.")
         return self.best(found[0], k, only).assign(seen=False, liked=False), found[1]
 
-    def _why(self, row: pd.DataFrame, met: Met, item_ids: list[str]) -> Why:
+    def _why(self, row: pd.DataFrame, met: Met, item_ids: list[str]) -> Explanation:
         found: Reasons = reasons(self.opened, self.schema, row, met, self.places(item_ids))
         titles = self.items["title"].where(self.items["title"].notna(), "item " + self.items["item_id"])
-        return Why(found.method, [titles.iloc[places].tolist() for places in found.liked], found.parts)
+        return Explanation(found.method, [titles.iloc[places].tolist() for places in found.liked], found.parts)
 
     def _newcomer(self, liked: list[str]) -> tuple[pd.DataFrame, Met]:
         places = self.places(liked)
@@ -149,7 +149,7 @@ class Recommender:
         return known.row, Met(places, liked["weight"].to_numpy(np.float32), self._place.reindex(known.seen).dropna().to_numpy(np.int64))
 
 
-class Known(NamedTuple):
+class UserRecord(NamedTuple):
     """What a dataset says of one user."""
 
     row: pd.DataFrame  # of users.parquet
@@ -159,13 +159,13 @@ class Known(NamedTuple):
 
 
 @lru_cache(maxsize=32)
-def _known(path: Path, dataset: str, user_id: str) -> Known:
+def _known(path: Path, dataset: str, user_id: str) -> UserRecord:
     """Read once for all contenders: a prepared dataset never changes. `path` tells those of two workspaces apart."""
     met = datasets.user_interactions(dataset, user_id)
     train, liked = met["split"] == TRAIN, met["label"] > 0
     held_out = met.loc[(met["split"] == TEST) & liked, "item_id"].tolist()
     seen = met.loc[train, "item_id"].unique().tolist()
-    return Known(datasets.user_row(dataset, user_id), met.loc[train & liked, ["item_id", "weight"]], seen, held_out)
+    return UserRecord(datasets.user_row(dataset, user_id), met.loc[train & liked, ["item_id", "weight"]], seen, held_out)
 
 
 def open_model(run_id: str) -> Recommender:
@@ -176,5 +176,5 @@ def open_model(run_id: str) -> Recommender:
     dataset = datasets.get_dataset(run.dataset)
     if why := datasets.why_no_ranking(dataset):
         raise ValueError(why)
-    opened = open_run(settings().runs / run_id, dataset.path, dataset.schema, Task.of(dataset.manifest["label"]))
+    opened = open_run(settings().runs / run_id, PreparedDataset.open(dataset.path))
     return Recommender(dataset, opened)

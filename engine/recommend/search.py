@@ -22,6 +22,7 @@ from workers.specs import USER_ID
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.dataset as ds
 
 MOST_USERS = 1000  # that one way of browsing gives
 PERSISTENCE = 0.9  # of rank-biased overlap: the first 10 ranks then have 86 % of the weight
@@ -61,7 +62,7 @@ class Filter(BaseModel):
 EVERYTHING = Filter()
 
 
-def _parts(text: Any) -> list[str]:
+def _parts(text: object) -> list[str]:
     return [part.strip() for part in text.split("|") if part.strip()] if isinstance(text, str) else []
 
 
@@ -193,7 +194,7 @@ def list_agreement(a: Sequence[str], b: Sequence[str]) -> float:
     return float(rank_biased_overlap(left, right)[0])
 
 
-class Stored(NamedTuple):
+class RunLists(NamedTuple):
     """A run's lists."""
 
     place: dict[str, int]  # user -> row of `top`
@@ -201,14 +202,14 @@ class Stored(NamedTuple):
 
 
 @lru_cache(maxsize=24)
-def _stored(path: Path) -> Stored:
+def _stored(path: Path) -> RunLists:
     """What a finished run stored never changes."""
     import pandas as pd
 
     if not path.is_file():
         raise LookupError(f"The lists of run {path.parent.parent.name} are not in this workspace; leave it out, or browse without lists.")
     kept = pd.read_parquet(path, columns=[USER_ID, "items"])
-    return Stored({user: place for place, user in enumerate(kept[USER_ID])}, padded(kept["items"], compare.MOST_K))
+    return RunLists({user: place for place, user in enumerate(kept[USER_ID])}, padded(kept["items"], compare.MOST_K))
 
 
 def _in_order(id: str, users: list[str]) -> "pd.DataFrame":
@@ -220,7 +221,7 @@ def _in_order(id: str, users: list[str]) -> "pd.DataFrame":
     return _users(id, wanted).sort_values("user_id", key=lambda ids: ids.map(place)).reset_index(drop=True)
 
 
-def _users(id: str, which: Any) -> "pd.DataFrame":
+def _users(id: str, which: "ds.Expression") -> "pd.DataFrame":
     """Users that an expression of pyarrow picks, without their encoded features."""
     import pyarrow.dataset as ds
 

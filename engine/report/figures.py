@@ -5,11 +5,13 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.compare import look, pareto_front
+from engine.compare import Comparison, Contender, look, pareto_front
 from workers.artifacts import METRICS, metric
 
 if TYPE_CHECKING:
-    from engine.compare import Comparison
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Sheet
 
 INK, SIZE = "#010203", (6.4, 3.6)  # a colour that nothing else has: it becomes currentColor
 GRAY, FRONT = "#8a929c", "step"
@@ -34,17 +36,19 @@ class Figure(NamedTuple):
     svg: str
 
 
-def figures(comparison: "Comparison") -> list[Figure]:
+def figures(comparison: Comparison) -> list[Figure]:
     """Validation curves, and quality against training time with the Pareto front: of those that have them."""
     drawn = [_curves(comparison), _tradeoff(comparison)]
     return [figure for figure in drawn if figure]
 
 
-def _runs(comparison: "Comparison") -> list[Any]:
+def _runs(comparison: Comparison) -> list[Contender]:
     return [c for c in comparison.contenders if c.run_id is not None]
 
 
-def _curves(comparison: "Comparison") -> Figure | None:
+def _curves(comparison: Comparison) -> Figure | None:
+    from matplotlib.ticker import MaxNLocator
+
     frame = comparison.curves
     key = next((key for key in METRICS if len(frame) and (frame["metric"] == f"valid_{key}").any()), None)
     if key is None:
@@ -54,11 +58,11 @@ def _curves(comparison: "Comparison") -> Figure | None:
         line = frame[(frame["metric"] == f"valid_{key}") & (frame["contender"] == one.letter)].dropna(subset=["epoch", "value"])
         if len(line):
             axes.plot(line["epoch"], line["value"], label=one.letter, **_style(one.color_index), markersize=4, linewidth=1.5)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 2.5, 5, 10], integer=True))
     return Figure(f"{METRICS[key].label} on validation over epochs.", _svg(sheet, axes))
 
 
-def _tradeoff(comparison: "Comparison") -> Figure | None:
+def _tradeoff(comparison: Comparison) -> Figure | None:
     runs, costs, table = _runs(comparison), comparison.costs, comparison.table
     if not len(costs):
         return None
@@ -82,7 +86,7 @@ def _tradeoff(comparison: "Comparison") -> Figure | None:
     return Figure(f"{shown.label} against {str(fact['fact']).lower()}; nobody beats {on} in both.", _svg(sheet, axes))
 
 
-def _both(table: Any, fact: Any, key: str) -> dict[str, float]:
+def _both(table: "pd.DataFrame", fact: "pd.Series", key: str) -> dict[str, float]:
     """Letter -> value of a metric, of those that have the cost too."""
     rows = table[(table["metric"] == key) & table["value"].notna()]
     return {
@@ -90,7 +94,7 @@ def _both(table: Any, fact: Any, key: str) -> dict[str, float]:
     }
 
 
-def _axes(x: str, y: str) -> tuple[Any, Any]:
+def _axes(x: str, y: str) -> "tuple[Sheet, Axes]":
     from matplotlib.figure import Figure as Sheet  # not pyplot, which keeps every figure it ever made
 
     sheet = Sheet(figsize=SIZE, layout="tight")
@@ -113,7 +117,7 @@ def _style(place: int) -> dict[str, Any]:
     return {"color": drawn.color, "linestyle": dashes, "marker": MARKERS[drawn.marker], **hollow}
 
 
-def _svg(sheet: Any, axes: Any) -> str:
+def _svg(sheet: "Sheet", axes: "Axes") -> str:
     """The figure as one <svg> element, its text as text."""
     import matplotlib
 

@@ -7,18 +7,15 @@ import html as _html
 import json
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from engine import datasets, runs
+from engine.compare import Comparison, Part, Sentence, plain, sentences, verdict_of
 from engine.report.spreadsheets import csv_safe
-from engine.report.tables import Cell, Table, long, number, one_line, tables
-from workers.artifacts import metric
-
-if TYPE_CHECKING:
-    from engine.compare import Comparison
+from engine.report.tables import Cell, Table, long, one_line, tables
 
 TEX = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -45,43 +42,34 @@ class Export(NamedTuple):
 
     label: str
     mime: str
-    write: Callable[["Comparison", Sequence[str]], bytes]
+    write: Callable[[Comparison], bytes]
 
 
-def export(comparison: "Comparison", kind: str, verdict: Sequence[str] = ()) -> bytes:
-    """A comparison as a file.
+def export(comparison: Comparison, kind: str) -> bytes:
+    """A comparison as a file, with its verdict in sentences on top.
 
     Args:
         kind: one of EXPORTS: csv, md, tex, html, json.
-        verdict: sentences of plain text that stand on top; none: who is best in each metric.
 
     Raises:
         ValueError: no such kind.
     """
     if kind not in EXPORTS:
-        raise ValueError(f"There is no export {kind!r}; choose {', '.join(EXPORTS)}.")
-    return EXPORTS[kind].write(comparison, [one_line(said) for said in verdict] or leaders(comparison))
+        raise ValueError(f"There is no export {kind[:40]!r}; choose {', '.join(EXPORTS)}.")
+    return EXPORTS[kind].write(comparison)
 
 
-def write_export(comparison: "Comparison", path: Path) -> None:
+def write_export(comparison: Comparison, path: Path) -> None:
     """Write a comparison to a file whose ending says the kind; ValueError for another ending."""
     path.write_bytes(export(comparison, path.suffix.removeprefix(".").lower()))
 
 
-def export_name(comparison: "Comparison", kind: str) -> str:
+def export_name(comparison: Comparison, kind: str) -> str:
+    """The name of an exported file: comparison-DATASET.KIND."""
     return f"comparison-{re.sub(r'[^A-Za-z0-9_-]', '', comparison.dataset)[:80]}.{kind}"
 
 
-def leaders(comparison: "Comparison") -> list[str]:
-    """Who is best in each metric that makes a winner, a sentence each."""
-    named, table = {c.letter: one_line(c.name) for c in comparison.contenders}, comparison.table
-    best = {row["metric"]: row for row in table[table["best"].astype(bool)].to_dict("records")}
-    return [
-        f"Best {metric(key).label}: {row['contender']} {named[row['contender']]} ({number(row['value'])})." for key, row in best.items()
-    ]
-
-
-def _title(comparison: "Comparison") -> str:
+def _title(comparison: Comparison) -> str:
     """What is compared, on what."""
     try:
         return f"Comparison on {one_line(datasets.get_dataset(comparison.dataset).title)}"
@@ -89,7 +77,7 @@ def _title(comparison: "Comparison") -> str:
         return f"Comparison on {one_line(comparison.dataset)}"
 
 
-def _footing(comparison: "Comparison") -> str:
+def _footing(comparison: Comparison) -> str:
     against = next((c.name for c in comparison.contenders if c.letter == comparison.against), "")
     return (
         f"Dataset {one_line(comparison.dataset)}, {comparison.users:,} test users. Intervals are 95 %; differences are against "
@@ -97,7 +85,7 @@ def _footing(comparison: "Comparison") -> str:
     )
 
 
-def _csv(comparison: "Comparison", verdict: Sequence[str]) -> bytes:
+def _csv(comparison: Comparison) -> bytes:
     return csv_safe(long(comparison))
 
 
@@ -106,8 +94,8 @@ def md(text: str) -> str:
     return NUMBERED.sub(r"\1\\\2", MARKDOWN.sub(r"\\\1", one_line(text)))
 
 
-def _markdown(comparison: "Comparison", verdict: Sequence[str]) -> bytes:
-    parts = [f"# {md(_title(comparison))}", *(md(said) for said in verdict)]
+def _markdown(comparison: Comparison) -> bytes:
+    parts = [f"# {md(_title(comparison))}", *(_written(one, md, "**{}**") for one in sentences(comparison))]
     for table in tables(comparison):
         lines = [[md(name) for name in table.head], ["---", *["---" if table.title == "Contenders" else "---:"] * (len(table.head) - 1)]]
         lines += [[f"**{md(cell.text)}**" if cell.strong else md(cell.text) for cell in row] for row in table.rows]
@@ -120,8 +108,11 @@ def tex(text: str) -> str:
     return "".join(TEX.get(character, character) for character in one_line(text))
 
 
-def _latex(comparison: "Comparison", verdict: Sequence[str]) -> bytes:
-    comments = ["% needs \\usepackage{booktabs}, and xelatex or lualatex where names are beyond Latin", *(f"% {said}" for said in verdict)]
+def _latex(comparison: Comparison) -> bytes:
+    comments = [
+        "% needs \\usepackage{booktabs}, and xelatex or lualatex where names are beyond Latin",
+        *(f"% {one_line(plain(one))}" for one in sentences(comparison)),
+    ]
     parts = ["\n".join(comments)]
     for table in tables(comparison):
         shape = "l" * len(table.head) if table.title == "Contenders" else "l" + "r" * (len(table.head) - 1)
@@ -132,17 +123,31 @@ def _latex(comparison: "Comparison", verdict: Sequence[str]) -> bytes:
     return ("\n\n".join(parts) + "\n").encode()
 
 
+def _written(sentence: Sentence, escaped: Callable[[str], str], strong: str) -> str:
+    """A sentence whose parts are escaped; names are put into `strong`."""
+
+    def written(part: Part) -> str:
+        inner = escaped(part.text)
+        edges = [" " if part.text[at : at + 1].isspace() else "" for at in (0, len(part.text) - 1)]  # writers trim what they escape
+        return f"{edges[0]}{strong.format(inner) if part.name else inner}{edges[1]}"
+
+    return "".join(map(written, sentence))
+
+
 def html(text: object) -> str:
     """Text that HTML shows as it is."""
     return _html.escape(one_line(text), quote=True)
 
 
-def _page(comparison: "Comparison", verdict: Sequence[str]) -> bytes:
-    """One file: verdict, tables and figures; no script, and nothing is asked of a network."""
+def _page(comparison: Comparison) -> bytes:
+    """One file: sentences, tables and figures; no script, and nothing is loaded from a network."""
     from engine.report.figures import figures
 
     drawn = [f"<figure>{figure.svg}<figcaption>{html(figure.caption)}</figcaption></figure>" for figure in figures(comparison)]
-    body = [f"<h1>{html(_title(comparison))}</h1>", *(f"<p>{html(said)}</p>" for said in verdict)]
+    body = [
+        f"<h1>{html(_title(comparison))}</h1>",
+        *(f"<p>{_written(one, html, '<strong>{}</strong>')}</p>" for one in sentences(comparison)),
+    ]
     contenders, *rest = map(_html_table, tables(comparison))
     body += [contenders, *rest[:1], *drawn, *rest[1:], f'<p class="dim">{html(_footing(comparison))}</p>']
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -161,8 +166,8 @@ def _html_table(table: Table) -> str:
     return f'<h2>{html(table.title)}</h2><div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
-def bundle(comparison: "Comparison", verdict: Sequence[str] = ()) -> dict[str, Any]:
-    """What was found and how to find it again: specs by file name, and the commands that read them.
+def bundle(comparison: Comparison) -> dict[str, Any]:
+    """The results and how to repeat them: verdict, numbers, specs by file name, and the commands that read them.
 
     `files` holds each spec under the name that `commands` call it by; the first command writes them beside the bundle.
     """
@@ -179,7 +184,8 @@ def bundle(comparison: "Comparison", verdict: Sequence[str] = ()) -> dict[str, A
         "title": _title(comparison),
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "dataset": comparison.dataset,
-        "verdict": list(verdict),
+        "sentences": [plain(one) for one in sentences(comparison)],
+        "verdict": verdict_of(comparison).model_dump(mode="json"),
         "contenders": [c.model_dump(mode="json") for c in comparison.contenders],
         "apart": comparison.apart,
         "facts": json.loads(long(comparison).to_json(orient="records")),
@@ -192,7 +198,7 @@ def bundle(comparison: "Comparison", verdict: Sequence[str] = ()) -> dict[str, A
     }
 
 
-def _specs(comparison: "Comparison") -> tuple[dict[str, Any], list[str]]:
+def _specs(comparison: Comparison) -> tuple[dict[str, Any], list[str]]:
     """File name -> spec of the dataset and of each run, in the order of the letters, and what cannot be made again."""
     found: dict[str, Any] = {}
     notes = []
@@ -204,14 +210,14 @@ def _specs(comparison: "Comparison") -> tuple[dict[str, Any], list[str]]:
     for one in comparison.contenders:
         for place, run_id in enumerate(one.run_ids, 1):
             file = f"{one.letter.lower()}{place if len(one.run_ids) > 1 else ''}.json"
-            found[file] = runs.get_run(run_id).spec
+            found[file] = runs.get_run(run_id).settings
             if found[file].get("continues"):
                 notes.append(f"{file} goes on from a run of this workspace; elsewhere that one must be trained first.")
     return found, notes
 
 
-def _json(comparison: "Comparison", verdict: Sequence[str]) -> bytes:
-    return json.dumps(bundle(comparison, verdict), indent=2, ensure_ascii=False, allow_nan=False, default=str).encode()
+def _json(comparison: Comparison) -> bytes:
+    return json.dumps(bundle(comparison), indent=2, ensure_ascii=False, allow_nan=False, default=str).encode()
 
 
 EXPORTS = {

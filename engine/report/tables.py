@@ -1,15 +1,14 @@
 """A comparison as plain tables of text, whatever they are written down in afterwards."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Hashable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
+from engine.compare import Comparison, Contender, plain, sentences, verdict_of
 from workers.artifacts import metric
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from engine.compare import Comparison
 
 ARROWS = {"higher": "↑", "lower": "↓", "one": "→ 1"}
 NOTHING = "–"
@@ -18,8 +17,12 @@ LONG = [
 ]  # fmt: skip  # columns of `long`
 
 
+LongRow = tuple[object, ...]  # a value for each column of LONG
+_NOT_JUDGED = (None,) * 5
+
+
 class Cell(NamedTuple):
-    """Text as it is; whoever writes it down escapes it. `strong`: the best of its row."""
+    """Text as it is; whoever writes it down escapes it. `strong`: the winner of its row."""
 
     text: str
     strong: bool = False
@@ -36,18 +39,19 @@ def one_line(text: object) -> str:
     return " ".join("".join(c if c.isprintable() or c.isspace() else " " for c in str(text)).split())
 
 
-def tables(comparison: "Comparison") -> list[Table]:
+def tables(comparison: Comparison) -> list[Table]:
     """Who is compared, the metrics with half of their 95 % intervals, what they cost, and the settings in which they differ."""
     found = [_contenders(comparison), _metrics(comparison), _costs(comparison), _settings(comparison)]
     return [table for table in found if table.rows]
 
 
-def _contenders(comparison: "Comparison") -> Table:
+def _contenders(comparison: Comparison) -> Table:
     rows = [[Cell(c.letter), Cell(one_line(c.name)), Cell(c.model), Cell(", ".join(c.run_ids) or NOTHING)] for c in comparison.contenders]
     return Table("Contenders", ["", "name", "model", "runs"], rows)
 
 
-def _metrics(comparison: "Comparison") -> Table:
+def _metrics(comparison: Comparison) -> Table:
+    verdict = verdict_of(comparison)
     cells = {(row["metric"], row["contender"]): row for row in comparison.table.to_dict("records") if row["value"] == row["value"]}
     letters = [c.letter for c in comparison.contenders]
     rows = []
@@ -55,19 +59,21 @@ def _metrics(comparison: "Comparison") -> Table:
         found = metric(key)
         of_row = [cells.get((key, letter)) for letter in letters]
         if any(of_row):
-            rows.append([Cell(f"{found.label} {ARROWS[found.better]}"), *(_metric(cell) for cell in of_row)])
+            best = [letter == verdict.winner(key) for letter in letters]
+            shown = [_metric(cell, is_best) for cell, is_best in zip(of_row, best, strict=True)]
+            rows.append([Cell(f"{found.label} {ARROWS[found.better]}"), *shown])
     return Table("Metrics on test", ["metric", *letters], rows)
 
 
-def _metric(row: dict[str, Any] | None) -> Cell:
+def _metric(row: Mapping[Hashable, float] | None, best: bool) -> Cell:
     if row is None:
         return Cell(NOTHING)
     known = row["low"] == row["low"] and row["high"] == row["high"]
     half = f" ± {number((row['high'] - row['low']) / 2)}" if known else ""
-    return Cell(number(row["value"]) + half, bool(row["best"]))
+    return Cell(number(row["value"]) + half, best)
 
 
-def _costs(comparison: "Comparison") -> Table:
+def _costs(comparison: Comparison) -> Table:
     letters = [c.letter for c in comparison.contenders if c.letter in comparison.costs]
     rows = []
     for row in comparison.costs.to_dict("records"):
@@ -76,14 +82,14 @@ def _costs(comparison: "Comparison") -> Table:
     return Table("Cost", ["cost", *letters], rows)
 
 
-def _settings(comparison: "Comparison") -> Table:
+def _settings(comparison: Comparison) -> Table:
     frame = comparison.differences
     letters = [c.letter for c in comparison.contenders if c.letter in frame]
     rows = [[Cell(str(row["setting"])), *(_setting(row[letter]) for letter in letters)] for row in frame.to_dict("records")]
     return Table("Settings that differ", ["setting", *letters], rows)
 
 
-def _setting(value: Any) -> Cell:
+def _setting(value: object) -> Cell:
     return Cell(NOTHING if value is None or value != value else one_line(value))
 
 
@@ -92,35 +98,50 @@ def number(value: float) -> str:
     return NOTHING if not math.isfinite(value) else f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
 
 
-def quantity(value: Any) -> str:
+def quantity(value: float | None) -> str:
     """A cost: whole numbers with separators, others as four significant digits."""
     if value is None or not math.isfinite(value):
         return NOTHING
     return f"{value:,.0f}" if abs(value) >= 1000 or float(value).is_integer() else f"{value:.4g}"
 
 
-def long(comparison: "Comparison") -> "pd.DataFrame":
-    """Everything in one long table, a row a number or a setting, at full precision: the columns of LONG.
+def long(comparison: Comparison) -> "pd.DataFrame":
+    """Everything in one long table, a row per number, setting or sentence, at full precision: the columns of LONG.
 
-    kind is metric, cost or setting. low and high are the ends of the 95 % interval, std the deviation between seeds, difference that to
-    the contender that the comparison is against; they are empty where there is none.
+    kind is metric, cost, setting or verdict. low and high are the ends of the 95 % interval, std the deviation between seeds, difference
+    that to the contender that the comparison is against; they are empty where there is none. A verdict's name is its metric, its contender
+    the winner (empty where nobody wins) and its value the sentence.
     """
     import pandas as pd
 
-    named = {c.letter: c for c in comparison.contenders}
-    rows: list[Sequence[Any]] = []
+    rows = [*_long_metrics(comparison), *_long_facts(comparison), *_long_verdicts(comparison)]
+    return pd.DataFrame(rows, columns=LONG)
 
-    def add(kind: str, name: str, unit: str, letter: str, value: Any, *more: Any) -> None:
-        one = named[letter]
-        rows.append((kind, name, unit, letter, one_line(one.name), " ".join(one.run_ids), value, *(more or (None,) * 5)))
 
+def _long_metrics(comparison: Comparison) -> Iterator[LongRow]:
+    verdict, named = verdict_of(comparison), {c.letter: c for c in comparison.contenders}
     for row in comparison.table.to_dict("records"):
         if row["value"] == row["value"]:
-            judged = (row["low"], row["high"], row.get("std"), row["delta"], bool(row["best"]))
-            add("metric", row["metric"], "", row["contender"], row["value"], *judged)
+            who = named[row["contender"]]
+            judged = (row["low"], row["high"], row.get("std"), row.get("delta"), verdict.winner(row["metric"]) == who.letter)
+            yield "metric", row["metric"], "", *_who(who), row["value"], *judged
+
+
+def _long_facts(comparison: Comparison) -> Iterator[LongRow]:
     for frame, kind, column in ((comparison.costs, "cost", "fact"), (comparison.settings, "setting", "setting")):
         for row in [] if frame is None else frame.to_dict("records"):
-            for letter in named:
-                if letter in row and row[letter] is not None and row[letter] == row[letter]:
-                    add(kind, row[column], str(row.get("unit", "")), letter, row[letter])
-    return pd.DataFrame(rows, columns=LONG)
+            for one in comparison.contenders:
+                if one.letter in row and row[one.letter] is not None and row[one.letter] == row[one.letter]:
+                    yield kind, row[column], str(row.get("unit", "")), *_who(one), row[one.letter], *_NOT_JUDGED
+
+
+def _long_verdicts(comparison: Comparison) -> Iterator[LongRow]:
+    named = {c.letter: c for c in comparison.contenders}
+    for (_, found), sentence in zip(verdict_of(comparison).of_stages(), sentences(comparison), strict=True):
+        who = _who(named[found.winner]) if found.winner else ("", "", "")
+        yield "verdict", found.metric, "", *who, plain(sentence), *_NOT_JUDGED
+
+
+def _who(one: Contender) -> tuple[str, str, str]:
+    """Letter, title and runs."""
+    return one.letter, one_line(one.name), " ".join(one.run_ids)

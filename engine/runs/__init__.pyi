@@ -21,3 +21,4 @@ from .read import (
     history as history, list_runs as list_runs, log_tail as log_tail, outputs as outputs, per_user as per_user,
 )
 from .settle import settle as settle, settle_all as settle_all
+from .store import read_once as read_once

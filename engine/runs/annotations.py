@@ -1,4 +1,4 @@
-"""What people write on runs: names, notes, tags, the pinned baseline, and the trash. All of it is tags; nothing measured changes."""
+"""What people write on runs: names, notes, tags, the pinned baseline, and the trash. All are stored as tags; measurements never change."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ LONGEST_NAME, LONGEST_NOTE, LONGEST_TAG, MOST_TAGS = 120, 4000, 40, 10
 TRASH_DAYS = 30
 
 
-class Kept(NamedTuple):
+class TrashRefusal(NamedTuple):
     """A run that was not moved to the trash, and why."""
 
     run_id: str
@@ -52,21 +52,21 @@ def tag(run_id: str, tags: Sequence[str]) -> None:
     read.get_run(run_id)
     given = list(dict.fromkeys(_line(one, "A tag", LONGEST_TAG) for one in tags))
     if len(given) > MOST_TAGS:
-        raise ValueError(f"These are {len(given)} tags; leave {MOST_TAGS} at most.")
+        raise ValueError(f"A run has at most {MOST_TAGS} tags, not {len(given)}; remove some.")
     store.set_tag(run_id, "tags", json.dumps(given))
 
 
 def pin(run_id: str) -> None:
-    """Make a run what its dataset's runs are compared with unless told otherwise, in place of the one pinned before.
+    """Make a run the default baseline of its dataset, in place of the one pinned before.
 
     Raises:
-        LookupError: no such run. ValueError: it is no finished training, or is in the trash.
+        LookupError: no such run. ValueError: it is not a finished training run, or it is in the trash.
     """
     run = read.get_run(run_id)
     if run.kind != "train" or run.state != RunState.FINISHED:
-        raise ValueError(f"{run.title} is {'a preparation' if run.kind == 'prepare' else run.state.value}; pin a finished training.")
+        raise ValueError(f"{run.title} is {'a preparation' if run.kind == 'prepare' else run.state.value}; pin a finished training run.")
     if run.trashed_at:
-        raise ValueError(f"{run.title} is in the trash; restore it before it is pinned.")
+        raise ValueError(f"{run.title} is in the trash; restore it before you pin it.")
     before = pinned(run.dataset or "")
     store.set_tag(run_id, "pinned", "yes")
     if before is not None and before.run_id != run_id:
@@ -74,31 +74,31 @@ def pin(run_id: str) -> None:
 
 
 def unpin(run_id: str) -> None:
-    """Leave it to popularity again; LookupError for an unknown run."""
+    """Make popularity the default baseline again. LookupError: no such run."""
     store.drop_tag(run_id, "pinned")
 
 
 def pinned(dataset: str) -> Run | None:
-    """The pinned baseline of a dataset; None where there is none."""
+    """The pinned baseline of a dataset; None without one."""
     name = "".join(c for c in dataset if c.isalnum() or c in "-_")
     of_dataset = f"tags.`{store.TAG}pinned` IS NOT NULL AND tags.`{store.TAG}dataset` = '{name}'"
-    found = store.search(("train",), 1, of_dataset)
-    return read.get_run(found[0].info.run_id) if found else None
+    runs = store.search(("train",), 1, of_dataset)
+    return read.get_run(runs[0].info.run_id) if runs else None
 
 
-def trash(run_ids: Sequence[str]) -> list[Kept]:
-    """Move runs to the trash, where they are in no list until they are restored; files and metrics stay.
+def trash(run_ids: Sequence[str]) -> list[TrashRefusal]:
+    """Move runs to the trash: lists leave them out until they are restored. Files and metrics stay.
 
     Returns:
-        Those that were kept, each with the reason: it is live, or pinned as a baseline.
+        The runs that were not moved, each with the reason: it is live, or pinned as a baseline.
 
     Raises:
-        LookupError: no such run; then none is moved.
+        LookupError: no such run; no run is moved then.
     """
     kept = []
     for run in [read.get_run(run_id) for run_id in dict.fromkeys(run_ids)]:
         if why := why_kept(run):
-            kept.append(Kept(run.run_id, run.title, why))
+            kept.append(TrashRefusal(run.run_id, run.title, why))
         else:
             store.set_tag(run.run_id, "trashed", datetime.now(UTC).isoformat(timespec="seconds"))
     return kept
@@ -112,10 +112,10 @@ def why_kept(run: Run) -> str | None:
 
 
 def restore(run_ids: Sequence[str]) -> None:
-    """Take runs out of the trash.
+    """Restore runs from the trash.
 
     Raises:
-        LookupError: no such run. ValueError: one has been there for more than TRASH_DAYS days.
+        LookupError: no such run. ValueError: one was moved there more than TRASH_DAYS days ago.
     """
     for run in [read.get_run(run_id) for run_id in run_ids]:
         if run.trashed_at and run.trashed_at < _oldest():
@@ -124,19 +124,19 @@ def restore(run_ids: Sequence[str]) -> None:
 
 
 def list_trash() -> list[Run]:
-    """The runs that can be restored, the one thrown away last first."""
-    found = [run for run in read.list_runs(trashed=True) if run.trashed_at and run.trashed_at >= _oldest()]
-    return sorted(found, key=lambda run: run.trashed_at or run.submitted_at, reverse=True)
+    """The runs that can be restored, the one moved last first."""
+    runs = [run for run in read.list_runs(trashed=True) if run.trashed_at and run.trashed_at >= _oldest()]
+    return sorted(runs, key=lambda run: run.trashed_at or run.submitted_at, reverse=True)
 
 
 def dependents(run_id: str, among: Sequence[Run] | None = None) -> list[Run]:
-    """Trainings that need a run: they go on from it, or have it for a part. By the ids in their specs. Lists once exported do not.
+    """Training runs that need a run: they continue it, or are funnels made of it, by the ids in their specs. Exported lists do not.
 
     Args:
-        among: the runs that are looked through; None: all that are not in the trash.
+        among: the runs to search; None: all that are not in the trash.
     """
     every = read.list_runs("train") if among is None else among
-    return [other for other in every if other.run_id != run_id and other.kind != "export" and f'"{run_id}"' in json.dumps(other.spec)]
+    return [other for other in every if other.run_id != run_id and other.kind != "export" and f'"{run_id}"' in json.dumps(other.settings)]
 
 
 def _oldest() -> datetime:

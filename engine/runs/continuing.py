@@ -1,4 +1,4 @@
-"""Going on where a finished run ended: the run that would do it, and why it may not."""
+"""Continuing a finished run for more epochs: the spec of the new run, or the reason against it."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from workers.run import RunSpec
 from workers.specs import explain
 
 SUFFIX = " · continued"
-LONGEST = 120  # of a run's name
+LONGEST = 120  # length of a run's name
 
 
 def continued(run_id: str, epochs: int) -> RunSpec:
-    """The run that trains the model of a finished run for more epochs, under its other settings.
+    """The spec of a run that trains the model of a finished run for more epochs, with the same settings otherwise.
 
     Raises:
         LookupError: no such run, or its weights are not in this workspace.
@@ -27,9 +27,9 @@ def continued(run_id: str, epochs: int) -> RunSpec:
     before = _training(run)
     title = run.title.removesuffix(SUFFIX)[: LONGEST - len(SUFFIX)]
     train = before.train.model_dump() | {"epochs": epochs}
-    asked = before.model_dump() | {"name": title + SUFFIX, "continues": run_id, "train": train}
+    settings_of_run = before.model_dump() | {"name": title + SUFFIX, "continues": run_id, "train": train}
     try:
-        spec = RunSpec.model_validate(asked)
+        spec = RunSpec.model_validate(settings_of_run)
     except ValidationError as error:
         raise ValueError(explain(error)) from error
     check(spec)
@@ -37,13 +37,13 @@ def continued(run_id: str, epochs: int) -> RunSpec:
 
 
 def check(spec: RunSpec) -> None:
-    """Nothing where a run may go on from the one that it names, or where it names none.
+    """Check that a run may continue the run that it names; nothing to check where it names none.
 
     Args:
-        spec: as it will run, `RunSpec.resolved`.
+        spec: with all settings resolved, see `RunSpec.resolved`.
 
     Raises:
-        LookupError, ValueError: as `continued`; ValueError too where dataset or model are not those of the run that it continues.
+        LookupError, ValueError: as `continued`; also where dataset or model differ from those of the run that it continues.
     """
     if spec.continues is None:
         return
@@ -51,32 +51,29 @@ def check(spec: RunSpec) -> None:
     before = _training(run)
     if before.dataset != spec.dataset:
         raise ValueError(
-            f"Run {run.run_id} was trained on {before.dataset}, not on {spec.dataset}; a run goes on with the dataset that it began with."
+            f"Run {run.run_id} was trained on {before.dataset}, not on {spec.dataset}; a run continues on the dataset that it began with."
         )
     if different := _different(before.model.model_dump(), spec.model.model_dump()):
         raise ValueError(
-            f"Run {run.run_id} cannot go on as another model: {different}. Leave the model as it was, or train one anew without continues."
+            f"Run {run.run_id} cannot continue as another model: {different}. Keep the model, or train a new one without continues."
         )
     if not (settings().runs / run.run_id / CHECKPOINT / "best.json").is_file():
-        raise LookupError(f"The weights of run {run.run_id} are not in this workspace, so it cannot go on; train it again here.")
+        raise LookupError(f"The weights of run {run.run_id} are not in this workspace, so it cannot be continued; train it again here.")
 
 
 def _training(run: read.Run) -> RunSpec:
-    """What a run was asked to train; ValueError where it is no finished training of a network."""
+    """The spec of a finished training run of a network; ValueError for any other run."""
     if run.kind != "train":
-        raise ValueError(f"Run {run.run_id} is a {'preparation' if run.kind == 'prepare' else run.kind}; only a training run goes on.")
+        raise ValueError(f"Run {run.run_id} is a {read.KIND_NAMES[run.kind]}; only a training run can be continued.")
     if run.state != RunState.FINISHED:
-        raise ValueError(f"Run {run.run_id} is {run.state.value}; only a finished run goes on. Wait for it, or train anew.")
-    try:
-        spec = RunSpec.model_validate(run.spec)
-    except ValidationError as error:
-        raise ValueError(f"Run {run.run_id} is of another version and cannot go on: {explain(error)}") from error
+        raise ValueError(f"Run {run.run_id} is {run.state.value}; only a finished run can be continued. Wait for it, or train a new one.")
+    spec = run.training
     if not isinstance(spec.model, NetworkSpec):
-        raise ValueError(f"{spec.model.label} is fitted at once: there are no epochs to go on with.")
+        raise ValueError(f"{spec.model.label} is fitted at once: it has no epochs to continue with.")
     return spec
 
 
 def _different(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """model.embedding_dim was 16 and is 8; empty where both are alike."""
+    """model.embedding_dim was 16 and is 8; empty where both are equal."""
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     return ", ".join(f"model.{name} was {before.get(name)} and is {now.get(name)}" for name in names)

@@ -1,5 +1,8 @@
-"""Submit and cancel. Liveness is the run folder's lock: the submitter takes it and the driver inherits it, so it is held
-from before the driver's first breath to its last."""
+"""Submit and cancel runs.
+
+A run is alive while the lock of its folder is held: the submitter takes it and the driver inherits it, so that it is held from before the
+driver starts until it has ended.
+"""
 
 import fcntl
 import os
@@ -14,30 +17,30 @@ from engine.datasets import DatasetSpec, DownloadSpec
 from engine.runs import store
 from engine.runs.processes import LOCK, TOKEN, is_alive, sweep
 from engine.runs.settle import settle, settle_all
+from engine.runs.spec import SubmittedSpec
 from engine.settings import settings
 from workers.artifacts import CANCEL, SPEC, write_json
 from workers.exports import ListExportSpec
 from workers.run import RunSpec
 
-SubmittedSpec = DatasetSpec | RunSpec | DownloadSpec | ListExportSpec
 TICKET = "ticket.json"
 AFTER = "after.json"
 OUTPUT = "output.log"
 
 
 def submit(spec: SubmittedSpec, key: str | None = None, after: str | None = None, files: Mapping[str, str] | None = None) -> str:
-    """Ask for a preparation, a training run, a download or an export of lists; returns its id at once, a driver process does the rest.
+    """Start a preparation, a training run, a download or a list export in a driver process; returns the run id at once.
 
-    A download that is under way is not started a second time: its id is returned.
+    A download that is under way is not started again: its id is returned.
 
     Args:
         key: idempotency key; a second call with the same key returns the first call's run.
         after: a run that must finish first, such as the preparation of the dataset.
-        files: texts that the run's folder gets beside its spec, by name.
+        files: name -> text of files that are written to the run's folder with its spec.
 
     Raises:
-        LookupError: the dataset is not there (and no `after` will make it), or the run that this one continues is not.
-        ValueError: the model cannot be trained on the dataset, or cannot go on from that run; says why and what to do.
+        LookupError: the dataset (where no `after` prepares it) or the run to continue does not exist.
+        ValueError: the model cannot be trained on the dataset, or cannot continue that run; says why and what to do.
     """
     from filelock import FileLock
 
@@ -75,7 +78,7 @@ def _download(spec: DownloadSpec) -> str:
 def submit_tour() -> list[str]:
     """The first run: prepare the sample ratings, then a two-tower and a DLRM on them. Returns the three run ids.
 
-    While such a tour is under way, in whatever tab, it is that one.
+    While such a tour is under way, started in any tab, its run ids are returned.
     """
     from filelock import FileLock
 
@@ -108,7 +111,7 @@ def _described(spec: SubmittedSpec) -> tuple[store.Kind, str, dict[str, str]]:
 
 
 def _launch(spec: SubmittedSpec, tags: dict[str, str], after: str | None, files: Mapping[str, str] | None = None) -> str:
-    settle_all()  # so that nothing of a run that died computes beside this one
+    settle_all()  # so that no process of a run that died computes at the same time
     kind, title, known = _described(spec)
     run_id = store.create(kind, title, spec, known | tags)
     folder = settings().runs / run_id
@@ -144,7 +147,7 @@ def _start_driver(run_id: str, kind: store.Kind, folder: Path) -> None:
 
 
 def cancel_request(run_id: str) -> None:
-    """Ask the run to stop, and return at once. A run that has ended is left as it is; LookupError for an unknown one."""
+    """Request that a run stops, and return at once; a run that has ended stays as it is. LookupError: no such run."""
     store.get(run_id)
     folder = settings().runs / run_id
     if is_alive(run_id):
@@ -152,12 +155,12 @@ def cancel_request(run_id: str) -> None:
 
 
 def cancel(run_id: str, timeout_s: float = 30.0) -> None:
-    """Stop a run and see that no process of it is left; raises TimeoutError with the survivors when some will not go."""
+    """Stop a run and verify that no process of it is left. TimeoutError: some processes do not end; names them."""
     cancel_request(run_id)
     deadline = time.monotonic() + timeout_s
     while is_alive(run_id) and time.monotonic() < deadline:
         time.sleep(0.2)
     left = sweep(run_id)
     if left:
-        raise TimeoutError(f"Processes {', '.join(map(str, left))} of run {run_id} do not end; end them by hand.")
-    settle(run_id)  # a driver that had to be killed left a live status
+        raise TimeoutError(f"Processes {', '.join(map(str, left))} of run {run_id} do not end; end them yourself.")
+    settle(run_id)  # a driver that had to be killed recorded no end

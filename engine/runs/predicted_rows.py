@@ -1,4 +1,4 @@
-"""What a finished run foretells of rows, as people look at it: the sample of test rows in words, and why there is none."""
+"""Predictions of a finished run for a sample of test rows, in words, and the reason where there are none."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,7 @@ from engine import datasets
 from engine.runs import read
 from engine.runs.read import Run
 from workers.models import MODELS, NetworkSpec
+from workers.run import RunSpec
 from workers.specs import Task
 
 if TYPE_CHECKING:
@@ -18,34 +19,31 @@ Numbers = Sequence[float]
 
 
 def why_no_predictions(run: Run) -> str | None:
-    """Why the scores of a finished run say nothing of what stands in rows; None where they do, or where its model is unknown here."""
+    """Why the scores of a finished run predict no labels; None where they do, or where its model is unknown here."""
     known = MODELS.get(run.model or "")
     if known is None:
         return None
     if not issubclass(known, NetworkSpec):
-        return f"{known.label} is fitted to rank: its scores order the catalogue and foretell no row."
-    try:
-        model = known.model_validate(run.spec.get("model", {}))
-    except ValueError:
-        return None
-    if not model.learns_choice:
+        return f"{known.label} is fitted to rank: its scores order the catalogue and predict no labels."
+    spec = run.spec
+    if not isinstance(spec, RunSpec) or not isinstance(spec.model, NetworkSpec) or not spec.model.learns_choice:
         return None
     return (
-        "This model was trained for choice: its scores set items of the catalogue in order. They are no probabilities, "
-        "so nothing of single rows is predicted."
+        "This model was trained to choose among items: its scores order the catalogue. They are not probabilities, "
+        "so there is no prediction for a single row."
     )
 
 
 def sample_predictions(run_id: str) -> "pd.DataFrame":
-    """Some test rows and what a finished run foretold of each, without what has no place in a table.
+    """A sample of test rows with the prediction of a finished run for each, as columns of a table.
 
     Returns:
-        user_id, item_id and title (where the dataset has them), truth, predicted, miss: how far the two are apart, by which rows may
-        be sorted. Binary: truth is bool, predicted a probability. Regression: two numbers. Classes: two names, and `probability`, of the
-        one predicted. Actions: truth names those that happened; instead of `predicted` a column `P(action)` each.
+        user_id, item_id and title (where the dataset has them), truth, predicted, miss: the distance of the two, to sort by.
+        Binary: truth is bool, predicted a probability. Regression: two numbers. Classes: two names, and the `probability` of the
+        predicted one. Actions: truth names those that happened; a column `P(action)` for each in place of `predicted`.
 
     Raises:
-        LookupError: the run or its dataset is not there.
+        LookupError: the run or its dataset does not exist.
     """
     frame = read.predictions(run_id)
     if frame.empty:
@@ -55,10 +53,10 @@ def sample_predictions(run_id: str) -> "pd.DataFrame":
 
 
 def in_words(frame: "pd.DataFrame", task: Task) -> "pd.DataFrame":
-    """`sample_predictions` of rows as `engine.predictions` gives them."""
+    """`sample_predictions` from the rows of `read.predictions`."""
     known = frame[[name for name in ("user_id", "item_id", "title") if name in frame]]
-    told = {"binary": _binary, "regression": _value, "multi_class": _classes, "actions": _actions}[task.output]
-    return known.assign(**told(frame, task))
+    columns = {"binary": _binary, "regression": _value, "multi_class": _classes, "actions": _actions}[task.output]
+    return known.assign(**columns(frame, task))
 
 
 def _binary(frame: "pd.DataFrame", task: Task) -> dict[str, Any]:
@@ -72,7 +70,7 @@ def _value(frame: "pd.DataFrame", task: Task) -> dict[str, Any]:
 
 
 def _classes(frame: "pd.DataFrame", task: Task) -> dict[str, Any]:
-    """A miss is what the true class lacks to certainty."""
+    """miss: 1 minus the probability of the true class."""
     chances, truth = np.array(frame["predicted"].tolist(), float), frame["target"].to_numpy(int)
     likeliest, row = chances.argmax(1), np.arange(len(frame))
     names = np.array(task.classes, object)
@@ -85,7 +83,7 @@ def _classes(frame: "pd.DataFrame", task: Task) -> dict[str, Any]:
 
 
 def _actions(frame: "pd.DataFrame", task: Task) -> dict[str, Any]:
-    """A miss is that of the action foretold worst."""
+    """miss: the largest error among the actions."""
     chances = np.array([np.atleast_1d(row) for row in frame["predicted"]], float)
     happened = np.array([np.atleast_1d(row) for row in frame["target"]], float)
     named = [", ".join(name for name, did in zip(task.classes, row, strict=True) if did > 0) or "none" for row in happened]

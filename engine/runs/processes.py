@@ -1,4 +1,4 @@
-"""Which processes a run has, whether they live, and how they end."""
+"""The processes of a run: find them, see whether the driver is alive, end them."""
 
 import fcntl
 import os
@@ -9,19 +9,12 @@ import psutil
 from engine.settings import settings
 
 TOKEN = "RECBENCH_RUN"  # in the environment of every process of a run
-
-
-LOCK = "lock"
-
-
-TEMPORARY = "tmp"
-
-
+LOCK, TEMPORARY = "lock", "tmp"  # in the run folder
 GRACE_S = 3.0
 
 
 def is_alive(run_id: str) -> bool:
-    """Whether the run's driver lives: it holds the lock of the run folder."""
+    """Whether the run's driver is alive: it holds the lock of the run folder."""
     try:
         lock = os.open(settings().runs / run_id / LOCK, os.O_RDONLY)
     except FileNotFoundError:
@@ -36,24 +29,24 @@ def is_alive(run_id: str) -> bool:
 
 
 def processes(run_id: str) -> list[psutil.Process]:
-    """Every process that carries the run's token, this one excepted."""
-    found = []
+    """Every process that carries the run's token, except this one."""
+    own = []
     for process in psutil.process_iter():
         try:
             if process.pid != os.getpid() and process.environ().get(TOKEN) == run_id and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                own.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue
-    return found
+    return own
 
 
 def sweep(run_id: str) -> list[int]:
-    """End every process of a run: SIGTERM, then SIGKILL. psutil checks pid and creation time, so no stranger is hit.
+    """End every process of a run: SIGTERM, then SIGKILL. psutil checks pid and creation time, so no other process is hit.
 
-    With the last of them go the run's temporary files.
+    Once none is left, the run's temporary files are removed.
 
     Returns:
-        The pids that are still there.
+        The pids of processes that did not end.
     """
     for finish in (psutil.Process.terminate, psutil.Process.kill, psutil.Process.kill):
         alive = processes(run_id)

@@ -1,5 +1,9 @@
-"""Runs, read side: state, progress, histories, results, log. MLflow is the record; the run folder says what is happening now."""
+"""Reading runs: state, progress, histories, results, log. MLflow holds the record; the run folder holds the current progress.
 
+Reading writes nothing and ends no process.
+"""
+
+import functools
 import json
 import re
 import time
@@ -8,18 +12,20 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from engine import datasets
 from engine.runs import processes, store
+from engine.runs.spec import SubmittedSpec, parse
 from engine.settings import settings
 from workers.artifacts import CANCEL, DONE, ITEMS, JOURNAL, LOG, METRICS, OUTPUTS, PER_USER, PREDICTIONS, PROGRESS, RESULTS, USERS
-from workers.run import read_journal
+from workers.run import RunSpec, read_journal
 
 if TYPE_CHECKING:
     import pandas as pd
+    from mlflow.entities import Run as StoredRun
 
-VERDICT = "verdict.json"  # how a run ended, written by its driver before it tells the store
+VERDICT = "verdict.json"  # how a run ended; the driver writes it before it updates the store
 HISTORIES = ("train_loss", "rows_per_s", *(f"valid_{key}" for key in METRICS))
 RESOURCES = (
     "rows_per_s", "training_s", "rows", "epochs", "best_epoch", "parameters", "checkpoint_bytes", "peak_memory_bytes", "processes",
@@ -40,11 +46,14 @@ class RunState(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+KIND_NAMES: dict[store.Kind, str] = {
+    "prepare": "preparation", "train": "training run", "download": "download", "export": "list export"
+}  # fmt: skip
 LIVE = {RunState.QUEUED, RunState.PREPARING, RunState.RUNNING, RunState.CANCELLING}
 
 
 class Progress(BaseModel):
-    """How far a live run is: the phase, and steps in it (of a download: bytes)."""
+    """Progress of a live run: the phase, and steps of it (bytes of a download)."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -63,7 +72,11 @@ class Progress(BaseModel):
 
 
 class Run(BaseModel):
-    """A preparation, a training run, a download or an export of lists, as it stands now."""
+    """A preparation, a training run, a download or an export of lists, in its state at the moment of reading.
+
+    `settings` is what was submitted, as JSON values; `spec` is the same as a checked, typed spec. A run of another version whose
+    settings this version does not accept is listed and read like any other: its `spec` is None, and `unreadable` says why.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -74,7 +87,7 @@ class Run(BaseModel):
     dataset: str | None
     dataset_name: str | None
     model: str | None
-    spec: dict[str, Any]
+    settings: dict[str, Any] = Field(alias="spec")
     submitted_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -84,19 +97,44 @@ class Run(BaseModel):
     resources: dict[str, float]
     note: str | None = None
     tags: tuple[str, ...] = ()
-    pinned: bool = False  # what runs of its dataset are compared with unless told otherwise
+    pinned: bool = False  # the default baseline of its dataset
     trashed_at: datetime | None = None
 
     @property
     def live(self) -> bool:
         return self.state in LIVE
 
+    @property
+    def spec(self) -> SubmittedSpec | None:
+        """What was submitted, checked once; None where this version does not accept it."""
+        try:
+            return parse(self.kind, json.dumps(self.settings))
+        except ValueError:
+            return None
+
+    @property
+    def unreadable(self) -> str | None:
+        """Why `spec` is None, in a sentence; None where there is a spec."""
+        try:
+            parse(self.kind, json.dumps(self.settings))
+        except ValueError as error:
+            return f"{self.title} was submitted with settings that this version does not accept: {error}"
+        return None
+
+    @property
+    def training(self) -> RunSpec:
+        """The spec of a training run; ValueError where it is another kind of run, or unreadable."""
+        spec = self.spec
+        if not isinstance(spec, RunSpec):
+            raise ValueError(self.unreadable or f"{self.title} is a {KIND_NAMES[self.kind]}; choose a training run.")
+        return spec
+
 
 def list_runs(kind: store.Kind | None = None, dataset: str | None = None, limit: int = 500, trashed: bool = False) -> list[Run]:
     """Runs, newest first; those in the trash are left out, or are the only ones."""
     condition = f"tags.`{store.TAG}trashed` IS {'NOT ' if trashed else ''}NULL"
-    found = [_run(stored) for stored in store.search((kind,) if kind else store.EXPERIMENTS, limit, condition)]
-    return [run for run in found if dataset is None or run.dataset == dataset]
+    runs = [_run(stored) for stored in store.search((kind,) if kind else store.EXPERIMENTS, limit, condition)]
+    return [run for run in runs if dataset is None or run.dataset == dataset]
 
 
 def get_run(run_id: str) -> Run:
@@ -104,13 +142,13 @@ def get_run(run_id: str) -> Run:
     return _run(store.get(run_id))
 
 
-def _run(stored: Any) -> Run:
+def _run(stored: "StoredRun") -> Run:
     tags = {name.removeprefix(store.TAG): value for name, value in stored.data.tags.items() if name.startswith(store.TAG)}
     if "kind" not in tags:
         raise LookupError(f"Run {stored.info.run_id} was not made by this workbench.")
     run_id, folder = stored.info.run_id, settings().runs / stored.info.run_id
     if died(stored):
-        stored = store.get(run_id)  # it may have ended, and told the store, between its status and its lock
+        stored = store.get(run_id)  # it may have ended between reading its status and its lock
     state, message = _state(stored, tags, folder)
     live = state in LIVE
     metrics = stored.data.metrics
@@ -139,7 +177,7 @@ def _moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _state(stored: Any, tags: dict[str, str], folder: Path) -> tuple[RunState, str | None]:
+def _state(stored: "StoredRun", tags: dict[str, str], folder: Path) -> tuple[RunState, str | None]:
     status, message = stored.info.status, tags.get("message")
     if status in ("FINISHED", "KILLED"):
         return (RunState.FINISHED if status == "FINISHED" else RunState.CANCELLED), message
@@ -154,17 +192,17 @@ def _state(stored: Any, tags: dict[str, str], folder: Path) -> tuple[RunState, s
     return (RunState.PREPARING if tags["kind"] == "prepare" else RunState.RUNNING), message
 
 
-def died(stored: Any) -> bool:
-    """Whether the store takes a run of this workspace for a live one, but nobody holds the lock of its folder: its driver is gone."""
+def died(stored: "StoredRun") -> bool:
+    """Whether the store has a live status for a run of this workspace whose driver has ended: nobody holds the lock of its folder."""
     if stored.info.status not in ("SCHEDULED", "RUNNING") or stored.data.tags.get(f"{store.TAG}workspace") != str(settings().workspace):
         return False
-    young = time.time() - stored.info.start_time / 1000 < 5  # its folder and lock may be in the making
-    asked_to_stop = (settings().runs / stored.info.run_id / CANCEL).exists()
-    return (asked_to_stop or not young) and not processes.is_alive(stored.info.run_id)
+    young = time.time() - stored.info.start_time / 1000 < 5  # the submitter may not have made its folder and lock yet
+    stop_requested = (settings().runs / stored.info.run_id / CANCEL).exists()
+    return (stop_requested or not young) and not processes.is_alive(stored.info.run_id)
 
 
 def how_it_ended(folder: Path) -> tuple[RunState, str]:
-    """How a run without a driver ended, from its folder: by its own verdict, by a cancel, or in the middle of its work."""
+    """State and message of a run whose driver has ended, from its folder: its verdict, else a cancel, else interrupted."""
     try:
         verdict = json.loads((folder / VERDICT).read_text())
     except (OSError, ValueError):
@@ -177,21 +215,21 @@ def how_it_ended(folder: Path) -> tuple[RunState, str]:
 
 def _progress(folder: Path) -> Progress | None:
     try:
-        told = json.loads((folder / PROGRESS).read_text())
+        values = json.loads((folder / PROGRESS).read_text())
     except (OSError, ValueError):
         return None
-    return Progress.model_validate({name: told.get(name) for name in Progress.model_fields if told.get(name) is not None})
+    return Progress.model_validate({name: values.get(name) for name in Progress.model_fields if values.get(name) is not None})
 
 
 def _started(folder: Path) -> datetime | None:
-    """When the run's turn came: among the first lines of a journal that may be long."""
+    """When the run left the queue, from the first lines of its journal."""
     try:
         with (folder / JOURNAL).open("rb") as file:
             head = file.read(2000)
     except FileNotFoundError:
         return None
-    found = re.search(rb'"time": ([0-9.]+), "event": "turn came"', head)
-    return datetime.fromtimestamp(float(found[1]), UTC) if found else None
+    event = re.search(rb'"time": ([0-9.]+), "event": "turn came"', head)
+    return datetime.fromtimestamp(float(event[1]), UTC) if event else None
 
 
 def _events(folder: Path) -> dict[str, float]:
@@ -200,7 +238,7 @@ def _events(folder: Path) -> dict[str, float]:
 
 
 def events(run_id: str) -> dict[str, float]:
-    """When each phase of a run began, in unix seconds: where the time went."""
+    """When each phase of a run began, in unix seconds."""
     return _events(settings().runs / get_run(run_id).run_id)
 
 
@@ -225,36 +263,42 @@ def history(run_id: str) -> "pd.DataFrame":
 
 def per_user(run_id: str) -> "pd.DataFrame":
     """Per-user test metrics of a finished run; LookupError when its folder is not here."""
-    import pandas as pd
-
     path = settings().runs / get_run(run_id).run_id / RESULTS / PER_USER
     if not path.is_file():
         raise LookupError(f"The per-user results of run {run_id} are not in this workspace.")
+    return _per_user(path, path.stat().st_mtime_ns).copy()
+
+
+@functools.lru_cache(maxsize=32)
+def _per_user(path: Path, changed_ns: int) -> "pd.DataFrame":
+    """The file as it was at a time: a comparison asks for it once for each pair and metric."""
+    import pandas as pd
+
     return pd.read_parquet(path)
 
 
 def done(run_id: str) -> dict[str, Any]:
-    """What a finished run ended with: metrics, standard errors, cost."""
+    """The results of a finished run: metrics, standard errors, cost; empty before."""
     path = settings().runs / get_run(run_id).run_id / DONE
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def alarms(run_id: str) -> list[str]:
-    """Signs that a finished model is degenerate, a sentence each; none for a sound one."""
+    """Warnings that a finished model is degenerate, one sentence each."""
     return list(done(run_id).get("alarms", []))
 
 
 def outputs(run_id: str) -> dict[str, Any]:
-    """Tables behind the pictures of what a finished run foretells: `output`, then by output `reliability`, `residuals`, `classes` and
-    `confusion`, or `actions` (see `workers.evaluation.outputs`). Empty where its scores foretell no row."""
+    """Tables for charts of the predictions of a finished run: `output`, then by output `reliability`, `residuals`, `classes` and
+    `confusion`, or `actions` (see `workers.evaluation.outputs`). Empty where its scores predict no labels."""
     path = settings().runs / get_run(run_id).run_id / RESULTS / OUTPUTS
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def predictions(run_id: str) -> "pd.DataFrame":
-    """Some test rows as a finished run foretold them: user_id, item_id, title (where the dataset has them), label, target, predicted.
+    """A sample of test rows with predictions: user_id, item_id, title (where the dataset has them), label, target, predicted.
 
-    `predicted` is a probability, a value, or a list: the probability of each class or action. Empty where nothing is foretold.
+    `predicted` is a probability, a value, or a list: the probability of each class or action. Empty where the model predicts no labels.
     """
     import pandas as pd
 
@@ -277,7 +321,7 @@ def predictions(run_id: str) -> "pd.DataFrame":
 
 
 def log_tail(run_id: str, lines: int = 200) -> str:
-    """The last lines of a run's log; odd bytes are escaped, long lines cut."""
+    """The last lines of a run's log; bytes that are not UTF-8 are escaped, long lines are cut."""
     path = settings().runs / get_run(run_id).run_id / LOG
     try:
         with path.open("rb") as file:

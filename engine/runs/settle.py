@@ -1,17 +1,17 @@
-"""A run whose driver died: end what is left of its processes and record in the store how it ended."""
+"""Settle runs whose driver died: end the processes that are left, and record in the store how the run ended."""
 
 from engine.runs import processes, store
 from engine.runs.read import RunState, died, how_it_ended
 from engine.settings import settings
 
-STATUS: dict[RunState, store.Status] = {RunState.FINISHED: "FINISHED", RunState.CANCELLED: "KILLED"}  # of all others: FAILED
-UNENDED = " AND ".join(f"attributes.status != '{status}'" for status in ("FINISHED", "FAILED", "KILLED"))  # MLflow has no IN for a status
+STATUS: dict[RunState, store.Status] = {RunState.FINISHED: "FINISHED", RunState.CANCELLED: "KILLED"}  # all others: FAILED
+UNENDED = " AND ".join(f"attributes.status != '{status}'" for status in store.ENDED)  # MLflow has no IN for a status
 
 
 def settle(run_id: str) -> None:
-    """Sweep and record one run if its driver died before the store knew how it ended; leave any other as it is."""
+    """End the processes of a run whose driver died before it recorded an end, and record one; leave any other run as it is."""
     stored = store.get(run_id)
-    if not died(stored) or not died(store.get(run_id)):  # the second look: it may have ended between status and lock
+    if not died(stored) or not died(store.get(run_id)):  # read again: it may have ended between reading status and lock
         return
     processes.sweep(run_id)
     state, message = how_it_ended(settings().runs / run_id)
@@ -21,6 +21,6 @@ def settle(run_id: str) -> None:
 
 
 def settle_all() -> None:
-    """Settle every run of this workspace that the store still takes for a live one."""
+    """Settle every run of this workspace that has a live status in the store."""
     for stored in store.search(store.EXPERIMENTS, 500, UNENDED):
         settle(stored.info.run_id)

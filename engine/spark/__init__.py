@@ -1,4 +1,4 @@
-"""The Spark session."""
+"""The Spark session of preparations and trainings, and the class archive that lets it start faster."""
 
 import lazy_loader
 

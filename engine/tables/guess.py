@@ -81,7 +81,7 @@ def guess_text(
     """A guess from the first bytes of a text file (unpacked)."""
     _refuse_binary(name, start)
     whole = len(start) < HEAD_BYTES
-    told: dict[str, sniff.Told] = {"encoding": sniff.Told(given["encoding"]) if "encoding" in given else sniff.encoding_of(start)}
+    told: dict[str, sniff.Detection] = {"encoding": sniff.Detection(given["encoding"]) if "encoding" in given else sniff.encoding_of(start)}
     text = opening.text_of(start, told["encoding"].value)
     lines = sniff.lines_of(text, whole)
     if not lines:
@@ -91,14 +91,14 @@ def guess_text(
     said = [*notes, *_line_notes(text, facts["newline"])]
     if given.get("format", "jsonl" if sniff.is_json_lines(text) else "csv") == "jsonl":
         return _guess_json(facts, table, lines, told, said)
-    told["delimiter"] = sniff.Told(given["delimiter"]) if "delimiter" in given else sniff.delimiter_of(lines)
+    told["delimiter"] = sniff.Detection(given["delimiter"]) if "delimiter" in given else sniff.delimiter_of(lines)
     mark = told["delimiter"].value
-    told["quoting"] = sniff.Told(given["quoting"]) if "quoting" in given else sniff.quoting_of(text, lines, mark)
+    told["quoting"] = sniff.Detection(given["quoting"]) if "quoting" in given else sniff.quoting_of(text, lines, mark)
     layout = Layout("csv", (), told["encoding"].value, mark, cast(Quoting, told["quoting"].value))
     first = opening.header_of(name, text, layout)[0]
     rows, width, bad = _even_rows(text, lines, layout)
     if "header" in given:
-        told["header"] = sniff.Told("yes" if given["header"] else "no")
+        told["header"] = sniff.Detection("yes" if given["header"] else "no")
     else:
         told["header"] = sniff.header_of([first, *[row for row in rows if row != first]], known_names(unique_names(first)))
     named = told["header"].value == "yes"
@@ -142,7 +142,9 @@ def _even_rows(text: str, lines: list[str], layout: Layout) -> tuple[list[list[s
     return rows, width, len(found) - len(rows)
 
 
-def _guess_json(facts: Mapping[str, Any], table: Which, lines: list[str], told: Mapping[str, sniff.Told], notes: list[str]) -> TableGuess:
+def _guess_json(
+    facts: Mapping[str, Any], table: Which, lines: list[str], told: Mapping[str, sniff.Detection], notes: list[str]
+) -> TableGuess:
     found, bad = [], 0
     for line in lines[:GUESS_ROWS]:
         try:
@@ -160,7 +162,7 @@ def _guess_json(facts: Mapping[str, Any], table: Which, lines: list[str], told: 
     return assemble({**facts, "format": "jsonl", "header": True}, table, names, names, rows, told, notes)
 
 
-def _is_nested(value: Any) -> bool:
+def _is_nested(value: object) -> bool:
     return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(part, dict | list) for part in value))
 
 
@@ -170,7 +172,7 @@ def assemble(
     headers: Sequence[str],
     names: Sequence[str],
     rows: Rows,
-    told: Mapping[str, sniff.Told] | None = None,
+    told: Mapping[str, sniff.Detection] | None = None,
     notes: Sequence[str] = (),
 ) -> TableGuess:
     """Columns with their meanings, from rows as text, and everything that should be said or asked."""

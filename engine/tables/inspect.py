@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 from engine.tables import open as opening
 from engine.tables.guess import EXPECTED, GUESS_ROWS, Rows, TableGuess, Which, assemble, guess_text
-from engine.tables.paths import Found, check_uri, files, head, is_remote, look
+from engine.tables.paths import InputFile, check_uri, files, head, is_remote, look
 from engine.tables.specs import Encoding, Format, Quoting
 from workers.prepare.tables import as_text, refused_type
 
@@ -43,7 +43,7 @@ def inspect_table(
     return guess_text(facts, table, found[0].member or found[0].path.name, start, given, notes)
 
 
-def _name_notes(found: Found, kind: str) -> list[str]:
+def _name_notes(found: InputFile, kind: str) -> list[str]:
     suffixes = [s.lower() for s in PurePosixPath(found.member or found.path.name).suffixes]
     said = next(
         (name for name, endings in EXPECTED.items() if endings & set(suffixes)), "csv" if {".csv", ".tsv"} & set(suffixes) else None
@@ -58,7 +58,7 @@ def _name_notes(found: Found, kind: str) -> list[str]:
     return notes
 
 
-def _parquet_head(found: Found) -> tuple[list[str], Rows, list[str]]:
+def _parquet_head(found: InputFile) -> tuple[list[str], Rows, list[str]]:
     """Column names, the first rows as text (null where a column cannot be read), and which cannot."""
     import pyarrow.parquet as pq
 

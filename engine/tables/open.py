@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.tables.paths import HEAD_BYTES, Found, files, head, look
+from engine.tables.paths import HEAD_BYTES, InputFile, files, head, look
 from engine.tables.specs import TableFile, unique_names
 from workers.prepare.tables import Layout, quoted
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 HEAD_ROWS = 1000
 
 
-class Opened(NamedTuple):
+class OpenTable(NamedTuple):
     """The files of a table and how their rows stand; no layout: Parquet."""
 
-    found: tuple[Found, ...]
+    found: tuple[InputFile, ...]
     layout: Layout | None
     names: tuple[str, ...]
 
 
-def opened(table: TableFile) -> Opened:
+def opened(table: TableFile) -> OpenTable:
     """The files of a local table, looked at and found to be alike.
 
     Raises:
@@ -37,14 +37,14 @@ def opened(table: TableFile) -> Opened:
             other = "Parquet" if file.kind == "parquet" else "text, not Parquet,"
             raise ValueError(f"{file.path.name} is {other} by its content, but the format chosen is {table.format}; choose the other.")
     if table.format == "parquet":
-        return Opened(found, None, _parquet_names(found))
+        return OpenTable(found, None, _parquet_names(found))
     if table.format == "jsonl":
         names = tuple(column.name for column in table.columns if column.role != "ignore")
         for file in found:
             refuse_json_array(file.path.name, text_of(head(file, 4096), table.encoding))
-        return Opened(found, Layout("jsonl", names, table.encoding), names)
+        return OpenTable(found, Layout("jsonl", names, table.encoding), names)
     layout = _csv_layout(table, found)
-    return Opened(found, layout, layout.names)
+    return OpenTable(found, layout, layout.names)
 
 
 def text_of(start: bytes, encoding: str) -> str:
@@ -101,7 +101,7 @@ def first_records(text: str, layout: Layout, limit: int = HEAD_ROWS) -> "Iterato
             yield (list(row) if row is not None else None), problem, line
 
 
-def _csv_layout(table: TableFile, found: Sequence[Found]) -> Layout:
+def _csv_layout(table: TableFile, found: Sequence[InputFile]) -> Layout:
     layout = Layout("csv", (), table.encoding, table.delimiter, table.quoting)
     names: tuple[str, ...] | None = None
     lines: dict[str, None] = {}
@@ -133,7 +133,7 @@ def _width(name: str, text: str, layout: Layout) -> int:
     return max(counts, key=lambda width: (counts[width], width)) if counts else 1
 
 
-def parquet_schema(file: Found) -> "pa.Schema":
+def parquet_schema(file: InputFile) -> "pa.Schema":
     """The schema of a Parquet file.
 
     Raises:
@@ -157,6 +157,6 @@ def parquet_schema(file: Found) -> "pa.Schema":
     return schema
 
 
-def _parquet_names(found: Sequence[Found]) -> tuple[str, ...]:
+def _parquet_names(found: Sequence[InputFile]) -> tuple[str, ...]:
     schemas = [parquet_schema(file) for file in found]
     return tuple(name for name in schemas[0].names if all(name in schema.names for schema in schemas[1:]))

@@ -31,7 +31,7 @@ FOREIGN = (
 NEVER = "it can run code when it is opened, so it is never read; save the table as CSV or Parquet"
 
 
-class Found(NamedTuple):
+class InputFile(NamedTuple):
     """One file: where, how packed, and whether it is Parquet by its content."""
 
     path: Path
@@ -130,7 +130,7 @@ def _regular(path: Path) -> Path:
     return path
 
 
-def look(path: Path) -> Found:
+def look(path: Path) -> InputFile:
     """What a file is by its content.
 
     Raises:
@@ -143,12 +143,12 @@ def look(path: Path) -> Found:
         raise ValueError(f"{path.name} is empty; copy or save it again.")
     refuse_content(path.name, start)
     if start.startswith(b"PAR1"):
-        return Found(path, "none", None, "parquet")
+        return InputFile(path, "none", None, "parquet")
     packed = next((kind for magic, kind in MAGIC if start.startswith(magic)), None)
     if packed is None:
-        return Found(path, "none", None, "text")
+        return InputFile(path, "none", None, "text")
     member = _inside(path) if packed == "zip" else None
-    found = Found(path, packed, member, "text")
+    found = InputFile(path, packed, member, "text")
     inner = head(found, 16)
     refuse_content(member or path.name, inner)
     if inner.startswith(b"PAR1") or any(inner.startswith(magic) for magic, _ in MAGIC):
@@ -172,7 +172,7 @@ def refuse_content(name: str, start: bytes) -> None:
         raise ValueError(f"{name} is {foreign}; save the table as CSV, JSON lines or Parquet.")
 
 
-def head(found: Found, size: int = HEAD_BYTES) -> bytes:
+def head(found: InputFile, size: int = HEAD_BYTES) -> bytes:
     """The first bytes of the content, unpacked."""
     try:
         with opened(found.part) as stream:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.tables.open import HEAD_ROWS, Opened, opened, parquet_schema
-from engine.tables.paths import Found, files, head, is_remote, look
+from engine.tables.open import HEAD_ROWS, OpenTable, opened, parquet_schema
+from engine.tables.paths import InputFile, files, head, is_remote, look
 from engine.tables.plain_lines import content_digest
 from engine.tables.specs import TableFile, spark_schema
 from workers.prepare.tables import WIDE, Layout, Output, Part, PartsReader, read, refused_type, shape
@@ -38,7 +38,7 @@ def check(table: TableFile, outputs: Sequence[Output], prefix: str = "") -> None
         raise type(error)(f"{prefix}{error}") from error
 
 
-def _check_content(table: TableFile, found: Opened, outputs: Sequence[Output]) -> None:
+def _check_content(table: TableFile, found: OpenTable, outputs: Sequence[Output]) -> None:
     name, wanted = Path(table.path).name, [output.column for output in outputs]
     if found.layout is None:
         for column in wanted:
@@ -59,7 +59,7 @@ def _check_content(table: TableFile, found: Opened, outputs: Sequence[Output]) -
                 raise ValueError(f"No row in the head of {name} has the key {output.column!r}; check the column.")
 
 
-def _tables(found: Opened, outputs: Sequence[Output], limit: int) -> "Iterator[pa.Table]":
+def _tables(found: OpenTable, outputs: Sequence[Output], limit: int) -> "Iterator[pa.Table]":
     """Parts of the first `limit` rows; empty ones are passed over."""
     wanted, rows = list(dict.fromkeys(output.column for output in outputs)), 0
     for file in found.found:
@@ -100,7 +100,7 @@ def load(spark: "SparkSession", table: TableFile, outputs: Sequence[Output]) -> 
     return spark.range(0, len(parts), 1, slices).mapInArrow(reader, spark_schema(outputs))
 
 
-def _parts(file: Found, layout: Layout | None) -> list[Part]:
+def _parts(file: InputFile, layout: Layout | None) -> list[Part]:
     if layout is None:
         import pyarrow.parquet as pq
 

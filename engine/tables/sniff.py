@@ -22,7 +22,7 @@ NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 DATE = re.compile(r"\s*\d{4}-\d{1,2}-\d{1,2}([T ].*)?")
 
 
-class Told(NamedTuple):
+class Detection(NamedTuple):
     """What was told, whether it is sure, and a sentence when there is something to say."""
 
     value: str
@@ -30,28 +30,28 @@ class Told(NamedTuple):
     note: str | None = None
 
 
-def encoding_of(start: bytes) -> Told:
+def encoding_of(start: bytes) -> Detection:
     """The encoding of a text that begins like this."""
     for mark, name in MARKS:
         if start.startswith(mark):
-            return Told(name, True, f"A byte order mark says {name.removesuffix('-sig').upper()}.")
+            return Detection(name, True, f"A byte order mark says {name.removesuffix('-sig').upper()}.")
     even, odd = start[0:4096:2].count(0), start[1:4096:2].count(0)
     half = max(len(start[:4096]) // 2, 1)
     if max(even, odd) > 0.3 * half and min(even, odd) < 0.05 * half:
-        return Told("utf-16-le" if odd > even else "utf-16-be", True, "Every second byte is NUL: UTF-16 without a byte order mark.")
+        return Detection("utf-16-le" if odd > even else "utf-16-be", True, "Every second byte is NUL: UTF-16 without a byte order mark.")
     try:
         codecs.getincrementaldecoder("utf-8")().decode(start)
-        return Told("utf-8")
+        return Detection("utf-8")
     except UnicodeDecodeError as error:
         return _legacy(start, error.start)
 
 
-def _legacy(start: bytes, at: int) -> Told:
+def _legacy(start: bytes, at: int) -> Detection:
     """Not UTF-8 at byte `at`: one of many older encodings, or UTF-8 with a broken byte."""
     odd = sum(byte > 127 for byte in start)
     lost = start.decode("utf-8", "ignore").encode()
     if odd > 20 and len(start) - len(lost) < 0.05 * odd:
-        return Told("utf-8", False, f"Almost all is UTF-8, but not byte {at:,}; the lines that are not are set aside.")
+        return Detection("utf-8", False, f"Almost all is UTF-8, but not byte {at:,}; the lines that are not are set aside.")
     guess = "cp1252"
     try:
         from charset_normalizer import from_bytes
@@ -65,7 +65,9 @@ def _legacy(start: bytes, at: int) -> Told:
         start[: 1 << 16].decode(guess)
     except UnicodeDecodeError:
         guess = "latin-1" if guess == "cp1252" else guess
-    return Told(guess, False, f"The file is not UTF-8 (byte {at:,}). It is taken as {guess.upper()}: look whether the letters are right.")
+    return Detection(
+        guess, False, f"The file is not UTF-8 (byte {at:,}). It is taken as {guess.upper()}: look whether the letters are right."
+    )
 
 
 def newlines_of(text: str) -> str:
@@ -90,7 +92,7 @@ def lines_of(text: str, whole: bool) -> list[str]:
     return [line for line in lines if line.strip(" ")][:HEAD_LINES]
 
 
-def delimiter_of(lines: list[str]) -> Told:
+def delimiter_of(lines: list[str]) -> Detection:
     """The delimiter that cuts most lines into the same number of fields; of several, the one with more fields."""
     tried = []
     for delimiter in DELIMITERS:
@@ -98,16 +100,16 @@ def delimiter_of(lines: list[str]) -> Told:
         if width > 1:
             tried.append((round(share, 1), width, delimiter, share))
     if not tried:
-        return Told(",", False, "No delimiter was found: every line is taken as one value.")
+        return Detection(",", False, "No delimiter was found: every line is taken as one value.")
     best = max(tried, key=lambda found: found[:2])  # the first of equals, as DELIMITERS lists them
     rivals = [found[2] for found in tried if found[:2] == best[:2] and found is not best]
     named = {"\t": "a tab"}
     if rivals:
-        return Told(best[2], False, f"The delimiter may be {named.get(best[2], best[2])} or {named.get(rivals[0], rivals[0])}.")
+        return Detection(best[2], False, f"The delimiter may be {named.get(best[2], best[2])} or {named.get(rivals[0], rivals[0])}.")
     if best[3] < 0.9:
         text = f"Only {best[3]:.0%} of the first lines have {best[1]} fields with the delimiter {named.get(best[2], best[2])}."
-        return Told(best[2], False, text)
-    return Told(best[2])
+        return Detection(best[2], False, text)
+    return Detection(best[2])
 
 
 def _evenness(rows: "list[list[str | None] | None]") -> tuple[float, int]:
@@ -119,22 +121,22 @@ def _evenness(rows: "list[list[str | None] | None]") -> tuple[float, int]:
     return count / max(len(rows), 1), width
 
 
-def quoting_of(text: str, lines: list[str], delimiter: str) -> Told:
+def quoting_of(text: str, lines: list[str], delimiter: str) -> Detection:
     """Whether double quotes are around values, with line breaks inside, or characters like others."""
     if '"' not in text or len(delimiter) > 1:
-        return Told("quotes")
+        return Detection("quotes")
     layout = Layout("csv", (), delimiter=delimiter)
     rows = quoted(lines, layout)
     if all(problem is None for _, problem in rows):
-        return Told("quotes")
+        return Detection("quotes")
     by_line, _ = _evenness([fields for fields, _ in rows])
     plain, _ = _evenness([list(line.split(delimiter)) for line in lines])
     broken, across = _across_lines(text, delimiter)
     if broken and across > max(by_line, plain, 0.9) - 0.02:
-        return Told("lines", True, "Some values in quotes hold line breaks.")
+        return Detection("lines", True, "Some values in quotes hold line breaks.")
     if plain > by_line:
-        return Told("none", True, "Double quotes are not around whole values here: they are taken as plain characters.")
-    return Told("quotes", False, "Some lines have quotes that do not close; they are set aside.")
+        return Detection("none", True, "Double quotes are not around whole values here: they are taken as plain characters.")
+    return Detection("quotes", False, "Some lines have quotes that do not close; they are set aside.")
 
 
 def _across_lines(text: str, delimiter: str) -> tuple[bool, float]:
@@ -152,7 +154,7 @@ def _across_lines(text: str, delimiter: str) -> tuple[bool, float]:
     return any("\n" in (value or "") or "\r" in (value or "") for row in rows for value in row or ()), _evenness(rows)[0]
 
 
-def header_of(rows: list[list[str]], known: int) -> Told:
+def header_of(rows: list[list[str]], known: int) -> Detection:
     """Whether the first row names the columns.
 
     Args:
@@ -163,17 +165,19 @@ def header_of(rows: list[list[str]], known: int) -> Told:
     plain = [not value.strip() or bool(NUMBER.fullmatch(value) or DATE.fullmatch(value)) for value in first]
     named = [value for value in first if value.strip()]
     if known and not any(p and v.strip() for p, v in zip(plain, first, strict=True)):
-        return Told("yes")
+        return Detection("yes")
     if any(p and v.strip() for p, v in zip(plain, first, strict=True)):
-        return Told("no", not known, "The first line holds numbers or dates, so that it is taken as data, not as names.")
+        return Detection("no", not known, "The first line holds numbers or dates, so that it is taken as data, not as names.")
     numeric = [
         k
         for k in range(len(first))
         if others and all(NUMBER.fullmatch(row[k]) or DATE.fullmatch(row[k]) for row in others if row[k].strip())
     ]
     if any(any(row[k].strip() for row in others) for k in numeric):
-        return Told("yes")
+        return Detection("yes")
     again = any(value in {row[k] for row in others} for k, value in enumerate(first) if value.strip())
     if again or len(set(named)) < len(named):
-        return Told("no", False, "The first line looks like the others, so that it is taken as data: say whether it names the columns.")
-    return Told("yes", False, "The first line is taken as the names of the columns: say whether it is.")
+        return Detection(
+            "no", False, "The first line looks like the others, so that it is taken as data: say whether it names the columns."
+        )
+    return Detection("yes", False, "The first line is taken as the names of the columns: say whether it is.")

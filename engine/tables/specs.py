@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,9 @@ from engine.tables.paths import DELTA, TABLE
 from workers.prepare import RESERVED, SourceFeature
 from workers.prepare.tables import PROBLEM, Output
 from workers.specs import MORE, Spec
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
 
 Role = Literal[
     "user", "item", "label", "class", "action", "timestamp", "split", "weight", "dense", "category", "tags", "title", "image", "genres",
@@ -149,7 +152,7 @@ def features_of(tables: "dict[Literal['interactions', 'users', 'items'], TableFi
     return features
 
 
-def spark_schema(outputs: Sequence[Output]) -> Any:
+def spark_schema(outputs: Sequence[Output]) -> "StructType":
     """The schema of `workers.prepare.tables.columns.shape`, for Spark."""
     from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 

@@ -20,7 +20,7 @@ CHECK_ROWS = 1000
 BYTES_A_ROW = 40
 
 
-class Stored(NamedTuple):
+class StoreFile(NamedTuple):
     """A file in a store, as its file system lists it."""
 
     uri: str
@@ -125,7 +125,7 @@ def typed(spark: "SparkSession", path: str, format: str) -> "DataFrame":
         raise ValueError(f"{path} cannot be read: {said.rstrip('.')}.") from error
 
 
-def stored(spark: "SparkSession", uri: str) -> list[Stored]:
+def stored(spark: "SparkSession", uri: str) -> list[StoreFile]:
     """The files below a URI by name; those that begin with "." or "_" are passed over.
 
     Raises:
@@ -142,7 +142,7 @@ def stored(spark: "SparkSession", uri: str) -> list[Stored]:
             status = listing.next()
             name = status.getPath().getName()
             if not name.startswith((".", "_")):
-                found.append(Stored(status.getPath().toString(), int(status.getLen()), int(status.getModificationTime())))
+                found.append(StoreFile(status.getPath().toString(), int(status.getLen()), int(status.getModificationTime())))
     except Py4JJavaError as error:
         said = str(error.java_exception).split("\n")[0][:300]
         raise ValueError(
@@ -153,7 +153,7 @@ def stored(spark: "SparkSession", uri: str) -> list[Stored]:
     return sorted(found)
 
 
-def _start(spark: "SparkSession", file: Stored, size: int = HEAD_BYTES) -> bytes:
+def _start(spark: "SparkSession", file: StoreFile, size: int = HEAD_BYTES) -> bytes:
     """The first bytes of a file in a store; of packed ones too, as they are."""
     refuse_name(file.uri.rpartition("/")[2])
     path = spark._jvm.org.apache.hadoop.fs.Path(file.uri)  # type: ignore[union-attr]

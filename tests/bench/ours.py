@@ -43,32 +43,33 @@ def take_turns(run_dir: str, dataset_dir: str) -> None:
     import torch
     import torch.distributed as dist
 
+    from workers.artifacts.dataset import PreparedDataset
     from workers.batches.batches import POOL_BLOCKS, epoch_batches, open_split
+    from workers.run.context import RunContext
     from workers.run.journal import Journal
     from workers.run.spec import RunSpec
-    from workers.specs.schema import BINARY, FeatureSchema
     from workers.training.loop import Loop
     from workers.training.sharding import distribute
     from workers.training.train import _process_group
 
-    run, dataset = Path(run_dir), Path(dataset_dir)
+    run = Path(run_dir)
     spec = RunSpec.read(run / "spec.json")
     spec = spec.model_copy(update={"train": spec.train.model_copy(update={"timeout_s": 3600})})
-    manifest = json.loads((dataset / "manifest.json").read_text())
-    schema = FeatureSchema.model_validate(manifest["schema"])
+    dataset = PreparedDataset.open(Path(dataset_dir))
+    schema = dataset.schema
     device = torch.device("cpu")
     with _process_group(spec):
         rank, world = dist.get_rank(), dist.get_world_size()
-        journal = Journal(run if rank == 0 else None)
         torch.manual_seed(1)
         spec = spec.resolved(schema)
-        distributed, optimizers, _ = distribute(spec.network.build(schema), spec.train, device)
-        stream = open_split(dataset, "train", shuffle=True, seed=1)
+        context = RunContext(run, dataset, spec, Journal(run if rank == 0 else None))
+        model = distribute(spec.network.build(schema), spec.train, device)
+        stream = open_split(dataset.folder, "train", shuffle=True, seed=1)
         liked_only = spec.network.liked_only
 
         def endless(size: int) -> Iterator:
-            pool = max(POOL_BLOCKS, 2 * size // manifest["block_rows"] + 1)
-            per_epoch = manifest["counts"]["positives" if liked_only else "interactions"]["train"] // (size * world)
+            pool = max(POOL_BLOCKS, 2 * size // dataset.block_rows + 1)
+            per_epoch = (dataset.positives if liked_only else dataset.interactions)["train"] // (size * world)
             for epoch in range(1, 1_000_000):
                 rng = np.random.default_rng([1, epoch, rank])
                 yield from epoch_batches(stream, schema, size, per_epoch, pool, rng, liked_only)
@@ -90,10 +91,7 @@ def take_turns(run_dir: str, dataset_dir: str) -> None:
                 feeds, feed_of = {size: endless(size)}, size
                 next(feeds[size])
             batches = islice(feeds[size], steps)
-            loop = Loop(
-                run=run, dataset=dataset, spec=spec, task=BINARY, schema=schema, distributed=distributed, optimizers=optimizers,
-                batches=lambda epoch, batches=batches: batches, steps=steps, device=device, journal=journal,
-            )  # fmt: skip
+            loop = Loop(context, model, batches=lambda epoch, batches=batches: batches, steps=steps)
             dist.barrier()
             started, cpu = time.perf_counter(), time.process_time()
             if told["what"] == "load":

@@ -17,12 +17,12 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from tests import ranks
-from workers.artifacts.results import MANIFEST, TEST, VALID
+from workers.artifacts.dataset import PreparedDataset
+from workers.artifacts.results import TEST, VALID
 from workers.batches.likes import Likes, read_likes
 from workers.evaluation.matrices import evaluate_matrix
 from workers.matrices.matrix import MatrixModel
 from workers.run.spec import RunSpec
-from workers.specs.schema import FeatureSchema
 from workers.training import fit as fit_
 
 FITTED = ("popularity", "item_knn", "ials", "ease")
@@ -78,7 +78,7 @@ def _rows(matrix: csr_matrix) -> Iterator[np.ndarray]:
     return (matrix.indices[start:end] for start, end in itertools.pairwise(matrix.indptr))
 
 
-def tuned_bpr(dataset: Path, likes: Likes) -> tuple[str, pd.DataFrame, dict[str, float]]:
+def tuned_bpr(dataset: PreparedDataset, likes: Likes) -> tuple[str, pd.DataFrame, dict[str, float]]:
     """The BPR that validation prefers: its settings, per-user metrics on test, all metrics."""
     best, kept, chosen = -1.0, None, ""
     for values in itertools.product(*BPR.values()):
@@ -122,11 +122,11 @@ def main() -> None:
     parser.add_argument("--ablate", action="store_true")
     args = parser.parse_args()
     dataset = args.dataset.resolve()
-    schema = FeatureSchema.model_validate(json.loads((dataset / MANIFEST).read_text())["schema"])
-    likes = read_likes(dataset, schema)
+    prepared = PreparedDataset.open(dataset)
+    likes = read_likes(prepared)
     with tempfile.TemporaryDirectory() as scratch:
         ease = fitted(dataset, "ease", Path(scratch) / "ease")
-        chosen, bpr, bpr_metrics = tuned_bpr(dataset, likes)
+        chosen, bpr, bpr_metrics = tuned_bpr(prepared, likes)
         against = {"EASE": ease.set_index("user_id")["ndcg_at_10"], "BPR": bpr.set_index("user_id")["ndcg_at_10"]}
         print(f"{dataset.name}: {len(ease):,} users; BPR: {chosen}")
         print("| contender | NDCG@10 ± s.e. | σ of seeds | against EASE | against BPR | AUC |\n|---|---|---|---|---|---|", flush=True)

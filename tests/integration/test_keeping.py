@@ -61,7 +61,7 @@ def test_names_notes_and_tags_are_read_back_as_they_were_written() -> None:
         (lambda run_id: engine.runs.annotate(run_id, "x" * 4001), r"The note has 4,001 characters; shorten it to 4,000\."),
         (lambda run_id: engine.runs.tag(run_id, ["x" * 41]), r"A tag has 41 characters; shorten it to 40\."),
         (lambda run_id: engine.runs.tag(run_id, ["\x07"]), r"A tag is empty; give 1 to 40 characters\."),
-        (lambda run_id: engine.runs.tag(run_id, list("abcdefghijk")), r"These are 11 tags; leave 10 at most\."),
+        (lambda run_id: engine.runs.tag(run_id, list("abcdefghijk")), r"A run has at most 10 tags, not 11; remove some\."),
     ],
 )
 def test_what_is_too_long_or_empty_is_refused_and_changes_nothing(call: object, said: str) -> None:

@@ -336,10 +336,10 @@ def test_users_are_searched_by_id(prepared: Prepared) -> None:
 def test_preparing_the_same_again_does_nothing(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     from engine.prepare import pipeline
 
-    def touched(build: Any) -> None:
+    def touched(preparation: Any) -> None:
         raise AssertionError("prepared again")
 
-    monkeypatch.setattr(pipeline, "STEPS", {"loading": touched})
+    monkeypatch.setattr(pipeline.source_rows, "load", touched)
     before = (prepared.path / "manifest.json").stat().st_mtime_ns
     assert prepare(prepared.spec) == prepared.path
     assert (prepared.path / "manifest.json").stat().st_mtime_ns == before
@@ -350,15 +350,33 @@ def test_preparing_the_same_again_does_nothing(prepared: Prepared, monkeypatch: 
 def test_a_preparation_that_fails_leaves_nothing_to_see(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     from engine.prepare import pipeline
 
-    def half(build: Any) -> None:
-        shutil.copytree(prepared.path, build.staging, dirs_exist_ok=True)
+    phases = []
+
+    def half(preparation: Any) -> None:
+        shutil.copytree(prepared.path, preparation.staging, dirs_exist_ok=True)
         assert [d.id for d in datasets.list_datasets()] == [prepared.path.name], "not while it is under way either"
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(pipeline, "STEPS", {"half": half})
+    monkeypatch.setattr(pipeline.source_rows, "load", half)
     with pytest.raises(OSError, match="disk is full"):
-        prepare(prepared.spec.model_copy(update={"seed": 3}))
+        prepare(prepared.spec.model_copy(update={"seed": 3}), lambda phase, step, total: phases.append((phase, step, total)))
+    assert phases == [("reading the source", 0, len(pipeline.STEPS)), (pipeline.STEPS[0], 1, len(pipeline.STEPS))]
     assert [path.name for path in prepared.path.parent.iterdir()] == [prepared.path.name]
+
+
+def test_every_step_reports_its_phase_and_one_that_fails_publishes_nothing(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.prepare import pipeline
+
+    def fail(*results: Any) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(pipeline, "measure_baselines", fail)
+    phases: list[tuple[str, int, int]] = []
+    with pytest.raises(OSError, match="disk is full"):
+        prepare(DatasetSpec(name="s", source=SampleSource(users=90, items=70, interactions=1800)), lambda *step: phases.append(step))
+    total = len(pipeline.STEPS)
+    assert phases == [(phase, step, total) for step, phase in enumerate(("reading the source", *pipeline.STEPS))]
+    assert not list((workspace / "datasets").iterdir())
 
 
 def test_what_a_dead_preparation_left_is_swept(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,14 +439,14 @@ def test_a_threshold_that_leaves_nothing_to_learn_is_refused(workspace: Path, tm
 
 
 def test_order_statistics_are_exact_whatever_the_range(spark: "SparkSession", monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.prepare import vocabularies
+    from engine.prepare import splits
 
-    monkeypatch.setattr(vocabularies, "HISTOGRAM_BINS", 7)
+    monkeypatch.setattr(splits, "HISTOGRAM_BINS", 7)
     values = np.random.default_rng(1).integers(-50, 4000, 500) ** 2
     values[:100] = values[0]
     times = spark.createDataFrame(pd.DataFrame({"timestamp": values}))
     shares = (0.0, 0.1, 0.35, 0.8, 0.9, 1.0)
-    found = vocabularies.order_statistics(times, shares, 500, int(values.min()), int(values.max()))
+    found = splits.order_statistics(times, shares, 500, int(values.min()), int(values.max()))
     assert found == [np.quantile(values, share, method="higher") for share in shares]
 
 

@@ -13,7 +13,7 @@ from workers.batches.likes import read_rows
 from workers.models import MODELS
 from workers.models.base import NetworkSpec
 from workers.specs.protocol import Protocol
-from workers.specs.schema import BINARY, FeatureSchema
+from workers.specs.schema import FeatureSchema
 from workers.training.write_results import scored_rows
 
 NETWORKS = [kind for kind, model in MODELS.items() if issubclass(model, NetworkSpec)]
@@ -122,17 +122,17 @@ def _judged_alone(run, dataset, model):
     """The protocol on the whole checkpoint in this process, as the only rank."""
     import torch.distributed as dist
 
-    from workers.artifacts import checkpoint
+    from workers.artifacts import PreparedDataset, checkpoint
     from workers.evaluation.networks import evaluate_network
     from workers.models import MODELS
 
     folder = checkpoint.best(run / "checkpoint")
-    schema = FeatureSchema.model_validate(checkpoint.facts(folder)["schema"])
-    net = MODELS[model["kind"]].model_validate(model).build(schema)
+    prepared = PreparedDataset.open(dataset)
+    net = MODELS[model["kind"]].model_validate(model).build(FeatureSchema.model_validate(checkpoint.facts(folder)["schema"]))
     checkpoint.load_whole(folder, net)
     dist.init_process_group("gloo", store=dist.FileStore(str(run / "store"), 1), rank=0, world_size=1)
     try:
-        return evaluate_network(net, dataset, "test", schema, task=BINARY, foretells=True)
+        return evaluate_network(net, prepared, "test", predicts_label=True)
     finally:
         dist.destroy_process_group()
 

@@ -189,14 +189,16 @@ def test_one_key_is_one_run_and_a_waiting_run_can_be_cancelled(space):
     assert jobs.processes(first) == []
 
 
-def test_a_killed_driver_is_told_and_leaves_nothing_behind(space):
+def test_a_killed_driver_is_reported_and_settling_it_leaves_nothing_behind(space):
     folder, dataset = space
     run_id = engine.runs.submit(spec(dataset, "dlrm", epochs=1000, patience=None, processes=2))
     until(lambda: (engine.runs.get_run(run_id).progress or engine.runs.Progress(phase="")).phase == "training")
     driver = next(p for p in jobs.processes(run_id) if "engine.driver" in " ".join(p.cmdline()))
     os.kill(driver.pid, signal.SIGKILL)
     until(lambda: engine.runs.get_run(run_id).state == engine.runs.RunState.INTERRUPTED, 30)
+    engine.runs.settle(run_id)
     assert jobs.processes(run_id) == []
+    assert engine.runs.get_run(run_id).state == engine.runs.RunState.INTERRUPTED
     assert "launch the run again" in (engine.runs.get_run(run_id).message or "")
     assert not (folder / "runs" / run_id / "tmp").exists()
 

@@ -69,7 +69,7 @@ def _learn_all(rank: int, world: int, folder: Path) -> None:
         settings = {"objective": "pointwise"} if "objective" in model.model_fields else {}
         net = network(model, **settings)
         first = {name: value.clone() for name, value in net.state_dict().items()}
-        distributed, optimizers, _ = distribute(net, SPEC, torch.device("cpu"))
+        distributed, optimizers, *_ = distribute(net, SPEC, torch.device("cpu"))
         assert type(net.ebc) is (SharedTables if world > 1 else AloneTables)
         hooks = [module._comm_hooks[0][0] for module in distributed.modules() if isinstance(module, DistributedDataParallel)]
         assert hooks == [cpu_gradients.mean_gradients] * (world > 1)
@@ -110,7 +110,7 @@ def test_two_ranks_learn_what_one_learns_from_the_rows_of_both(tmp_path: Path) -
 
 def _torchrecs_own_way(rank: int, world: int) -> None:
     net = network(NETWORKS[0])
-    distributed, _, _ = distribute(net, SPEC, torch.device("cpu"))
+    distributed = distribute(net, SPEC, torch.device("cpu")).module
     assert not isinstance(net.ebc, SharedTables)
     loss, _ = distributed(_rows(rank, world))
     loss.backward()
@@ -141,7 +141,7 @@ def test_tables_that_do_not_fit_into_shared_memory_stay_where_they_are(tmp_path:
 
 def _read(rank: int, world: int, folder: Path) -> None:
     net = network(NETWORKS[0])
-    distributed, _, _ = distribute(net, SPEC, torch.device("cpu"))
+    distributed = distribute(net, SPEC, torch.device("cpu")).module
     found: list[torch.Tensor] = []
     for value in (1.0, 2.0, 3.0):
         for sharded in distributed.state_dict().values():  # as a checkpoint is restored

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 import engine
-from engine.compare.comparison import Comparison, Contender, _groups
+from engine.compare import Comparison, Contender
+from engine.compare.comparison import _groups
 from engine.datasets.audit_record import Audit
 from engine.datasets.read import Dataset
 from engine.recommend.search import Filter
-from engine.runs.annotations import Kept
+from engine.runs.annotations import TrashRefusal
 from engine.runs.read import Run, RunState
 from tests.records import ASIDE, DATASET, NOW, run
 
@@ -94,11 +95,11 @@ class FakeEngine:
     def unpin(self, run_id: str) -> None:
         self._change(run_id, pinned=False)
 
-    def trash(self, run_ids: Any) -> list[Kept]:
+    def trash(self, run_ids: Any) -> list[TrashRefusal]:
         found = {run_id: engine.runs.why_kept(self.get_run(run_id)) for run_id in run_ids}
         for run_id in [run_id for run_id, why in found.items() if not why]:
             self._change(run_id, trashed_at=NOW)
-        return [Kept(run_id, self.get_run(run_id).title, why) for run_id, why in found.items() if why]
+        return [TrashRefusal(run_id, self.get_run(run_id).title, why) for run_id, why in found.items() if why]
 
     def restore(self, run_ids: Any) -> None:
         for run_id in run_ids:
@@ -129,7 +130,7 @@ class FakeEngine:
         kind = getattr(getattr(spec, "model", None), "kind", None)
         queued = run(run_id, "dlrm" if kind == "funnel" else kind, RunState.QUEUED, **changes)
         if kind == "funnel":
-            queued = queued.model_copy(update={"model": kind, "title": spec.title, "spec": spec.model_dump(mode="json")})
+            queued = queued.model_copy(update={"model": kind, "title": spec.title, "settings": spec.model_dump(mode="json")})
         self.runs.insert(0, queued)
         return run_id
 
@@ -185,7 +186,7 @@ class FakeEngine:
     def continued(self, run_id: str, epochs: int) -> Any:
         if self.refuses:
             raise self.refuses
-        spec = self.get_run(run_id).spec
+        spec = self.get_run(run_id).settings
         more = {"continues": run_id.rjust(32, "0"), "train": spec["train"] | {"epochs": epochs}, "name": "It · continued"}
         return engine.specs.RunSpec.model_validate(spec | more)
 
@@ -213,7 +214,7 @@ class FakeEngine:
         return self.guided
 
     def protocol_of(self, run: Run) -> Any:
-        return engine.specs.RunSpec.model_validate(run.spec).protocol
+        return run.training.protocol
 
     def testable(self, comparison: Comparison) -> list[str]:
         return [f"ndcg_at_{comparison.k}", "auc"] if len(self.tested) else []

@@ -1,7 +1,6 @@
 """Reliability curves on the Compare page: do the probabilities of each contender come true?"""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -9,23 +8,20 @@ import streamlit as st
 
 import engine
 from engine import compare
-from engine.compare import Look
-from ui.compare import contenders
+from engine.compare import Comparison, Look
 from ui.shared import charts, words
 
 Bins = Sequence[Mapping[str, float]]
 
 
-def section(comparison: Any) -> None:
+def section(comparison: Comparison) -> None:
     """The curve of every contender that predicts a probability, with its ECE; nothing where none does."""
     runs = [c for c in comparison.contenders if c.run_id is not None]
-    found = {
-        c.letter: bins for c in runs if (bins := engine.compare.pooled_reliability([_bins(run_id) for run_id in c.run_ids or (c.run_id,)]))
-    }
+    found = {c.letter: bins for c in runs if (bins := engine.compare.pooled_reliability([_bins(run_id) for run_id in c.runs]))}
     if not found:
         return
     st.subheader("Reliability", anchor=False)
-    short = contenders.names(comparison.contenders)
+    short = engine.compare.names(comparison.contenders)
     errors = comparison.table[comparison.table["metric"] == "ece"].set_index("contender")["value"]
     drawn = {
         c.letter: (

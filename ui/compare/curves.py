@@ -1,13 +1,13 @@
 """Learning curves on the Compare page: what is drawn over what, how smooth, on which axes; all of it stands in the address."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
 
 import engine
 from engine import compare
-from ui.compare import contenders
+from engine.compare import Comparison
 from ui.shared import address, charts
 
 OVER = {"epoch": "Epochs", "step": "Steps", "time_s": "Seconds", "rows": "Rows seen"}
@@ -25,7 +25,7 @@ class Drawing(NamedTuple):
 
 
 @st.fragment  # a choice here draws this part of the page alone
-def section(comparison: Any) -> None:
+def section(comparison: Comparison) -> None:
     """Validation metrics or the training loss of all runs; bound to ?metric=, ?over=, ?smooth= and ?log=."""
     frame = comparison.curves
     st.subheader("Learning curves", anchor=False)
@@ -43,7 +43,7 @@ def section(comparison: Any) -> None:
         over = address.select("Over", "compare.over", "over", {x: name for x, name in OVER.items() if rows[x].notna().any()})
     drawing = _drawing(over, metric == LOSS)
     runs = [c for c in comparison.contenders if c.run_id is not None]
-    short = contenders.names(comparison.contenders)
+    short = engine.compare.names(comparison.contenders)
     shown = {c.letter: (f"{c.letter} {short[c.letter]}", compare.look(c.color_index)) for c in runs if c.letter in set(rows["contender"])}
     label = "training loss" if metric == LOSS else engine.specs.METRICS[metric].label
     figure = charts.curves(rows, shown, over, label, charts.room(len(shown)), drawing.smooth, drawing.log_x, drawing.log_y)

@@ -8,7 +8,7 @@ import streamlit as st
 
 import engine
 from engine import compare
-from ui.compare import contenders
+from engine.compare import Comparison, Contender
 from ui.runs import launch, live
 from ui.shared import charts, words
 
@@ -22,7 +22,7 @@ TIMES = (("latency_p50_ms", "median", "solid"), ("latency_p99_ms", "99th percent
 HEIGHT = 340
 
 
-def section(comparison: Any) -> None:
+def section(comparison: Comparison) -> None:
     """What each funnel of the comparison reaches and loses, and a form that measures another one."""
     runs = [c for c in comparison.contenders if c.run_id is not None]
     made, parts = [c for c in runs if c.model == KIND], [c for c in runs if c.model != KIND]
@@ -36,10 +36,10 @@ def section(comparison: Any) -> None:
 
 
 @st.fragment
-def _losses(comparison: Any, made: list[Any]) -> None:
-    short = contenders.names(comparison.contenders)
-    names = {c.run_id: f"{c.letter} {words.plain(short[c.letter], 80)}" for c in made}
-    run_id = made[0].run_id
+def _losses(comparison: Comparison, made: list[Contender]) -> None:
+    short = engine.compare.names(comparison.contenders)
+    names = {c.runs[0]: f"{c.letter} {words.plain(short[c.letter], 80)}" for c in made}
+    run_id = made[0].runs[0]
     if len(made) > 1:
         run_id = st.selectbox("Funnel", list(names), format_func=lambda one: names[one], key="compare.funnel") or run_id
     try:
@@ -170,11 +170,11 @@ def lost(curve: pd.DataFrame, n: int) -> go.Figure:
     return figure
 
 
-def _form(comparison: Any, parts: list[Any]) -> None:
+def _form(comparison: Comparison, parts: list[Contender]) -> None:
     """Choose retriever, ranker and N, and measure the funnel as a run of its own."""
-    short = contenders.names(comparison.contenders)
-    names = {c.run_id: f"{c.letter} · {words.plain(short[c.letter], 80)}" for c in parts}
-    stages = {c.run_id: getattr(engine.specs.MODELS.get(c.model), "stage", "ranking") for c in parts}
+    short = engine.compare.names(comparison.contenders)
+    names = {c.runs[0]: f"{c.letter} · {words.plain(short[c.letter], 80)}" for c in parts}
+    stages = {c.runs[0]: getattr(engine.specs.MODELS.get(c.model), "stage", "ranking") for c in parts}
     firsts = sorted(names, key=lambda one: stages[one] != "retrieval")
     with st.expander("Measure a funnel", icon=":material/filter_alt:", expanded=False, key="compare.funnel.form"):
         st.caption("One model picks N candidates out of the whole catalogue, another orders them. Nothing is trained; it takes seconds.")

@@ -1,12 +1,10 @@
 """Two-tower or DLRM? What is said of both in general, beside what this dataset measured of the best of each."""
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
 import engine
-from ui.compare import contenders
+from engine.compare import Comparison, StageFacts
 from ui.shared import tables, words
 
 STAGES = ("retrieval", "ranking")
@@ -28,12 +26,12 @@ SIZE, TIME = ("parameters", "checkpoint"), ("time", "latency", "p50", "p99")
 MOST = 12  # names of features
 
 
-def section(comparison: Any) -> None:
+def section(comparison: Comparison) -> None:
     """The guide, folded; nothing where the contenders have neither a two-tower nor a ranker."""
     found = engine.compare.guide(comparison)
     if not any(found.values()):
         return
-    short = contenders.names(comparison.contenders)
+    short = engine.compare.names(comparison.contenders)
     with st.expander("Two-tower or DLRM?", icon=":material/signpost:"):
         columns = {
             "Two-tower, in general": [two for two, _ in GENERAL.values()],
@@ -48,7 +46,7 @@ def section(comparison: Any) -> None:
         st.caption(f"{said} A dash: nothing was measured. Sizes follow from the settings as much as from the kind of model.")
 
 
-def _facts(one: Any | None) -> list[str]:
+def _facts(one: StageFacts | None) -> list[str]:
     """A contender's cells, in the order of GENERAL."""
     if one is None:
         return [words.DASH] * len(GENERAL)
@@ -58,20 +56,20 @@ def _facts(one: Any | None) -> list[str]:
     return [_rows(one), _costs(one, SIZE), _reads(one), one.outputs or words.DASH, " · ".join(quality) or words.DASH, _costs(one, TIME)]
 
 
-def _rows(one: Any) -> str:
+def _rows(one: StageFacts) -> str:
     if one.train_rows is None:
         return words.DASH
     return f"{words.count(one.train_rows)} {'liked ' if one.liked_alone else ''}rows of train"
 
 
-def _reads(one: Any) -> str:
+def _reads(one: StageFacts) -> str:
     if one.reads is None:
         return words.DASH
     named = ", ".join(words.plain(name, 30) for name in one.reads[:MOST]) + (" …" if len(one.reads) > MOST else "")
     return f"{len(one.reads)} of {one.features} features: {named}"
 
 
-def _costs(one: Any, about: tuple[str, ...]) -> str:
+def _costs(one: StageFacts, about: tuple[str, ...]) -> str:
     """The costs whose names hold one of some words."""
     told = [(fact, value, unit) for fact, value, unit in one.costs if any(word in fact.lower() for word in about)]
     return " · ".join(f"{fact.lower()} {_quantity(value, unit)}" for fact, value, unit in told) or words.DASH

@@ -1,14 +1,15 @@
 """Which metrics the Compare page shows, and whether contenders are its columns or its rows; both stand in the address."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-import pandas as pd
 import streamlit as st
 
 import engine
-from ui.compare import export, metric_tables, pairs
+from engine.compare import Comparison
+from ui.compare import export, metric_tables
+from ui.compare.metric_tables import Alarms
 from ui.shared import address, tables
 
 USUAL = {
@@ -23,7 +24,7 @@ LAID_OUT = "compare.turned"  # in the session: whether the page was laid out for
 DRAWN_AT = "compare.drawn_at"  # in the session: the k that the rest of the page was drawn with
 
 
-class Shown(NamedTuple):
+class MetricChoice(NamedTuple):
     """Metrics in their order, and the one by which contenders stand as rows; None: they are columns."""
 
     keys: list[str]
@@ -31,26 +32,25 @@ class Shown(NamedTuple):
 
 
 @st.fragment
-def section(at: Callable[[int], Any], alarms: Mapping[str, list[str]], said: Sequence[str]) -> None:
-    """The metric table under what it is chosen and taken away by; a choice draws this part of the page alone.
+def section(at: Callable[[int], Comparison], alarms: Alarms) -> None:
+    """The metric table, with the choice of metrics and the exports above it; a choice redraws this part of the page alone.
 
     Args:
         at: the comparison with the metrics of lists at some k. alarms: letter -> what looks wrong with it.
-        said: the verdict, for whoever takes it along.
     """
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Metrics on test", anchor=False, width="content")
         chosen_at = st.popover("Metrics", icon=":material/view_column:")
         with chosen_at:
             comparison = at(_cutoff())
-            shown = pick(comparison)
-        export.offer(comparison, said)
-    table(comparison, shown, alarms)
-    if (shown.order is not None) != st.session_state.get(LAID_OUT, False) or comparison.k != st.session_state.get(DRAWN_AT, comparison.k):
+            choice = pick(comparison)
+        export.offer(comparison)
+    table(comparison, choice, alarms)
+    if (choice.order is not None) != st.session_state.get(LAID_OUT, False) or comparison.k != st.session_state.get(DRAWN_AT, comparison.k):
         st.rerun()
 
 
-def pick(comparison: Any) -> Shown:
+def pick(comparison: Comparison) -> MetricChoice:
     """All metrics that were measured, by family; bound to ?metrics= and ?order=."""
     families, k = _families(comparison), comparison.k
     every = [key for keys in families.values() for key in keys]
@@ -67,7 +67,7 @@ def pick(comparison: Any) -> Shown:
     text = None if chosen == usual else NONE if not chosen else ALL if chosen == every else ",".join(chosen)
     for family in families:
         address.remember(f"compare.metrics.{family}.{k}", "metrics", text)
-    return Shown(chosen, order)
+    return MetricChoice(chosen, order)
 
 
 def _cutoff() -> int:
@@ -102,7 +102,7 @@ def turned() -> bool:
     return bool(st.session_state[LAID_OUT])
 
 
-def _families(comparison: Any) -> dict[str, list[str]]:
+def _families(comparison: Comparison) -> dict[str, list[str]]:
     """Family -> its metrics that some contender has, all in the order of the protocol."""
     found: dict[str, list[str]] = {}
     for key in dict.fromkeys(comparison.table.loc[comparison.table["value"].notna(), "metric"]):
@@ -147,21 +147,13 @@ def _arranged(key: str) -> str:
     return f"a row each, best {engine.specs.metric(key).label} first" if key else "a column each"
 
 
-def table(comparison: Any, shown: Shown, alarms: Mapping[str, list[str]]) -> None:
+def table(comparison: Comparison, choice: MetricChoice, alarms: Alarms) -> None:
     """The metrics that were chosen, as they were arranged."""
-    if not shown.keys:
+    if not choice.keys:
         st.caption("No metric is chosen; choose some under *Metrics*.")
         return
-    unsure = {key: _unsure(comparison, key) for key in shown.keys}
-    if shown.order is None:
-        tables.show(metric_tables.metric_table(comparison, comparison.against, alarms, shown.keys, unsure))
+    if choice.order is None:
+        tables.show(metric_tables.metric_table(comparison, comparison.against, alarms, choice.keys))
     else:
-        tables.show(metric_tables.leaderboard(comparison, comparison.against, shown.keys, shown.order, alarms, unsure))
+        tables.show(metric_tables.leaderboard(comparison, comparison.against, choice.keys, choice.order, alarms))
     st.caption(metric_tables.legend(comparison))
-
-
-def _unsure(comparison: Any, key: str) -> tuple[str, ...]:
-    """Of whom the best by a metric is not surely ahead: by paired tests, or by intervals, and without either of everybody."""
-    tested = pairs.tested(comparison, key) if key in pairs.testable(comparison) else pd.DataFrame(columns=["a", "b", "verdict"])
-    found = engine.compare.best_of(comparison, key, tested)
-    return (*found.near, *found.untested)

@@ -22,9 +22,10 @@ from ui.compare import (
 )
 from ui.recommend import votes
 from ui.runs import annotations
-from ui.shared import address, layout, picker, tables, words
+from ui.shared import address, help_link, layout, picker, tables, words
 
 layout.header("Compare", "Runs on the same prepared dataset, measured under one protocol, with popularity and random beside them.")
+help_link.show("protocol", "What is compared, exactly")
 
 finished = picker.finished()
 if not finished:
@@ -58,7 +59,7 @@ setup.apart(comparison)
 why = setup.no_ranking(comparison)
 if why:
     st.info(words.md(why, 600), icon=":material/person_off:")
-said = verdict.sentences(comparison, pairs.tested)
+said = verdict.sentences(comparison)
 if said:
     with st.container(border=True):
         st.markdown("\n\n".join(said))
@@ -76,7 +77,7 @@ wide = metrics.turned() or len(comparison.contenders) > setup.BESIDE
 table_at = st.container() if wide else None
 grid = st.grid(2, min_column_width=500, gap="medium")
 with table_at or grid.cell():
-    metrics.section(at, alarms, said)
+    metrics.section(at, alarms)
 with grid.cell():
     curves.section(comparison)
 cost_at = st.container() if wide else grid.cell()

@@ -1,59 +1,62 @@
 """Who differs from whom: paired tests of every two contenders, as rows, or as a matrix of signs where rows would be too many."""
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 import engine
-from ui.compare import contenders
+from engine.compare import Answer, Comparison, Reason, names, p_value
 from ui.shared import address, tables, words
 
 MOST_IN_ROWS = 6  # contenders; more make a matrix
 EFFECTS = ((0.2, "negligible"), (0.5, "small"), (0.8, "medium"), (float("inf"), "large"))  # Cohen 1988
 REASONS = {
-    "chance": "no difference",
-    "seeds": "no difference: no further apart than seeds are",
-    "same settings": "no difference: only the seed tells them apart",
+    Reason.CHANCE: "no difference",
+    Reason.SEEDS: "no difference: within the spread between seeds",
+    Reason.SAME_SETTINGS: "no difference: the two differ in their seed alone",
 }
+SIGNS = {Answer.A_BETTER: "▲▼", Answer.B_BETTER: "▼▲", Answer.NO_DIFFERENCE: "··"}
+Row = Mapping[Hashable, Any]  # of the frame that `engine.compare.pairs` gives
 TOGETHER = {
-    "user_auc": ", each weighed by its rows",
+    "user_auc": ", each weighted by its rows",
     "log_loss": ", all rows of a user together, as they are not independent",
 }
 HEADS = {
-    "difference": "Mean of the first less that of the second, with its 95 % interval.",
-    "p": "Chance of a difference this great if there were none, corrected for the number of pairs (Holm).",
-    "effect": "How far the two differ, in standard deviations of the difference between users (Cohen's d).",
+    "difference": "Mean of the first minus mean of the second, with its 95 % interval.",
+    "p": "Probability of a difference at least this large if there were none, corrected for the number of pairs (Holm).",
+    "effect": "The difference in standard deviations of the difference between users (Cohen's d).",
 }
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _tested(key: str, metric: str, _comparison: Any) -> pd.DataFrame:
+def _tested(key: str, metric: str, _comparison: Comparison) -> pd.DataFrame:
     return engine.compare.pairs(_comparison, metric)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _testable(key: str, _comparison: Any) -> list[str]:
+def _testable(key: str, _comparison: Comparison) -> list[str]:
     return engine.compare.testable(_comparison)
 
 
-def key_of(comparison: Any) -> str:
-    """What sets a comparison apart; finished runs do not change, so neither does what is worked out from it."""
+def key_of(comparison: Comparison) -> str:
+    """What identifies a comparison; finished runs do not change, so neither do results that are computed from it."""
     return repr([comparison.dataset, comparison.k, *((c.letter, c.run_ids, c.run_id) for c in comparison.contenders)])
 
 
-def testable(comparison: Any) -> list[str]:
-    """What `engine.testable` says, worked out once."""
+def testable(comparison: Comparison) -> list[str]:
+    """What `engine.compare.testable` gives, computed once."""
     return _testable(key_of(comparison), comparison)
 
 
-def tested(comparison: Any, metric: str) -> pd.DataFrame:
-    """What `engine.pairs` says, worked out once."""
+def tested(comparison: Comparison, metric: str) -> pd.DataFrame:
+    """What `engine.compare.pairs` gives, computed once."""
     return _tested(key_of(comparison), metric, comparison)
 
 
-def show(comparison: Any) -> None:
-    """The section: a choice of metrics that can be tested, bound to ?pairs=, then who differs from whom; nothing where no two can be."""
+def show(comparison: Comparison) -> None:
+    """The section: a choice of metrics that can be tested, bound to ?pairs=, then the pairs; no section where no two can be tested."""
     options = testable(comparison)
     if not options:
         return
@@ -67,7 +70,7 @@ def show(comparison: Any) -> None:
     letters = list(dict.fromkeys([*frame["a"], *frame["b"]]))
     if len(letters) > MOST_IN_ROWS:
         tables.show(matrix(frame, comparison, metric))
-        st.caption("▲ the row is better than the column · ▼ worse · “·” no difference that chance would not make")
+        st.caption("▲ the row is better than the column · ▼ worse · “·” no significant difference")
         with st.expander(f"All {len(frame)} pairs"):
             tables.show(rows(frame, comparison, metric))
     else:
@@ -80,22 +83,22 @@ def basis(frame: pd.DataFrame, metric: str) -> str:
     many = f"{words.count(frame['n'].max())} test {frame['unit'].iloc[0]}"
     together = TOGETHER.get(metric, "") if frame["unit"].iloc[0] == "users" else ""
     kind = f"Paired DeLong tests over {many}" if metric == "auc" else f"Paired sign-flip tests over {many}{together}"
-    return f"{kind} · p corrected for {_pairs(frame)} (Holm) · difference: p below 0.05"
+    return f"{kind} · p corrected for {_pairs(frame)} (Holm) · significant: p below 0.05"
 
 
 def _pairs(frame: pd.DataFrame) -> str:
     return f"{len(frame)} pairs" if len(frame) > 1 else "1 pair"
 
 
-def rows(frame: pd.DataFrame, comparison: Any, metric: str) -> str:
-    """HTML: a row a pair, the better one named."""
+def rows(frame: pd.DataFrame, comparison: Comparison, metric: str) -> str:
+    """HTML: a row per pair, which names the better one."""
     short = _names(comparison)
     places = words.decimals(max(frame["difference"].abs().max(), 1e-4))
     shown = pd.DataFrame(
         {
             "difference": [_difference(row, places) for row in frame.to_dict("records")],
             "p": [p_value(p) for p in frame["p_holm"]],
-            "effect": [effect(found) for found in frame["effect"]],
+            "effect": [effect(size) for size in frame["effect"]],
             "": [_verdict(row, comparison) for row in frame.to_dict("records")],
         },
         index=[f"{short[a]} − {short[b]}" for a, b in zip(frame["a"], frame["b"], strict=True)],
@@ -103,48 +106,43 @@ def rows(frame: pd.DataFrame, comparison: Any, metric: str) -> str:
     return tables.small_table(shown, head=engine.specs.metric(metric).label, told=HEADS)
 
 
-def _names(comparison: Any) -> dict[str, str]:
+def _names(comparison: Comparison) -> dict[str, str]:
     """Letter -> letter and short name; of a baseline its name."""
-    short = contenders.names(comparison.contenders)
+    short = names(comparison.contenders)
     return {c.letter: f"{c.letter} {words.plain(short[c.letter], 30)}" if c.run_id else c.name for c in comparison.contenders}
 
 
-def _difference(row: dict[str, Any], places: int) -> str:
-    told = words.signed(row["difference"], places)
+def _difference(row: Row, places: int) -> str:
+    difference = words.signed(row["difference"], places)
     if words.missing(row["low"]) or words.missing(row["high"]):
-        return told
-    return f"{told} ({words.signed(row['low'], places)} to {words.signed(row['high'], places)})"
+        return difference
+    return f"{difference} ({words.signed(row['low'], places)} to {words.signed(row['high'], places)})"
 
 
-def _verdict(row: dict[str, Any], comparison: Any) -> str:
-    if row["verdict"] == "no difference":
-        return REASONS[row["reason"]]
-    better = row["a" if row["verdict"] == "a better" else "b"]
+def _verdict(row: Row, comparison: Comparison) -> str:
+    if row["verdict"] == Answer.NO_DIFFERENCE:
+        return REASONS[Reason(row["reason"])]
+    better = row["a" if row["verdict"] == Answer.A_BETTER else "b"]
     return f"{next(c.letter if c.run_id else c.name for c in comparison.contenders if c.letter == better)} is better"
 
 
-def p_value(p: float) -> str:
-    """0.034, < 0.001, a dash where there is none."""
-    if words.missing(p):
-        return words.DASH
-    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
-
-
-def effect(found: float) -> str:
+def effect(size: float) -> str:
     """An effect size in Cohen's words, with the number."""
-    if words.missing(found):
+    if words.missing(size):
         return words.DASH
-    return f"{next(name for most, name in EFFECTS if abs(found) < most)} ({abs(found):.2f})"
+    return f"{next(name for most, name in EFFECTS if abs(size) < most)} ({abs(size):.2f})"
 
 
-def matrix(frame: pd.DataFrame, comparison: Any, metric: str) -> str:
+def matrix(frame: pd.DataFrame, comparison: Comparison, metric: str) -> str:
     """HTML: signs of every contender, in rows, against every other, with the numbers as tooltips."""
     short, cells = _names(comparison), {}
     places = words.decimals(max(frame["difference"].abs().max(), 1e-4))
     for row in frame.to_dict("records"):
-        told = f"{short[row['a']]} − {short[row['b']]}: {_difference(row, places)}, p {p_value(row['p_holm'])}, {_verdict(row, comparison)}"
-        sign = {"a better": "▲▼", "b better": "▼▲"}.get(row["verdict"], "··")
-        cells[row["a"], row["b"]], cells[row["b"], row["a"]] = (sign[0], told), (sign[1], told)
+        tooltip = (
+            f"{short[row['a']]} − {short[row['b']]}: {_difference(row, places)}, p {p_value(row['p_holm'])}, {_verdict(row, comparison)}"
+        )
+        sign = SIGNS[Answer(row["verdict"])]
+        cells[row["a"], row["b"]], cells[row["b"], row["a"]] = (sign[0], tooltip), (sign[1], tooltip)
     shown = [c for c in comparison.contenders if any(c.letter in pair for pair in cells)]
     heads = "".join(f'<th scope="col">{tables.letter(c)}</th>' for c in shown)
     body = []

@@ -1,10 +1,10 @@
 """What contenders were measured under, in one sentence; the whole of it in a tooltip."""
 
-from typing import Any
-
 import streamlit as st
 
 import engine
+from engine.compare import Comparison
+from engine.specs import Protocol
 from ui.shared import words
 
 SAID = {
@@ -20,7 +20,7 @@ def setting(name: str) -> str:
     return SAID.get(name, name.replace("_", " "))
 
 
-def show(comparison: Any) -> None:
+def show(comparison: Comparison) -> None:
     """The caption under the verdict; nothing where nothing was ranked, or where the runs are gone."""
     try:
         measured = engine.compare.protocol_of(engine.runs.get_run(next(c.run_id for c in comparison.contenders if c.run_id)))
@@ -30,7 +30,7 @@ def show(comparison: Any) -> None:
     st.caption(sentence(measured, items, comparison.users), help=whole(measured))
 
 
-def sentence(measured: Any, items: int | None, users: int) -> str:
+def sentence(measured: Protocol, items: int | None, users: int) -> str:
     """How lists were measured; `items`: of the catalogue, None where they were not counted."""
     catalogue = "the full catalogue" if items is None else f"the full catalogue of {words.count(items)} items"
     seen = "without the items that a user met in train" if measured.exclude_seen else "those that a user met in train included"
@@ -39,7 +39,7 @@ def sentence(measured: Any, items: int | None, users: int) -> str:
     return f"Measured on lists out of {catalogue}, {seen}, for {people}; {order}."
 
 
-def whole(measured: Any) -> str:
+def whole(measured: Protocol) -> str:
     """Markdown: every setting with its value and what it means."""
     lines = []
     for name, field in type(measured).model_fields.items():

@@ -1,10 +1,9 @@
 """The Compare page's parts: baseline, runs that stand apart, settings."""
 
-from typing import Any
-
 import streamlit as st
 
 import engine
+from engine.compare import Comparison
 from ui.compare import metric_tables
 from ui.shared import address, tables, words
 
@@ -57,24 +56,24 @@ def _known_baselines(run_ids: list[str]) -> list[str]:
     return sorted(found, key=lambda name: list(BASELINES).index(name) if name in BASELINES else len(BASELINES))
 
 
-def compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool, k: int = engine.compare.STORED_K) -> Any:
+def compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool, k: int = engine.compare.STORED_K) -> Comparison:
     """The comparison of finished runs, lists cut at k; made once, as long as nobody renames one of them."""
     return _compared(run_ids, baseline_name, seeds, k, tuple(engine.runs.get_run(run_id).title for run_id in run_ids))
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool, k: int, titles: tuple[str, ...]) -> Any:
+def _compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool, k: int, titles: tuple[str, ...]) -> Comparison:
     """Results of finished runs no longer change, so neither does this."""
     return engine.compare.compare(run_ids, baseline=baseline_name, seeds=seeds, k=k)
 
 
-def apart(comparison: Any) -> None:
+def apart(comparison: Comparison) -> None:
     """Runs that were asked for but are no comparison, each with its reason."""
     for title, reason in comparison.apart:
         st.warning(f"**{words.md(title, 80)}** stands apart: {words.md(reason, 300)}.", icon=":material/call_split:")
 
 
-def dataset_name(comparison: Any) -> str:
+def dataset_name(comparison: Comparison) -> str:
     """The dataset's title; its id when it is gone."""
     try:
         return str(engine.datasets.get_dataset(comparison.dataset).title)
@@ -82,7 +81,7 @@ def dataset_name(comparison: Any) -> str:
         return str(comparison.dataset)
 
 
-def no_ranking(comparison: Any) -> str | None:
+def no_ranking(comparison: Comparison) -> str | None:
     """Why the runs can only be compared by how they judge rows; None when they rank, or when their dataset is gone."""
     try:
         return engine.datasets.why_no_ranking(engine.datasets.get_dataset(comparison.dataset))
@@ -90,7 +89,7 @@ def no_ranking(comparison: Any) -> str | None:
         return None
 
 
-def settings(comparison: Any) -> None:
+def settings(comparison: Comparison) -> None:
     """The settings in which the runs differ, or all of them; bound to ?settings=all."""
     runs = [c for c in comparison.contenders if c.run_id is not None]
     if len(runs) < 2:
@@ -101,7 +100,7 @@ def settings(comparison: Any) -> None:
         only = st.toggle("Only what differs", key="compare.differs")
         address.remember("compare.differs", "settings", None if only else "all")
     frame = comparison.differences if only else comparison.settings
-    if frame.empty:
+    if frame is None or frame.empty:
         st.caption("The runs have the same settings.")
         return
     tables.show(metric_tables.settings_table(frame, runs))

@@ -1,5 +1,6 @@
 """Where contenders differ: one metric by groups of users or items, a dot and its interval for each contender in each group."""
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -8,8 +9,7 @@ import streamlit as st
 
 import engine
 from engine import compare
-from engine.compare import GRAY
-from ui.compare import contenders
+from engine.compare import GRAY, Comparison
 from ui.compare.pairs import key_of
 from ui.shared import address, charts, words
 
@@ -21,21 +21,22 @@ NOTES = {
     "activity": "Interactions of the user in train.",
     "cold": "Test rows by whether train knows their user and item.",
 }
+Row = Mapping[Hashable, Any]  # of the frame that `engine.compare.sliced` gives
 CROWDED = 6  # contenders from which on they stand closer together
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _choices(key: str, _comparison: Any) -> dict[str, tuple[str, list[str]]]:
+def _choices(key: str, _comparison: Comparison) -> dict[str, tuple[str, list[str]]]:
     found = {by: (name, engine.compare.slice_metrics(_comparison, by)) for by, name in engine.compare.slice_choices(_comparison).items()}
     return {by: (name, metrics) for by, (name, metrics) in found.items() if metrics}
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _sliced(key: str, by: str, metric: str, _comparison: Any) -> pd.DataFrame:
+def _sliced(key: str, by: str, metric: str, _comparison: Comparison) -> pd.DataFrame:
     return engine.compare.sliced(_comparison, by, metric)
 
 
-def show(comparison: Any) -> None:
+def show(comparison: Comparison) -> None:
     """The section: what to slice by and which metric, then the figure; bound to ?slice= and ?sliced=. Nothing without what to slice by."""
     choices = _choices(key_of(comparison), comparison)
     if not choices:
@@ -58,7 +59,7 @@ def show(comparison: Any) -> None:
     st.caption(" ".join(filter(None, [words.md(leaders(frame, metric), 900), NOTES.get(by, ""), _few(frame, units)])))
 
 
-def _shown(comparison: Any, frame: pd.DataFrame) -> pd.DataFrame:
+def _shown(comparison: Comparison, frame: pd.DataFrame) -> pd.DataFrame:
     """Without random lists where popularity is there to compare with: they make the axis long and say nothing."""
     models = {c.letter: c.model for c in comparison.contenders}
     random = [letter for letter, model in models.items() if model == "random"]
@@ -85,13 +86,13 @@ def _few(frame: pd.DataFrame, units: str) -> str:
     return f"Pale: fewer than {engine.compare.FEW_IN_SLICE} {units}." if (frame["n"] < engine.compare.FEW_IN_SLICE).any() else ""
 
 
-def figure(frame: pd.DataFrame, comparison: Any, label: str, units: str) -> go.Figure:
+def figure(frame: pd.DataFrame, comparison: Comparison, label: str, units: str) -> go.Figure:
     """Slices from top to bottom with their counts, contenders below each other in each.
 
     Args:
         frame: slice, contender, value, low, high, n. label: of the metric. units: what n counts.
     """
-    names, short = list(dict.fromkeys(frame["slice"])), contenders.names(comparison.contenders)
+    names, short = list(dict.fromkeys(frame["slice"])), engine.compare.names(comparison.contenders)
     shown = [c for c in comparison.contenders if c.letter in set(frame["contender"])]
     step = (16 if len(shown) <= CROWDED else 10) * len(shown) + 16  # pixels of a slice
     drawn = charts.blank(label, "", height=max(44, step) * len(names) + 110, legend=True)
@@ -124,7 +125,7 @@ def _whiskers(rows: pd.DataFrame, color: str) -> dict[str, Any]:
     return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.2, "width": 0, "color": color}
 
 
-def _reach(row: dict[str, Any]) -> str:
+def _reach(row: Row) -> str:
     if words.missing(row["low"]):
         return words.number(row["value"])
     return f"{words.number(row['value'])} ({words.number(row['low'])} to {words.number(row['high'])})"

@@ -1,18 +1,18 @@
 """Quality against cost on the Compare page: a point a run, and who is beaten by nobody in both."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
 
 import engine
 from engine import compare
-from ui.compare import contenders
+from engine.compare import Comparison, Contender
 from ui.shared import address, charts, words
 
 
 @st.fragment  # a choice here draws this part of the page alone
-def section(comparison: Any) -> None:
+def section(comparison: Comparison) -> None:
     """Test quality against one cost, the front through those that nobody beats in both, popularity as a line; ?quality= and ?cost=."""
     costs = comparison.costs.set_index("fact")
     runs = [c for c in comparison.contenders if c.run_id is not None]
@@ -68,10 +68,10 @@ def _plain(frame: pd.DataFrame) -> str:
     return f"on the Pareto front: {', '.join(frame.loc[frame['front'], 'letter'])}"
 
 
-def _points(comparison: Any, runs: list[Any], key: str, fact: str) -> pd.DataFrame:
+def _points(comparison: Comparison, runs: list[Contender], key: str, fact: str) -> pd.DataFrame:
     """letter, name, x, y, low, high, color and marker of each run that has the metric and the cost."""
     table, costs = comparison.table[comparison.table["metric"] == key].set_index("contender"), comparison.costs.set_index("fact")
-    short, points = contenders.names(comparison.contenders), []
+    short, points = engine.compare.names(comparison.contenders), []
     for one in runs:
         if one.letter in table.index and one.letter in costs.columns:
             drawn, row = compare.look(one.color_index), table.loc[one.letter]

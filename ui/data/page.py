@@ -5,11 +5,12 @@ import streamlit as st
 import engine
 from ui.data import new, prepared
 from ui.runs import live
-from ui.shared import address, layout
+from ui.shared import address, help_link, layout
 
 layout.header(
     "Data", "Bring interactions, see what is wrong with them, prepare them once; every run on them sees the same rows, split and users."
 )
+help_link.show("data", "Sources, audit, labels and splits")
 
 found = engine.datasets.list_datasets()
 underway = [run.run_id for run in engine.runs.list_runs("prepare", limit=50) if run.live]

@@ -83,7 +83,11 @@ def downloads(kind: str, path_key: str) -> None:
     offered = [found for found in engine.datasets.DOWNLOADS.values() if found.source_kind == kind]
     if not offered:
         return
-    live = {run.spec.get("key"): run.run_id for run in engine.runs.list_runs(kind="download", limit=20) if run.live}
+    live = {
+        run.spec.key: run.run_id
+        for run in engine.runs.list_runs(kind="download", limit=20)
+        if run.live and isinstance(run.spec, engine.datasets.DownloadSpec)
+    }
     wanted = st.session_state.get(f"{path_key}.wanted")
     if wanted and wanted[0] not in live and (path := engine.datasets.downloaded(wanted[0])):
         st.session_state[path_key] = str(path)

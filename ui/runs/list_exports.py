@@ -52,8 +52,9 @@ def _form(contenders: list[Any]) -> None:
     )
     st.caption(HELP[whom])
     ids = _ids() if whom == "chosen" else whom
-    protocol = next(run for run in contenders if run.run_id == run_id).spec.get("protocol", {})
-    exclude = st.toggle("Leave out what users met in train", protocol.get("exclude_seen", True), key=f"batches.exclude.{run_id}")
+    spec = next(run for run in contenders if run.run_id == run_id).spec
+    seen = spec.protocol.exclude_seen if isinstance(spec, engine.specs.RunSpec) else True
+    exclude = st.toggle("Leave out what users met in train", seen, key=f"batches.exclude.{run_id}")
     if st.button("Export", type="primary", icon=":material/play_arrow:", key="batches.start", disabled=not ids):
         try:
             key = st.session_state.setdefault("batches.nonce", uuid.uuid4().hex)

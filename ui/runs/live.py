@@ -113,7 +113,7 @@ def facts(run: Any) -> None:
         cells.append(("Waited", words.duration(waited), "From the click until it was its turn"))
     if run.started_at and run.ended_at:
         cells.append(("Took", words.duration((run.ended_at - run.started_at).total_seconds()), "From its turn to the verdict"))
-    if run.kind == "download" and (wanted := engine.datasets.DOWNLOADS.get(run.spec.get("key", ""))):
+    if isinstance(run.spec, engine.datasets.DownloadSpec) and (wanted := engine.datasets.DOWNLOADS.get(run.spec.key)):
         cells.append(("Size", words.size(wanted.bytes), "Of the file that is fetched"))
     _grid(cells, 130)
     if run.metrics:

@@ -125,19 +125,21 @@ def settings(run: Any) -> None:
     """Everything that was asked of the run, as it was frozen at launch."""
     with st.expander("Settings", icon=":material/tune:", key=f"settings.{run.run_id}"):
         _continues(run)
-        leaves = _leaves({name: value for name, value in run.spec.items() if name != "continues"})
+        if run.unreadable:
+            st.caption(words.md(run.unreadable, 600))
+        leaves = _leaves({name: value for name, value in run.settings.items() if name != "continues"})
         frame = pd.DataFrame({"value": [words.plain(value) for value in leaves.values()]}, index=list(leaves))
         left, right = st.columns(2, gap="large")
         with left:
             tables.show(tables.small_table(frame, "setting", left=True))
         with right:
-            st.json(run.spec, expanded=True)
+            st.json(run.settings, expanded=True)
     address.remember(None, "run", run.run_id)
 
 
 def _continues(run: Any) -> None:
     """The run that this one began with, as a link."""
-    before = run.spec.get("continues")
+    before = run.settings.get("continues")
     if not before:
         return
     try:

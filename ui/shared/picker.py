@@ -40,7 +40,7 @@ def titles(runs: list[Any]) -> dict[str, str]:
 
 
 def _seed(run: Any) -> Any:
-    return run.spec.get("train", {}).get("seed") if run.kind == "train" else None
+    return run.spec.train.seed if isinstance(run.spec, engine.specs.RunSpec) else None
 
 
 def pick_runs(key: str, runs: list[Any], default: list[str], label: str = "Runs") -> tuple[list[str], list[str]]:

@@ -1,12 +1,19 @@
 """Numbers, times and foreign text as people read them. Text from data passes `md` or `html` before it is shown as either."""
 
 import html as _html
-import math
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
-DASH = "–"
+from engine.compare import DASH as DASH
+from engine.compare import count as count
+from engine.compare import decimals as decimals
+from engine.compare import duration as duration
+from engine.compare import missing as missing
+from engine.compare import number as number
+from engine.compare import percent as percent
+from engine.compare import short_names as short_names
+from engine.compare import signed as signed
+
 DIRECTIONS = {
     "higher": ("↑", "Higher is better."),
     "lower": ("↓", "Lower is better."),
@@ -32,60 +39,6 @@ def md(text: object, limit: int = 160) -> str:
 def html(text: object, limit: int = 160) -> str:
     """Text that HTML shows as it is."""
     return _html.escape(plain(text, limit), quote=True)
-
-
-def missing(value: object) -> bool:
-    """None, NaN and infinity are shown as a dash, never as 0."""
-    return value is None or (isinstance(value, float) and not math.isfinite(value))
-
-
-def decimals(value: float, digits: int = 3) -> int:
-    """Places behind the point that give a number some significant digits."""
-    if value == 0 or not math.isfinite(value):
-        return digits
-    rounded = float(f"{abs(value):.{digits - 1}e}")  # 0.0999999 is 0.100
-    return min(6, max(0, digits - 1 - math.floor(math.log10(rounded))))
-
-
-def number(value: float | None, places: int | None = None) -> str:
-    """Three significant digits, or a fixed number of places where a column must line up."""
-    if missing(value) or value is None:
-        return DASH
-    return f"{value:,.{decimals(value) if places is None else places}f}".replace("-", "−")
-
-
-def count(value: float | None) -> str:
-    """A whole number with separators."""
-    return DASH if missing(value) or value is None else f"{int(value):,}"
-
-
-def percent(share: float | None) -> str:
-    """A share as a percentage; small ones keep a digit, and one row of millions is not none."""
-    if missing(share) or share is None:
-        return DASH
-    if 0 < share < 0.0005:
-        return "< 0.1 %"
-    return f"{100 * share:.1f} %" if 0 < abs(share) < 0.1 else f"{100 * share:.0f} %"
-
-
-def signed(value: float | None, places: int | None = None) -> str:
-    """A difference with its sign, none where it rounds to nothing; a dash for a missing one."""
-    if missing(value) or value is None:
-        return DASH
-    shown = number(abs(value), places)
-    return shown if not shown.strip("0.,") else ("+" if value > 0 else "−") + shown
-
-
-def duration(seconds: float | None) -> str:
-    """4.8 s, 3 min 5 s, 2 h 10 min."""
-    if missing(seconds) or seconds is None:
-        return DASH
-    if seconds < 60:
-        return f"{number(seconds, 1)} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def left(seconds: float | None) -> str:
@@ -146,19 +99,6 @@ def size(amount: float) -> str:
 def short(value: float | None, places: int) -> str:
     """A spread beside the number that it belongs to: .011 for 0.011."""
     return number(value, places).removeprefix("0") if places else number(value, places)
-
-
-def short_names(titles: Mapping[str, str]) -> dict[str, str]:
-    """Letter -> what sets a title apart from the others: its first part, and of the rest what not all of that first part share.
-
-    Two-tower · softmax · dim 64, Two-tower · pointwise · dim 64, EASE · tuned -> Two-tower · softmax, Two-tower · pointwise, EASE
-    """
-    parts = {letter: title.split(" · ") for letter, title in titles.items()}
-    found = {}
-    for letter, (first, *rest) in parts.items():
-        alike = [other for other in parts.values() if other[0] == first]
-        found[letter] = " · ".join([first, *(part for part in rest if not all(part in other for other in alike))])
-    return found
 
 
 def field_label(name: str) -> str:

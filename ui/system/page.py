@@ -2,10 +2,11 @@
 
 import streamlit as st
 
-from ui.shared import layout, tables
+from ui.shared import help_link, layout, tables
 from ui.system import facts
 
 layout.header("System", "Versions, folders and what was found on this machine.")
+help_link.show("scale", "Settings and scale")
 
 left, right = st.columns(2, gap="large")
 with left:

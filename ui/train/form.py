@@ -19,7 +19,7 @@ def settings_to_repeat(run_id: str | None) -> dict[str, Any]:
     if run_id is None:
         return {}
     try:
-        return dict(engine.runs.get_run(run_id).spec)
+        return dict(engine.runs.get_run(run_id).settings)
     except LookupError:
         layout.unknown("run", [run_id])
         return {}

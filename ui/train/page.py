@@ -4,10 +4,11 @@ import streamlit as st
 
 import engine
 from ui.runs import launch, live, predictions
-from ui.shared import address, layout, picker, words
+from ui.shared import address, help_link, layout, picker, words
 from ui.train import contenders, form
 
 layout.header("Train", "Contenders train on the same rows under the same settings, one after the other, and are measured alike.")
+help_link.show("contenders", "What the models are")
 
 datasets = engine.datasets.list_datasets()
 if not datasets:

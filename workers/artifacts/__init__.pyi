@@ -2,6 +2,7 @@
 # isort: skip_file
 from . import checkpoint as checkpoint, index as index
 from .checkpoint import OPTIMIZER as OPTIMIZER
+from .dataset import PreparedDataset as PreparedDataset
 from .results import (
     BASELINES as BASELINES, CANCEL as CANCEL, CHECKPOINT as CHECKPOINT, DONE as DONE, FEATURE as FEATURE, FUNNEL as FUNNEL, ITEMS as ITEMS,
     ITEM_EMBEDDINGS as ITEM_EMBEDDINGS, JOURNAL as JOURNAL, LIST_NAMES as LIST_NAMES, LOG as LOG, MANIFEST as MANIFEST, METRICS as METRICS,

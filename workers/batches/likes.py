@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
-from workers.artifacts import TRAIN
+from workers.artifacts import TRAIN, PreparedDataset
 from workers.batches.blocks import blocks_of, known_to_train
-from workers.specs import ITEM_ID, USER_ID, FeatureSchema
+from workers.specs import ITEM_ID, USER_ID
 
 
 class Likes(NamedTuple):
@@ -28,11 +28,11 @@ class Rows(NamedTuple):
     known: np.ndarray
 
 
-def read_likes(dataset: Path, schema: FeatureSchema) -> Likes:
+def read_likes(dataset: PreparedDataset) -> Likes:
     """The liked rows of train; of the blocks, only user, item and weight are kept. ValueError when there is none."""
     parts = [(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))]
     unknown = 0
-    for block in blocks_of(dataset, TRAIN):
+    for block in blocks_of(dataset.folder, TRAIN):
         liked = block["label"] > 0
         known = liked & known_to_train(block, len(liked))
         unknown += int(liked.sum() - known.sum())
@@ -41,7 +41,7 @@ def read_likes(dataset: Path, schema: FeatureSchema) -> Likes:
     users, items, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
     if len(users) == 0:
         raise ValueError("Nothing in train is liked, so there is nothing to fit; choose another rule for what counts as liked.")
-    shape = (schema.feature(USER_ID).num_rows, schema.feature(ITEM_ID).num_rows - 1)
+    shape = (dataset.num_users + 1, dataset.schema.feature(ITEM_ID).num_rows - 1)
     matrix = coo_matrix((weights, (users, items - 1)), shape).tocsr()
     matrix.eliminate_zeros()
     matrix.sort_indices()

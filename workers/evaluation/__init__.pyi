@@ -4,8 +4,9 @@ from . import metrics as metrics
 from .alarms import list_alarms as list_alarms
 from .baselines import write_baselines as write_baselines
 from .evaluate import (
-    CHUNK as CHUNK, DEFAULT as DEFAULT, catalogue as catalogue, describe as describe, rank_users as rank_users, summarise as summarise,
-    users_of_train as users_of_train, users_to_rank as users_to_rank, users_to_validate as users_to_validate, write_ranked as write_ranked,
+    CHUNK as CHUNK, DEFAULT as DEFAULT, catalogue as catalogue, count_users as count_users, describe as describe,
+    rank_users as rank_users, summarise as summarise, users_to_rank as users_to_rank, users_to_validate as users_to_validate,
+    write_ranked as write_ranked,
 )
 from .lists import (
     DEEPEST as DEEPEST, Facts as Facts, all_lists_metrics as all_lists_metrics, facts_of as facts_of, list_metrics as list_metrics,

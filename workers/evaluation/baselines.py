@@ -10,11 +10,11 @@ from workers.batches import blocks_of, known_to_train
 from workers.evaluation.evaluate import (
     Scorer,
     catalogue,
+    count_users,
     describe,
     pointwise,
     rank_users,
     summarise,
-    users_of_train,
     users_to_rank,
     write_ranked,
 )
@@ -51,7 +51,7 @@ def write_baselines(dataset: Path) -> None:
 
 def _write_ranking_baselines(dataset: Path, folder: Path) -> None:
     items, users = catalogue(dataset), users_to_rank(dataset, TEST)
-    liked, facts = items["train_positives"].to_numpy(np.float32), facts_of(items, users_of_train(dataset))
+    liked, facts = items["train_positives"].to_numpy(np.float32), facts_of(items, count_users(dataset))
     rng = np.random.default_rng(TIE_SEED)
     scorers: dict[str, Scorer] = {
         "popularity": lambda places: np.broadcast_to(liked, (len(places), len(liked))),

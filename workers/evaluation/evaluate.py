@@ -5,7 +5,6 @@ Ranking: the full catalogue (items of train), for one fixed sample of users, wit
 `Protocol` says otherwise, equal scores in one fixed random order. Letters: U users, N items.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.dataset as parquet
 
-from workers.artifacts import ITEMS, MANIFEST, METRICS, RANKING, USERS
+from workers.artifacts import ITEMS, MANIFEST, METRICS, RANKING, USERS, PreparedDataset
 from workers.batches import blocks_of
 from workers.evaluation import metrics
 from workers.evaluation.lists import DEEPEST, Facts, all_lists_metrics, list_metrics, padded, ranking_metrics
 from workers.evaluation.outputs import evaluate_outputs
-from workers.specs import BINARY, ITEM_ID, USER_ID, FeatureSchema, Protocol
+from workers.specs import BINARY, ITEM_ID, USER_ID, Protocol
 
 LISTS_AT = 10  # the k at which a run says what its lists are like
 LISTS = ["items", "scores", "wanted"]  # columns of ranked users that hold their top lists
@@ -103,11 +102,10 @@ def _rank_chunk(users: pd.DataFrame, scores: np.ndarray, ties: np.ndarray, proto
     return pd.DataFrame(columns)
 
 
-def users_of_train(dataset: Path) -> int:
-    """How many users train has; from the table of users while a dataset is being prepared, and has no manifest yet."""
+def count_users(dataset: Path) -> int:
+    """Users of train; counted in the table of users while a dataset is being prepared and has no manifest yet."""
     if (dataset / MANIFEST).exists():
-        schema = FeatureSchema.model_validate(json.loads((dataset / MANIFEST).read_text())["schema"])
-        return schema.feature(USER_ID).num_rows - 1
+        return PreparedDataset.open(dataset).num_users
     return int(parquet.dataset(dataset / USERS).count_rows(filter=parquet.field("row") > 0))
 
 

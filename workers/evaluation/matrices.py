@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from workers.artifacts import FEATURE, TEST, TRAIN, VALID
+from workers.artifacts import FEATURE, TEST, TRAIN, VALID, PreparedDataset
 from workers.batches import Rows, read_rows
-from workers.evaluation.evaluate import CHUNK, DEFAULT, catalogue, describe, pointwise, rank_users, summarise, users_of_train, users_to_rank
+from workers.evaluation.evaluate import CHUNK, DEFAULT, catalogue, describe, pointwise, rank_users, summarise, users_to_rank
 from workers.evaluation.lists import facts_of
 from workers.evaluation.rated_sets import calibrated, evaluate_sets, has_sets, rated_sets, set_raters
 from workers.matrices import MatrixModel
@@ -30,33 +30,34 @@ class MatrixEvaluation(NamedTuple):
 def evaluate_matrix(
     model: MatrixModel,
     likes: csr_matrix,
-    dataset: Path,
+    dataset: PreparedDataset,
     split: str,
-    limit: int | None = None,
-    told: Callable[[int, int], None] = lambda done, total: None,
+    *,
     protocol: Protocol = DEFAULT,
+    limit: int | None = None,
+    report_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> MatrixEvaluation:
     """The whole protocol on one split. Scores are no probabilities, so there is no log loss.
 
     Args:
         likes: [U + 1, N] of train, by row of the user.
         limit: rank for the first so many users of the sample only.
-        told: hears of the users ranked so far.
+        report_progress: takes the users ranked so far, and how many there are.
     """
-    items, users = catalogue(dataset), users_to_rank(dataset, split, limit, protocol)
+    items, users = catalogue(dataset.folder), users_to_rank(dataset.folder, split, limit, protocol)
     rows = users[FEATURE + USER_ID].to_numpy(np.int64)
 
     def score(places: np.ndarray) -> np.ndarray:
-        told(int(places[0]), len(users))
+        report_progress(int(places[0]), len(users))
         return model.scores(likes[rows[places]])
 
-    ranked = describe(rank_users(users, len(items), score, protocol), facts_of(items, users_of_train(dataset)))
-    held_out = read_rows(dataset, split)
+    ranked = describe(rank_users(users, len(items), score, protocol), facts_of(items, dataset.num_users))
+    held_out = read_rows(dataset.folder, split)
     scored = pair_scores(model, likes, held_out.users, held_out.items)
     found = summarise(ranked, len(items))
     found |= pointwise(scored, held_out.labels, held_out.known, probability=False, users=held_out.users)
-    if split == TEST and has_sets(dataset):
-        found |= _judge_sets(model, likes, dataset)
+    if split == TEST and has_sets(dataset.folder):
+        found |= _evaluate_sets(model, likes, dataset.folder)
     return MatrixEvaluation(found, ranked, held_out, scored)
 
 
@@ -73,7 +74,7 @@ def pair_scores(model: MatrixModel, likes: csr_matrix, users: np.ndarray, items:
     return np.where(items > 0, found, np.float32(0))
 
 
-def _judge_sets(model: MatrixModel, likes: csr_matrix, dataset: Path) -> dict[str, float]:
+def _evaluate_sets(model: MatrixModel, likes: csr_matrix, dataset: Path) -> dict[str, float]:
     """How well the mean of the scores of a set's items foretells its rating, on test, by a line through the sets of train and valid."""
     (held_out, left_out), (known, _) = rated_sets(dataset, TEST), rated_sets(dataset, TRAIN, VALID)
     if held_out.empty:

@@ -10,14 +10,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from workers.artifacts import TEST, TRAIN, VALID
+from workers.artifacts import TEST, TRAIN, VALID, PreparedDataset
 from workers.batches import Columns, blocks_of, join, known_to_train, num_rows, table_columns, take, to_batch
-from workers.evaluation.evaluate import DEFAULT, catalogue, describe, pointwise, rank_users, summarise, users_of_train, users_to_rank
+from workers.evaluation.evaluate import DEFAULT, catalogue, describe, pointwise, rank_users, summarise, users_to_rank
 from workers.evaluation.lists import facts_of
 from workers.evaluation.outputs import evaluate_outputs
 from workers.evaluation.rated_sets import calibrated, evaluate_sets, has_sets, rated_sets, set_raters
 from workers.networks import Batch, Ranker
-from workers.specs import ITEM_ID, USER_ID, FeatureSchema, Protocol, Task
+from workers.specs import ITEM_ID, USER_ID, FeatureSchema, Protocol
 
 ROWS = 4096  # rows encoded or scored at a time
 PLACE = "_place"  # of a row in its split: number of its block << 32 + place in it
@@ -84,9 +84,10 @@ def encode(encoder: Callable[[Batch], Tensor], columns: Columns, rows: int, sche
 
 
 @torch.no_grad()
-def score_split(model: Ranker, dataset: Path, split: str, schema: FeatureSchema) -> Scored:
+def score_split(model: Ranker, dataset: PreparedDataset, split: str) -> Scored:
     """Collective: every row of a split, each exactly once and in the order of the dataset, on every rank."""
-    batches = _fixed_batches(_placed_blocks(dataset, split))
+    schema = dataset.schema
+    batches = _fixed_batches(_placed_blocks(dataset.folder, split))
     parts: list[tuple[np.ndarray, ...]] = []  # the columns of Scored, and the place of each row
     idle: Batch | None = None
     while True:
@@ -129,41 +130,40 @@ def _fixed_batches(blocks: Iterator[Columns]) -> Iterator[Columns]:
 @torch.no_grad()
 def evaluate_network(
     model: Ranker,
-    dataset: Path,
+    dataset: PreparedDataset,
     split: str,
-    schema: FeatureSchema,
     *,
-    task: Task,
-    foretells: bool,
+    predicts_label: bool,
     protocol: Protocol = DEFAULT,
     limit: int | None = None,
-    told: Callable[[int, int], None] = lambda done, total: None,
+    report_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> NetworkEvaluation:
     """Collective: the whole protocol on one split.
 
     Args:
-        task: what the model learns. foretells: its logits say what stands in the rows, so that a log loss or an error means something.
+        predicts_label: whether the logits predict what the rows hold, so that a log loss or an error means something.
         limit: rank for the first so many users of the sample only.
-        told: hears of the users ranked so far, on every rank.
+        report_progress: takes the users ranked so far, and how many there are; called on every rank.
     """
     model.eval()
-    scored = score_split(model, dataset, split, schema)
+    schema, folder = dataset.schema, dataset.folder
+    scored = score_split(model, dataset, split)
     preference = model.head.score(torch.from_numpy(scored.logits).to(_device())).cpu().numpy()
     found = pointwise(preference, scored.labels, scored.known, probability=False, users=scored.users)
     tables: dict[str, Any] = {}
-    if foretells:
-        judged, tables = evaluate_outputs(task, scored.logits, scored.labels, scored.targets, scored.known)
+    if predicts_label:
+        judged, tables = evaluate_outputs(dataset.task, scored.logits, scored.labels, scored.targets, scored.known)
         found |= judged
     ranked, item_states = pd.DataFrame(), torch.zeros(0)
     if schema.can_rank:
-        items = catalogue(dataset)
+        items = catalogue(folder)
         item_states = encode(model.encode_items, table_columns(items, schema, "item"), len(items), schema)
-        facts = facts_of(items, users_of_train(dataset))
-        users = users_to_rank(dataset, split, limit, protocol)
-        ranked = describe(_rank(model, users, item_states, schema, protocol, told), facts)
+        facts = facts_of(items, dataset.num_users)
+        users = users_to_rank(folder, split, limit, protocol)
+        ranked = describe(_rank(model, users, item_states, schema, protocol, report_progress), facts)
         found = summarise(ranked, len(items)) | found
-        if split == TEST and has_sets(dataset):
-            found |= _judge_sets(model, dataset, schema, item_states)
+        if split == TEST and has_sets(folder):
+            found |= _evaluate_sets(model, dataset, item_states)
     model.train()
     return NetworkEvaluation(found, ranked, item_states, scored, preference, tables)
 
@@ -174,7 +174,7 @@ def _rank(
     item_states: Tensor,
     schema: FeatureSchema,
     protocol: Protocol,
-    told: Callable[[int, int], None],
+    report_progress: Callable[[int, int], None],
 ) -> pd.DataFrame:
     """Collective: rank the catalogue for each user, some on each rank; all of them on every rank."""
     if len(users):
@@ -183,7 +183,7 @@ def _rank(
     on_device = item_states.to(device)
 
     def score(places: np.ndarray) -> np.ndarray:
-        told(int(places[0]), len(own))
+        report_progress(int(places[0]), len(own))
         return model.score_grid(user_states[own[places]].to(device), on_device).cpu().numpy()
 
     mine = rank_users(users.iloc[own], len(item_states), score, protocol)
@@ -192,13 +192,14 @@ def _rank(
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 
 
-def _judge_sets(model: Ranker, dataset: Path, schema: FeatureSchema, item_states: Tensor) -> dict[str, float]:
+def _evaluate_sets(model: Ranker, dataset: PreparedDataset, item_states: Tensor) -> dict[str, float]:
     """Collective: how well the mean of the scores of a set's items foretells its rating, on test.
 
     Scores come onto the rating scale by the least-squares line through the sets of train and valid.
     """
-    (held_out, left_out), (known, _) = rated_sets(dataset, TEST), rated_sets(dataset, TRAIN, VALID)
-    raters = set_raters(dataset)
+    folder, schema = dataset.folder, dataset.schema
+    (held_out, left_out), (known, _) = rated_sets(folder, TEST), rated_sets(folder, TRAIN, VALID)
+    raters = set_raters(folder)
     if held_out.empty:
         return evaluate_sets(np.zeros(0), np.zeros(0), None, left_out)
     users = encode(model.encode_users, table_columns(raters, schema, "user"), len(raters), schema)

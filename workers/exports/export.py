@@ -4,7 +4,6 @@ Users come some at a time, are scored together, and their lists are written befo
 its manifest last in it, so that what is there is whole. Letters: U users, N items, K list length.
 """
 
-import json
 import logging
 import shutil
 import sys
@@ -18,55 +17,46 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from workers.artifacts import DONE, MANIFEST, SPEC, write_json
+from workers.artifacts import MANIFEST, write_json
 from workers.evaluation import CHUNK, best_places, tie_order
 from workers.exports import people as list_people
 from workers.exports.files import COLUMNS, CSV_SAYS, SCHEMA, Writer
 from workers.exports.people import People
-from workers.exports.spec import ASKED, TOP_CSV, TOP_PARQUET, ListExportSpec, staging
-from workers.run import Journal, log_and_report_errors, peak_memory
+from workers.exports.spec import CHOSEN, TOP_CSV, TOP_PARQUET, ListExportSpec, staging
+from workers.run import RunContext, peak_memory, run_context
 from workers.serving import Met, OpenedModel, open_run
-from workers.specs import TIE_SEED, FeatureSchema, Task
+from workers.specs import TIE_SEED
 
 log = logging.getLogger("workers.exports.export")
 CELLS = 8_000_000  # scores of one grid at most, of CHUNK users: bounds memory on large catalogues
 
 
 def main(run_dir: str, dataset_dir: str, attempt: int) -> None:
-    """Export lists; leaves their folder, and last of all done.json.
+    """Export lists; writes their folder, and last of all done.json. Arguments and errors as in `run_context`.
 
-    Args:
-        run_dir: the export's folder, with spec.json in it, beside the folder of the run whose lists are asked for.
-        dataset_dir: the prepared dataset.
-        attempt: goes into done.json.
-
-    Raises:
-        Whatever went wrong, after leaving it in `lists.error.json`.
+    The export's folder lies beside that of the run whose lists it writes.
     """
-    run = Path(run_dir)
-    with log_and_report_errors(run, "lists"):
-        found = export(run, Path(dataset_dir), ListExportSpec.read(run / SPEC), Journal(run))
-        write_json(run / DONE, {"attempt": attempt} | found)
+    with run_context(run_dir, dataset_dir, attempt, ListExportSpec, "lists") as context:
+        context.finish(export(context))
 
 
-def export(run: Path, dataset: Path, spec: ListExportSpec, journal: Journal) -> dict[str, Any]:
+def export(context: RunContext[ListExportSpec]) -> dict[str, Any]:
     """Write the folder of lists, whole or not at all; returns folder, users, rows, without_items, seconds, peak_memory_bytes.
 
     Raises:
         ValueError: no such checkpoint, or the folder cannot be written to.
     """
-    journal.progress("opening the model", 0, 1, force=True)
-    manifest = json.loads((dataset / MANIFEST).read_text())
-    schema = FeatureSchema.model_validate(manifest["schema"])
-    opened = open_run(run.parent / spec.run, dataset, schema, Task.of(manifest.get("label", {})))
-    target = spec.target(run.parent, run.name)
-    partial = staging(target, run.name)
+    context.journal.progress("opening the model", 0, 1, force=True)
+    spec, runs, own_id = context.spec, context.folder.parent, context.folder.name
+    opened_model = open_run(runs / spec.run, context.dataset)
+    target = spec.target(runs, own_id)
+    partial = staging(target, own_id)
     started = time.monotonic()
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        told = write_lists(opened, dataset, schema, spec, run, partial, journal)
-        write_json(partial / MANIFEST, _manifest(spec, run.name, told, partial))
+        counts = write_lists(context, opened_model, partial)
+        write_json(partial / MANIFEST, _manifest(spec, own_id, counts, partial))
         partial.rename(target)
     except OSError as error:
         raise ValueError(
@@ -75,30 +65,33 @@ def export(run: Path, dataset: Path, spec: ListExportSpec, journal: Journal) -> 
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     seconds = time.monotonic() - started
-    log.info("%d users, %d rows in %.1f s", told["users"], told["rows"], seconds)
-    return {"folder": str(target), **told, "seconds": seconds, "peak_memory_bytes": peak_memory()}
+    log.info("%d users, %d rows in %.1f s", counts["users"], counts["rows"], seconds)
+    return {"folder": str(target), **counts, "seconds": seconds, "peak_memory_bytes": peak_memory()}
 
 
-def write_lists(
-    opened: OpenedModel, dataset: Path, schema: FeatureSchema, spec: ListExportSpec, run: Path, folder: Path, journal: Journal
-) -> dict[str, int]:
-    """Both files; returns users, rows, and how many users have no row since they met everything."""
-    journal.progress("reading what users met", 0, 1, force=True)
-    wanted = list_people.chosen(dataset, spec.users, run / ASKED)
-    total, places = list_people.count(dataset, wanted, schema)
-    scratch, done, without, unknown = run / "tmp" / "met", 0, 0, 0
-    ties = tie_order(len(opened.items), TIE_SEED)
-    ids, titles = (pa.array(opened.items[name].astype(object), pa.string(), from_pandas=True) for name in ("item_id", "title"))
+def write_lists(context: RunContext[ListExportSpec], opened_model: OpenedModel, folder: Path) -> dict[str, int]:
+    """Write both files to `folder`.
+
+    Returns:
+        users; rows; without_items: users who have no row since they met everything; unknown_to_train: users whom train does not have.
+    """
+    context.journal.progress("reading what users met", 0, 1, force=True)
+    spec, dataset, items = context.spec, context.dataset, opened_model.items
+    wanted = list_people.chosen(dataset.folder, spec.users, context.folder / CHOSEN)
+    total, places = list_people.count(dataset, wanted)
+    scratch, done, without, unknown = context.folder / "tmp" / "met", 0, 0, 0
+    ties = tie_order(len(items), TIE_SEED)
+    ids, titles = (pa.array(items[name].astype(object), pa.string(), from_pandas=True) for name in ("item_id", "title"))
     started: float | None = None
     with Writer(folder) as writer:
-        for some in list_people.people(dataset, wanted, places, scratch, spec.exclude_seen):
+        for some in list_people.people(dataset.folder, wanted, places, scratch, spec.exclude_seen):
             started = started or time.monotonic()
-            for part in _parts(some, len(opened.items)):
-                table, empty = _lists(opened, part, ties, spec.k, ids, titles)
+            for part in _parts(some, len(items)):
+                table, empty = _lists(opened_model, part, ties, spec.k, ids, titles)
                 writer.write(table)
                 done, without = done + len(part.frame), without + empty
                 left = (total - done) * (time.monotonic() - started) / done
-                journal.progress("writing lists", done, total, eta_s=left)
+                context.journal.progress("writing lists", done, total, eta_s=left)
             unknown += int((some.frame["row"] == 0).sum())
         shutil.rmtree(scratch, ignore_errors=True)
     return {"users": total, "rows": writer.rows, "without_items": without, "unknown_to_train": unknown}
@@ -110,9 +103,9 @@ def _parts(some: People, items: int) -> Iterator[People]:
         yield People(some.frame.iloc[start : start + step], some.met[start : start + step])
 
 
-def _lists(opened: OpenedModel, people: People, ties: np.ndarray, k: int, ids: pa.Array, titles: pa.Array) -> tuple[pa.Table, int]:
+def _lists(opened_model: OpenedModel, people: People, ties: np.ndarray, k: int, ids: pa.Array, titles: pa.Array) -> tuple[pa.Table, int]:
     """Rows of SCHEMA of some users, and how many of them have none."""
-    tops = top_lists(opened, people.frame, people.met, ties, k)
+    tops = top_lists(opened_model, people.frame, people.met, ties, k)
     sizes = np.array([len(places) for places, _ in tops], np.int64)
     places = np.concatenate([np.zeros(0, np.int64), *(one for one, _ in tops)])
     scores = np.concatenate([np.zeros(0, np.float32), *(one for _, one in tops)])
@@ -123,7 +116,9 @@ def _lists(opened: OpenedModel, people: People, ties: np.ndarray, k: int, ids: p
     return pa.Table.from_arrays(columns, schema=SCHEMA), int((sizes == 0).sum())
 
 
-def top_lists(opened: OpenedModel, frame: pd.DataFrame, met: list[Met], ties: np.ndarray, k: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def top_lists(
+    opened_model: OpenedModel, frame: pd.DataFrame, met: list[Met], ties: np.ndarray, k: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """The k best items of each user that are not among `seen`, best first, equal scores by `ties`: places int64 [K], scores float32 [K].
 
     Fewer where there are no more.
@@ -131,21 +126,21 @@ def top_lists(opened: OpenedModel, frame: pd.DataFrame, met: list[Met], ties: np
     Raises:
         ValueError: a score is NaN.
     """
-    grid = np.array(opened.grid(frame, met), np.float32)
+    grid = np.array(opened_model.grid(frame, met), np.float32)
     for row, one in zip(grid, met, strict=True):
         row[one.seen] = -np.inf
     k = min(k, grid.shape[1])
     last = np.partition(grid, -k, axis=1)[:, -k]  # NaN sorts last, and `best_places` refuses it
-    found = []
+    lists = []
     for row, least in zip(grid, last, strict=True):
-        # only what may stand in the list is sorted, all of a tie at its end included: keys of whole rows take thrice the memory
+        # only candidates for the list are sorted, with all of a tie at its end: keys of whole rows take three times the memory
         kept = np.flatnonzero(~(row < least) & (row != -np.inf))
         best = kept[best_places(row[kept], ties[kept], k)]
-        found.append((best, row[best]))
-    return found
+        lists.append((best, row[best]))
+    return lists
 
 
-def _manifest(spec: ListExportSpec, export: str, told: dict[str, int], folder: Path) -> dict[str, Any]:
+def _manifest(spec: ListExportSpec, export: str, counts: dict[str, int], folder: Path) -> dict[str, Any]:
     sizes = {name: (folder / name).stat().st_size for name in (TOP_PARQUET, TOP_CSV)}
     return {
         "export": export,
@@ -155,7 +150,7 @@ def _manifest(spec: ListExportSpec, export: str, told: dict[str, int], folder: P
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "k": spec.k,
         "users_asked": spec.users,
-        **told,
+        **counts,
         "exclude_seen": spec.exclude_seen,
         "protocol": f"every item that train met competes, {'without' if spec.exclude_seen else 'with'} those that the user met in train; "
         "equal scores stand in the protocol's one random order",

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from workers.artifacts import RANKING, TEST, TRAIN, USERS
+from workers.artifacts import RANKING, TEST, TRAIN, USERS, PreparedDataset
 from workers.batches import blocks_of
 from workers.serving import Met
-from workers.specs import ITEM_ID, USER_ID, FeatureSchema
+from workers.specs import ITEM_ID, USER_ID
 
 PEOPLE = 4096  # users whose interactions are held at once
 SPILL = 1 << 19  # interactions held before they are dealt
@@ -34,17 +34,17 @@ class People(NamedTuple):
     met: list[Met]
 
 
-def chosen(dataset: Path, users: str, asked: Path) -> pa.Array | None:
-    """Ids of the users of a spec, as text; None: all. `asked`: the file of chosen ones."""
+def chosen(dataset: Path, users: str, file: Path) -> pa.Array | None:
+    """Ids of the users that a spec names, as text; None: all. `file`: the chosen ones, one a line."""
     if users == "test":
         return pq.read_table(dataset / RANKING / f"{TEST}.parquet", columns=["user_id"]).column(0).combine_chunks()
-    return pa.array(asked.read_text(encoding="utf-8").split("\n"), pa.string()) if users == "chosen" else None
+    return pa.array(file.read_text(encoding="utf-8").split("\n"), pa.string()) if users == "chosen" else None
 
 
-def count(dataset: Path, wanted: pa.Array | None, schema: FeatureSchema) -> tuple[int, np.ndarray]:
+def count(dataset: PreparedDataset, wanted: pa.Array | None) -> tuple[int, np.ndarray]:
     """How many users are wanted, and the place of each row of the vocabulary among them, int32 [rows]: -1 where it is not wanted."""
-    places, users = np.full(schema.feature(USER_ID).num_rows, -1, np.int32), 0
-    for batch in _batches(dataset, wanted, ["user_id", "row"]):
+    places, users = np.full(dataset.num_users + 1, -1, np.int32), 0
+    for batch in _batches(dataset.folder, wanted, ["user_id", "row"]):
         rows = batch.column("row").to_numpy()
         places[rows] = np.arange(users, users + len(rows))
         users += len(rows)

@@ -8,7 +8,7 @@ from pydantic import Field
 from workers.models import RUN_ID
 from workers.specs import Spec
 
-ASKED = "users.txt"  # in the export's run folder: the users that were chosen, one a line
+CHOSEN = "users.txt"  # in the export's run folder: the users that were chosen, one a line
 LISTS = "lists"  # in the folder of the run whose lists they are: exports that were given no other place
 TOP_PARQUET, TOP_CSV = "top.parquet", "top.csv"
 MOST = 10_000

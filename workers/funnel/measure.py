@@ -1,12 +1,11 @@
-"""python -m workers.funnel RUN_DIR DATASET_DIR ATTEMPT: measures a funnel under the protocol, in one process; nothing is trained.
+"""python -m workers.funnel.measure RUN_DIR DATASET_DIR ATTEMPT: measures a funnel under the protocol, in one process; nothing is trained.
 
-One run's model retrieves the N best items that a person has not met, another's ranks them; how much the first one's score still counts is
-chosen on validation. Every relevant item that is missed was lost
-in one of the two places, and `funnel.json` says how many were lost where, for many N. Letters: U users, N candidates, R relevant items.
+One run's model retrieves the N best items that a person has not met, another run's model ranks them; validation chooses how much the
+retriever's score still counts. A relevant item that the list misses was lost either at retrieval or at ranking, and `funnel.json` counts
+both for many N. Letters: U users, N candidates, R relevant items.
 """
 
 import json
-import logging
 import sys
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from workers.artifacts import DONE, FUNNEL, MANIFEST, PER_USER, RESULTS, SPEC, TOP_K, VALID, index, write_json
+from workers.artifacts import DONE, FUNNEL, PER_USER, RESULTS, TOP_K, VALID, index, write_json
 from workers.batches import read_likes
 from workers.evaluation import (
     DEFAULT,
@@ -28,91 +27,79 @@ from workers.evaluation import (
     rank_users,
     summarise,
     tie_order,
-    users_of_train,
     users_to_validate,
     write_ranked,
 )
 from workers.funnel import blend
 from workers.models import FunnelSpec
-from workers.run import Journal, RunSpec, log_and_report_errors, peak_memory
+from workers.run import Journal, RunContext, RunSpec, peak_memory, refuse_unfit, run_context
 from workers.serving import Met, OpenedFunnel, measure, open_run
-from workers.specs import TIE_SEED, FeatureSchema, Protocol, Task
+from workers.specs import TIE_SEED, Protocol
 
-log = logging.getLogger("workers.funnel.measure")
-K = 10  # of the list that loss is told for
+K = 10  # length of the list whose losses are counted
 CURVE = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)  # numbers of candidates tried, and the funnel's own
 TIMED = 100  # people timed for each
 
 
 def main(run_dir: str, dataset_dir: str, attempt: int) -> None:
-    """Measure one funnel; leaves the results and, last of all, done.json.
+    """Measure one funnel; writes the results and, last of all, done.json. Arguments and errors as in `run_context`.
 
-    Args:
-        run_dir: the run's folder, with spec.json in it, beside the folders of the two runs that it is made of.
-        dataset_dir: the prepared dataset.
-        attempt: goes into done.json.
-
-    Raises:
-        Whatever went wrong, after leaving it in `funnel.error.json`.
+    The run's folder lies beside those of the two runs that the funnel is made of.
     """
-    run = Path(run_dir)
-    with log_and_report_errors(run, "funnel"):
-        _measure(run, Path(dataset_dir), RunSpec.read(run / SPEC), attempt)
+    with run_context(run_dir, dataset_dir, attempt, RunSpec, "funnel") as context:
+        _measure(context)
 
 
-def _measure(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
-    journal, funnel = Journal(run), spec.model
+def _measure(context: RunContext[RunSpec]) -> None:
+    journal, dataset, funnel = context.journal, context.dataset, context.spec.model
     journal.event("imported")
     if not isinstance(funnel, FunnelSpec):
         raise TypeError(f"{funnel.label} is no funnel.")
-    manifest = json.loads((dataset / MANIFEST).read_text())
-    schema = FeatureSchema.model_validate(manifest["schema"])
-    if why := funnel.refusal(schema, manifest.get("label", {})):
-        raise ValueError(why)
+    refuse_unfit(context.spec, dataset)
     journal.progress("opening the two models", 0, 1, force=True)
-    (run / RESULTS).mkdir(exist_ok=True)
-    opened = _open(run, dataset, schema, Task.of(manifest.get("label", {})), funnel)
-    likes = read_likes(dataset, schema).matrix
-    users, met = measure.people_to_rank(dataset, likes, spec.protocol)
+    (context.folder / RESULTS).mkdir(exist_ok=True)
+    opened_model = _open(context, funnel)
+    likes = read_likes(dataset).matrix
+    users, met = measure.people_to_rank(dataset, likes, context.spec.protocol)
     journal.event("opened")
-    order = _order(opened, dataset, likes, funnel, journal, spec.protocol)
-    tried = _sizes(funnel.candidates, len(opened.items))
-    ranked, curve = _judge(opened, users, met, tried, journal, spec.protocol)
-    ranked = describe(ranked, facts_of(catalogue(dataset), users_of_train(dataset)))
-    timed = {n: _times(opened, users, met, n) for n in tried}
+    order = _order(opened_model, context, likes)
+    sizes = _sizes(funnel.candidates, len(opened_model.items))
+    ranked, curve = _evaluate(opened_model, users, met, sizes, journal, context.spec.protocol)
+    ranked = describe(ranked, facts_of(catalogue(dataset.folder), dataset.num_users))
+    timed = {n: _times(opened_model, users, met, n) for n in sizes}
     curve = [row | timed[int(row["candidates"])] for row in curve]
     journal.event("evaluated")
-    _write(run, opened, ranked, {"candidates": funnel.candidates, "k": K, "order": order, "curve": curve})
-    metrics = summarise(ranked, len(opened.items))
+    _write(context.folder, opened_model, ranked, {"candidates": funnel.candidates, "k": K, "order": order, "curve": curve})
+    metrics = summarise(ranked, len(opened_model.items))
     own = next(row for row in curve if row["candidates"] == funnel.candidates or row is curve[-1])
-    costs = _sums(run, funnel) | {name: own[name] for name in ("latency_p50_ms", "latency_p99_ms") if name in own}
-    measured = {"protocol": spec.protocol.model_dump(mode="json")}
-    journal.event("done")
-    write_json(run / DONE, {"attempt": attempt, "metrics": metrics, "users": len(ranked), "processes": 1} | costs | measured)
+    costs = _sums(context.folder, funnel) | {name: own[name] for name in ("latency_p50_ms", "latency_p99_ms") if name in own}
+    protocol = context.spec.protocol.model_dump(mode="json")
+    context.finish({"metrics": metrics, "users": len(ranked), "processes": 1} | costs | {"protocol": protocol})
 
 
-def _open(run: Path, dataset: Path, schema: FeatureSchema, task: Task, funnel: FunnelSpec) -> OpenedFunnel:
+def _open(context: RunContext[RunSpec], funnel: FunnelSpec) -> OpenedFunnel:
     """Both models, and the index: the retriever's own, or one made as the funnel asks for."""
-    opened = open_run(run, dataset, schema, task)
-    assert isinstance(opened, OpenedFunnel)
-    vectors = opened.retriever.vectors
-    if vectors is not None and (funnel.index or opened.index is None):
-        index.save(index.build(vectors, funnel.index), run / RESULTS)
-        opened.index = index.load(run / RESULTS)
+    opened_model, results = open_run(context.folder, context.dataset), context.folder / RESULTS
+    assert isinstance(opened_model, OpenedFunnel)
+    vectors = opened_model.retriever.vectors
+    if vectors is not None and (funnel.index or opened_model.index is None):
+        index.save(index.build(vectors, funnel.index), results)
+        opened_model.index = index.load(results)
     if vectors is None and funnel.index:
         raise ValueError(f"index is {funnel.index!r}, but the retriever has no vectors to index; leave it empty.")
-    return opened
+    return opened_model
 
 
-def _order(
-    opened: OpenedFunnel, dataset: Path, likes: csr_matrix, funnel: FunnelSpec, journal: Journal, protocol: Protocol
-) -> dict[str, Any]:
+def _order(opened_model: OpenedFunnel, context: RunContext[RunSpec], likes: csr_matrix) -> dict[str, Any]:
     """Set the weight of the retriever's score, by the users of validation: share, weight, tuned, and what was tried."""
-    journal.progress("choosing the retriever's share on validation", 0, 1, force=True)
-    opened.weight = 0.0
-    users, met = measure.people_to_rank(dataset, likes, protocol, VALID, users_to_validate(funnel.candidates))
-    chosen = blend.choose(opened, users, met, K, funnel.retriever_share)
-    opened.weight = chosen.weight
+    context.journal.progress("choosing the retriever's share on validation", 0, 1, force=True)
+    funnel = context.spec.model
+    assert isinstance(funnel, FunnelSpec)
+    opened_model.weight = 0.0
+    limit = users_to_validate(funnel.candidates)
+    users, met = measure.people_to_rank(context.dataset, likes, context.spec.protocol, VALID, limit)
+    chosen = blend.choose(opened_model, users, met, K, funnel.retriever_share)
+    opened_model.weight = chosen.weight
     return {**chosen._asdict(), "tuned": funnel.retriever_share is None, "users": len(users)}
 
 
@@ -120,33 +107,33 @@ def _sizes(own: int, items: int) -> list[int]:
     return sorted({min(n, items) for n in (*CURVE, own)})
 
 
-def _judge(
-    opened: OpenedFunnel, users: pd.DataFrame, met: list[Met], tried: list[int], journal: Journal, protocol: Protocol = DEFAULT
+def _evaluate(
+    opened_model: OpenedFunnel, users: pd.DataFrame, met: list[Met], sizes: list[int], journal: Journal, protocol: Protocol = DEFAULT
 ) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """The protocol's per-user metrics at the funnel's own N, and for each N what is reached and what is lost where."""
-    ties, most, items = tie_order(len(opened.items), TIE_SEED), tried[-1], len(opened.items)
-    tallies: dict[int, list[tuple[float, ...]]] = {
-        n: [] for n in tried
-    }  # of each user: relevant, among the candidates, in the final top K, NDCG
+    """The protocol's per-user metrics at the funnel's own N, and for each N in `sizes` the items reached and those lost in either stage."""
+    items, most = len(opened_model.items), sizes[-1]
+    ties = tie_order(items, TIE_SEED)
+    # of each user: relevant items, those among the candidates, those in the final top K, NDCG
+    tallies: dict[int, list[tuple[float, ...]]] = {n: [] for n in sizes}
     started = time.monotonic()
 
     def score(places: np.ndarray) -> np.ndarray:
         done = int(places[0])
         left = (len(users) - done) / done * (time.monotonic() - started) if done else None
         journal.progress("ranking", done, len(users), eta_s=left)
-        people = opened.people(users.iloc[places], [met[place] for place in places])
+        people = opened_model.people(users.iloc[places], [met[place] for place in places])
         grid = np.full((len(places), items), -np.inf, np.float32)
         for at, (place, person) in enumerate(zip(places, people, strict=True)):
-            kept = opened.retrieve(person, most)
-            scores = opened.order(person, kept)
+            kept = opened_model.retrieve(person, most)
+            scores = opened_model.order(person, kept)
             relevant = np.isin(kept.places, np.asarray(users["relevant"].iloc[place], np.int64) - 1)
-            for n in tried:
+            for n in sizes:
                 tallies[n].append(_tally(scores[:n], relevant[:n], ties[kept.places[:n]], len(users["relevant"].iloc[place])))
-            grid[at, kept.places[: opened.candidates]] = scores[: opened.candidates]
+            grid[at, kept.places[: opened_model.candidates]] = scores[: opened_model.candidates]
         return grid
 
     ranked = rank_users(users, items, score, protocol)
-    return ranked, [_row(n, np.array(tallies[n], float)) for n in tried]
+    return ranked, [_row(n, np.array(tallies[n], float)) for n in sizes]
 
 
 def _tally(scores: np.ndarray, relevant: np.ndarray, ties: np.ndarray, wanted: int) -> tuple[float, float, float, float]:
@@ -156,22 +143,23 @@ def _tally(scores: np.ndarray, relevant: np.ndarray, ties: np.ndarray, wanted: i
 
 
 def _row(n: int, users: np.ndarray) -> dict[str, Any]:
-    """Means over users of recall ceiling (R among the candidates), recall@K, NDCG@K; of all R, shares lost in either place, and found.
+    """Means over users of recall ceiling (share of R among the candidates), recall@K and NDCG@K; of all R, the shares lost in either
+    stage, and the share in the final list (`found`).
 
-    What no list of K has room for is lost to nobody: a user with R above K can have K found at most.
+    Items beyond the K that a list has room for count as lost in neither stage.
     """
-    wanted, among, found, ndcg = users.T if len(users) else np.zeros((4, 0))
+    wanted, among, in_list, ndcg = users.T if len(users) else np.zeros((4, 0))
     room = np.minimum(wanted, K)
     at_retrieval = room - np.minimum(among, room)
     total = max(room.sum(), 1)
     return {
         "candidates": n,
         "recall_ceiling": _mean(among / np.maximum(wanted, 1)),
-        f"recall_at_{K}": _mean(found / np.maximum(wanted, 1)),
+        f"recall_at_{K}": _mean(in_list / np.maximum(wanted, 1)),
         f"ndcg_at_{K}": _mean(ndcg),
-        "found": float(found.sum() / total),
+        "found": float(in_list.sum() / total),
         "lost_at_retrieval": float(at_retrieval.sum() / total),
-        "lost_at_ranking": float((room - at_retrieval - found).sum() / total),
+        "lost_at_ranking": float((room - at_retrieval - in_list).sum() / total),
     }
 
 
@@ -179,34 +167,34 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else 0.0
 
 
-def _times(opened: OpenedFunnel, users: pd.DataFrame, met: list[Met], n: int) -> dict[str, float]:
+def _times(opened_model: OpenedFunnel, users: pd.DataFrame, met: list[Met], n: int) -> dict[str, float]:
     """Milliseconds from a person's row to K ranked items, one person at a time on one thread, and its three parts."""
     parts: dict[str, list[float]] = {"latency": [], "encode": [], "retrieve": [], "rank": []}
     with measure.one_thread():
         for place in range(min(len(users), TIMED)):
             since = [time.perf_counter()]
-            person = opened.people(users.iloc[place : place + 1], [met[place]])[0]
+            person = opened_model.people(users.iloc[place : place + 1], [met[place]])[0]
             since.append(time.perf_counter())
-            kept = opened.retrieve(person, n)
+            kept = opened_model.retrieve(person, n)
             since.append(time.perf_counter())
-            scores = opened.order(person, kept)
-            best_places(scores, opened.ties[kept.places], K)
+            scores = opened_model.order(person, kept)
+            best_places(scores, opened_model.ties[kept.places], K)
             since.append(time.perf_counter())
             for name, spent in zip(parts, (since[3] - since[0], *np.diff(since)), strict=True):
                 parts[name].append(1000 * spent)
     if not parts["latency"]:
         return {}
-    found: dict[str, float] = {}
+    milliseconds: dict[str, float] = {}
     for part, times in parts.items():
-        found |= measure.percentiles(times[measure.WARM_UP :] or times, part)
-    return found
+        milliseconds |= measure.percentiles(times[measure.WARM_UP :] or times, part)
+    return milliseconds
 
 
-def _write(run: Path, opened: OpenedFunnel, ranked: pd.DataFrame, told: dict[str, Any]) -> None:
+def _write(run: Path, opened_model: OpenedFunnel, ranked: pd.DataFrame, facts: dict[str, Any]) -> None:
     folder = run / RESULTS
     write_ranked(ranked, folder / PER_USER, folder / TOP_K)
-    facts = opened.index.facts if opened.index is not None else {"factory": None}
-    write_json(folder / FUNNEL, told | {"index": facts})
+    index_facts = opened_model.index.facts if opened_model.index is not None else {"factory": None}
+    write_json(folder / FUNNEL, facts | {"index": index_facts})
 
 
 def _sums(run: Path, funnel: FunnelSpec) -> dict[str, float]:

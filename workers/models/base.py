@@ -118,8 +118,13 @@ class NetworkSpec(ModelSpec):
 
     @property
     def learns_choice(self) -> bool:
-        """Whether the objective sets liked items against the catalogue: the logits then rank, and foretell no row of the data."""
+        """Whether the objective sets liked items against the catalogue: the logits then rank items and predict no label."""
         return self.liked_only
+
+    @property
+    def predicts_label(self) -> bool:
+        """Whether the logits predict what a row of the data holds, so that a log loss or an error means something."""
+        return not self.learns_choice
 
     @property
     def sampling(self) -> Sampling | None:

@@ -65,16 +65,3 @@ class RankerSpec(NetworkSpec):
     def title(self) -> str:
         told = [self.label, *(["history"] if self.history else []), *([f"{self.negatives} negatives"] if self.learns_choice else [])]
         return " · ".join([*told, f"dim {self.embedding_dim}"])
-
-    def common(self, schema: FeatureSchema) -> dict[str, Any]:
-        """What every ranker's network takes."""
-        return {
-            "dim": self.embedding_dim,
-            "dense_layers": self.dense_layers,
-            "history": self.history and schema.has_history,
-            "init_std": self.init_std,
-            "wide": self.first_order,
-            "negatives": self.negatives,
-            "num_negatives": self.num_negatives,
-            "history_dropout": self.history_dropout,
-        }

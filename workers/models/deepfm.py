@@ -20,7 +20,6 @@ class DeepFMSpec(RankerSpec):
     deep_layers: tuple[int, ...] = Field((64, 32), min_length=1, description="Hidden layers over the embeddings; linear logits follow")
 
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
-        from workers.networks import DeepFMRanker, Head
+        from workers.networks import DeepFMRanker
 
-        head = Head(task, self.action_weights)
-        return DeepFMRanker(schema, task, head, deep_layers=self.deep_layers, dropout=self.dropout, **self.common(schema))
+        return DeepFMRanker(self, schema, task)

@@ -20,7 +20,6 @@ class DLRMSpec(RankerSpec):
     over_layers: tuple[int, ...] = Field((64, 32), min_length=1, description="Hidden layers over the interactions; linear logits follow")
 
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
-        from workers.networks import DLRMRanker, Head
+        from workers.networks import DLRMRanker
 
-        head = Head(task, self.action_weights)
-        return DLRMRanker(schema, task, head, over_layers=self.over_layers, dropout=self.dropout, **self.common(schema))
+        return DLRMRanker(self, schema, task)

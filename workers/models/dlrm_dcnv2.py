@@ -22,7 +22,6 @@ class DLRMDCNSpec(RankerSpec):
     over_layers: tuple[int, ...] = Field((64, 32), min_length=1, description="Hidden layers over the crosses; linear logits follow")
 
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
-        from workers.networks import DCNRanker, Head
+        from workers.networks import DCNRanker
 
-        head, layers = Head(task, self.action_weights), {"cross_layers": self.cross_layers, "low_rank": self.low_rank}
-        return DCNRanker(schema, task, head, over_layers=self.over_layers, dropout=self.dropout, **layers, **self.common(schema))
+        return DCNRanker(self, schema, task)

@@ -103,25 +103,6 @@ class TwoTowerSpec(NetworkSpec):
         return " · ".join([self.label, self.objective, *reads, f"dim {self.embedding_dim}"])
 
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
-        from workers.networks import Head, TwoTower
+        from workers.networks import TwoTower
 
-        softmax = self.objective == "softmax"
-        return TwoTower(
-            schema,
-            task,
-            Head(BINARY if softmax else task, self.action_weights),
-            dim=self.embedding_dim,
-            user_layers=self.user_layers,
-            item_layers=self.item_layers,
-            cosine=self.similarity == "cosine",
-            temperature=self.temperature,
-            softmax=softmax,
-            explicit_negatives=self.explicit_negatives,
-            mask_history=self.mask_history,
-            user_id=self.user_id,
-            history=self.history and schema.has_history,
-            history_dropout=self.history_dropout,
-            user_features=self.user_features,
-            item_features=self.item_features,
-            init_std=self.init_std,
-        )
+        return TwoTower(self, schema, task)

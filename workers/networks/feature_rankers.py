@@ -1,6 +1,6 @@
 """Networks that let every feature of both sides interact: DLRM, DLRM-DCNv2 and DeepFM. Letters: B batch, F features, D dim, O outputs."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,9 @@ from workers.networks.heads import Head
 from workers.networks.ranker import Batch, Pooled, Ranker, by_table, drop_history, mlp, scale_history, table, tables_of, used
 from workers.specs import HISTORY, ITEM_ID, Categorical, FeatureSchema, Task
 
+if TYPE_CHECKING:
+    from workers.models import DeepFMSpec, DLRMDCNSpec, DLRMSpec, RankerSpec
+
 WIDE = "wide:"  # tables of first-order weights, beside those of embeddings
 WIDE_DIM = 4  # fbgemm wants widths that are multiples of 4; the weight is the sum of the four
 
@@ -22,46 +25,29 @@ WIDE_DIM = 4  # fbgemm wants widths that are multiples of 4; the weight is the s
 class FeatureRanker(Ranker):
     """A state holds one side's embeddings, flat, then its first-order weights, then its dense features; the score lets sides interact.
 
-    Subclasses set up what they need and define `interact`.
-
-    Args:
-        wide: whether every value of a category has a weight of its own beside its embedding (first order).
-        negatives, num_negatives: how items of the catalogue are drawn, and how many of them each liked row is set against.
-        history_dropout: share of the history forgotten at each step that does so.
+    Subclasses add their layers and define `interact`.
     """
 
-    def __init__(
-        self,
-        schema: FeatureSchema,
-        head: Head,
-        *,
-        dim: int,
-        dense_layers: tuple[int, ...],
-        history: bool,
-        init_std: float,
-        wide: bool,
-        negatives: Literal["none", "uniform", "popularity"],
-        num_negatives: int,
-        history_dropout: float,
-    ) -> None:
+    def __init__(self, spec: "RankerSpec", schema: FeatureSchema, task: Task) -> None:
         super().__init__()
-        self.head, self.dim = head, dim
-        self.negatives, self.num_negatives = negatives, num_negatives
-        self.history_dropout = history_dropout if history and negatives != "none" else 0.0
+        self.head, self.dim = Head(task, spec.action_weights), spec.embedding_dim
+        self.negatives, self.num_negatives = spec.negatives, spec.num_negatives
+        history = spec.history and schema.has_history
+        self.history_dropout = spec.history_dropout if history and spec.negatives != "none" else 0.0
         num_items = schema.feature(ITEM_ID).num_rows if schema.has_items else 1
-        self.register_buffer("log_proposal", torch.zeros(num_items), persistent=False)  # alike for all where nothing is told
+        self.register_buffer("log_proposal", torch.zeros(num_items), persistent=False)  # uniform until `learn_frequencies`
         features = used(schema, history=history)
         self.names = {side: [f.name for f in features if (f.side == "item") == (side == "item")] for side in ("user", "item")}
         self.dense = {"user": list(schema.dense_on("user", "context")), "item": list(schema.dense_on("item"))}
-        self.wide = wide
-        self.ebc = EmbeddingBagCollection(self._tables(features, init_std))
+        self.wide = spec.first_order  # every value of a category has a weight of its own beside its embedding
+        self.ebc = EmbeddingBagCollection(self._tables(features, spec.init_std))
         num_dense = len(schema.dense)
         self.num_features, self.num_dense = len(features), num_dense
         # without dense features a learned vector takes their place in the interaction
-        self.bottom = mlp([num_dense, *dense_layers, dim], last_linear=False) if num_dense else nn.Identity()
-        self.stand_in = None if num_dense else nn.Parameter(torch.zeros(1, dim))
-        self.from_dense = nn.Linear(num_dense, head.outputs, bias=False) if wide and num_dense else None
-        self.from_wide = nn.Linear(WIDE_DIM, head.outputs, bias=False) if wide else None
+        self.bottom = mlp([num_dense, *spec.dense_layers, self.dim], last_linear=False) if num_dense else nn.Identity()
+        self.stand_in = None if num_dense else nn.Parameter(torch.zeros(1, self.dim))
+        self.from_dense = nn.Linear(num_dense, self.head.outputs, bias=False) if self.wide and num_dense else None
+        self.from_wide = nn.Linear(WIDE_DIM, self.head.outputs, bias=False) if self.wide else None
         if self.from_wide is not None:
             nn.init.ones_(self.from_wide.weight)
         if self.from_dense is not None:
@@ -160,13 +146,11 @@ def _start_at(layer: nn.Module, task: Task) -> None:
 class DLRMRanker(FeatureRanker):
     """Dot products of all pairs of embeddings, then an MLP."""
 
-    def __init__(
-        self, schema: FeatureSchema, task: Task, head: Head, *, over_layers: tuple[int, ...], dropout: float, **common: Any
-    ) -> None:
-        super().__init__(schema, head, **common)
-        self.dropout = nn.Dropout(dropout)
+    def __init__(self, spec: "DLRMSpec", schema: FeatureSchema, task: Task) -> None:
+        super().__init__(spec, schema, task)
+        self.dropout = nn.Dropout(spec.dropout)
         pairs = (self.num_features + 1) * self.num_features // 2
-        self.over = OverArch(in_features=self.dim + pairs, layer_sizes=[*over_layers, head.outputs])
+        self.over = OverArch(in_features=self.dim + pairs, layer_sizes=[*spec.over_layers, self.head.outputs])
         _start_at(self.over.model[-1], task)
 
     def interact(self, every: Tensor) -> Tensor:
@@ -176,24 +160,13 @@ class DLRMRanker(FeatureRanker):
 class DCNRanker(FeatureRanker):
     """Low-rank cross layers over all embeddings, then an MLP."""
 
-    def __init__(
-        self,
-        schema: FeatureSchema,
-        task: Task,
-        head: Head,
-        *,
-        over_layers: tuple[int, ...],
-        dropout: float,
-        cross_layers: int,
-        low_rank: int,
-        **common: Any,
-    ) -> None:
-        super().__init__(schema, head, **common)
-        self.dropout = nn.Dropout(dropout)
+    def __init__(self, spec: "DLRMDCNSpec", schema: FeatureSchema, task: Task) -> None:
+        super().__init__(spec, schema, task)
+        self.dropout = nn.Dropout(spec.dropout)
         width = (self.num_features + 1) * self.dim
         # named as in torchrec's InteractionDCNArch, which checkpoints were made of before
-        self.interaction = nn.ModuleDict({"crossnet": LowRankCrossNet(width, cross_layers, min(low_rank, width))})
-        self.over = OverArch(in_features=width, layer_sizes=[*over_layers, head.outputs])
+        self.interaction = nn.ModuleDict({"crossnet": LowRankCrossNet(width, spec.cross_layers, min(spec.low_rank, width))})
+        self.over = OverArch(in_features=width, layer_sizes=[*spec.over_layers, self.head.outputs])
         _start_at(self.over.model[-1], task)
 
     def interact(self, every: Tensor) -> Tensor:
@@ -203,14 +176,12 @@ class DCNRanker(FeatureRanker):
 class DeepFMRanker(FeatureRanker):
     """First order + dot products of all pairs, summed + an MLP over all embeddings: eq. 1 to 4 of the paper."""
 
-    def __init__(
-        self, schema: FeatureSchema, task: Task, head: Head, *, deep_layers: tuple[int, ...], dropout: float, **common: Any
-    ) -> None:
-        super().__init__(schema, head, **common)
+    def __init__(self, spec: "DeepFMSpec", schema: FeatureSchema, task: Task) -> None:
+        super().__init__(spec, schema, task)
         width = (self.num_features + 1) * self.dim
         # torchrec's own DeepFM ends in a sigmoid, and its FactorizationMachine multiplies every coordinate with every other
-        self.deep = nn.Sequential(nn.Dropout(dropout), mlp([width, *deep_layers, head.outputs]))
-        self.from_pairs = nn.Linear(1, head.outputs, bias=False)
+        self.deep = nn.Sequential(nn.Dropout(spec.dropout), mlp([width, *spec.deep_layers, self.head.outputs]))
+        self.from_pairs = nn.Linear(1, self.head.outputs, bias=False)
         nn.init.ones_(self.from_pairs.weight)
         _start_at(self.deep[1][-1], task)  # type: ignore[index]
 

@@ -1,5 +1,7 @@
 """Two towers whose states meet in one dot product, so that items can stand in a vector index."""
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -10,7 +12,10 @@ from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
 from workers.networks.heads import Head
 from workers.networks.ranker import Batch, Pooled, Ranker, drop_history, in_history, item_rows, mlp, scale_history, table, used
-from workers.specs import HISTORY, ITEM_ID, Categorical, FeatureSchema, Task
+from workers.specs import BINARY, HISTORY, ITEM_ID, Categorical, FeatureSchema, Task
+
+if TYPE_CHECKING:
+    from workers.models import TwoTowerSpec
 
 BIAS = "item_bias"
 BIAS_DIM = 4  # fbgemm wants widths that are multiples of 4; the bias is the sum of the four
@@ -51,43 +56,26 @@ class TwoTower(Ranker):
 
     side_by_side = False
 
-    def __init__(
-        self,
-        schema: FeatureSchema,
-        task: Task,
-        head: Head,
-        *,
-        dim: int,
-        user_layers: tuple[int, ...],
-        item_layers: tuple[int, ...],
-        cosine: bool,
-        temperature: float,
-        softmax: bool,
-        explicit_negatives: float,
-        mask_history: bool,
-        user_id: bool,
-        history: bool,
-        history_dropout: float,
-        user_features: bool,
-        item_features: bool,
-        init_std: float,
-    ) -> None:
+    def __init__(self, spec: "TwoTowerSpec", schema: FeatureSchema, task: Task) -> None:
         super().__init__()
-        features = used(schema, user_id=user_id, history=history, user_features=user_features, item_features=item_features)
-        tables = [table(f, dim, init_std) for f in features]
+        self.softmax = spec.objective == "softmax"
+        self.cosine, self.temperature, self.explicit_negatives = spec.similarity == "cosine", spec.temperature, spec.explicit_negatives
+        self.history_dropout = spec.history_dropout if spec.history and schema.has_history else 0.0
+        self.mask_history = spec.mask_history and schema.has_history
+        features = used(
+            schema, user_id=spec.user_id, history=spec.history, user_features=spec.user_features, item_features=spec.item_features
+        )
+        dim = spec.embedding_dim
+        tables = [table(f, dim, spec.init_std) for f in features]
         bias = table(schema.feature(ITEM_ID), BIAS_DIM, 0.0, BIAS)
         self.ebc = EmbeddingBagCollection([*tables, bias])
-        user_dense = schema.dense_on("user", "context") if user_features else ()
-        item_dense = schema.dense_on("item") if item_features else ()
-        self.user = Tower(tuple(f for f in features if f.side != "item"), user_dense, dim, user_layers)
-        self.item = Tower(tuple(f for f in features if f.side == "item"), item_dense, dim, item_layers)
-        self.cosine, self.temperature, self.softmax = cosine, temperature, softmax
-        self.explicit_negatives = explicit_negatives
-        self.history_dropout = history_dropout if history and schema.has_history else 0.0
-        self.mask_history = mask_history and schema.has_history
+        user_dense = schema.dense_on("user", "context") if spec.user_features else ()
+        item_dense = schema.dense_on("item") if spec.item_features else ()
+        self.user = Tower(tuple(f for f in features if f.side != "item"), user_dense, dim, spec.user_layers)
+        self.item = Tower(tuple(f for f in features if f.side == "item"), item_dense, dim, spec.item_layers)
+        self.head = Head(BINARY if self.softmax else task, spec.action_weights)
+        self.outputs = _Outputs(task, self.head, dim + 1) if not self.softmax and task.output != "binary" else None
         num_items = schema.feature(ITEM_ID).num_rows
-        self.head = head
-        self.outputs = _Outputs(task, head, dim + 1) if not softmax and task.output != "binary" else None
         self.register_buffer("frequency", torch.full((num_items,), 1.0 / num_items), persistent=False)
 
     def _user(self, pooled: Pooled, batch: Batch) -> Tensor:

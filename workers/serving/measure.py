@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from workers.artifacts import FEATURE, RESULTS, TEST, index
+from workers.artifacts import FEATURE, RESULTS, TEST, PreparedDataset, index
 from workers.evaluation import DEFAULT, best_places, tie_order, users_to_rank
 from workers.serving.opened_model import Met, OpenedModel
 from workers.specs import TIE_SEED, USER_ID, Protocol
@@ -21,14 +21,14 @@ WHOLE = 2 << 30  # bytes of a checkpoint that one process still opens beside wha
 
 
 def people_to_rank(
-    dataset: Path, likes: csr_matrix | None, protocol: Protocol = DEFAULT, split: str = TEST, limit: int | None = None
+    dataset: PreparedDataset, likes: csr_matrix | None, protocol: Protocol = DEFAULT, split: str = TEST, limit: int | None = None
 ) -> tuple[pd.DataFrame, list[Met]]:
     """The users of a split that are ranked for, encoded, and what each met in train, as far as the protocol keeps it from them.
 
     Args:
         likes: [U + 1, N], where a model reads them. limit: that many users of the sample at most.
     """
-    users = users_to_rank(dataset, split, limit, protocol)
+    users = users_to_rank(dataset.folder, split, limit, protocol)
     rows = users[FEATURE + USER_ID].to_numpy(np.int64)
     none = (np.zeros(0, np.int64), np.zeros(0, np.float32))
     liked = [none] * len(users) if likes is None else [liked_of(likes, row) for row in rows]

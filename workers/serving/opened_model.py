@@ -11,14 +11,14 @@ import pandas as pd
 import torch
 from scipy.sparse import coo_matrix
 
-from workers.artifacts import CHECKPOINT, FEATURE, FUNNEL, RESULTS, SPEC, checkpoint, index
+from workers.artifacts import CHECKPOINT, FEATURE, FUNNEL, RESULTS, SPEC, PreparedDataset, checkpoint, index
 from workers.batches import table_columns, to_batch
 from workers.evaluation import best_places, catalogue, tie_order
 from workers.matrices import MatrixModel
 from workers.models import FunnelSpec, MatrixSpec
 from workers.networks import Ranker, TwoTower
 from workers.run import RunSpec
-from workers.specs import HISTORY, TIE_SEED, FeatureSchema, Task
+from workers.specs import HISTORY, TIE_SEED, FeatureSchema
 
 ROWS = 8192  # items encoded at a time
 State = Any  # what a model makes of a person; opaque to everybody else
@@ -190,30 +190,30 @@ def newcomer(schema: FeatureSchema, liked: Sequence[int]) -> pd.DataFrame:
     return pd.DataFrame(found, index=[0])
 
 
-def open_run(run: Path, dataset: Path, schema: FeatureSchema, task: Task) -> OpenedModel:
+def open_run(run: Path, dataset: PreparedDataset) -> OpenedModel:
     """The best checkpoint of a finished run; of a funnel, those of its parts.
 
     Args:
-        run, dataset: their folders. schema, task: of the dataset.
+        run: its folder. dataset: the one that it was trained on.
 
     Raises:
         ValueError: no complete checkpoint, or one of another model.
     """
-    asked = RunSpec.read(run / SPEC).model
-    if isinstance(asked, FunnelSpec):
-        parts = [open_run(run.parent / part, dataset, schema, task) for part in (asked.retriever, asked.ranker)]
-        found = index.load(run / RESULTS) or index.load(run.parent / asked.retriever / RESULTS)
-        return OpenedFunnel(parts[0], parts[1], found, asked.candidates, _weight(run / RESULTS / FUNNEL))
+    funnel = RunSpec.read(run / SPEC).model
+    if isinstance(funnel, FunnelSpec):
+        parts = [open_run(run.parent / part, dataset) for part in (funnel.retriever, funnel.ranker)]
+        vectors = index.load(run / RESULTS) or index.load(run.parent / funnel.retriever / RESULTS)
+        return OpenedFunnel(parts[0], parts[1], vectors, funnel.candidates, _weight(run / RESULTS / FUNNEL))
     folder = checkpoint.best(run / CHECKPOINT)
-    kept, items = checkpoint.facts(folder), catalogue(dataset)
+    kept, items = checkpoint.facts(folder), catalogue(dataset.folder)
     spec = RunSpec.model_validate(kept["spec"])  # with the settings that tuning or the dataset chose
     if isinstance(spec.model, MatrixSpec):
         matrix = spec.model.build()
         matrix.load(checkpoint.load_arrays(folder))
         return OpenedMatrix(items, matrix)
-    model = spec.network.build(FeatureSchema.model_validate(kept["schema"]), task)
+    model = spec.network.build(FeatureSchema.model_validate(kept["schema"]), dataset.task)
     checkpoint.load_whole(folder, model)
-    return OpenedNetwork(items, model, schema)
+    return OpenedNetwork(items, model, dataset.schema)
 
 
 def _weight(told: Path) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -31,6 +31,7 @@ FUSED = {"rowwise_adagrad": RowWiseAdagrad, "adagrad": Adagrad, "adam": Adam, "s
 REPLICATED: dict[str, Any] = {
     "rowwise_adagrad": torch.optim.Adagrad, "adagrad": torch.optim.Adagrad, "adam": torch.optim.Adam, "sgd": torch.optim.SGD,
 }  # fmt: skip
+Plan = dict[str, dict[str, Any]]  # table -> sharding, kernel, and shards (rank, offsets, sizes); ready for JSON
 
 
 class LossModule(nn.Module):
@@ -88,11 +89,23 @@ class Optimizers:
             one.step()
 
 
-def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> tuple[DistributedModelParallel, Optimizers, dict[str, Any]]:
-    """Shard the tables as the spec and the planner say and wrap the rest in DDP.
+class DistributedModel(NamedTuple):
+    """A network whose tables are spread over the ranks, with what trains it."""
 
-    Returns:
-        The distributed LossModule; its optimizers; the plan in use: for each table its sharding, kernel and shards, ready for JSON.
+    module: DistributedModelParallel  # around a LossModule
+    optimizers: Optimizers
+    plan: Plan
+    device: torch.device
+
+    @property
+    def network(self) -> Ranker:
+        """The network itself, with its sharded tables."""
+        network: Ranker = self.module.module.model
+        return network
+
+
+def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> DistributedModel:
+    """Shard the tables as the spec and the planner say and wrap the rest in DDP. A collective call.
 
     Raises:
         ValueError: the spec names a table that the model does not have.
@@ -111,7 +124,7 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> tuple[Di
     if device.type == "cpu":
         collections.use_shared_tables(distributed, together=model.side_by_side, timeout_s=spec.timeout_s)
         gradients.share_gradients(distributed, spec.timeout_s)
-    return distributed, _optimizers(distributed, spec), _describe(distributed.plan)
+    return DistributedModel(distributed, _optimizers(distributed, spec), _describe(distributed.plan), device)
 
 
 def _plan(module: LossModule, wanted: dict[str, str], sharders: list[Any], device: torch.device) -> ShardingPlan:
@@ -185,18 +198,18 @@ def optimizer_state(optimizers: Optimizers) -> dict[str, Any]:
     return found
 
 
-def remember(optimizers: Optimizers, known: Mapping[str, torch.Tensor]) -> None:
-    """Give the dense optimizers back what `optimizer_state` told of them; the fused ones' tensors are copied into in place."""
+def restore_dense(optimizers: Optimizers, states: Mapping[str, torch.Tensor]) -> None:
+    """Give the dense optimizers back the states that `optimizer_state` returned; the fused ones' tensors are copied into in place."""
     for place, one in enumerate(optimizers.dense):
         for at, weight in enumerate(weight for group in one.param_groups for weight in group["params"]):
             start = f"{OPTIMIZER}{place}.{at}."
-            state = {name.removeprefix(start): value for name, value in known.items() if name.startswith(start)}
+            state = {name.removeprefix(start): value for name, value in states.items() if name.startswith(start)}
             if state:
                 one.state[weight] = {name: value.clone() for name, value in state.items()}
 
 
-def _describe(plan: Any) -> dict[str, Any]:
-    tables: dict[str, Any] = {}
+def _describe(plan: ShardingPlan) -> Plan:
+    tables: Plan = {}
     for module_plan in plan.plan.values():
         for name, sharding in module_plan.items():
             tables[name] = {

@@ -1,10 +1,10 @@
 """train_rank(run_dir): what every rank of a training run does, top to bottom. TorchDistributor starts it."""
 
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,169 +13,150 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.distributed as dist
-from torchrec.distributed import DistributedModelParallel
 
-from workers.artifacts import CHECKPOINT, DONE, MANIFEST, SPEC, TEST, TRAIN, checkpoint, write_json
+from workers.artifacts import CHECKPOINT, TEST, TRAIN, PreparedDataset, checkpoint
 from workers.batches import POOL_BLOCKS, Sampler, epoch_batches, open_split, table_columns
 from workers.evaluation import NetworkEvaluation, catalogue, evaluate_network
 from workers.networks import Batch
-from workers.run import Journal, RunSpec, log_and_report_errors, peak_memory
+from workers.run import RunContext, RunSpec, peak_memory, refuse_unfit, run_context
 from workers.serving import measure, open_run
-from workers.specs import ITEM_ID, FeatureSchema, Sampling, Task
+from workers.specs import ITEM_ID, Sampling
 from workers.training import write_results
 from workers.training.loop import NOTHING, Loop, Start
-from workers.training.sharding import Optimizers, distribute, fused_state, remember
+from workers.training.sharding import DistributedModel, Plan, distribute, fused_state, restore_dense
 
 log = logging.getLogger("workers.training.train")
 
 
 def train_rank(run_dir: str, dataset_dir: str, attempt: int) -> None:
-    """Train and judge one model as one of several ranks; rank 0 leaves the results and, last of all, done.json.
+    """Train and evaluate one model as one of several ranks; rank 0 writes the results and, last of all, done.json.
 
     Args:
         run_dir: the run's folder, shared by all ranks, with spec.json in it.
         dataset_dir: the prepared dataset.
-        attempt: goes into done.json, so that a late writer of an older attempt is known.
+        attempt: goes into done.json, so that a late writer of an older attempt is recognised.
 
     Raises:
-        Whatever went wrong, after leaving it in `rank<n>.error.json`.
+        Whatever went wrong, after writing it to `rank<n>.error.json`.
     """
-    run, rank = Path(run_dir), int(os.environ["RANK"])
-    with log_and_report_errors(run, f"rank {rank}", logging.INFO if rank == 0 else logging.WARNING):
-        spec = RunSpec.read(run / SPEC)
-        with _process_group(spec):
-            _train(run, Path(dataset_dir), spec, attempt)
+    rank = int(os.environ["RANK"])
+    with run_context(run_dir, dataset_dir, attempt, RunSpec, f"rank {rank}", leads=rank == 0) as context, _process_group(context.spec):
+        _train(context)
 
 
-class DistributedModel(NamedTuple):
-    """A network on its way: spread over the ranks, with what trains it and where it begins."""
-
-    distributed: DistributedModelParallel
-    optimizers: Optimizers
-    plan: dict[str, Any]
-    device: torch.device
-    first: Start
-    parameters: int
-    liked: torch.Tensor  # [rows of item_id] how often each is liked in train; empty without items
-
-
-def _train(run: Path, dataset: Path, spec: RunSpec, attempt: int) -> None:
-    journal = Journal(run if dist.get_rank() == 0 else None)
+def _train(context: RunContext[RunSpec]) -> None:
+    journal, dataset = context.journal, context.dataset
     journal.event("imported")
-    manifest = json.loads((dataset / MANIFEST).read_text())
-    schema, label = FeatureSchema.model_validate(manifest["schema"]), manifest.get("label", {})
-    if why := spec.model.refusal(schema, label):
-        raise ValueError(why)
-    spec, task = spec.resolved(schema), Task.of(label)
-    made = _make(run, dataset, spec, schema, task)
+    refuse_unfit(context.spec, dataset)
+    context = replace(context, spec=context.spec.resolved(dataset.schema))
+    model, start = _build(context)
     journal.event("model built")
-    batches, steps = _feed(dataset, manifest, schema, spec, made)
-    loop = Loop(run, dataset, spec, task, schema, made.distributed, made.optimizers, batches, steps, made.device, journal, made.first)
+    batches, steps = _batches(context, start)
+    loop = Loop(context, model, batches, steps, start.begin)
     trained = loop.fit()
     journal.event("trained")
-    checkpoint.restore_own(run / CHECKPOINT, made.distributed.state_dict())
-
-    def told(done: int, total: int) -> None:
-        journal.progress("evaluating", done, total)
-
-    foretells, protocol = not spec.network.learns_choice, spec.protocol
-    judged = evaluate_network(
-        made.distributed.module.model, dataset, TEST, schema, task=task, foretells=foretells, protocol=protocol, told=told
+    checkpoint.restore_own(context.folder / CHECKPOINT, model.module.state_dict())
+    evaluation = evaluate_network(
+        model.network,
+        dataset,
+        TEST,
+        predicts_label=context.spec.network.predicts_label,
+        protocol=context.spec.protocol,
+        report_progress=lambda done, total: journal.progress("evaluating", done, total),
     )
     journal.event("evaluated")
     memory: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(memory, peak_memory())
-    cost = {"parameters": made.parameters, "peak_memory_bytes": max(memory), **trained}
-    done = _leave(run, dataset, spec, task, schema, judged, made.plan, loop.losses) if dist.get_rank() == 0 else {}
+    cost = {"parameters": start.parameters, "peak_memory_bytes": max(memory), **trained}
+    results = _write_results(context, evaluation, model.plan, loop.losses) if dist.get_rank() == 0 else None
     dist.barrier()
-    if done:
-        journal.event("done")
-        write_json(run / DONE, {"attempt": attempt, "processes": len(memory)} | done | cost)
+    if results is not None:
+        context.finish({"processes": len(memory)} | results | cost)
 
 
-def _make(run: Path, dataset: Path, spec: RunSpec, schema: FeatureSchema, task: Task) -> DistributedModel:
+class _Fresh(NamedTuple):
+    """A model before its first step."""
+
+    begin: Start
+    parameters: int
+    liked: torch.Tensor  # [rows of item_id] how often each item is liked in train; empty without items
+
+
+def _build(context: RunContext[RunSpec]) -> tuple[DistributedModel, _Fresh]:
+    """The network, spread over the ranks, with the weights that training begins with. A collective call."""
+    spec, dataset = context.spec, context.dataset
     torch.manual_seed(spec.train.seed)  # the same on all ranks: dense weights must start equal
-    model = spec.network.build(schema, task)
-    liked = _liked_in_train(dataset, schema) if schema.has_items else torch.zeros(0)
-    if schema.has_items:
-        model.learn_frequencies(liked)
-    before = checkpoint.best(run.parent / spec.continues / CHECKPOINT) if spec.continues else None
-    parameters = sum(p.numel() for p in model.parameters())
+    network = spec.network.build(dataset.schema, dataset.task)
+    liked = _liked_in_train(dataset) if dataset.schema.has_items else torch.zeros(0)
+    if dataset.schema.has_items:
+        network.learn_frequencies(liked)
+    before = checkpoint.best(context.folder.parent / spec.continues / CHECKPOINT) if spec.continues else None
+    parameters = sum(p.numel() for p in network.parameters())
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if spec.train.device == "cuda" else torch.device("cpu")
-    distributed, optimizers, plan = distribute(model, spec.train, device)
-    first = _go_on(before, distributed, optimizers) if before else NOTHING
+    model = distribute(network, spec.train, device)
+    begin = _continue_from(before, model) if before else NOTHING
     torch.manual_seed(spec.train.seed + 1 + dist.get_rank())  # dropout differs between ranks
-    return DistributedModel(distributed, optimizers, plan, device, first, parameters, liked)
+    return model, _Fresh(begin, parameters, liked)
 
 
-def _feed(
-    dataset: Path, manifest: dict[str, Any], schema: FeatureSchema, spec: RunSpec, made: DistributedModel
-) -> tuple[Callable[[int], Iterator[Batch]], int]:
+def _batches(context: RunContext[RunSpec], start: _Fresh) -> tuple[Callable[[int], Iterator[Batch]], int]:
     """The batches of an epoch, for this rank, and how many they are."""
-    rank, size, network, begun = dist.get_rank(), spec.train.batch_size, spec.network, made.first.epoch
-    stream = open_split(dataset, TRAIN, shuffle=True, seed=spec.train.seed + begun)
-    pool = max(POOL_BLOCKS, 2 * size // manifest["block_rows"] + 1)
-    rows = manifest["counts"]["positives" if network.liked_only else "interactions"][TRAIN]
+    spec, dataset, rank, begun = context.spec, context.dataset, dist.get_rank(), start.begin.epoch
+    size, network, seed = spec.train.batch_size, spec.network, spec.train.seed
+    stream = open_split(dataset.folder, TRAIN, shuffle=True, seed=seed + begun)
+    pool = max(POOL_BLOCKS, 2 * size // dataset.block_rows + 1)
+    rows = (dataset.positives if network.liked_only else dataset.interactions)[TRAIN]
     steps = -(-rows // (size * dist.get_world_size()))
-    sampler = _sampler(network.sampling, dataset, schema, made.liked, [spec.train.seed, begun, rank])
+    sampler = _sampler(network.sampling, dataset, start.liked, [seed, begun, rank])
 
     def batches(epoch: int) -> Iterator[Batch]:
-        rng = np.random.default_rng([spec.train.seed, epoch, rank])
-        found = epoch_batches(stream, schema, size, steps, pool, rng, network.liked_only)
-        return map(sampler, found) if sampler else found
+        rng = np.random.default_rng([seed, epoch, rank])
+        read = epoch_batches(stream, dataset.schema, size, steps, pool, rng, network.liked_only)
+        return map(sampler, read) if sampler else read
 
     return batches, steps
 
 
-def _leave(
-    run: Path,
-    dataset: Path,
-    spec: RunSpec,
-    task: Task,
-    schema: FeatureSchema,
-    judged: NetworkEvaluation,
-    plan: dict[str, Any],
-    losses: list[float],
-) -> dict[str, Any]:
-    """Write the results of a trained network, index and time it; what goes into done.json of them."""
-    write_results.write_results(run, dataset, spec, task, judged, plan)
-    size = _size(run / CHECKPOINT)
-    served = _serve(run, dataset, schema, task) if schema.can_rank and size < measure.WHOLE else {}
-    found = write_results.alarms_of(dataset, spec, judged, losses)
-    for sentence in found:
+def _write_results(context: RunContext[RunSpec], evaluation: NetworkEvaluation, plan: Plan, losses: list[float]) -> dict[str, Any]:
+    """Write the results of a trained network, build its index and time its lists; returns what done.json says of them."""
+    write_results.write_results(context, evaluation, plan)
+    size = sum(path.stat().st_size for path in (context.folder / CHECKPOINT).rglob("*.safetensors"))
+    served = _serve(context) if context.dataset.schema.can_rank and size < measure.WHOLE else {}
+    alarms = write_results.alarms_of(context, evaluation, losses)
+    for sentence in alarms:
         log.warning("alarm: %s", sentence)
-    measured = {"protocol": spec.protocol.model_dump(mode="json"), "checkpoint_bytes": size}
-    return {"metrics": judged.metrics, "users": len(judged.ranked), "alarms": found} | measured | served
+    facts = {"protocol": context.spec.protocol.model_dump(mode="json"), "checkpoint_bytes": size}
+    return {"metrics": evaluation.metrics, "users": len(evaluation.ranked), "alarms": alarms} | facts | served
 
 
-def _serve(run: Path, dataset: Path, schema: FeatureSchema, task: Task) -> dict[str, float]:
-    """Open what was just kept as whoever serves it would, index its items and time it; nobody waits for other ranks here."""
-    return measure.serve(run, open_run(run, dataset, schema, task), *measure.people_to_rank(dataset, None))
+def _serve(context: RunContext[RunSpec]) -> dict[str, float]:
+    """Open the checkpoint as whoever serves it would, index its items and time it; nobody waits for other ranks here."""
+    dataset = context.dataset
+    return measure.serve(context.folder, open_run(context.folder, dataset), *measure.people_to_rank(dataset, None))
 
 
-def _go_on(before: Path, distributed: DistributedModelParallel, optimizers: Optimizers) -> Start:
-    """Where the run that this one continues ended; its weights are taken along, and its optimizers where ranks and plan are the same."""
-    checkpoint.restore(before, distributed.state_dict())
-    known = checkpoint.restore_optimizers(before, fused_state(optimizers))
-    if known is None:
+def _continue_from(before: Path, model: DistributedModel) -> Start:
+    """Load a checkpoint's weights, and its optimizers' states where ranks and plan are the same; where its run ended."""
+    checkpoint.restore(before, model.module.state_dict())
+    states = checkpoint.restore_optimizers(before, fused_state(model.optimizers))
+    if states is None:
         log.warning("ranks or plan are not those of the run that is continued: its weights are taken over, its optimizers begin anew")
     else:
-        remember(optimizers, known)
+        restore_dense(model.optimizers, states)
     facts = checkpoint.facts(before)
     return Start(facts["epoch"], facts.get("seconds", 0.0), facts.get("rows", 0), facts["valid"])
 
 
-def _sampler(wanted: Sampling | None, dataset: Path, schema: FeatureSchema, liked: torch.Tensor, seed: list[int]) -> Sampler | None:
+def _sampler(wanted: Sampling | None, dataset: PreparedDataset, liked: torch.Tensor, seed: list[int]) -> Sampler | None:
     if wanted is None:
         return None
-    items = catalogue(dataset)
-    columns = table_columns(items, schema, "item")
-    return Sampler(wanted, schema, columns, liked[1:], int(np.random.default_rng(seed).integers(2**62)))
+    columns = table_columns(catalogue(dataset.folder), dataset.schema, "item")
+    return Sampler(wanted, dataset.schema, columns, liked[1:], int(np.random.default_rng(seed).integers(2**62)))
 
 
-def _liked_in_train(dataset: Path, schema: FeatureSchema) -> torch.Tensor:
-    items: pd.DataFrame = catalogue(dataset)
-    counts = torch.zeros(schema.feature(ITEM_ID).num_rows)
+def _liked_in_train(dataset: PreparedDataset) -> torch.Tensor:
+    items: pd.DataFrame = catalogue(dataset.folder)
+    counts = torch.zeros(dataset.schema.feature(ITEM_ID).num_rows)
     counts[torch.from_numpy(items["row"].to_numpy(np.int64))] = torch.from_numpy(items["train_positives"].to_numpy(np.float32))
     return counts
 
@@ -206,7 +187,3 @@ def _place_on_hosts() -> None:
     same = [rank for rank in by_host if hosts[rank] == hosts[dist.get_rank()]]
     os.environ["RANK"] = str(by_host.index(dist.get_rank()))
     os.environ["LOCAL_RANK"], os.environ["LOCAL_WORLD_SIZE"] = str(same.index(dist.get_rank())), str(len(same))
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))

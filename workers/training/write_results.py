@@ -1,38 +1,38 @@
 """What a finished run leaves in its folder, done.json excepted: of networks rank 0 writes it. Imports no torch."""
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from workers.artifacts import BASELINES, ITEM_EMBEDDINGS, OUTPUTS, PER_USER, PLAN, PREDICTIONS, RESULTS, SCORED, TOP_K, write_json
 from workers.evaluation import DEFAULT, catalogue, list_alarms, predictions, write_ranked
-from workers.run import RunSpec
+from workers.run import RunContext, RunSpec
 from workers.specs import Task
 
 if TYPE_CHECKING:
     from workers.evaluation import NetworkEvaluation, Scored
+    from workers.training.sharding import Plan
 
-SHOWN_ROWS = 500  # test rows kept as they were foretold, for people to look at
+SHOWN_ROWS = 500  # test rows kept with their predictions, for people to look at
 SCORED_ROWS = 2_000_000  # test rows kept with their scores, at most: 20 MB or so
 
 
-def write_results(run: Path, dataset: Path, spec: RunSpec, task: Task, judged: "NetworkEvaluation", plan: dict[str, Any]) -> None:
-    """Plan, per-user metrics, top lists, scored rows, embeddings of a retriever's items, and what was foretold of some test rows."""
-    folder = run / RESULTS
+def write_results(context: RunContext[RunSpec], evaluation: "NetworkEvaluation", plan: "Plan") -> None:
+    """Plan, per-user metrics, top lists, scored rows, embeddings of a retriever's items, and the predictions for some test rows."""
+    folder = context.folder / RESULTS
     folder.mkdir(exist_ok=True)
     write_json(folder / PLAN, plan)
-    write_ranked(judged.ranked, folder / PER_USER, folder / TOP_K)
-    rows = judged.scored
-    scored_rows(rows.users, rows.items, rows.labels, rows.known, judged.preference).to_parquet(folder / SCORED, index=False)
-    if spec.model.stage == "retrieval":
-        items = catalogue(dataset)[["row", "item_id"]]
-        items.assign(embedding=list(judged.item_states.numpy())).to_parquet(folder / ITEM_EMBEDDINGS, index=False)
-    if judged.tables:
-        write_json(folder / OUTPUTS, judged.tables)
-        _some_rows(task, judged.scored).to_parquet(folder / PREDICTIONS, index=False)
+    write_ranked(evaluation.ranked, folder / PER_USER, folder / TOP_K)
+    rows = evaluation.scored
+    scored_rows(rows.users, rows.items, rows.labels, rows.known, evaluation.preference).to_parquet(folder / SCORED, index=False)
+    if context.spec.model.stage == "retrieval":
+        items = catalogue(context.dataset.folder)[["row", "item_id"]]
+        items.assign(embedding=list(evaluation.item_states.numpy())).to_parquet(folder / ITEM_EMBEDDINGS, index=False)
+    if evaluation.tables:
+        write_json(folder / OUTPUTS, evaluation.tables)
+        _some_rows(context.dataset.task, rows).to_parquet(folder / PREDICTIONS, index=False)
 
 
 def scored_rows(
@@ -68,20 +68,20 @@ def _hash(keys: np.ndarray) -> np.ndarray:
 def _some_rows(task: Task, scored: "Scored") -> pd.DataFrame:
     """A fixed random part of the test rows: user and item (rows of the vocabularies), label, target, predicted (a list of O numbers)."""
     some = np.sort(np.random.default_rng(0).permutation(len(scored.labels))[:SHOWN_ROWS])
-    told = predictions(task, scored.logits[some].astype(np.float64))
+    predicted = predictions(task, scored.logits[some].astype(np.float64))
     rows = {"user": scored.users[some], "item": scored.items[some], "label": scored.labels[some]}
-    return pd.DataFrame(rows).assign(target=list(scored.targets[some].tolist()), predicted=list(told.tolist()))
+    return pd.DataFrame(rows).assign(target=list(scored.targets[some].tolist()), predicted=list(predicted.tolist()))
 
 
-def alarms_of(dataset: Path, spec: RunSpec, judged: "NetworkEvaluation", losses: list[float]) -> list[str]:
-    """Signs that the model is degenerate, a sentence each."""
-    path = dataset / BASELINES / "popularity.json"
-    alike = path.is_file() and spec.protocol.measures_like(DEFAULT)  # which baselines are measured under
-    popularity = json.loads(path.read_text()).get("ndcg_at_10") if alike else None
-    states = judged.item_states.numpy() if spec.model.stage == "retrieval" else np.zeros((0, 0))
+def alarms_of(context: RunContext[RunSpec], evaluation: "NetworkEvaluation", losses: list[float]) -> list[str]:
+    """Signs that the model is degenerate, a sentence each. losses: mean training loss of each epoch."""
+    spec, path = context.spec, context.dataset.folder / BASELINES / "popularity.json"
+    comparable = path.is_file() and spec.protocol.measures_like(DEFAULT)  # baselines are measured under the default protocol
+    popularity = json.loads(path.read_text()).get("ndcg_at_10") if comparable else None
+    states = evaluation.item_states.numpy() if spec.model.stage == "retrieval" else np.zeros((0, 0))
     return list_alarms(
-        logits=judged.preference if judged.tables.get("output") != "regression" else np.zeros(0),  # values may all be positive
-        ranked=judged.ranked,
+        logits=evaluation.preference if evaluation.tables.get("output") != "regression" else np.zeros(0),  # values may all be positive
+        ranked=evaluation.ranked,
         item_states=states[:, :-1],  # the last is the bias
         losses=losses,
         popularity=popularity,

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 import engine
 import ui
-from engine.compare.comparison import Comparison, Contender
+from engine.compare import Baseline, Comparison, Contender
 from engine.runs.read import Run
 from tests.pages.fake import FakeEngine
 from tests.pages.reading import Says, Visit, foreign_markup, links
@@ -169,7 +169,11 @@ NO = float("nan")
 def told(*rows: Row, models: dict[str, str] | None = None) -> Comparison:
     """A comparison that is only a table: metric, letter, value, low, high, std."""
     frame = pd.DataFrame(rows, columns=["metric", "contender", "value", "low", "high", "std"])
-    named = dict.fromkeys(frame["contender"], "dlrm") | (models or {})
+    named = (
+        dict.fromkeys(frame["contender"], "dlrm")
+        | {one.value: one.model for one in Baseline if one in set(frame["contender"])}
+        | (models or {})
+    )
     contenders = [
         Contender(letter=letter, run_id=letter.lower() if len(letter) == 1 else None, name=f"Model {letter}", model=model, color_index=at)
         for at, (letter, model) in enumerate(named.items())
@@ -211,14 +215,13 @@ def test_a_lead_within_the_spread_of_seeds_is_called_that() -> None:
 def test_popularity_that_wins_is_not_compared_with_itself() -> None:
     rows = [("ndcg_at_10", "A", 0.2, 0.19, 0.21, NO), ("ndcg_at_10", "B", 0.1, 0.09, 0.11, NO), ("ndcg_at_10", "pop", 0.2, 0.19, 0.21, NO)]
     said = verdict.sentences(told(*rows, models={"A": "popularity", "pop": "popularity"}))[0]
-    assert "Nothing here is better than what is liked most." in said
+    assert "No model here does better than recommending what is liked most." in said
     assert "popularity (" not in said
 
 
 def test_a_best_value_whose_interval_overlaps_is_a_hollow_star() -> None:
     comparison = told(("ndcg_at_10", "A", 0.2, 0.18, 0.22, NO), ("ndcg_at_10", "B", 0.19, 0.17, 0.21, NO))
-    comparison.table.loc[0, "best"] = True
-    assert "not surely of B" in metric_tables.metric_table(comparison, "pop")
+    assert "not surely ahead of B" in metric_tables.metric_table(comparison, "pop")
     comparison.table.loc[1, ["value", "low", "high"]] = (0.1, 0.09, 0.11)
     assert "☆" not in metric_tables.metric_table(comparison, "pop")
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from engine.cli import main
+from engine.compare import Part, plain
 from tests.pages.fake import FakeEngine
 from tests.pages.reading import Visit
 from tests.records import HOSTILE
-from ui.compare import export
+from ui.compare import verdict
 from ui.shared import words
 
 
@@ -20,8 +21,10 @@ def test_every_kind_is_a_button(trained: FakeEngine, visit: Visit) -> None:
     assert "recbench compare a d --export comparison.html" in [c.value for c in at.code]
 
 
-def test_a_verdict_without_its_markup_is_what_it_says() -> None:
-    assert export.unmarked(f"take **A {words.md(HOSTILE)}**: +0.1") == f"take A {HOSTILE}: +0.1"
+def test_names_in_the_verdict_are_escaped_for_the_page_and_plain_elsewhere() -> None:
+    said = (Part("take "), Part(f"A {HOSTILE}", name=True), Part(": +0.1"))
+    assert verdict.markdown(said) == f"take **A {words.md(HOSTILE)}**: +0.1"
+    assert plain(said) == f"take A {HOSTILE}: +0.1"
 
 
 def test_the_command_line_writes_the_same_files(trained: FakeEngine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from tests.records import HOSTILE, dataset, run
 def parts(fake: FakeEngine) -> FakeEngine:
     fake.datasets = [dataset()]
     spec = fake.funnel("Two-tower", "DLRM")
-    both = run("both").model_copy(update={"spec": spec.model_dump(mode="json"), "model": "funnel", "title": spec.title})
+    both = run("both").model_copy(update={"settings": spec.model_dump(mode="json"), "model": "funnel", "title": spec.title})
     fake.runs = [run("tower", "two_tower"), run("ranker", "dlrm"), both]
     return fake
 

@@ -8,8 +8,8 @@ import pytest
 
 import engine
 from engine import datasets, runs
-from engine.compare.advice import Measured, _is_read
-from engine.compare.comparison import Comparison, Contender
+from engine.compare import Comparison, Contender, StageFacts
+from engine.compare.advice import _is_read
 from tests.pages.fake import FakeEngine
 from tests.pages.reading import Says, Visit
 from tests.records import DATASET, HOSTILE, SCHEMA, dataset, run
@@ -102,7 +102,7 @@ def test_features_read_are_those_that_the_network_looks_up(kind: str) -> None:
 
 def test_the_page_folds_the_guide_beside_the_verdict(trained: FakeEngine, visit: Visit, says: Says) -> None:
     assert "Two-tower or DLRM?" not in [box.label for box in visit("compare", runs="a,d").expander]
-    trained.guided["ranking"] = Measured(
+    trained.guided["ranking"] = StageFacts(
         letter="B",
         name=HOSTILE,
         train_rows=800,

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
+from engine.compare import MetricVerdict, Verdict
 from tests.pages.fake import FakeEngine
 from tests.pages.reading import Visit
 from tests.pages.compare.test_contenders import told
@@ -130,7 +131,13 @@ def test_a_k_that_is_none_is_the_usual_one(measured: FakeEngine, visit: Visit, k
 def test_the_star_is_full_only_where_tests_are_sure(fake: FakeEngine) -> None:
     fake.datasets, fake.runs = [dataset()], [run("r1", "two_tower"), run("r2", "dlrm")]
     found = fake.compare(["r1", "r2"])
-    sure = metric_tables.metric_table(found, "pop", keys=["ndcg_at_10"], unsure={"ndcg_at_10": ()})
-    unsure = metric_tables.metric_table(found, "pop", keys=["ndcg_at_10"], unsure={"ndcg_at_10": ("B",)})
-    assert "★" in sure and "☆" not in sure
-    assert "☆" in unsure and "not surely of B" in unsure and "★" not in unsure
+    sure = MetricVerdict(metric="ndcg_at_10", leader="A")
+    unsure = sure.model_copy(update={"unsure_of": ("B",)})
+    full, hollow = (
+        metric_tables.metric_table(
+            found.model_copy(update={"verdict": Verdict(metrics={"ndcg_at_10": one}, stages=())}), "pop", keys=["ndcg_at_10"]
+        )
+        for one in (sure, unsure)
+    )
+    assert "★" in full and "☆" not in full
+    assert "☆" in hollow and "not surely ahead of B" in hollow and "★" not in hollow

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import engine
-from engine.compare.comparison import Comparison
+from engine.compare import Comparison
 from tests.pages.fake import FakeEngine
 from tests.pages.reading import Says, Visit, foreign_markup
 from tests.pages.compare.test_contenders import Row, many, told
@@ -36,7 +36,13 @@ def every_pair(letters: str, p: float = 0.0001, verdict: str = "a better", reaso
 def said(frame: pd.DataFrame, *rows: Row, models: dict[str, str] | None = None, costs: Any = None) -> str:
     found = told(*rows, models=models)
     found = found if costs is None else found.model_copy(update={"costs": costs})
-    return verdict_.sentences(found, lambda comparison, metric: frame)[0]
+    return verdict_.sentences(judged(found, frame))[0]
+
+
+def judged(comparison: Comparison, frame: pd.DataFrame) -> Comparison:
+    """A comparison that is judged by such tests of each metric; AUC is tested over rows."""
+    tests = {metric: frame.assign(unit="rows" if metric == "auc" else "users") for metric in set(comparison.table["metric"])}
+    return comparison.model_copy(update={"verdict": engine.compare.judge(comparison, tests)})
 
 
 def ndcg(**values: float) -> list[Row]:
@@ -64,7 +70,7 @@ def test_a_lead_inside_the_noise_is_said_to_be_that_and_of_whom() -> None:
     "reason, end",
     [
         ("seeds", "but no further from B than seeds are from each other."),
-        ("same settings", "but only the seed tells it from B."),
+        ("same settings", "but differs from B in its seed alone."),
     ],
 )
 def test_what_seeds_would_make_too_is_no_lead(reason: str, end: str) -> None:
@@ -117,10 +123,10 @@ def test_popularity_among_the_runs_lends_its_test_to_the_baseline() -> None:
     "p, seconds, end",
     [
         (0.0001, (31.0, 10.0), "It takes 3.1 times the training time of B: 31.0 s against 10.0 s."),
-        (0.0001, (10.0, 31.0), "It is trained faster, too: 10.0 s against 31.0 s of B."),
+        (0.0001, (10.0, 31.0), "It also trains faster: 10.0 s against 31.0 s for B."),
         (0.0001, (10.0, 11.0), "477 test users)."),
         (0.0001, (NO, 11.0), "477 test users)."),
-        (0.4, (31.0, 10.0), "Of these B is trained fastest: 10.0 s against 31.0 s."),
+        (0.4, (31.0, 10.0), "Of the two, B trains faster: 10.0 s against 31.0 s."),
         (0.4, (10.0, 31.0), "(p = 0.40)."),
     ],
 )
@@ -134,7 +140,7 @@ def test_a_cost_is_told_once() -> None:
     rows = [*ndcg(A=0.3, B=0.2), ("auc", "A", 0.8, NO, NO, NO), ("auc", "B", 0.7, NO, NO, NO)]
     costs = pd.DataFrame([{"fact": "Training time", "unit": "s", "A": 31.0, "B": 10.0}])
     comparison = told(*rows).model_copy(update={"costs": costs})
-    found = verdict_.sentences(comparison, lambda comparison, metric: every_pair("AB"))
+    found = verdict_.sentences(judged(comparison, every_pair("AB")))
     assert " ".join(found).count("training time of B") == 1
     assert "477 test rows)" in found[1]
 

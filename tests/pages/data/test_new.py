@@ -218,7 +218,7 @@ def test_a_release_is_downloaded_can_be_stopped_and_is_used_when_it_comes(empty:
     at.button("get.ml-100k").click().run()
     assert not at.exception
     (run,) = empty.launched()
-    assert (run.kind, run.spec["key"], run.state) == ("download", "ml-100k", RunState.QUEUED)
+    assert (run.kind, run.spec.key, run.state) == ("download", "ml-100k", RunState.QUEUED)
     at.button("stop.ml-100k").click().run()
     assert engine.runs.get_run(run.run_id).state == RunState.CANCELLING
     target = fetched(run.run_id)
@@ -228,7 +228,7 @@ def test_a_release_is_downloaded_can_be_stopped_and_is_used_when_it_comes(empty:
 
 def fetched(run_id: str) -> Path:
     """End a download as its driver does, with a zip where it belongs; where that is."""
-    target = engine.datasets.DOWNLOADS[engine.runs.get_run(run_id).spec["key"]].target
+    target = engine.datasets.DOWNLOADS[engine.runs.get_run(run_id).spec.key].target
     target.parent.mkdir(parents=True)
     with zipfile.ZipFile(target, "w") as packed:
         packed.writestr("nothing", "nothing")

@@ -186,7 +186,7 @@ def test_a_download_is_offered_with_its_size_and_licence_and_fills_the_path(
     assert "CC BY" in said
     at.button("get.learning-from-sets-2019").click().run()
     (run,) = empty.launched()
-    assert (run.kind, run.spec["key"]) == ("download", "learning-from-sets-2019")
+    assert (run.kind, run.spec.key) == ("download", "learning-from-sets-2019")
     at.button("stop.learning-from-sets-2019").click().run()
     assert engine.runs.get_run(run.run_id).state == RunState.CANCELLING
     wanted.target.parent.mkdir(parents=True)

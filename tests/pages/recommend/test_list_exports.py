@@ -24,7 +24,7 @@ def page(visit: Visit, found: Workspace) -> AppTest:
 def asked(own: Workspace) -> ListExportSpec:
     """The one export that was asked for."""
     (run,) = own.launched()
-    return ListExportSpec.model_validate(run.spec)
+    return ListExportSpec.model_validate(run.settings)
 
 
 def test_the_chosen_contender_is_exported_once_for_all_users(own: Workspace, drivers: None, visit: Visit, says: Says) -> None:

@@ -108,7 +108,7 @@ def test_a_finished_network_goes_on_once_a_click(own: Workspace, drivers: None, 
     go.click().run()
     go.click().run()  # the second click of a double click
     (run,) = own.launched()
-    assert (run.spec["continues"], run.spec["train"]["epochs"]) == (run_id, 4)
+    assert (run.training.continues, run.training.train.epochs) == (run_id, 4)
     assert run.title == f"{own.run('dlrm').title} · continued"
 
 

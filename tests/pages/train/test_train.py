@@ -18,7 +18,7 @@ def code(at: AppTest) -> str:
 
 def launched(workspace: Workspace) -> list[RunSpec]:
     """What was launched since the workspace was made, in its order."""
-    return [RunSpec.model_validate(run.spec) for run in workspace.launched()]
+    return [run.training for run in workspace.launched()]
 
 
 def keys(workspace: Workspace) -> set[str]:
@@ -84,7 +84,7 @@ def test_train_again_starts_from_the_settings_of_a_run(own: Workspace, drivers: 
     at = visit("train", **{"from": own.runs["dlrm"]})
     button(at, "Launch").click().run()
     (again,) = launched(own)
-    assert again == RunSpec.model_validate(own.run("dlrm").spec)
+    assert again == own.run("dlrm").training
     assert (again.train.epochs, again.train.batch_size, again.network.embedding_dim) == (3, 128, 8)  # none of them the default
 
 

@@ -11,7 +11,6 @@ from scipy.stats import bootstrap
 import engine
 from engine import runs
 from engine.compare import comparison, facts
-from engine.compare.comparison import _judge
 from engine.compare.intervals import intervals
 from tests.records import DATASET, run
 from workers.artifacts.results import METRICS
@@ -35,7 +34,7 @@ def add(monkeypatch: pytest.MonkeyPatch) -> Add:
         return run_id
 
     def history(run_id: str) -> pd.DataFrame:
-        steps = [1, 2, 3] if known[run_id].spec["train"]["seed"] == 1 else [1, 2]
+        steps = [1, 2, 3] if known[run_id].training.train.seed == 1 else [1, 2]
         value = known[run_id].metrics["ndcg_at_10"]
         return pd.DataFrame({"metric": "valid_ndcg_at_10", "step": steps, "epoch": steps, "rows": 10, "time_s": 1.0, "value": value})
 
@@ -89,11 +88,21 @@ def test_intervals_are_scipys() -> None:
     assert np.isnan(intervals(np.array([[1.0]]))).all() and np.isnan(intervals(np.zeros((0, 2)))).all()
 
 
-def judged(*values: tuple[str, float, float], better: str = "ndcg_at_10", stands_for: tuple[str, ...] = ()) -> list[str]:
-    """Who is crowned, of letter, value and deviation between seeds."""
-    table = pd.DataFrame([(better, *row) for row in values], columns=["metric", "contender", "value", "std"])
-    found = _judge(table, "none", stands_for)
-    return found.loc[found["best"], "contender"].tolist()
+def judged(*values: tuple[str, float, float], metric: str = "ndcg_at_10", **models: str) -> list[str]:
+    """Who wins, of letter, value and deviation between seeds; letters of several characters are baselines."""
+    table = pd.DataFrame([(metric, *row) for row in values], columns=["metric", "contender", "value", "std"])
+    contenders = [
+        engine.compare.Contender(
+            letter=letter, run_id=None if len(letter) > 1 else letter, name=letter, model=models.get(letter, letter), color_index=at
+        )
+        for at, (letter, *_) in enumerate(values)
+    ]
+    nothing = pd.DataFrame()
+    made = engine.compare.Comparison(
+        contenders=contenders, dataset=DATASET, apart=[], table=table, curves=nothing, differences=nothing, costs=nothing, users=1
+    )
+    winner = engine.compare.judge(made, {}).winner(metric)
+    return [winner] if winner else []
 
 
 NO = float("nan")
@@ -116,15 +125,15 @@ def test_a_lead_within_the_spread_of_seeds_is_not_crowned(values: list[tuple[str
 
 def test_lower_is_better_where_it_is_and_closest_to_one_has_no_crown() -> None:
     values = (("A", 0.9, NO), ("B", 0.8, NO))
-    assert judged(*values, better="rmse") == ["B"]
-    assert judged(*values, better="calibration") == []
+    assert judged(*values, metric="rmse") == ["B"]
+    assert judged(*values, metric="calibration") == []
     assert not METRICS["calibration"].crowned
 
 
 def test_a_baseline_that_is_also_a_run_is_no_rival_of_it() -> None:
     values = (("A", 0.3, NO), ("B", 0.2, NO), ("pop", 0.3, NO))
-    assert judged(*values) == []
-    assert judged(*values, stands_for=("pop",)) == ["A"]
+    assert judged(*values, pop="popularity") == []
+    assert judged(*values, pop="popularity", A="popularity") == ["A"]
 
 
 def test_a_fitted_model_has_no_batches_and_shows_what_it_tuned(add: Add) -> None:

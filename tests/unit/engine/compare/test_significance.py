@@ -13,8 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 import engine
 from engine import datasets, runs
-from engine.compare import lists_at_k, paired_tests, paired_values, significance
-from engine.compare.comparison import Comparison, Contender
+from engine.compare import Comparison, Contender, Method, Reason, lists_at_k, paired_tests, paired_values
 from workers.artifacts.results import ITEMS, RESULTS
 
 NO = float("nan")
@@ -107,8 +106,8 @@ def test_who_is_better_is_said_in_the_direction_that_is_better(make: Make) -> No
     assert engine.compare.pairs(make(users), "ndcg_at_10")["verdict"].tolist() == ["b better"]
     comparison = make(users, "rmse")
     assert engine.compare.pairs(comparison, "rmse")["verdict"].tolist() == ["a better"]
-    assert engine.compare.best_of(comparison, "rmse") == significance.Best(letter="A")
-    assert engine.compare.best_of(comparison, "rmse").sure
+    found = engine.compare.judge(comparison).metrics["rmse"]
+    assert (found.leader, found.unsure_of, found.winner) == ("A", (), "A")
 
 
 def test_no_difference_between_equals(make: Make) -> None:
@@ -140,12 +139,13 @@ def test_a_lead_within_the_spread_of_seeds_is_no_difference(make: Make) -> None:
 
 def test_who_is_ahead_and_of_whom_that_is_not_sure(make: Make) -> None:
     users = {"A": ranked(1, lead=0.05), "B": ranked(1, lead=0.0501) + ranked(5) / 50, "C": ranked(1), "popularity": ranked(1)}
-    found = engine.compare.best_of(make(users), "ndcg_at_10")
-    assert (found.letter, found.near, found.untested, found.sure) == ("B", (), (), True)
+    found = engine.compare.judge(make(users)).metrics["ndcg_at_10"]
+    assert (found.leader, found.unsure_of, found.winner) == ("B", (), "B")
+    assert {pair.method for pair in found.runs} == {Method.TEST}
     users["A"] = users["B"] + np.tile([0.01, -0.0101], 100)
-    found = engine.compare.best_of(make(users), "ndcg_at_10")
-    assert (found.letter, found.near, found.sure) == ("B", ("A",), False)
-    assert engine.compare.best_of(make({"A": ranked(1)}), "ndcg_at_10").letter is None
+    found = engine.compare.judge(make(users)).metrics["ndcg_at_10"]
+    assert (found.leader, found.unsure_of, found.winner) == ("B", ("A",), None)
+    assert engine.compare.judge(make({"A": ranked(1)})).metrics["ndcg_at_10"].leader is None
 
 
 def test_an_untested_rival_is_behind_where_intervals_are_apart(make: Make) -> None:
@@ -153,7 +153,10 @@ def test_an_untested_rival_is_behind_where_intervals_are_apart(make: Make) -> No
     ends = {"A": (0.4, 0.5, 0.45), "B": (0.2, 0.3, 0.25), "C": (0.1, 0.39, 0.2), "D": (0.1, 0.4, 0.2)}
     for place, name in enumerate(("low", "high", "value")):
         comparison.table[name] = [ends[letter][place] for letter in comparison.table["contender"]]
-    assert engine.compare.best_of(comparison, "ndcg_at_10") == significance.Best(letter="A", untested=("D",))
+    found = engine.compare.judge(comparison).metrics["ndcg_at_10"]
+    assert (found.leader, found.unsure_of) == ("A", ("D",))
+    reasons = {pair.b: (pair.method, pair.reason) for pair in found.runs}
+    assert reasons == {"B": (Method.TEST, None), "C": (Method.INTERVALS, None), "D": (Method.INTERVALS, Reason.OVERLAP)}
 
 
 def test_a_baseline_that_is_a_run_too_and_what_nobody_can_beat_are_no_rivals(make: Make) -> None:

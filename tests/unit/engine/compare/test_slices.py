@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 import engine
 from engine import datasets, runs
 from engine.compare import paired_values, slices
-from engine.compare.comparison import Comparison, Contender
+from engine.compare.contenders import Comparison, Contender
 from engine.datasets.read import Dataset
 from tests.records import SCHEMA
 from workers.artifacts.results import RESULTS, TOP_K

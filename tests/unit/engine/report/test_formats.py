@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 import engine
 from engine import runs
-from engine.compare.comparison import Comparison, Contender
+from engine.compare import Comparison, Contender, plain, sentences
 from engine.report import formats
-from engine.report.tables import LONG, long, tables
+from engine.report.tables import LONG, long, one_line, tables
 from tests.records import DATASET, HOSTILE, run
 
 NO = float("nan")
@@ -46,9 +48,13 @@ def made(names: list[str], **changes: Any) -> Comparison:
         Contender(letter=letter, run_id=letter.lower() * 32, name=name, model="dlrm", color_index=at, run_ids=(letter.lower() * 32,))
         for at, (letter, name) in enumerate(zip(letters, names, strict=True))
     ] + [Contender(letter="pop", run_id=None, name="Popularity", model="popularity", color_index=len(names))]
-    rows = [("ndcg_at_10", letter, 0.1 + at / 100, 0.05, 0.3, NO, 0.01, at == 0) for at, letter in enumerate(letters)]
-    rows += [("auc", letter, 0.7, NO, NO, NO, NO, False) for letter in letters] + [("ndcg_at_10", "pop", 0.05, NO, NO, NO, NO, False)]
-    columns = ["metric", "contender", "value", "low", "high", "std", "delta", "best"]
+    ends = [(0.4, 0.65) if letter == "A" else (0.05, 0.3) for letter in letters]  # A is ahead of all
+    rows = [
+        ("ndcg_at_10", letter, 0.5 if letter == "A" else 0.1 + at / 100, low, high, NO, 0.01)
+        for at, (letter, (low, high)) in enumerate(zip(letters, ends, strict=True))
+    ]
+    rows += [("auc", letter, 0.7, NO, NO, NO, NO) for letter in letters] + [("ndcg_at_10", "pop", 0.05, NO, NO, NO, NO)]
+    columns = ["metric", "contender", "value", "low", "high", "std", "delta"]
     settings = pd.DataFrame([{"setting": "model.kind"} | dict(zip(letters, names, strict=True)), {"setting": "model.l2", "A": "-1"}])
     values: dict[str, Any] = {
         "contenders": contenders,
@@ -70,8 +76,8 @@ def known_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(runs, "get_run", lambda run_id: run(run_id, "dlrm"))
 
 
-def text(comparison: Comparison, kind: str, verdict: tuple[str, ...] = ()) -> str:
-    return engine.report.export(comparison, kind, verdict).decode("utf-8-sig")
+def text(comparison: Comparison, kind: str) -> str:
+    return engine.report.export(comparison, kind).decode("utf-8-sig")
 
 
 def cells(comparison: Comparison) -> list[str]:
@@ -83,27 +89,38 @@ def test_csv_has_every_number_and_runs_none() -> None:
     found = list(csv.DictReader(io.StringIO(text(comparison, "csv"))))
     assert list(found[0]) == LONG
     assert all(not cell.startswith(("=", "+", "@", "\t")) for row in found for cell in row.values())
-    assert {row["kind"] for row in found} == {"metric", "cost", "setting"}
-    ndcg = [row for row in found if row["name"] == "ndcg_at_10"]
-    assert [float(row["value"]) for row in ndcg] == pytest.approx([0.1 + at / 100 for at in range(len(NASTY))] + [0.05])
-    assert ndcg[0]["best"] == "True"
+    assert {row["kind"] for row in found} == {"metric", "cost", "setting", "verdict"}
+    ndcg = [row for row in found if row["name"] == "ndcg_at_10" and row["kind"] == "metric"]
+    assert [float(row["value"]) for row in ndcg] == pytest.approx([0.5] + [0.1 + at / 100 for at in range(1, len(NASTY))] + [0.05])
+    assert [row["best"] for row in ndcg] == ["True"] + ["False"] * len(NASTY)
     assert next(row["value"] for row in found if row["name"] == "model.l2") == "'-1"
-    assert len(found) == 3 * len(NASTY) + 1 + len(NASTY) + 1
+    assert len(found) == 3 * len(NASTY) + 1 + len(NASTY) + 1 + 2  # a sentence for retrieval, one for ranking
+    assert [row["value"] for row in found if row["kind"] == "verdict"] == [plain(one) for one in sentences(comparison)]
 
 
-def test_markdown_is_tables_of_text_and_nothing_else() -> None:
-    comparison = made(NASTY)
-    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text(comparison, "md", (HOSTILE, "1. no list", "- nor this")))
+@pytest.mark.parametrize("first", NASTY)
+def test_markdown_is_tables_of_text_and_nothing_else(first: str) -> None:
+    comparison = made([first, *NASTY])  # the first is ahead, so that sentences name it
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text(comparison, "md"))
     kinds = {token.type for token in tokens} | {child.type for token in tokens for child in token.children or []}
     assert not kinds & {"link_open", "image", "html_inline", "html_block", "code_inline", "fence", "hr", "bullet_list_open", "em_open"}
     assert not kinds & {"ordered_list_open", "blockquote_open", "s_open"}
     shown = ["".join(child.content for child in token.children or []) for token in tokens if token.type == "inline"]
     for cell in cells(comparison):  # nothing is lost, and no cell has become two
         assert cell in shown
+    for sentence in sentences(comparison):
+        assert one_line(plain(sentence)) in shown
+    strong = [child.content for token in tokens for child in strong_text(token.children or [])]
+    assert strong[:2] == [one_line(part.text) for sentence in sentences(comparison) for part in sentence if part.name]
     assert shown.count("model") == 1
     assert sum(token.type == "heading_open" for token in tokens) == 5  # the title and four tables
     rows = sum(token.type == "tr_open" for token in tokens)
     assert rows == sum(len(table.rows) + 1 for table in tables(comparison))
+
+
+def strong_text(children: list[Token]) -> list[Token]:
+    """What stands right after the beginning of strong text."""
+    return [after for before, after in pairwise(children) if before.type == "strong_open"]
 
 
 OURS = re.compile(
@@ -116,7 +133,7 @@ def test_latex_sets_what_it_is_given_and_runs_nothing() -> None:
     for name in NASTY:
         rest = OURS.sub("", formats.tex(name))
         assert not set(rest) & set('\\{}$&#%_^~[]*<>|"`\n\r'), (name, rest)
-    lines = text(made(NASTY), "tex", tuple(NASTY)).split("\n")
+    lines = text(made(NASTY), "tex").split("\n")
     body = [line for line in lines if line.endswith(r" \\")]
     assert len(body) == sum(len(table.rows) + 1 for table in tables(made(NASTY)))
     for line in body:
@@ -124,7 +141,10 @@ def test_latex_sets_what_it_is_given_and_runs_nothing() -> None:
     known = ("\\begin", "\\end", "\\centering", "\\caption", "\\toprule", "\\midrule", "\\bottomrule", "%", "")
     others = [line for line in lines if line not in body and line]
     assert all(line.startswith(known[:-1]) for line in others), others
-    assert r"\textbf{0.1000 $\pm$ 0.1250}" in "\n".join(lines)
+    assert [line for line in lines if r"\textbf" in line] == [next(line for line in lines if r"\textbf{0.5000 $\pm$ 0.1250}" in line)]
+    for name in NASTY:
+        told = [plain(one) for one in sentences(made([name, "Two"]))]
+        assert [line for line in text(made([name, "Two"]), "tex").split("\n") if line.startswith("% For")] == [f"% {one}" for one in told]
 
 
 class Seen(HTMLParser):
@@ -146,7 +166,7 @@ class Seen(HTMLParser):
 
 def test_the_page_is_one_file_without_scripts_that_asks_for_nothing() -> None:
     comparison = made(NASTY)
-    page = text(comparison, "html", (HOSTILE,))
+    page = text(comparison, "html")
     seen = Seen()
     seen.feed(page)
     assert not {"script", "img", "link", "iframe", "object", "a", "image", "foreignobject"} & set(seen.tags)
@@ -201,10 +221,13 @@ def test_a_file_says_by_its_ending_what_it_is(tmp_path: Path) -> None:
         engine.report.write_export(made(["DLRM"]), tmp_path / "x.pdf")
 
 
-def test_without_a_verdict_it_says_who_is_best() -> None:
-    assert formats.leaders(made(["One", "Two"])) == ["Best NDCG@10: A One (0.1000)."]
-    assert "<p>Best NDCG@10: A One (0.1000).</p>" in text(made(["One", "Two"]), "html")
-    assert "<p>Take it.</p>" in text(made(["One", "Two"]), "html", ("Take it.",))
+def test_every_file_says_who_is_ahead_and_who_is_not_surely() -> None:
+    ahead, tied = (plain(one) for one in sentences(made(["One", "Two"])))
+    assert ahead.startswith("For retrieval take A One: NDCG@10 0.500, +0.390 over B.")
+    assert tied == "For ranking, A One reaches AUC 0.700, but B has the same value."
+    assert "<p>For retrieval take <strong>A One</strong>: NDCG@10 0.500, +0.390 over B." in text(made(["One", "Two"]), "html")
+    for kind in ("csv", "json", "tex"):
+        assert ahead in text(made(["One", "Two"]), kind)
 
 
 def test_names_of_files_hold_no_path() -> None:

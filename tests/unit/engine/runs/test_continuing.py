@@ -1,4 +1,4 @@
-"""Which run may go on from which is settled before anything starts, in a sentence."""
+"""Which run may continue which is decided before anything starts, with a sentence."""
 
 import json
 import subprocess
@@ -70,8 +70,8 @@ def test_what_cannot_go_on_is_refused_with_a_sentence_before_anything_starts(dat
     prepared = store.create("prepare", "Prepare films", engine.datasets.DatasetSpec.model_validate({"source": {"kind": "sample"}}), {})
     refused: list[tuple[RunSpec, type[Exception], str]] = [
         (spec(continues="0" * 32), LookupError, "There is no run"),
-        (spec(continues=ended(spec(), "FAILED")), ValueError, "is failed; only a finished run goes on"),
-        (spec(continues=prepared), ValueError, "is a preparation; only a training run goes on"),
+        (spec(continues=ended(spec(), "FAILED")), ValueError, "is failed; only a finished run can be continued"),
+        (spec(continues=prepared), ValueError, "is a preparation; only a training run can be continued"),
         (spec(continues=first, dataset=OTHER), ValueError, f"was trained on {DATASET}, not on {OTHER}"),
         (spec({"embedding_dim": 32}, continues=first), ValueError, "model.embedding_dim was 16 and is 32"),
         (spec({"kind": "deepfm"}, continues=first), ValueError, "model.kind was dlrm and is deepfm"),

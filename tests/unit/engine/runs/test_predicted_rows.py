@@ -50,8 +50,8 @@ def test_one_action_alone_is_a_number_and_not_a_list() -> None:
     assert in_words(frame, Task(output="actions", classes=("buy",)))["P(buy)"].tolist() == [0.8]
 
 
-def test_who_foretells_no_row_says_so() -> None:
-    assert "trained for choice" in (engine.runs.why_no_predictions(run("a")) or "")
+def test_a_model_without_predictions_says_why() -> None:
+    assert "trained to choose among items" in (engine.runs.why_no_predictions(run("a")) or "")
     assert "EASE is fitted to rank" in (engine.runs.why_no_predictions(run("e", "ease")) or "")
     assert engine.runs.why_no_predictions(run("d", "dlrm")) is None
 

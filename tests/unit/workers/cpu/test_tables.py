@@ -166,7 +166,7 @@ def only_rank(tmp_path: Path) -> Iterator[None]:
 @every_model
 def test_the_only_rank_sees_the_logits_that_a_catalogue_is_ranked_with(model: type[NetworkSpec], only_rank: None) -> None:
     rows = batch(USERS | ITEMS)
-    distributed, _, _ = distribute(network(model), RATES, torch.device("cpu"))
+    distributed = distribute(network(model), RATES, torch.device("cpu")).module
     net = distributed.module.model.eval()
     assert isinstance(net.ebc, AloneTables)
     whole = network(model)

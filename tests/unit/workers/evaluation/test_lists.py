@@ -13,7 +13,7 @@ from scipy.stats import percentileofscore
 from tests import tiny
 from workers.artifacts.results import LIST_NAMES, METRICS, metric
 from workers.evaluation import metrics
-from workers.evaluation.evaluate import describe, summarise, users_of_train
+from workers.evaluation.evaluate import count_users, describe, summarise
 from workers.evaluation.lists import PER_LIST, all_lists_metrics, facts_of, list_metrics, padded
 
 SEEDS = range(5)
@@ -120,7 +120,7 @@ def test_undefined_means_are_absent_and_nobody_is_no_trouble() -> None:
 
 def test_users_of_train_are_counted_with_and_without_a_manifest(tmp_path: Path) -> None:
     tiny.write(tiny.groups(), tmp_path / "dataset")
-    assert users_of_train(tmp_path / "dataset") == 60
+    assert count_users(tmp_path / "dataset") == 60
     (tmp_path / "dataset" / "manifest.json").unlink()
     pd.DataFrame({"row": [1, 2, 3, 0, 0]}).to_parquet(tmp_path / "dataset" / "users.parquet")
-    assert users_of_train(tmp_path / "dataset") == 3
+    assert count_users(tmp_path / "dataset") == 3

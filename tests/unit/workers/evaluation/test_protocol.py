@@ -8,29 +8,29 @@ import pytest
 from pydantic import ValidationError
 
 from tests import tiny
+from workers.artifacts.dataset import PreparedDataset
 from workers.batches.likes import read_likes, read_rows
 from workers.evaluation.evaluate import rank_users, users_to_rank, write_ranked
 from workers.models.popularity import PopularitySpec
 from workers.run.spec import RunSpec, settings_of
 from workers.specs.protocol import Protocol
-from workers.specs.schema import FeatureSchema
 from workers.specs.training import TrainSpec
 
 AGAIN = Protocol(exclude_seen=False)
 
 
 @pytest.fixture(scope="module")
-def repeats(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FeatureSchema]:
+def repeats(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Groups whose users like some items of train again in test; those to rank for are told what was new to them, as in a prepared one."""
     folder = tmp_path_factory.mktemp("repeats") / "dataset"
     frame = tiny.groups()
     liked = frame[(frame["split"] == "train") & (frame["label"] > 0)]
-    schema = tiny.write(pd.concat([frame, liked.groupby("user_id").head(3).assign(split="test")]), folder)
+    tiny.write(pd.concat([frame, liked.groupby("user_id").head(3).assign(split="test")]), folder)
     path = folder / "ranking" / "test.parquet"
     users = pd.read_parquet(path)
     new = [sorted(set(wanted) - set(seen)) for wanted, seen in zip(users["relevant"], users["seen"], strict=True)]
     users.assign(relevant=new).to_parquet(path, index=False)
-    return folder, schema
+    return folder
 
 
 def test_a_run_says_its_protocol_among_its_settings() -> None:
@@ -55,8 +55,8 @@ def test_how_much_of_a_list_is_kept_makes_no_other_protocol() -> None:
     assert AGAIN.said != Protocol().said
 
 
-def test_what_is_liked_again_counts_where_items_met_in_train_compete(repeats: tuple[Path, FeatureSchema]) -> None:
-    folder, _ = repeats
+def test_what_is_liked_again_counts_where_items_met_in_train_compete(repeats: Path) -> None:
+    folder = repeats
     new, again = users_to_rank(folder, "test"), users_to_rank(folder, "test", protocol=AGAIN)
     rows = read_rows(folder, "test")
     assert list(new["user_id"]) == list(again["user_id"])  # the same sample
@@ -66,9 +66,9 @@ def test_what_is_liked_again_counts_where_items_met_in_train_compete(repeats: tu
     assert len(users_to_rank(folder, "test", 5, AGAIN)) == 5
 
 
-def test_a_model_that_only_remembers_is_useless_under_one_protocol_and_best_under_the_other(repeats: tuple[Path, FeatureSchema]) -> None:
-    folder, schema = repeats
-    likes = read_likes(folder, schema).matrix
+def test_a_model_that_only_remembers_is_useless_under_one_protocol_and_best_under_the_other(repeats: Path) -> None:
+    folder = repeats
+    likes = read_likes(PreparedDataset.open(folder)).matrix
     found = {}
     for name, protocol in (("new", Protocol()), ("again", AGAIN)):
         users = users_to_rank(folder, "test", protocol=protocol)
@@ -80,8 +80,8 @@ def test_a_model_that_only_remembers_is_useless_under_one_protocol_and_best_unde
     assert "wanted" not in found["new"]
 
 
-def test_the_kept_part_of_a_list_is_as_long_as_asked_and_measures_the_same(repeats: tuple[Path, FeatureSchema]) -> None:
-    folder, _ = repeats
+def test_the_kept_part_of_a_list_is_as_long_as_asked_and_measures_the_same(repeats: Path) -> None:
+    folder = repeats
     users = users_to_rank(folder, "test")
     scores = np.random.default_rng(0).random((len(users), 40), np.float32)
     short, long = (rank_users(users, 40, lambda places: scores[places], Protocol(list_length=length)) for length in (10, 1000))
@@ -92,10 +92,8 @@ def test_the_kept_part_of_a_list_is_as_long_as_asked_and_measures_the_same(repea
     pd.testing.assert_frame_equal(short[measured], long[measured])
 
 
-def test_lists_are_kept_with_what_is_relevant_only_where_the_dataset_does_not_say_it(
-    repeats: tuple[Path, FeatureSchema], tmp_path: Path
-) -> None:
-    folder, _ = repeats
+def test_lists_are_kept_with_what_is_relevant_only_where_the_dataset_does_not_say_it(repeats: Path, tmp_path: Path) -> None:
+    folder = repeats
     for protocol, columns in ((Protocol(), ["user_id", "items", "scores"]), (AGAIN, ["user_id", "items", "scores", "relevant"])):
         users = users_to_rank(folder, "test", protocol=protocol)
         ranked = rank_users(users, 40, lambda places: np.zeros((len(places), 40), np.float32), protocol)
@@ -106,14 +104,14 @@ def test_lists_are_kept_with_what_is_relevant_only_where_the_dataset_does_not_sa
     assert [list(rows) for rows in kept["relevant"]] == [list(rows) for rows in users["relevant"]]
 
 
-def test_a_fitted_model_is_judged_under_the_protocol_of_its_run(repeats: tuple[Path, FeatureSchema]) -> None:
+def test_a_fitted_model_is_judged_under_the_protocol_of_its_run(repeats: Path) -> None:
     from workers.evaluation.matrices import evaluate_matrix
 
-    folder, schema = repeats
-    likes = read_likes(folder, schema)
+    prepared = PreparedDataset.open(repeats)
+    likes = read_likes(prepared)
     model = PopularitySpec().build()
     model.fit(likes, 0, lambda share: None)
-    new, again = (evaluate_matrix(model, likes.matrix, folder, "test", protocol=protocol) for protocol in (Protocol(), AGAIN))
+    new, again = (evaluate_matrix(model, likes.matrix, prepared, "test", protocol=protocol) for protocol in (Protocol(), AGAIN))
     assert new.metrics["auc"] == again.metrics["auc"]  # rows are judged alike
     assert new.metrics["recall_at_10"] != again.metrics["recall_at_10"]
     assert (again.ranked["relevant"] == new.ranked["relevant"] + 3).all()

@@ -1,5 +1,7 @@
 """Lists for many users at once are those that one user at a time gets; files are equal in content, whole, and safe to open."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -10,16 +12,17 @@ import engine
 from engine.recommend.recommender import Recommender
 from engine.runs.exports import _free, _known
 from tests import exported, tiny
-from workers.artifacts import index
+from workers.artifacts import PreparedDataset, index
 from workers.evaluation.evaluate import catalogue
 from workers.evaluation.metrics import tie_order
 from workers.exports import export, files
 from workers.exports import people as list_people
 from workers.exports.export import top_lists, write_lists
-from workers.exports.spec import ASKED, ListExportSpec
+from workers.exports.spec import CHOSEN, ListExportSpec
 from workers.matrices.ease import EASE
 from workers.matrices.popularity import Popularity
 from workers.models import MODELS
+from workers.run.context import RunContext
 from workers.run.journal import Journal
 from workers.serving.opened_model import Met, OpenedFunnel, OpenedMatrix, OpenedModel, OpenedNetwork
 
@@ -53,14 +56,18 @@ def opened(kind: str, dataset) -> OpenedModel:
     return OpenedNetwork(items, MODELS[kind](history=True).build(dataset.schema), dataset.schema)
 
 
-def exports(model: OpenedModel, dataset, tmp_path, **asked) -> tuple[pd.DataFrame, dict[str, int]]:
-    spec = ListExportSpec(run=RUN, dataset=dataset.id, **asked)
+def context(run: Path, dataset, spec: ListExportSpec) -> RunContext[ListExportSpec]:
+    return RunContext(run, PreparedDataset.open(dataset.path), spec, Journal(run))
+
+
+def exports(model: OpenedModel, dataset, tmp_path, **settings) -> tuple[pd.DataFrame, dict[str, int]]:
+    spec = ListExportSpec(run=RUN, dataset=dataset.id, **settings)
     run, folder = tmp_path / "run", tmp_path / "lists"
     for one in (run, folder):
         one.mkdir(exist_ok=True)
-    told = write_lists(model, dataset.path, dataset.schema, spec, run, folder, Journal(run))
+    counts = write_lists(context(run, dataset, spec), model, folder)
     assert not (run / "tmp" / "met").exists()
-    return pd.read_parquet(folder / "top.parquet"), told
+    return pd.read_parquet(folder / "top.parquet"), counts
 
 
 @pytest.mark.parametrize("exclude_seen", [True, False])
@@ -69,12 +76,12 @@ def test_everybody_gets_the_list_of_the_recommender(kind, exclude_seen, dataset,
     monkeypatch.setattr(list_people, "PEOPLE", 25)  # several files of interactions, and dealt in several goes
     monkeypatch.setattr(list_people, "SPILL", 300)
     model = opened(kind, dataset)
-    found, told = exports(model, dataset, tmp_path, k=12, exclude_seen=exclude_seen)
+    found, counts = exports(model, dataset, tmp_path, k=12, exclude_seen=exclude_seen)
     one, users = Recommender(dataset, model), pd.read_parquet(dataset.path / "users.parquet")["user_id"]
-    assert told["users"] == len(users) == 63
-    assert told["unknown_to_train"] == 2
-    assert told["without_items"] == int(exclude_seen)
-    assert told["rows"] == len(found)
+    assert counts["users"] == len(users) == 63
+    assert counts["unknown_to_train"] == 2
+    assert counts["without_items"] == int(exclude_seen)
+    assert counts["rows"] == len(found)
     lists = dict(iter(found.groupby("user_id")))
     for user in users:
         wanted = one.recommend(user, k=12, exclude_seen=exclude_seen)
@@ -120,11 +127,11 @@ def test_both_files_hold_the_same_and_no_formula(dataset, tmp_path, monkeypatch)
 @pytest.mark.parametrize("users", ["test", "chosen"])
 def test_some_users_alone(users, dataset, tmp_path):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / ASKED).write_text("u7\nu3\nnew")
-    found, told = exports(opened("dlrm", dataset), dataset, tmp_path, k=3, users=users)
+    (tmp_path / "run" / CHOSEN).write_text("u7\nu3\nnew")
+    found, counts = exports(opened("dlrm", dataset), dataset, tmp_path, k=3, users=users)
     wanted = {"u7", "u3", "new"} if users == "chosen" else set(pd.read_parquet(dataset.path / "ranking" / "test.parquet")["user_id"])
     assert set(found["user_id"]) == wanted
-    assert told["users"] == len(wanted)
+    assert counts["users"] == len(wanted)
     whole, _ = exports(opened("dlrm", dataset), dataset, tmp_path, k=3)
     pd.testing.assert_frame_equal(found, whole[whole["user_id"].isin(wanted)].reset_index(drop=True), rtol=1e-4)
 
@@ -199,11 +206,11 @@ def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing(dataset, tmp_path,
     run.mkdir(parents=True)
     spec = ListExportSpec(run=RUN, dataset=dataset.id, folder=str(target))
     with pytest.raises(ValueError, match=r"cannot be written to .*: No space left on device\. Free some space"):
-        export.export(run, dataset.path, spec, Journal(run))
+        export.export(context(run, dataset, spec))
     assert list(target.parent.iterdir()) == []
     (run / "tmp" / "met").mkdir(exist_ok=True, parents=True)
     (run / "tmp" / "met" / "0").write_bytes(b"half")  # what a broken attempt left is not read
     monkeypatch.undo()
     monkeypatch.setattr(export, "open_run", lambda *_: opened("ease", dataset))
-    assert export.export(run, dataset.path, spec, Journal(run))["folder"] == str(target)
+    assert export.export(context(run, dataset, spec))["folder"] == str(target)
     assert sorted(path.name for path in target.iterdir()) == ["manifest.json", "top.csv", "top.parquet"]

@@ -71,7 +71,7 @@ def test_candidates_are_the_best_unmet_items_of_the_retriever(people, indexed):
 def test_with_the_whole_catalogue_as_candidates_it_is_the_ranker(people):
     users, met = people
     opened = made(True, ITEMS)
-    ranked, _ = measure._judge(opened, users, met, [ITEMS], Journal(None))
+    ranked, _ = measure._evaluate(opened, users, met, [ITEMS], Journal(None))
     for place, person in enumerate(opened.people(users, met)):
         scores = opened.ranker.scores(person[1]).copy()
         scores[met[place].seen] = -np.inf
@@ -81,7 +81,7 @@ def test_with_the_whole_catalogue_as_candidates_it_is_the_ranker(people):
 def test_every_miss_was_lost_in_one_of_two_places(people):
     users, met = people
     opened = made(True, 12)
-    ranked, curve = measure._judge(opened, users, met, [5, 12, ITEMS], Journal(None))
+    ranked, curve = measure._evaluate(opened, users, met, [5, 12, ITEMS], Journal(None))
     for row in curve:
         assert row["found"] + row["lost_at_retrieval"] + row["lost_at_ranking"] == pytest.approx(1)
     assert curve[-1]["lost_at_retrieval"] == 0 and curve[-1]["recall_ceiling"] == 1
@@ -124,7 +124,7 @@ def test_validation_chooses_the_share_that_a_search_by_hand_finds(people):
     by_hand = {}
     for share in blend.SHARES:
         opened.weight = unit * share / (1 - share)
-        by_hand[share] = measure._judge(opened, users, met, [25], Journal(None))[0]["ndcg_at_10"].mean()
+        by_hand[share] = measure._evaluate(opened, users, met, [25], Journal(None))[0]["ndcg_at_10"].mean()
     assert {row["share"]: row["ndcg"] for row in chosen.tried} == pytest.approx(by_hand)
     assert chosen.share == max(by_hand, key=by_hand.get) > 0
     assert chosen.weight == pytest.approx(unit * chosen.share / (1 - chosen.share))

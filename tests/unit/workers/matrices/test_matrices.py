@@ -8,7 +8,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from tests import tiny
-from workers.artifacts import checkpoint
+from workers.artifacts import PreparedDataset, checkpoint
 from workers.batches.likes import Likes, read_likes, read_rows
 from workers.evaluation.matrices import evaluate_matrix, pair_scores
 from workers.matrices.ease import EASE
@@ -17,6 +17,7 @@ from workers.matrices.item_knn import ItemKNN
 from workers.models import MODELS
 from workers.models.base import MatrixSpec
 from workers.models.ease import most_items
+from workers.run.context import RunContext
 from workers.run.journal import Journal
 from workers.run.spec import RunSpec
 from workers.specs.schema import Categorical, FeatureSchema
@@ -43,7 +44,8 @@ def fitted(kind: str, likes: Likes, **given):
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny") / "dataset"
-    return folder, tiny.write(tiny.groups(users=200, items=80), folder)
+    tiny.write(tiny.groups(users=200, items=80), folder)
+    return folder, PreparedDataset.open(folder)
 
 
 def test_ease_is_the_ridge_of_each_item_on_all_others():
@@ -131,21 +133,21 @@ def test_ials_comes_to_rest_where_its_objective_is_flat():
 
 
 def test_popularity_is_the_baseline_of_the_dataset(dataset):
-    folder, schema = dataset
-    likes = read_likes(folder, schema)
+    folder, prepared = dataset
+    likes = read_likes(prepared)
     stored = json.loads((folder / "baselines" / "popularity.json").read_text())
-    assert evaluate_matrix(fitted("popularity", likes), likes.matrix, folder, "test").metrics == stored
+    assert evaluate_matrix(fitted("popularity", likes), likes.matrix, prepared, "test").metrics == stored
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FITTED if kind != "popularity"])
 def test_groups_are_found_that_popularity_cannot_find(kind, dataset):
-    folder, schema = dataset
-    likes = read_likes(folder, schema)
+    folder, prepared = dataset
+    likes = read_likes(prepared)
     popularity = json.loads((folder / "baselines" / "popularity.json").read_text())
-    tuned = Tuning(folder, likes, RunSpec(dataset="tiny", model=FITTED[kind]()), Journal(None)).run()
+    tuned = Tuning(RunContext(folder, prepared, RunSpec(dataset="tiny", model=FITTED[kind]()), Journal(None)), likes).run()
     assert tuned.valid["ndcg_at_10"] == max(one["valid"]["ndcg_at_10"] for one in tuned.tried)
     assert tuned.chosen == next(one["settings"] for one in tuned.tried if one["valid"] == tuned.valid)
-    found = evaluate_matrix(tuned.model, likes.matrix, folder, "test").metrics
+    found = evaluate_matrix(tuned.model, likes.matrix, prepared, "test").metrics
     assert found["recall_at_10"] > 0.9 > 0.5 > popularity["recall_at_10"]
     assert found["auc"] > 0.95
     assert "log_loss" not in found
@@ -191,8 +193,8 @@ def test_pairs_are_scored_as_the_grid_is(kind, monkeypatch):
 
 
 def test_likes_are_the_liked_rows_of_train_and_rows_are_all_of_a_split(dataset):
-    folder, schema = dataset
-    likes, frame = read_likes(folder, schema), tiny.groups(users=200, items=80)
+    folder, prepared = dataset
+    likes, frame = read_likes(prepared), tiny.groups(users=200, items=80)
     train = frame[frame["split"] == "train"]
     liked = train[train["label"] > 0]
     items = pd.read_parquet(folder / "items.parquet").set_index("item_id")["row"]
@@ -215,13 +217,13 @@ def test_weights_of_repeated_likes_add_up_and_unknown_ones_are_counted(tmp_path,
             Categorical(name="item_id", side="item", num_rows=4, vocabulary="item_id"),
         )
     )
-    likes = read_likes(tmp_path, schema)
+    likes = read_likes(PreparedDataset(tmp_path, schema))
     np.testing.assert_allclose(likes.matrix.toarray(), [[0, 0, 0], [0, 0, 0.4], [1, 0, 0]])
     assert likes.counts.tolist() == [1, 0, 2]
     assert likes.unknown == 1
     block["label"][:] = 0
     with pytest.raises(ValueError, match="Nothing in train is liked"):
-        read_likes(tmp_path, schema)
+        read_likes(PreparedDataset(tmp_path, schema))
 
 
 def catalogue_of(items: int) -> FeatureSchema:

@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-Add = Callable[[str, Any, str], argparse.ArgumentParser]
+Command = Callable[[argparse.Namespace], dict[str, Any]]
+Add = Callable[[str, Command, str], argparse.ArgumentParser]
 
 
 def register(add: Add) -> None:
@@ -17,17 +18,18 @@ def register(add: Add) -> None:
         command.add_argument("run_id", metavar="RUN")
         command.add_argument("text", metavar=more.upper())
         command.set_defaults(what=name)
-    tags = add("tag", _tag, "Replace a run's tags; without any, it has none.")
+    tags = add("tag", _tag, "Replace a run's tags; without TAG, remove all.")
     tags.add_argument("run_id", metavar="RUN")
     tags.add_argument("tags", metavar="TAG", nargs="*")
-    for name, text in (("pin", "Compare runs of its dataset with this one unless told otherwise."), ("unpin", "Undo pin.")):
+    for name, text in (
+        ("pin", "Make a run the default baseline of its dataset."),
+        ("unpin", "Make popularity the default baseline again."),
+    ):
         command = add(name, _pin, text)
         command.add_argument("run_id", metavar="RUN")
         command.set_defaults(what=name)
-    add("trash", _trash, "Move runs to the trash, from where they can be restored for 30 days.").add_argument(
-        "run_ids", metavar="RUN", nargs="+"
-    )
-    add("restore", _restore, "Take runs out of the trash; without any, list it.").add_argument("run_ids", metavar="RUN", nargs="*")
+    add("trash", _trash, "Move runs to the trash; they can be restored for 30 days.").add_argument("run_ids", metavar="RUN", nargs="+")
+    add("restore", _restore, "Restore runs from the trash; without RUN, list the trash.").add_argument("run_ids", metavar="RUN", nargs="*")
 
 
 def _write(args: argparse.Namespace) -> dict[str, Any]:
@@ -57,10 +59,10 @@ def _trash(args: argparse.Namespace) -> dict[str, Any]:
     for run_id in args.run_ids:
         for other in engine.runs.dependents(run_id):
             print(f"note: {other.title} ({other.run_id}) needs {run_id}")
-    kept = engine.runs.trash(args.run_ids)
-    for one in kept:
-        print(f"kept {one.run_id} {one.title}: {one.reason}")
-    return {"kept": [one._asdict() for one in kept], "failed": bool(kept)}
+    refusals = engine.runs.trash(args.run_ids)
+    for one in refusals:
+        print(f"not moved: {one.run_id} {one.title}: {one.reason}")
+    return {"kept": [one._asdict() for one in refusals], "failed": bool(refusals)}
 
 
 def _restore(args: argparse.Namespace) -> dict[str, Any]:

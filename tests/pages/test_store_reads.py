@@ -1,0 +1,71 @@
+"""A page asks the run store for each ended run once while it is drawn, and still shows what others write: on a real store."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import engine
+from engine.runs import store
+from tests import tiny
+from tests.bench.pages import APP, counted_reads
+from workers.run import RunSpec
+
+CONTENDERS = 8
+
+
+@pytest.fixture
+def finished(workspace) -> list[str]:
+    """The ids of finished runs on one prepared dataset, as a driver leaves them in the store."""
+    folder = engine.settings.settings().datasets / "tiny-0123456789ab"
+    tiny.write(tiny.groups(), folder)
+    ids = []
+    for at in range(CONTENDERS):
+        spec = RunSpec.model_validate({"dataset": folder.name, "model": {"kind": "two_tower", "embedding_dim": 8 * (at + 1)}})
+        ids.append(store.create("train", f"Contender {at}", spec, {"dataset": folder.name, "model": "two_tower"}))
+        store.log_final(ids[-1], {"test_ndcg_at_10": 0.1 + at / 100, "test_auc": 0.7, "users": 60})
+        store.set_status(ids[-1], "FINISHED")
+        (engine.settings.settings().runs / ids[-1]).mkdir(parents=True)
+    return ids
+
+
+def visit(page: str, **query: str) -> AppTest:
+    at = AppTest.from_file(APP, default_timeout=60).run()
+    at.switch_page(f"{page}/page.py")
+    for name, value in query.items():
+        at.query_params[name] = value
+    return again(at)
+
+
+def again(at: AppTest) -> AppTest:
+    at.run()
+    assert not at.exception, at.exception
+    return at
+
+
+def test_a_page_asks_for_an_ended_run_once(finished):
+    at = visit("compare", runs=",".join(finished))
+    assert any("0.17" in html.value for html in at.get("html")), "the comparison is drawn"
+    with counted_reads() as calls:
+        again(at)
+    assert len(calls) <= 3, calls  # the finished runs and the pinned one; not one for each contender
+
+
+def test_what_another_tab_writes_is_shown_by_the_next_drawing(finished):
+    at = visit("compare", runs=",".join(finished))
+    engine.runs.rename(finished[3], "Renamed meanwhile")
+    assert any("Renamed meanwhile" in html.value for html in again(at).get("html"))
+
+
+def test_inside_the_block_ended_runs_are_read_once_and_others_each_time(finished):
+    store.set_status(finished[0], "RUNNING")
+    store.set_tag(finished[0], "workspace", "another machine's")  # whose driver cannot be seen from here
+    with counted_reads() as calls, engine.runs.read_once():
+        for _ in range(3):
+            for run_id in finished[:2]:
+                engine.runs.get_run(run_id)
+        assert len(calls) == 3 + 1, calls
+        engine.runs.list_runs("train")
+        engine.runs.get_run(finished[5])
+        assert calls.count("search_runs") == 1 and calls.count("get_run") == 3 + 1
+        engine.runs.rename(finished[1], "Renamed here")
+        assert engine.runs.get_run(finished[1]).title == "Renamed here"
+    assert engine.runs.get_run(finished[1]).title == "Renamed here"

@@ -1,0 +1,89 @@
+"""Laws of the splits, over random rows: ties in time, users with one row, shares of any size."""
+
+import itertools
+import math
+import random
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.datasets.rules import PerUserSplit, RandomSplit, TimeSplit
+from engine.preview.rows import at_random, by_time, per_user
+
+SIDES = {"train", "valid", "test"}
+laws = settings(derandomize=True, max_examples=80, deadline=None)
+shares = st.floats(0.01, 0.44)
+times = st.integers(-3, 12) | st.integers(-(2**40), 2**40)  # a few seconds, so that many rows share one, or any
+
+
+@st.composite
+def interactions(draw: st.DrawFn) -> pd.DataFrame:
+    rows = draw(
+        st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("uvwxyz"), st.integers(1, 5), times), min_size=1, max_size=80)
+    )
+    frame = pd.DataFrame(rows, columns=["user_id", "item_id", "rating", "timestamp"])
+    return frame.assign(row=range(len(frame))).set_index(frame.index * 3 + 5)  # an index that is no position
+
+
+def sides(split: np.ndarray, rows: pd.DataFrame) -> pd.Series:
+    """The side of each row by the rows' own index; every row is on exactly one."""
+    assert len(split) == len(rows)
+    assert set(split) <= SIDES
+    return pd.Series(split, index=rows.index)
+
+
+@laws
+@given(rows=interactions(), valid=shares, test=shares)
+def test_a_split_by_time_has_nothing_of_train_after_the_cut(rows: pd.DataFrame, valid: float, test: float) -> None:
+    side = sides(by_time(rows, TimeSplit(valid=valid, test=test)), rows)
+    at = {name: rows["timestamp"][side == name] for name in ("train", "valid", "test")}
+    later = [moments for moments in at.values() if len(moments)]
+    assert all(one.max() < other.min() for one, other in itertools.pairwise(later)), "a moment is on one side alone"
+    assert len(at["test"]) >= math.floor(test * (len(rows) - 1) + 1e-9), "ties at the cut go to the later side"
+    assert len(at["valid"]) + len(at["test"]) >= math.floor((valid + test) * (len(rows) - 1) + 1e-9)
+
+
+@laws
+@given(rows=interactions(), valid=shares, test=shares)
+def test_a_split_per_user_holds_out_the_last_rows_of_each(rows: pd.DataFrame, valid: float, test: float) -> None:
+    split = PerUserSplit(valid=valid, test=test)
+    side = sides(per_user(rows, split), rows)
+    for _, own in rows.groupby("user_id"):
+        ordered = side[own.sort_values(["timestamp", "item_id", "rating", "row"]).index].tolist()
+        n = len(ordered)
+        held_test, held_valid = (max(1, int(n * share)) for share in (test, valid))
+        held = (held_valid, held_test) if n >= 3 else (0, 0)
+        assert ordered == ["train"] * (n - sum(held)) + ["valid"] * held[0] + ["test"] * held[1]
+        assert ordered[0] == "train", "every user can be learnt"
+
+
+@laws
+@given(rows=interactions(), valid=shares, test=shares, order=st.randoms(use_true_random=False))
+def test_a_split_does_not_depend_on_the_order_of_rows(rows: pd.DataFrame, valid: float, test: float, order: random.Random) -> None:
+    shuffled = rows.loc[order.sample(list(rows.index), len(rows))]
+    for split, cut in ((TimeSplit(valid=valid, test=test), by_time), (PerUserSplit(valid=valid, test=test), per_user)):
+        one, other = sides(cut(rows, split), rows), sides(cut(shuffled, split), shuffled)
+        pd.testing.assert_series_equal(one, other.reindex(rows.index))
+
+
+@laws
+@given(rows=interactions(), valid=shares, test=shares, seed=st.integers(0, 2**31 - 1))
+def test_a_random_split_puts_copies_of_a_row_on_one_side(rows: pd.DataFrame, valid: float, test: float, seed: int) -> None:
+    twice = pd.concat([rows, rows], ignore_index=True)
+    side = sides(at_random(twice, RandomSplit(valid=valid, test=test), seed), twice)
+    content = [twice[name] for name in ("user_id", "item_id", "rating", "timestamp")]
+    assert side.groupby(content).nunique().eq(1).all()
+
+
+@laws
+@given(rows=interactions(), valid=shares, test=shares)
+def test_parts_of_one_weighted_rating_are_on_one_side(rows: pd.DataFrame, valid: float, test: float) -> None:
+    weighted = rows.assign(weight=0.5)
+    for split in (
+        per_user(weighted, PerUserSplit(valid=valid, test=test)),
+        at_random(weighted, RandomSplit(valid=valid, test=test), 1),
+    ):
+        side = sides(split, weighted)
+        assert side.groupby([weighted["user_id"], weighted["timestamp"]]).nunique().eq(1).all()

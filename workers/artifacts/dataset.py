@@ -1,0 +1,48 @@
+"""A prepared dataset, as everything reads it that comes after its preparation: its folder, and what its manifest says."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
+
+from workers.artifacts.results import MANIFEST
+from workers.specs import BINARY, USER_ID, FeatureSchema, Task
+
+NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+class PreparedDataset(NamedTuple):
+    """A dataset that is whole: its manifest is written last. What is read while it is being prepared takes its folder instead."""
+
+    folder: Path
+    schema: FeatureSchema
+    task: Task = BINARY  # what its label gives models to predict
+    label: Mapping[str, Any] = NONE  # the rule behind the label: kind, output, classes, liked, threshold, mean
+    block_rows: int = 1  # of the largest block
+    interactions: Mapping[str, int] = NONE  # rows of each split
+    positives: Mapping[str, int] = NONE  # liked rows of each split
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Read the manifest of a dataset.
+
+        Raises:
+            OSError: there is no manifest. KeyError or ValueError: it is not one of a prepared dataset.
+        """
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        label, counts = manifest.get("label", {}), manifest["counts"]  # older manifests have no label
+        return cls(
+            folder=folder,
+            schema=FeatureSchema.model_validate(manifest["schema"]),
+            task=Task.of(label),
+            label=label,
+            block_rows=manifest["block_rows"],
+            interactions=counts["interactions"],
+            positives=counts["positives"],
+        )
+
+    @property
+    def num_users(self) -> int:
+        """Users of train; LookupError where the dataset has no users."""
+        return self.schema.feature(USER_ID).num_rows - 1
