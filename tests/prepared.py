@@ -23,11 +23,12 @@ GROUPS = 3
 CLICKS = {"colour": "category", "shape": "category", "tags": "tags", "number": "dense"}
 
 
-def write_films(folder: Path, users: int = 40, items: int = 30) -> Path:
+def write_films(folder: Path, users: int = 40, items: int = 30, title: str = TITLE, other: str = "bad") -> Path:
     """Write ratings of films as a CSV beside tables of films and of users; returns its path.
 
     Users 1 to `users` like the films of their own group (`tests.tiny.groups`). The next one is met in test alone, the one after that
-    liked nothing. One pair of user and film occurs twice, one row is an exact copy, and one names no user.
+    liked nothing. One pair of user and film occurs twice, one row is an exact copy, and one names no user. The verdict of a row is good
+    where it is liked, else `other`; `title`: of the first film.
     """
     frame = tiny.groups(users, items, GROUPS)
     chance = np.random.default_rng(0)
@@ -40,9 +41,11 @@ def write_films(folder: Path, users: int = 40, items: int = 30) -> Path:
     rows = [rows[0], twice, rows[0], ("", "i2", 4, 1_600_000_003), nobody, (nobody[0], "i2", 2, nobody[3]), *rows[1:]]
     rows += [(str(users + 1), f"i{at}", rating, rows[-1][3] + at) for at, rating in ((1, 5), (2, 1))]
     folder.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(rows, columns=["user", "item", "rating", "time"]).to_csv(folder / "ratings.csv", index=False)
+    ratings = pd.DataFrame(rows, columns=["user", "item", "rating", "time"])
+    ratings["verdict"] = np.where(ratings["rating"] >= 4, "good", other)
+    ratings.to_csv(folder / "ratings.csv", index=False)
     films = range(1, items + 1)
-    titles = [TITLE, *(f"Film {n}" for n in films if n > 1)]
+    titles = [title, *(f"Film {n}" for n in films if n > 1)]
     genres = ["Sci-Fi|Horror" if n % 2 else "Drama" if n % 4 else "" for n in films]
     pd.DataFrame({"item": [f"i{n}" for n in films], "title": titles, "genres": genres}).to_csv(folder / "films.csv", index=False)
     people = [str(n) for n in range(1, users + 3)]
@@ -52,8 +55,12 @@ def write_films(folder: Path, users: int = 40, items: int = 30) -> Path:
     return folder / "ratings.csv"
 
 
-def films_spec(ratings: Path, name: str = "films", **rules: Any) -> DatasetSpec:
-    """The spec of what `write_films` wrote, as a person would map it; `rules` as those of a DatasetSpec."""
+def films_spec(ratings: Path, name: str = "films", teaches: dict[str, str] | None = None, **rules: Any) -> DatasetSpec:
+    """The spec of what `write_films` wrote, as a person would map it.
+
+    Args:
+        teaches: the column that says what a row teaches, and its role; the rating without. rules: as of a DatasetSpec.
+    """
 
     def roles(**of: str) -> list[dict[str, str]]:
         return [{"name": name, "role": role} for name, role in of.items()]
@@ -62,7 +69,7 @@ def films_spec(ratings: Path, name: str = "films", **rules: Any) -> DatasetSpec:
         "kind": "table",
         "path": str(ratings),
         "time_unit": "s",
-        "columns": roles(user="user", item="item", rating="label", time="timestamp"),
+        "columns": roles(user="user", item="item", time="timestamp", **(teaches or {"rating": "label"})),
         "items": {"path": str(ratings.parent / "films.csv"), "columns": roles(item="item", title="title", genres="genres")},
         "users": {"path": str(ratings.parent / "people.csv"), "columns": roles(user="user", job="category")},
     }
@@ -79,8 +86,7 @@ def prepare(workspace: Path, spec: DatasetSpec) -> str:
     used["label"], rule = label_rows(used, spec)
     id = datasets.dataset_id(spec)
     folder = workspace / "datasets" / id
-    target = {"target": used["target"]} if "target" in used else {}
-    tiny.write(used[["user_id", "item_id", "label", "split"]].assign(**target), folder, spec.history, rule.output)
+    tiny.write(used[["user_id", "item_id", "label", "split"]].assign(**_target(used, rule)), folder, spec.history, rule.output)
     _write_items(folder, spec)
     write_people(folder, used, spec)
     (folder / "audit.json").write_text(found.audit.model_dump_json())
@@ -88,6 +94,17 @@ def prepare(workspace: Path, spec: DatasetSpec) -> str:
     write_baselines(folder)
     _finish(folder, spec, rule, _counts(folder, found.audit))
     return id
+
+
+def _target(used: pd.DataFrame, rule: Rule) -> dict[str, Any]:
+    """What models predict beside the label: the value, the place of the class, or 0 and 1 for each action."""
+    if rule.output == "regression":
+        return {"target": used["rating"].astype(float)}
+    if rule.output == "multi_class":
+        return {"target": used["category"].map(rule.classes.index).astype(float)}
+    if rule.output == "actions":
+        return {"target": [[float(name in kinds.split("|")) for name in rule.classes] for kinds in used["category"]]}
+    return {}
 
 
 def prepare_clicks(workspace: Path, rows: int = 1200) -> str:

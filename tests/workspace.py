@@ -24,6 +24,7 @@ from engine.runs.launch import SubmittedSpec
 from engine.settings import settings
 from tests import prepared
 from workers.artifacts import CANCEL, CHECKPOINT, DONE, JOURNAL, LOG, METRICS, RESULTS, SPEC, write_json
+from workers.exports import ListExportSpec
 from workers.run import Journal, RunSpec, read_journal
 
 DATABASE = "mlflow.db"
@@ -77,11 +78,15 @@ class Workspace(NamedTuple):
         assert path.is_relative_to(self.folder)
         write_json(path, json.loads(path.read_text()) | values)
 
+    def forget(self, run_id: str) -> None:
+        """Delete a run from the store and the disk, as `mlflow gc` does."""
+        store.client()._tracking_client.store._hard_delete_run(run_id)
+        shutil.rmtree(self.folder / "runs" / run_id)
+
     def only(self, *names: str) -> "Workspace":
         """The same workspace, with all other runs deleted for good."""
         for run_id in set(self.runs.values()) - {self.runs[name] for name in names}:
-            store.client().delete_run(run_id)
-            shutil.rmtree(self.folder / "runs" / run_id)
+            self.forget(run_id)
         return self._replace(runs={name: self.runs[name] for name in names})
 
 
@@ -104,9 +109,25 @@ def build(folder: Path) -> Workspace:
             for name, (model, train_spec) in MODELS.items():
                 made[name] = train(RunSpec.model_validate({"dataset": films, "model": model, "train": train_spec}))
             made["funnel"] = train(runs.funnel(made["two_tower"], made["dlrm"], candidates=12))
+            made["export"] = _export(ListExportSpec(run=made["ease"], title="EASE", dataset=films, k=5))
             ranker = {"kind": "dlrm", "embedding_dim": 8}
             made["clicks"] = train(RunSpec.model_validate({"dataset": clicks, "model": ranker, "train": QUICK}))
     return Workspace(folder, films, clicks, made)
+
+
+def build_predictions(workspace: Workspace, hostile: str) -> Workspace:
+    """Add to an empty workspace a DLRM of every output: binary, a value, one of two classes, two actions; `hostile`: a title and a name."""
+    made, ranker = {}, {"kind": "dlrm", "embedding_dim": 8}
+    ratings = prepared.write_films(workspace.folder / "source", title=hostile, other=hostile)
+    given: dict[str, dict[str, Any]] = {"binary": {}, "regression": {"label": {"kind": "regression"}}} | {
+        kind: {"teaches": {"verdict": role}, "label": {"kind": kind, "liked": ["good"]}}
+        for kind, role in (("multi_class", "class"), ("actions", "action"))
+    }
+    with entered(workspace.folder), trainer() as train:
+        for output, rules in given.items():
+            id = prepared.prepare(workspace.folder, prepared.films_spec(ratings, output.replace("_", "-"), **rules))
+            made[output] = train(RunSpec.model_validate({"dataset": id, "model": ranker, "train": QUICK}))
+    return workspace._replace(runs=made)
 
 
 def _prepared(spec: DatasetSpec, id: str) -> str:
@@ -192,6 +213,18 @@ def _train(spec: RunSpec) -> str:
 
         train_rank(str(folder), str(dataset.path), 1)
     finish(run_id, folder)
+    return run_id
+
+
+def _export(spec: ListExportSpec) -> str:
+    """A finished export of lists."""
+    from workers.exports import export
+
+    run_id, folder = create(spec)
+    export.main(str(folder), str(datasets.get_dataset(spec.dataset).path), 1)
+    done = json.loads((folder / DONE).read_text())
+    store.log_final(run_id, {name: value for name, value in done.items() if name != "attempt"})
+    end(run_id, folder, "FINISHED")
     return run_id
 
 

@@ -19,7 +19,7 @@ SPECS = {
 def _form(name: str, **given: object) -> None:
     import streamlit as st
 
-    from tests.pages.test_components import SPECS
+    from tests.pages.shared.test_components import SPECS
     from ui.shared import forms
 
     st.session_state["built"] = forms.built(SPECS[name], forms.inputs(SPECS[name], "form", given))

@@ -11,7 +11,7 @@ import engine
 from engine.compare import Comparison
 from tests.pages.fake import FakeEngine
 from tests.pages.reading import Says, Visit, foreign_markup
-from tests.pages.test_compare import Row, many, told
+from tests.pages.compare.test_contenders import Row, many, told
 from tests.records import HOSTILE, dataset
 from ui.compare import pairs
 from ui.compare import slices as slices_view

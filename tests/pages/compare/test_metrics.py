@@ -11,7 +11,7 @@ import engine
 from engine.compare import MetricVerdict, Verdict
 from tests.pages.fake import FakeEngine
 from tests.pages.reading import Visit
-from tests.pages.test_compare import told
+from tests.pages.compare.test_contenders import told
 from tests.records import HOSTILE, dataset, run
 from ui.compare import metric_tables, metrics
 
