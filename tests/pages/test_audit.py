@@ -53,7 +53,7 @@ def test_what_is_wrong_comes_by_its_level(fake: FakeEngine, visit: Visit) -> Non
     at = audited(fake, visit, AUDIT.model_copy(update={"findings": findings}))
     assert [error.value for error in at.error] == ["nothing to learn"]
     assert [warning.value.startswith("odd") for warning in at.warning] == [True]
-    folded = next(box for box in at.expander if box.label == "How things were taken (5)")
+    folded = next(box for box in at.expander if box.label == "How the data was read (5)")
     assert "note 4" in folded.caption[0].value
     assert not foreign_markup(at)
 
@@ -61,7 +61,7 @@ def test_what_is_wrong_comes_by_its_level(fake: FakeEngine, visit: Visit) -> Non
 def test_every_figure_of_the_audit_is_explained(fake: FakeEngine, visit: Visit) -> None:
     at = audited(fake, visit, AUDIT)
     told = metrics(at)
-    assert (told["Rows read"], told["Rows used"], told["Filled"]) == ("1,010", "1,000", "80 %")
+    assert (told["Rows read"], told["Rows used"], told["Density"]) == ("1,010", "1,000", "80 %")
     assert (told["From"], told["To"], told["Models predict"]) == ("2020-09-13", "2021-05-03", "liked or not")
     assert all(metric.help for metric in at.metric)
 
@@ -85,7 +85,7 @@ def test_rows_set_aside_are_listed_when_they_are_asked_for(fake: FakeEngine, vis
 def test_rows_without_people_or_time_have_no_empty_charts(fake: FakeEngine, visit: Visit) -> None:
     at = audited(fake, visit, ROWS, advertising())
     told = metrics(at)
-    assert not {"Users", "Items", "Filled", "From", "To", "Repeated pairs"} & told.keys()
+    assert not {"Users", "Items", "Density", "From", "To", "Repeated pairs"} & told.keys()
     assert not {"Interactions per user", "Interactions per item", "Popularity, long tail", "Label over time"} & headings(at)
     assert len(at.get("plotly_chart")) == 3  # where the rows went, the labels, the split
 
@@ -93,7 +93,7 @@ def test_rows_without_people_or_time_have_no_empty_charts(fake: FakeEngine, visi
 def test_time_that_is_a_count_is_no_date(fake: FakeEngine, visit: Visit, says: Says) -> None:
     at = audited(fake, visit, AUDIT.model_copy(update={"time": "order", "first": 1, "last": 1000}))
     assert not {"From", "To"} & metrics(at).keys()
-    assert "from 1 to 1,000; it is no date" in says(at)
+    assert "from 1 to 1,000, not a date" in says(at)
 
 
 def test_an_audit_of_nothing_opens(fake: FakeEngine, visit: Visit) -> None:
@@ -155,7 +155,7 @@ def test_a_download_of_unknown_size_claims_no_share() -> None:
 def test_a_finished_download_leads_back_to_the_sources(fake: FakeEngine, visit: Visit) -> None:
     fake.runs = [run("get", None, kind="download", title="Download films", dataset=None, dataset_name=None, spec={"key": "gone"})]
     at = visit("runs", run="get")
-    assert "To the sources" in links(at)
+    assert "Open the sources" in links(at)
     assert not {"See the dataset", "Compare"} & set(links(at))
 
 

@@ -60,7 +60,7 @@ def test_past_exports_stand_there_with_their_files(trained, visit, says, tmp_pat
     ]
     at = page(visit)
     told = says(at)
-    assert "195 rows for 40 users, 1 of them met everything and have no row, without what users met in train." in told
+    assert "195 rows for 40 users, 1 of them have seen every item and have no rows, items seen in training excluded." in told
     assert "No space left" in told and "Of another" not in told and "<img" not in told.replace("\\<", "")
     assert str(tmp_path) in [one.value for one in at.code]
     assert len(at.get("download_button")) == 2
@@ -75,5 +75,5 @@ def test_the_runs_page_shows_an_export_and_offers_no_comparison(trained, visit, 
     trained.runs.insert(0, done)
     trained.exports = [engine.runs.ListExport(done, "a", "it", Path("/gone"), {}, ())]
     told = says(visit("runs", run="e1"))
-    assert "Its folder is not there any more." in told
+    assert "Its folder no longer exists." in told
     assert "Recommend" not in told.split("Top 5")[-1]

@@ -121,7 +121,7 @@ def test_one_that_was_pinned_meanwhile_is_kept_and_told(trained: FakeEngine, vis
 def test_runs_that_need_it_are_named_before(trained: FakeEngine, visit: Visit, says: Says) -> None:
     trained.runs.append(run("c", spec=trained.runs[0].spec | {"continues": "a"}, title=f"{HOSTILE} more"))
     at = visit("runs", run="a")
-    assert "goes on from it, or has it for a part" in says(at)
+    assert "it continues that run, or uses it in a funnel" in says(at)
     assert not foreign_markup(at)
     assert "goes on from it" not in says(visit("runs", run="d"))
 

@@ -85,7 +85,7 @@ def test_users_that_train_never_met_are_called_new(trained: FakeEngine, visit: V
 
 
 @pytest.mark.parametrize(
-    ("model", "sentence"), [("two_tower", "trained for choice"), ("ease", "fitted to rank"), ("dlrm", "left no predictions")]
+    ("model", "sentence"), [("two_tower", "trained for choice"), ("ease", "fitted to rank"), ("dlrm", "stored no predictions")]
 )
 def test_where_nothing_is_predicted_a_sentence_says_why(trained: FakeEngine, visit: Visit, says: Says, model: str, sentence: str) -> None:
     trained.runs.append(run("x", model))
@@ -144,7 +144,7 @@ def test_a_run_that_continues_another_leads_to_it(trained: FakeEngine, visit: Vi
     assert "Continues \\*\\*Bold" in says(at)
     assert not foreign_markup(at)
     trained.runs.pop()
-    assert "which is not here any more" in says(visit("runs", run="c"))
+    assert "which is no longer in this workspace" in says(visit("runs", run="c"))
 
 
 def test_runs_of_one_title_are_told_apart_by_their_seed(trained: FakeEngine, visit: Visit) -> None:

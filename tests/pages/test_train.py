@@ -32,7 +32,7 @@ def test_seeds_repeat_networks_and_fit_the_others_once(trained: FakeEngine, visi
 def test_more_runs_than_a_machine_holds_are_not_launched(trained: FakeEngine, visit: Visit, says: Says) -> None:
     at = visit("train", models="two_tower,dlrm,deepfm,dlrm_dcnv2")
     at.number_input("train.seeds.new").set_value(10).run()
-    assert "40 runs wait in as many processes" in says(at)
+    assert "40 runs are too many for one launch" in says(at)
     assert button(at, "Launch 40 runs").disabled
     at.number_input("train.seeds.new").set_value(7).run()
     assert not button(at, "Launch 28 runs").disabled
@@ -43,7 +43,7 @@ def test_ten_contenders_are_the_most(trained: FakeEngine, visit: Visit, says: Sa
     for _ in range(8):
         button(at, "Add Popularity").click().run()
     assert button(at, "Add Popularity").disabled
-    assert "These are 10 contenders" in says(at)
+    assert "At most 10 contenders" in says(at)
     assert "J · Popularity" in says(at)
     button(at, "Launch 10 runs").click().run()
     assert len(trained.submitted) == 10
@@ -53,12 +53,12 @@ def test_every_model_is_offered_in_its_group(trained: FakeEngine, visit: Visit) 
     at = visit("train")
     assert {f"Add {model.label}" for model in engine.specs.MODELS.values()} <= {b.label for b in at.button}
     captions = [caption.value for caption in at.caption]
-    assert captions.index("Retrieval") < captions.index("Ranking") < captions.index("Baselines, fitted at once")
+    assert captions.index("Retrieval") < captions.index("Ranking") < captions.index("Baselines, without epochs")
 
 
 def test_rankers_and_fitted_models_say_what_they_trade(trained: FakeEngine, visit: Visit, says: Says) -> None:
     said = says(visit("train", models="dlrm"))
-    assert "negatives from the catalogue teach choice, and its logits are then no probabilities" in said
+    assert "With negatives from the catalogue it learns choice; its logits are not probabilities" in said
     assert "training settings below do not apply" not in said
     assert "training settings below do not apply" in says(visit("train", models="ease"))
 
@@ -67,7 +67,7 @@ def test_where_nobody_is_ranked_for_no_negatives_are_offered_as_a_trade(fake: Fa
     fake.datasets = [advertising()]
     said = says(visit("train"))
     assert "probability" in said
-    assert "teach choice" not in said
+    assert "it learns choice" not in said
 
 
 LABELS: list[tuple[dict[str, Any], str]] = [

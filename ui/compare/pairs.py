@@ -100,7 +100,7 @@ def rows(frame: pd.DataFrame, comparison: Any, metric: str) -> str:
         },
         index=[f"{short[a]} − {short[b]}" for a, b in zip(frame["a"], frame["b"], strict=True)],
     )
-    return tables.small_table(shown, head=engine.specs.metric(metric).label, told=HEADS)
+    return tables.small_table(shown, head=engine.specs.metric(metric).label, tooltips=HEADS)
 
 
 def _names(comparison: Any) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Numbers, times and foreign text as people read them. Text from data passes `md` or `html` before it is shown as either."""
+"""Numbers, times and text from data in readable form. Text from data goes through `md` or `html` before it is shown."""
 
 import html as _html
 import math
@@ -24,13 +24,13 @@ def plain(text: object, limit: int = 160) -> str:
 
 
 def md(text: object, limit: int = 160) -> str:
-    """Text that Streamlit's markdown shows as it is: no formatting, link, formula, icon or colour comes of it."""
+    """Text that Streamlit's markdown shows as it is: no formatting, link, formula, icon or colour."""
     line = _REPLACED_LATE.sub(_JOINER, plain(text, limit))
     return _PUNCTUATION.sub(r"\\\1", line)
 
 
 def html(text: object, limit: int = 160) -> str:
-    """Text that HTML shows as it is."""
+    """Text escaped for HTML."""
     return _html.escape(plain(text, limit), quote=True)
 
 
@@ -40,7 +40,7 @@ def missing(value: object) -> bool:
 
 
 def decimals(value: float, digits: int = 3) -> int:
-    """Places behind the point that give a number some significant digits."""
+    """Decimal places that give a number some significant digits."""
     if value == 0 or not math.isfinite(value):
         return digits
     rounded = float(f"{abs(value):.{digits - 1}e}")  # 0.0999999 is 0.100
@@ -48,7 +48,7 @@ def decimals(value: float, digits: int = 3) -> int:
 
 
 def number(value: float | None, places: int | None = None) -> str:
-    """Three significant digits, or a fixed number of places where a column must line up."""
+    """Three significant digits, or a fixed number of decimal places to align a column."""
     if missing(value) or value is None:
         return DASH
     return f"{value:,.{decimals(value) if places is None else places}f}".replace("-", "−")
@@ -60,7 +60,7 @@ def count(value: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share as a percentage; small ones keep a digit, and one row of millions is not none."""
+    """A share as a percentage; small ones keep a decimal, and a tiny share is not rounded to zero."""
     if missing(share) or share is None:
         return DASH
     if 0 < share < 0.0005:
@@ -69,11 +69,11 @@ def percent(share: float | None) -> str:
 
 
 def signed(value: float | None, places: int | None = None) -> str:
-    """A difference with its sign, none where it rounds to nothing; a dash for a missing one."""
+    """A difference with its sign, without a sign where it rounds to zero; a dash where it is missing."""
     if missing(value) or value is None:
         return DASH
-    shown = number(abs(value), places)
-    return shown if not shown.strip("0.,") else ("+" if value > 0 else "−") + shown
+    digits = number(abs(value), places)
+    return digits if not digits.strip("0.,") else ("+" if value > 0 else "−") + digits
 
 
 def duration(seconds: float | None) -> str:
@@ -89,7 +89,7 @@ def duration(seconds: float | None) -> str:
 
 
 def left(seconds: float | None) -> str:
-    """What remains, no finer than it is known; empty when it is not."""
+    """The remaining time, coarsely rounded; empty when it is unknown."""
     if missing(seconds) or seconds is None:
         return ""
     if seconds < 50:
@@ -149,16 +149,16 @@ def short(value: float | None, places: int) -> str:
 
 
 def short_names(titles: Mapping[str, str]) -> dict[str, str]:
-    """Letter -> what sets a title apart from the others: its first part, and of the rest what not all of that first part share.
+    """Letter -> a short name: the first part of the title, and those further parts that not all titles with that first part share.
 
     Two-tower · softmax · dim 64, Two-tower · pointwise · dim 64, EASE · tuned -> Two-tower · softmax, Two-tower · pointwise, EASE
     """
     parts = {letter: title.split(" · ") for letter, title in titles.items()}
-    found = {}
+    names = {}
     for letter, (first, *rest) in parts.items():
         alike = [other for other in parts.values() if other[0] == first]
-        found[letter] = " · ".join([first, *(part for part in rest if not all(part in other for other in alike))])
-    return found
+        names[letter] = " · ".join([first, *(part for part in rest if not all(part in other for other in alike))])
+    return names
 
 
 def field_label(name: str) -> str:
@@ -167,7 +167,7 @@ def field_label(name: str) -> str:
 
 
 def day(seconds: int) -> str:
-    """The day of a moment in unix seconds; years beyond the calendar are said as the number that they are."""
+    """The day of a moment in unix seconds; years outside the calendar are shown as seconds."""
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
     except (ValueError, OverflowError, OSError):
