@@ -67,7 +67,7 @@ def test_past_exports_stand_there_with_their_files(trained, visit, says, tmp_pat
     monkeypatch.setattr("ui.runs.list_exports.BIGGEST", 1000)
     at = page(visit)
     assert not at.get("download_button")
-    assert f"top.csv has {words.size(2000)}: take it from the folder." in says(at)
+    assert f"top.csv has {words.size(2000)}: copy it from the folder." in says(at)
 
 
 def test_the_runs_page_shows_an_export_and_offers_no_comparison(trained, visit, says):

@@ -100,7 +100,7 @@ def test_implicit_data_say_what_they_mean_for_objectives(fake: FakeEngine, visit
     at = bring(visit, table(tmp_path, "user,item\n" + "".join(f"{u},{i}\n" for u, i, _, _ in RATINGS)))
     said = says(at)
     assert "each interaction counts as positive" in said
-    assert "random split lets models see the future" in said  # there is no time to split by
+    assert "random split leaks the future" in said  # there is no time to split by
     button(at, "Prepare").click().run()
     spec = fake.submitted[0][0]
     assert (spec.label.kind, spec.split.kind) == ("implicit", "random")
