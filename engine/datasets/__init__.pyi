@@ -1,7 +1,9 @@
 # fmt: off
 # isort: skip_file
 from .audit_record import Audit as Audit, FeatureFacts as FeatureFacts, Finding as Finding, SplitFacts as SplitFacts
-from .downloads import DOWNLOADS as DOWNLOADS, DownloadSpec as DownloadSpec, downloaded as downloaded, fetch as fetch
+from .downloads import (
+    DOWNLOADS as DOWNLOADS, Download as Download, DownloadSpec as DownloadSpec, downloaded as downloaded, fetch as fetch,
+)
 from .read import (
     AUDIT as AUDIT, FORMAT as FORMAT, INTERACTIONS as INTERACTIONS, QUARANTINE as QUARANTINE, Dataset as Dataset, audit as audit,
     baseline_per_user as baseline_per_user, baseline_results as baseline_results, dataset_id as dataset_id, digest as digest,

@@ -13,7 +13,8 @@ from .exports import (
 )
 from .funnels import funnel as funnel, funnel_losses as funnel_losses
 from .launch import (
-    AFTER as AFTER, TICKET as TICKET, cancel as cancel, cancel_request as cancel_request, submit as submit, submit_tour as submit_tour,
+    AFTER as AFTER, TICKET as TICKET, SubmittedSpec as SubmittedSpec,
+    cancel as cancel, cancel_request as cancel_request, submit as submit, submit_tour as submit_tour,
 )
 from .predicted_rows import sample_predictions as sample_predictions, why_no_predictions as why_no_predictions
 from .read import (

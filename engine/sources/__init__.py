@@ -4,8 +4,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from engine.sources.base import FRAME_LIMIT, SourceSpec, Tables
+from workers.prepare import Reading
 
-__all__ = ["FRAME_LIMIT", "SOURCES", "SourceSpec", "Tables"]
+__all__ = ["FRAME_LIMIT", "SOURCES", "Reading", "SourceSpec", "Tables"]
 
 
 def discover() -> dict[str, type[SourceSpec]]:

@@ -1,4 +1,6 @@
-"""A page asks the run store for each ended run once while it is drawn, and still shows what others write: on a real store."""
+"""What pages read: each ended run once per drawing, what others write in the next one, and no source before it is chosen."""
+
+from unittest.mock import patch
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -69,3 +71,13 @@ def test_inside_the_block_ended_runs_are_read_once_and_others_each_time(finished
         engine.runs.rename(finished[1], "Renamed here")
         assert engine.runs.get_run(finished[1]).title == "Renamed here"
     assert engine.runs.get_run(finished[1]).title == "Renamed here"
+
+
+def test_a_new_dataset_reads_nothing_before_a_source_is_chosen(workspace):
+    with patch.object(engine.preview, "preview_rows", wraps=engine.preview.preview_rows) as read:
+        at = visit("data", view="new")
+        assert at.radio("data.source").value is None and "source" not in at.query_params
+        assert read.call_count == 0 and next(b for b in at.button if b.label == "Prepare").disabled
+        at.radio("data.source").set_value("sample")
+        again(at)
+        assert read.call_count == 1 and not next(b for b in at.button if b.label == "Prepare").disabled

@@ -103,7 +103,7 @@ def rows(frame: pd.DataFrame, comparison: Comparison, metric: str) -> str:
         },
         index=[f"{short[a]} − {short[b]}" for a, b in zip(frame["a"], frame["b"], strict=True)],
     )
-    return tables.small_table(shown, head=engine.specs.metric(metric).label, told=HEADS)
+    return tables.small_table(shown, head=engine.specs.metric(metric).label, tooltips=HEADS)
 
 
 def _names(comparison: Comparison) -> dict[str, str]:

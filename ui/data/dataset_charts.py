@@ -1,4 +1,4 @@
-"""Figures of an audit: facts in, a plotly figure out. Meaning never rests on colour alone."""
+"""Figures of an audit: facts in, a plotly figure out. Colour is never the only sign of a difference."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from engine.compare import COLORS, GRAY
+from engine.datasets import Audit, SplitFacts
 from ui.shared import charts, words
 
 SPLIT_LOOKS = {"train": (GRAY, ""), "valid": (COLORS[4], "/"), "test": (COLORS[0], "")}
@@ -16,12 +17,12 @@ MOST_REASONS, MOST_CLASSES = 7, 30
 
 
 def _hatch(shape: str) -> dict[str, Any]:
-    """A pattern drawn over the colour, so that parts are told apart without it."""
+    """A pattern drawn over the colour, so that parts can be distinguished without it."""
     return {"shape": shape, "fillmode": "overlay", "fgcolor": "rgba(255,255,255,0.75)", "size": 6, "solidity": 0.2}
 
 
-def rows_apart(audit: Any) -> list[tuple[str, int, str, str]]:
-    """Where the rows read went, a part each: name, rows, colour, pattern. The parts add up to the rows read."""
+def rows_apart(audit: Audit) -> list[tuple[str, int, str, str]]:
+    """The rows read, by what happened to them: name, rows, colour, pattern. The parts add up to the rows read."""
     reasons = sorted(audit.set_aside.items(), key=lambda pair: (-pair[1], pair[0]))
     shown, rest = reasons[:MOST_REASONS], reasons[MOST_REASONS:]
     parts = [("used", audit.rows_used, COLORS[0], "")]
@@ -31,7 +32,7 @@ def rows_apart(audit: Any) -> list[tuple[str, int, str, str]]:
     return parts
 
 
-def reconciliation(audit: Any) -> go.Figure:
+def reconciliation(audit: Audit) -> go.Figure:
     """One bar: rows read = rows used + rows set aside, by reason."""
     figure = charts.blank("rows read", "", 96)
     for name, rows, color, pattern in rows_apart(audit):
@@ -78,7 +79,7 @@ def rating_histogram(ratings: Sequence[tuple[float, int]], width: float | None, 
         figure.add_annotation(
             x=line, y=1.02, yref="paper", yanchor="bottom", xanchor="right" if right else "left", text=text, showarrow=False
         )
-    if width is None and 1 < len(values) <= 12 and np.diff(values).min() * 20 >= np.ptp(values):  # nothing is between these
+    if width is None and 1 < len(values) <= 12 and np.diff(values).min() * 20 >= np.ptp(values):  # there are no values in between
         figure.update_xaxes(tickvals=values.tolist(), ticktext=[f"{value:g}" for value in values])
     figure.update_layout(bargap=0.15 if width is None else 0.02, margin={"t": 26}, hovermode="closest")
     figure.update_yaxes(tickformat="~s")
@@ -86,7 +87,7 @@ def rating_histogram(ratings: Sequence[tuple[float, int]], width: float | None, 
 
 
 def _before(values: np.ndarray, threshold: float) -> float:
-    """Where the line of a threshold stands between bars: halfway from the last value below it to the first one liked."""
+    """Where to draw the line of a threshold: halfway from the last value below it to the first one liked."""
     below, above = values[values < threshold], values[values >= threshold]
     if not len(above):
         return threshold
@@ -121,7 +122,7 @@ def timeline(rows: Sequence[tuple[int, str, int]], ordered_only: bool = False) -
 
     Args:
         rows: (bin start in unix seconds, split, rows).
-        ordered_only: the time is a count and no date.
+        ordered_only: the time is a counter, not a date.
     """
     figure = charts.blank("order" if ordered_only else "time", "rows", 240, legend=True)
     frame = pd.DataFrame(list(rows), columns=["bin", "split", "rows"])
@@ -137,11 +138,11 @@ def timeline(rows: Sequence[tuple[int, str, int]], ordered_only: bool = False) -
 
 
 def moments(seconds: "pd.Series") -> "pd.Series":
-    """Unix seconds as moments; what no calendar of ours holds is left out."""
+    """Unix seconds as moments; values outside the supported years become NaT."""
     return pd.to_datetime(seconds, unit="s", errors="coerce")
 
 
-def split_bar(splits: dict[str, Any]) -> go.Figure:
+def split_bar(splits: dict[str, SplitFacts]) -> go.Figure:
     """The rows of each split side by side, for data without time."""
     figure = charts.blank("rows", "", 120, legend=True)
     for split, (color, pattern) in SPLIT_LOOKS.items():
@@ -156,7 +157,7 @@ def split_bar(splits: dict[str, Any]) -> go.Figure:
 
 
 def long_tail(points: Sequence[tuple[float, float]]) -> go.Figure:
-    """The share of interactions that the most popular items have; the dotted line is a catalogue in which all are alike."""
+    """The share of interactions that the most popular items have; the dotted line: all items equally popular."""
     figure = charts.blank("share of items, most popular first", "share of interactions", 240)
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": GRAY, "dash": "dot", "width": 1}, hoverinfo="skip")
     figure.add_scatter(
@@ -185,7 +186,7 @@ def doublings(bins: Sequence[tuple[int, int]], who: str) -> go.Figure:
         customdata=[[between(n)] for n, _ in bins],
         hovertemplate=f"%{{y:,}} {who}s have %{{customdata[0]}}<extra></extra>",
     )
-    every = 1 + len(bins) // 9  # labels that overlap say nothing
+    every = 1 + len(bins) // 9  # avoid overlapping labels
     figure.update_xaxes(tickvals=list(range(0, len(bins), every)), ticktext=[between(n) for n, _ in bins][::every], tickangle=0)
     figure.update_yaxes(tickformat="~s")
     figure.update_layout(bargap=0.1, hovermode="closest")
@@ -193,7 +194,7 @@ def doublings(bins: Sequence[tuple[int, int]], who: str) -> go.Figure:
 
 
 def between(n: int) -> str:
-    """1, 2–3, 4–7, 1k–2k: what falls in a bin that doubles."""
+    """The range of a bin that doubles: 1, 2–3, 4–7, 1k–2k."""
     if n == 1:
         return "1"
     return f"{n}–{2 * n - 1}" if n < 512 else f"{_short(n)}–{_short(2 * n)}"

@@ -1,4 +1,4 @@
-"""Features: how they are encoded, and what they hold, a row a feature."""
+"""Features: how they are encoded, and a table of what they contain."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,15 +7,17 @@ import pandas as pd
 import streamlit as st
 
 import engine
+from engine.datasets import Audit, FeatureFacts
+from engine.sources import SourceSpec
 from ui.shared import forms, words
 
 KINDS = {"single": "category", "multi": "bag of categories", "dense": "number"}
 
 
-def controls(source: Any, key: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def controls(source: SourceSpec, key: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of categories, numbers and history as raw fields of a dataset spec."""
-    reading, found = source.reading(), source.features()
-    names = {kind: [f.name for f in found if (f.kind == "dense") == (kind == "dense")] for kind in ("dense", "category")}
+    reading, columns = source.reading(), source.features()
+    names = {kind: [f.name for f in columns if (f.kind == "dense") == (kind == "dense")] for kind in ("dense", "category")}
     raw: dict[str, Any] = {}
     grid = st.grid(3, min_column_width=250, gap="medium")
     with grid.cell():
@@ -28,16 +30,16 @@ def controls(source: Any, key: str, given: Mapping[str, Any]) -> dict[str, Any]:
         st.markdown("**Numbers**")
         raw["log1p"] = _some("log1p", names["dense"], key, given)
         raw |= forms.inputs(engine.datasets.DatasetSpec, key, given, columns=1, only=("missing_flags",), fold=False)
-        st.caption("Numbers are standardised with the mean and deviation of train; what is missing becomes 0.")
+        st.caption("Numbers are standardised by mean and standard deviation of the training split; missing values become 0.")
     with grid.cell():
         st.markdown("**History**")
         if reading.user and reading.item:
             raw |= forms.inputs(engine.datasets.DatasetSpec, key, given, columns=1, only=("history", "history_order"), fold=False)
             if reading.time is None:
-                st.caption("Without time nothing is before anything else: leave the order at others.")
+                st.caption("Without timestamps there is no order of time: keep “others”.")
         else:
             raw["history"] = 0
-            st.caption("There is none: the rows name no user and item.")
+            st.caption("None: rows have no user and item ids.")
     return raw
 
 
@@ -55,10 +57,10 @@ def _some(field: str, names: list[str], key: str, given: Mapping[str, Any]) -> l
     )
 
 
-def table(audit: Any, alt: str = "Every feature: what it holds and what is missing") -> None:
-    """What each feature holds: missing, distinct, frequent values, what later splits have that train does not know."""
+def table(audit: Audit, alt: str = "Every feature: its values and what is missing") -> None:
+    """One row per feature: missing, distinct and frequent values, and the share of values in later splits that training has not seen."""
     if not audit.features:
-        st.caption("There are no features beside ids: models know users and items by their ids and history alone.")
+        st.caption("There are no features besides ids: models read only ids and history.")
         return
     number, share = st.column_config.NumberColumn, "percent"
     st.dataframe(
@@ -69,26 +71,24 @@ def table(audit: Any, alt: str = "Every feature: what it holds and what is missi
         alt=alt,
         column_config={
             "Feature": st.column_config.TextColumn(pinned=True),
-            "Missing": number(format=share, help="Share of rows that have no value here"),
-            "Distinct": number(format="localized", help="Different values in train"),
-            "Mean": number(format="%.4g", help="Over train"),
-            "Deviation": number(format="%.4g", help="Standard deviation over train"),
+            "Missing": number(format=share, help="Share of rows without a value"),
+            "Distinct": number(format="localized", help="Different values in the training split"),
+            "Mean": number(format="%.4g", help="Over the training split"),
+            "Deviation": number(format="%.4g", help="Standard deviation over the training split"),
             "Shape": st.column_config.BarChartColumn(
-                help="A number: how its values are spread, low to high. A category: its most frequent values, most first", width="small"
+                help="Numbers: histogram, low to high. Categories: the most frequent values, most frequent first", width="small"
             ),
-            "Range or frequent values": st.column_config.TextColumn(width="large", help="A number: low to high. A category: value (rows)"),
-            "Unknown in valid": number(format=share, help="Share of valid's values that train does not know or that are too rare"),
-            "Unknown in test": number(format=share, help="Share of test's values that train does not know or that are too rare"),
-            "Rare": number(
-                format="localized", help="Values that train met less often than the minimum count; they become the unknown value"
-            ),
+            "Range or frequent values": st.column_config.TextColumn(width="large", help="Numbers: low to high. Categories: value (rows)"),
+            "Unknown in valid": number(format=share, help="Share of validation values that are not in the training split or too rare"),
+            "Unknown in test": number(format=share, help="Share of test values that are not in the training split or too rare"),
+            "Rare": number(format="localized", help="Training values below the minimum count; they become the unknown value"),
             "Collisions": number(format=share, help="Share of values that share a row of the hashed table with another"),
         },
     )
 
 
-def frame(facts: list[Any]) -> pd.DataFrame:
-    """A row a feature; columns in which no feature has anything are left out."""
+def frame(facts: list[FeatureFacts]) -> pd.DataFrame:
+    """One row per feature; columns that are empty for every feature are left out."""
     rows = []
     for one in facts:
         dense = one.kind == "dense"

@@ -1,68 +1,86 @@
-"""The flow that prepares a dataset: one page, read from top to bottom, nothing hidden, everything live."""
+"""The form that prepares a dataset: one page, read from top to bottom; each answer updates the preview at once."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import engine
+from engine.datasets import DatasetSpec
+from engine.preview import Preview
+from engine.sources import SourceSpec
 from ui.data import audit, dataset_charts, features, mapping, rules
-from ui.data import source as sourcing
+from ui.data import source as sources
 from ui.runs import launch, live
 from ui.shared import forms, tables, words
 
 STAGES = ("Source", "Columns", "Label", "Split", "Features", "Audit", "Prepare")
-UNSEEN = {"name", "history", "history_order", "eval_users", "missing_flags"}  # settings that change nothing in the audit
+UNSEEN = {"name", "history", "history_order", "eval_users", "missing_flags"}  # settings that do not change the audit
 READ_AS = {
     "number": "a number", "category": "a class or an action", "actions": "several actions, 0 or 1 each", "none": "none: every row is liked",
 }  # fmt: skip
 
 
 class Cells(NamedTuple):
-    """Where a stage asks, and where it shows what the answers give."""
+    """The two columns of a stage: its controls, and their outcome."""
 
-    left: Any
-    right: Any
+    left: DeltaGenerator
+    right: DeltaGenerator
+
+
+class Places(NamedTuple):
+    """Where the outcomes of the stages go."""
+
+    label: DeltaGenerator
+    split: DeltaGenerator
+    features: DeltaGenerator
+    audit: DeltaGenerator
+    prepare: DeltaGenerator
 
 
 def flow() -> None:
     """Source → columns → label → split → features → audit → prepare."""
     strip = st.container()
     source_at, columns_at = _stage(1), _wide(2)
+    source, questions, rows = None, list[str](), None
     with source_at.left:
-        kind = sourcing.pick()
-        source, questions = _source(kind, columns_at)
+        kind = sources.pick()
+        if kind is not None:
+            source, questions = _source(kind, columns_at)
     with source_at.right:
         rows = _rows(source) if source is not None else None
-    if source is not None and rows is not None:
+    if kind is not None and source is not None and rows is not None:
         spec, places = _rules(kind, source, rows)
-        with places["audit"]:
+        with places.audit:
             seen = _seen(spec, rows) if spec is not None else None
         _outcomes(kind, source_at, columns_at, places, spec, seen)
-        _prepare(spec if seen is not None else None, seen, questions, places["prepare"])
+        _prepare(spec if seen is not None else None, seen, questions, places.prepare)
         done = {"Source": True, "Columns": not questions, "Prepare": bool(st.session_state.get("prepare.last"))}
         done |= dict.fromkeys(("Label", "Split", "Features", "Audit"), seen is not None)
         blocked = seen is not None and any(finding.level == "block" for finding in seen.audit.findings)
         _strip(strip, done | {"Audit": done["Audit"] and not blocked}, questions)
         return
     with source_at.right:
-        if source is None:
-            st.info("What the source holds is shown here as soon as it is named.", icon=":material/preview:")
-    for number in range(3, len(STAGES) + 1):
-        with _wide(number):
-            st.caption("Comes with a source that can be read.")
+        if kind is None:
+            st.info("Choose a source to preview its rows here. Nothing is read before that.", icon=":material/preview:")
+        elif source is None:
+            st.info("Complete the fields of the source to preview its rows here.", icon=":material/preview:")
+    for place in [*([columns_at] if kind is None else []), *(_wide(number) for number in range(3, len(STAGES) + 1))]:
+        with place:
+            st.caption("Available once the source can be read.")
     launch.button([], complete=False, key="prepare", label="Prepare")
     _strip(strip, {}, questions)
 
 
-def _strip(place: Any, done: dict[str, bool], questions: list[str]) -> None:
-    """The stages as links, each with its state: done, open, or asking."""
-    told = []
+def _strip(place: DeltaGenerator, done: dict[str, bool], questions: list[str]) -> None:
+    """The stages as links, each with its state: done, open, or with an open question."""
+    links = []
     for stage in STAGES:
         asks = stage == "Columns" and bool(questions)
         mark = ":material/help:" if asks else ":material/check_circle:" if done.get(stage) else ":material/radio_button_unchecked:"
-        told.append(f"{mark} [{stage}](#{stage.lower()})")
-    place.markdown(" → ".join(told))
+        links.append(f"{mark} [{stage}](#{stage.lower()})")
+    place.markdown(" → ".join(links))
 
 
 def _heading(number: int) -> None:
@@ -77,70 +95,72 @@ def _stage(number: int) -> Cells:
     return Cells(grid.cell(), grid.cell())
 
 
-def _wide(number: int) -> Any:
+def _wide(number: int) -> DeltaGenerator:
     _heading(number)
     return st.container()
 
 
-def _source(kind: str, columns_at: Any) -> tuple[Any | None, list[str]]:
-    """The source that the fields make, None while they make none; and the questions that are open."""
+def _source(kind: str, columns_at: DeltaGenerator) -> tuple[SourceSpec | None, list[str]]:
+    """The source that the fields describe, None while they are incomplete; and the questions that are still open."""
     key, questions = f"data.{kind}.source", list[str]()
-    if kind == sourcing.TABLE:
+    if kind == sources.TABLE:
         mapping.place(key)
         with columns_at:
             raw, questions = mapping.choose(key)
             source = forms.built(engine.sources.SOURCES[kind], raw) if raw is not None and not questions else None
             if questions:
-                st.caption(":material/help: Still open: " + " ".join(words.md(question) for question in questions))
+                st.caption(":material/help: Open questions: " + " ".join(words.md(question) for question in questions))
         return source, questions
-    raw = sourcing.fields(kind, key)
+    raw = sources.fields(kind, key)
     return (forms.built(engine.sources.SOURCES[kind], raw) if raw.get("path", True) else None), questions
 
 
-def _rows(source: Any) -> pd.DataFrame | None:
+def _rows(source: SourceSpec) -> pd.DataFrame | None:
     """The source's first rows; None after saying why they cannot be read."""
     try:
-        return sourcing.rows(source.model_dump_json(), source)  # type: ignore[no-any-return]
+        return sources.rows(source.model_dump_json(), source)
     except (ValueError, LookupError, OSError) as error:
         st.error(words.md(error, 600), icon=":material/error:", title="This source cannot be read")
         return None
 
 
-def _rules(kind: str, source: Any, rows: pd.DataFrame) -> tuple[Any | None, dict[str, Any]]:
-    """Everything that is asked below the source: the spec, None when it is wrong, and where outcomes go."""
+def _rules(kind: str, source: SourceSpec, rows: pd.DataFrame) -> tuple[DatasetSpec | None, Places]:
+    """All controls below the source: the spec, None when it is wrong, and where outcomes go."""
     reading, given, key = source.reading(), source.defaults(), f"data.{kind}"
-    places: dict[str, Any] = {"label": _stage(3)}
-    with places["label"].left:
+    label_at = _stage(3)
+    with label_at.left:
         label = rules.label_controls(reading, rules.values_of(rows), f"{key}.label.{reading.value}", given.get("label"))
-    places["split"] = _stage(4)
-    with places["split"].left:
+    split_at = _stage(4)
+    with split_at.left:
         split = rules.split_controls(reading, f"{key}.split", given.get("split"))
         kept = rules.row_controls(reading, key, given)
     with _wide(5):
         encoded = features.controls(source, key, given)
-        places["features"] = st.container()
-    places["audit"] = _wide(6)
+        features_at = st.container()
+    audit_at = _wide(6)
     with _wide(7):
-        usual = mapping.named(source.path) if kind == sourcing.TABLE else kind.replace("_", "-")
+        usual = mapping.named(str(getattr(source, "path", ""))) if kind == sources.TABLE else kind.replace("_", "-")
         raw = forms.inputs(
             engine.datasets.DatasetSpec, f"{key}.{usual}", {"name": usual}, columns=3, only=("name", "eval_users", "seed"), fold=False
         )
         spec = forms.built(engine.datasets.DatasetSpec, kept | encoded | raw | {"label": label, "split": split, "source": source})
-        places["prepare"] = st.container()
-    return spec, places
+        prepare_at = st.container()
+    return spec, Places(label_at.right, split_at.right, features_at, audit_at, prepare_at)
 
 
-def _seen(spec: Any, rows: pd.DataFrame) -> Any | None:
+def _seen(spec: DatasetSpec, rows: pd.DataFrame) -> Preview | None:
     """The preview of a spec; None after saying why there is none."""
     try:
-        return sourcing.preview(spec.model_dump_json(exclude=UNSEEN), spec, rows)
+        return sources.preview(spec.model_dump_json(exclude=UNSEEN), spec, rows)
     except (ValueError, LookupError, OSError) as error:
         st.error(words.md(error, 600), icon=":material/error:", title="These rules cannot be applied")
         return None
 
 
-def _outcomes(kind: str, source_at: Cells, columns_at: Any, places: dict[str, Any], spec: Any, seen: Any) -> None:
-    """What the answers give, beside each stage."""
+def _outcomes(
+    kind: str, source_at: Cells, columns_at: DeltaGenerator, places: Places, spec: DatasetSpec | None, seen: Preview | None
+) -> None:
+    """The outcome of the answers, beside each stage."""
     if spec is None or seen is None:
         return
     label = spec.label.model_dump()
@@ -149,39 +169,39 @@ def _outcomes(kind: str, source_at: Cells, columns_at: Any, places: dict[str, An
         _notes(spec.source)
     with columns_at:
         _columns(kind, spec.source, seen)
-    with places["label"].right:
+    with places.label:
         rules.label_outcome(seen.audit, label, "new")
-    with places["split"].right:
+    with places.split:
         rules.split_outcome(seen.audit, "new")
-    with places["features"]:
+    with places.features:
         features.table(seen.audit)
-    with places["audit"]:
+    with places.audit:
         audit.show(seen.audit, lambda: seen.set_aside, "new", spec.duplicates)
 
 
-def _notes(source: Any) -> None:
+def _notes(source: SourceSpec) -> None:
     try:
-        told = sourcing.notes(source.model_dump_json(), source)
+        notes = sources.notes(source.model_dump_json(), source)
     except (ValueError, LookupError, OSError):
-        told = ()
-    if told:
-        st.info("\n\n".join(words.md(note, 600) for note in told), icon=":material/lightbulb:")
+        notes = ()
+    if notes:
+        st.info("\n\n".join(words.md(note, 600) for note in notes), icon=":material/lightbulb:")
     st.button("Read the source again", icon=":material/refresh:", type="tertiary", on_click=_again, help="When the file has changed")
 
 
 def _again() -> None:
     """Read everything again, also how a table is written and what its columns are."""
-    sourcing.forget()
+    sources.forget()
     mapping.guessed.clear()
 
 
-def _columns(kind: str, source: Any, seen: Any) -> None:
-    """What the rows are read as, and the first of them."""
-    reading, found = source.reading(), source.features()
-    if kind != sourcing.TABLE:
-        sides = {side: [f.name for f in found if f.side == side] for side in ("user", "item", "context")}
+def _columns(kind: str, source: SourceSpec, seen: Preview) -> None:
+    """How the rows are read, and the first of them."""
+    reading, columns = source.reading(), source.features()
+    if kind != sources.TABLE:
+        sides = {side: [f.name for f in columns if f.side == side] for side in ("user", "item", "context")}
         facts = {
-            "a row names": " and ".join(f"{side} id" for side in ("user", "item") if getattr(reading, side)) or "neither user nor item",
+            "ids in a row": " and ".join(f"{side} id" for side in ("user", "item") if getattr(reading, side)) or "neither user nor item",
             "label": READ_AS[reading.value],
             "time": mapping.UNITS.get(reading.time, "none") if reading.time else "none",
             **{f"features of the {side}": words.plain(", ".join(names), 300) for side, names in sides.items() if names},
@@ -211,13 +231,13 @@ def _head(head: pd.DataFrame, time: str | None) -> None:
     )
 
 
-def _prepare(spec: Any, seen: Any, questions: list[str], place: Any) -> None:
-    """The one button, what still stands in its way, and the preparation as it goes."""
+def _prepare(spec: DatasetSpec | None, seen: Preview | None, questions: list[str], place: DeltaGenerator) -> None:
+    """The launch button, what prevents it, and the progress of the preparation."""
     with place:
         blocks = [finding for finding in seen.audit.findings if finding.level == "block"] if seen is not None else []
-        stopped = bool(blocks) and not seen.audit.truncated  # what is true of the first rows need not be of all
+        stopped = bool(blocks) and seen is not None and not seen.audit.truncated  # the first rows may differ from the rest
         if stopped:
-            st.error(words.md(blocks[0].text, 600), icon=":material/block:", title="Not to be prepared like this")
+            st.error(words.md(blocks[0].text, 600), icon=":material/block:", title="Cannot be prepared like this")
         complete = spec is not None and not questions and not stopped
         launched = launch.button([spec] if spec is not None else [], complete=complete, key="prepare", label="Prepare")
         if spec is not None:

@@ -1,12 +1,15 @@
-"""The rule studio: what counts as liked, what is held out, and what either leaves."""
+"""Label rule, split and row filters: their controls and their outcomes."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
+from pydantic import BaseModel
 
 import engine
+from engine.datasets import Audit
+from engine.sources import Reading
 from ui.data import dataset_charts
 from ui.shared import charts, forms, tables, words
 
@@ -24,27 +27,27 @@ LABELS = {
 }
 SPLIT_NAMES = {"time": "By time", "per_user": "Last of each user", "random": "Random", "column": "My column"}
 IMPLICIT = (
-    "**Implicit data.** No column says what people thought: that somebody met an item is itself the sign. Every row is positive, so "
-    "only objectives that compare with what was *not* chosen can learn: softmax for retrieval, or catalogue negatives for ranking. "
-    "Plain pointwise objectives would learn to say yes to everything and are refused."
+    "**Implicit feedback.** There is no rating: each interaction counts as positive. Only objectives that contrast with items "
+    "*not* chosen can learn from it: softmax for retrieval, or catalogue negatives for ranking. "
+    "Plain pointwise objectives would predict yes for everything and are refused."
 )
 RANDOM = (
-    "A random split lets models see the future of what they are tested on, so figures come out better than they will be in use. "
-    "It is right for data without time, and for repeating published results."
+    "A random split leaks the future: models train on interactions later than the test rows, so metrics come out better than in "
+    "use. Use it for data without timestamps, or to reproduce published results."
 )
-TOLD = {
-    "rows": "Rows of this side of the split.",
-    "liked": "Rows that the label rule counts as liked, and their share.",
-    "users": "Different users here.",
-    "items": "Different items here.",
-    "cold users": "Users that train never met, and how many rows they have: models know nothing of them.",
-    "cold items": "Items that train never met, and how many rows they have: no model can place them.",
-    "users to rank for": "Users of train who went on to like an item of train: ranking metrics are means over them.",
+TOOLTIPS = {
+    "rows": "Rows in this split.",
+    "liked": "Rows that count as liked under the label rule, and their share.",
+    "users": "Distinct users in this split.",
+    "items": "Distinct items in this split.",
+    "cold users": "Users not seen in training, and their rows here. Models know nothing about them.",
+    "cold items": "Items not seen in training, and their rows here. No model can rank them.",
+    "users to rank for": "Users seen in training who like an item seen in training in this split. Ranking metrics are means over them.",
 }
 
 
 class Values(NamedTuple):
-    """What the labels of a source look like. `steps`: all of them when they are few, in order; `classes`: classes or actions."""
+    """What the labels of a source look like. `steps`: the distinct values in order, where they are few; `classes`: classes or actions."""
 
     low: float | None = None
     high: float | None = None
@@ -67,7 +70,7 @@ def values_of(rows: pd.DataFrame) -> Values:
     return Values(classes=tuple(name.removeprefix("action.") for name in used if name.startswith("action.")))
 
 
-def label_controls(reading: Any, values: Values, key: str, start: Mapping[str, Any] | None) -> dict[str, Any]:
+def label_controls(reading: Reading, values: Values, key: str, start: Mapping[str, Any] | None) -> dict[str, Any]:
     """The rule and its settings as raw fields; only rules that suit what the rows carry."""
     every = forms.kinds_of(engine.datasets.DatasetSpec, "label")
     kinds = {kind: every[kind] for kind in engine.datasets.LABELS_OF[reading.value] if kind in every}
@@ -78,7 +81,7 @@ def label_controls(reading: Any, values: Values, key: str, start: Mapping[str, A
         return {"kind": "implicit"}
     given = dict(start or {})
     spec = forms.pick_kind("What counts as liked", kinds, key, given.get("kind"), LABELS)
-    kind = next(name for name, found in kinds.items() if found is spec)
+    kind = next(name for name, one in kinds.items() if one is spec)
     given = given if given.get("kind") == kind else {}
     raw: dict[str, Any] = {"kind": kind}
     if kind == "threshold":
@@ -90,9 +93,9 @@ def label_controls(reading: Any, values: Values, key: str, start: Mapping[str, A
     return raw
 
 
-def _number(label: str, values: Values, key: str, start: float | None, optional: bool, spec: Any, field: str) -> float | None:
-    """A value of the labels' own range: stepped through where there are few, typed otherwise."""
-    told, low, high = spec.model_fields[field].description, values.low, values.high
+def _number(label: str, values: Values, key: str, start: float | None, optional: bool, spec: type[BaseModel], field: str) -> float | None:
+    """A value in the range of the labels: a slider for few distinct values, else a number field."""
+    tooltip, low, high = spec.model_fields[field].description, values.low, values.high
     if low is None or high is None:
         return start
     if start is not None and not low <= start <= high:
@@ -105,7 +108,7 @@ def _number(label: str, values: Values, key: str, start: float | None, optional:
             nearest,
             format_func=lambda v: f"{v:g}",
             key=f"{key}.{hash(values.steps)}",
-            help=told,
+            help=tooltip,
             persist_state=forms.KEPT,
         )
     name = f"{key}.{low:g}.{high:g}"
@@ -119,14 +122,14 @@ def _number(label: str, values: Values, key: str, start: float | None, optional:
         step=(high - low) / 100 or None,
         format="%g",
         key=name,
-        help=told,
+        help=tooltip,
         placeholder="the mean of train",
         persist_state=forms.KEPT,
     )
 
 
-def _liked(kind: str, values: Values, key: str, spec: Any, events: bool) -> list[str]:
-    """The classes or actions that count as liked. Where every row is an event, the most frequent kind does not to begin with."""
+def _liked(kind: str, values: Values, key: str, spec: type[BaseModel], events: bool) -> list[str]:
+    """The classes or actions that count as liked. For events, all but the most frequent kind are preselected."""
     usual = f"the last in order: {max(values.classes)}" if kind == "multi_class" and values.classes else "all of them"
     if values.steps:
         usual = f"the highest: {values.steps[-1]:g}"
@@ -142,7 +145,7 @@ def _liked(kind: str, values: Values, key: str, spec: Any, events: bool) -> list
     )
 
 
-def liked_of(audit: Any, label: Mapping[str, Any]) -> list[str]:
+def liked_of(audit: Audit, label: Mapping[str, Any]) -> list[str]:
     """The classes or actions that count as liked under a label rule."""
     if label.get("kind") not in ("multi_class", "actions"):
         return []
@@ -150,17 +153,17 @@ def liked_of(audit: Any, label: Mapping[str, Any]) -> list[str]:
     return chosen or (list(audit.classes) if label["kind"] == "actions" else list(audit.classes[-1:]))
 
 
-def label_outcome(audit: Any, label: Mapping[str, Any], key: str) -> None:
-    """The labels with the rule drawn on them, and how many rows it makes liked."""
+def label_outcome(audit: Audit, label: Mapping[str, Any], key: str) -> None:
+    """The distribution of labels with the rule drawn on it, and the share of liked rows."""
     liked = liked_of(audit, label)
     train = audit.splits.get("train")
     share = words.percent(train.positive_share) if train else words.DASH
     if audit.ratings:
-        st.markdown("**Labels and the rule**", help="How many rows have which label; blue rows count as liked.")
+        st.markdown("**Labels and the rule**", help="Rows per label; blue bars count as liked.")
         figure = dataset_charts.rating_histogram(audit.ratings, audit.rating_bin, audit.threshold, liked)
         charts.show(figure, f"Histogram of labels; {share} of train is liked", key=f"{key}.labels")
     elif audit.categories:
-        st.markdown("**Classes and the rule**", help="How many rows have which class or action; those with a check mark count as liked.")
+        st.markdown("**Classes and the rule**", help="Rows per class or action; those with a check mark count as liked.")
         charts.show(
             dataset_charts.class_bars(audit.categories, liked), f"Rows of each class; {share} of train is liked", key=f"{key}.classes"
         )
@@ -169,8 +172,8 @@ def label_outcome(audit: Any, label: Mapping[str, Any], key: str) -> None:
     balance(audit, label)
 
 
-def balance(audit: Any, label: Mapping[str, Any]) -> None:
-    """The class balance and the rows it touches, in figures and a sentence."""
+def balance(audit: Audit, label: Mapping[str, Any]) -> None:
+    """The class balance: a figure per split, and a sentence."""
     grid = st.grid(min_column_width=120, gap="small")
     for name in SPLITS:
         if name in audit.splits:
@@ -178,21 +181,21 @@ def balance(audit: Any, label: Mapping[str, Any]) -> None:
             of = f"{words.count(side.positives)} of {words.count(side.rows)} rows are liked."
             grid.metric(f"Liked in {name}", words.percent(side.positive_share), help=of)
     rows, liked = (sum(getattr(side, field) for side in audit.splits.values()) for field in ("rows", "positives"))
-    told = [f"The rule makes {words.count(liked)} of {words.count(rows)} rows liked."]
+    sentences = [f"{words.count(liked)} of {words.count(rows)} rows count as liked."]
     test = audit.splits.get("test")
     if test is not None and test.users_to_rank is not None and test.users is not None:
-        told.append(
-            f"{words.count(test.users_to_rank)} of {words.count(test.users)} users of test have a like that models can be ranked by."
+        sentences.append(
+            f"{words.count(test.users_to_rank)} of {words.count(test.users)} test users have likes that ranking metrics can measure."
         )
     if label.get("kind") == "user_mean":
-        told.append("Each user has a line of their own, so none is drawn.")
+        sentences.append("The threshold differs by user, so no line is drawn.")
     outputs = {"regression": "the value itself", "multi_class": "one of the classes", "actions": "each of the actions"}
     if audit.output in outputs:
-        told.append(f"Models predict {outputs[audit.output]}; liked serves ranking and history.")
-    st.caption(" ".join(told))
+        sentences.append(f"Models predict {outputs[audit.output]}; likes are used for ranking and history.")
+    st.caption(" ".join(sentences))
 
 
-def split_controls(reading: Any, key: str, start: Mapping[str, Any] | None) -> dict[str, Any]:
+def split_controls(reading: Reading, key: str, start: Mapping[str, Any] | None) -> dict[str, Any]:
     """The split and its shares as raw fields; only splits that the source allows."""
     kinds = forms.kinds_of(engine.datasets.DatasetSpec, "split")
     timed = reading.time is not None
@@ -201,22 +204,22 @@ def split_controls(reading: Any, key: str, start: Mapping[str, Any] | None) -> d
     given = dict(start or {})
     usual = given.get("kind") or ("column" if reading.split else "time" if timed else "random")
     spec = forms.pick_kind("What is held out", kinds, f"{key}.{reading.split}", usual, SPLIT_NAMES)
-    kind = next(name for name, found in kinds.items() if found is spec)
+    kind = next(name for name, one in kinds.items() if one is spec)
     raw = forms.inputs(spec, f"{key}.{kind}", given if given.get("kind") == kind else None)
     if kind == "random":
         st.caption(RANDOM if timed else f"There is no timestamp, so nothing can be held out by time. {RANDOM}")
     return raw | {"kind": kind}
 
 
-def row_controls(reading: Any, key: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def row_controls(reading: Reading, key: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Which rows stay: the policy on duplicates and the minimums (k-core)."""
     fields = engine.datasets.DatasetSpec.model_fields
     policies = ["exact", "latest", "first", "mean", "keep"] if reading.user and reading.item else ["exact", "keep"]
     if reading.value != "number" and "mean" in policies:
         policies.remove("mean")
     names = {
-        "exact": "Set exact copies aside", "latest": "One row a pair: the latest", "first": "One row a pair: the first",
-        "mean": "One row a pair: their mean", "keep": "Keep every row",
+        "exact": "Set exact copies aside", "latest": "One row per pair: the latest", "first": "One row per pair: the first",
+        "mean": "One row per pair: the mean", "keep": "Keep every row",
     }  # fmt: skip
     usual = given.get("duplicates", "exact")
     raw: dict[str, Any] = {
@@ -229,13 +232,13 @@ def row_controls(reading: Any, key: str, given: Mapping[str, Any]) -> dict[str, 
     return raw | forms.inputs(engine.datasets.DatasetSpec, key, given, only=tuple(minimums))
 
 
-def split_outcome(audit: Any, key: str) -> None:
-    """What each side holds, who is cold, and the picture over time."""
-    st.markdown("**What the split leaves**")
-    tables.show(tables.small_table(split_frame(audit), "split", told=TOLD))
+def split_outcome(audit: Audit, key: str) -> None:
+    """Rows, users and items of each split, cold ones among them, and rows over time."""
+    st.markdown("**Rows by split**")
+    tables.show(tables.small_table(split_frame(audit), "split", tooltips=TOOLTIPS))
     core = sum(rows for why, rows in audit.set_aside.items() if "minimum" in why)
     if core:
-        st.caption(f"The minimums set {words.count(core)} rows aside.")
+        st.caption(f"The minimum counts set {words.count(core)} rows aside.")
     if audit.timeline:
         figure = dataset_charts.timeline(audit.timeline, audit.time == "order")
         charts.show(figure, "Rows over time, stacked by split", key=f"{key}.timeline")
@@ -243,20 +246,20 @@ def split_outcome(audit: Any, key: str) -> None:
         charts.show(dataset_charts.split_bar(audit.splits), "Rows of each split", key=f"{key}.split")
 
 
-def split_frame(audit: Any) -> pd.DataFrame:
-    """Ready text, a row a split; columns that the source has no users or items for are left out."""
-    found: dict[str, list[str]] = {name: [] for name in TOLD}
+def split_frame(audit: Audit) -> pd.DataFrame:
+    """Ready text, one row per split; columns for ids that the source does not have are left out."""
+    cells: dict[str, list[str]] = {name: [] for name in TOOLTIPS}
     names = [name for name in SPLITS if name in audit.splits]
     for name in names:
         side = audit.splits[name]
-        found["rows"].append(words.count(side.rows))
-        found["liked"].append(f"{words.count(side.positives)} ({words.percent(side.positive_share)})")
-        found["users"].append(words.count(side.users))
-        found["items"].append(words.count(side.items))
-        found["cold users"].append(_cold(side.cold_users, side.cold_user_rows, name))
-        found["cold items"].append(_cold(side.cold_items, side.cold_item_rows, name))
-        found["users to rank for"].append(words.count(side.users_to_rank))
-    frame = pd.DataFrame(found, index=names)
+        cells["rows"].append(words.count(side.rows))
+        cells["liked"].append(f"{words.count(side.positives)} ({words.percent(side.positive_share)})")
+        cells["users"].append(words.count(side.users))
+        cells["items"].append(words.count(side.items))
+        cells["cold users"].append(_cold(side.cold_users, side.cold_user_rows, name))
+        cells["cold items"].append(_cold(side.cold_items, side.cold_item_rows, name))
+        cells["users to rank for"].append(words.count(side.users_to_rank))
+    frame = pd.DataFrame(cells, index=names)
     return frame[[column for column in frame if not (frame[column] == words.DASH).all()]]
 
 

@@ -5,40 +5,43 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 import engine
-from ui.runs import live as runview
+from engine.datasets import DatasetSpec, Download
+from engine.preview import Preview
+from engine.sources import SourceSpec
+from ui.runs import live as live_runs
 from ui.shared import address, forms, states, words
 
 UPLOADS = {"criteo": ["txt", "csv", "tsv", "gz"], "table": ["csv", "tsv", "txt", "json", "jsonl", "parquet", "gz", "zip"]}
-TABLE = "table"  # the source whose columns a person maps
+TABLE = "table"  # the source whose columns the user maps
 
 
-def pick() -> str:
-    """The kind of source, bound to ?source=."""
-    kinds = sorted(engine.sources.SOURCES, key=lambda kind: (kind != "sample", kind != TABLE))  # made data first, then one's own
-    asked = address.value("source")
-    ready = [name for name, spec in engine.sources.SOURCES.items() if not any(field.is_required() for field in spec.model_fields.values())]
-    last = st.session_state.get("data.source.last")  # of this tab, before a look at another page
-    usual = next(kind for kind in (asked, last, "sample", *ready, kinds[0]) if kind in kinds)
-    address.seed("data.source", "source", usual)
-    kind = st.radio(
+def pick() -> str | None:
+    """The kind of source, bound to ?source=; None until one is chosen."""
+    kinds = sorted(engine.sources.SOURCES, key=lambda kind: (kind != "sample", kind != TABLE))  # generated data first, then one's own
+    last = st.session_state.get("data.source.last")  # chosen in this tab before another page was opened
+    before = next((kind for kind in (address.value("source"), last) if kind in kinds), None)
+    address.seed("data.source", "source", before)
+    kind: str | None = st.radio(
         "Where do the interactions come from?",
         kinds,
         format_func=name_of,
         captions=[words.md(engine.sources.SOURCES[kind].description, 200) for kind in kinds],
         key="data.source",
+        index=None,
     )
     address.remember("data.source", "source", kind)
     st.session_state["data.source.last"] = kind
-    return kind or kinds[0]
+    return kind
 
 
 def name_of(kind: str | None) -> str:
-    """The name people say of a source kind."""
-    found = engine.sources.SOURCES.get(kind or "")
-    return found.label if found else (kind or words.DASH)
+    """What people call a kind of source."""
+    source = engine.sources.SOURCES.get(kind or "")
+    return source.label if source else (kind or words.DASH)
 
 
 def fields(kind: str, key: str) -> dict[str, Any]:
@@ -75,12 +78,12 @@ def _keep(path_key: str, key: str) -> None:
         st.session_state[path_key] = str(engine.tables.keep_upload(sent.name, sent))
     except (ValueError, OSError) as error:
         st.session_state[f"{path_key}.refused"] = str(error)
-    st.session_state[f"{path_key}.turn"] = st.session_state.get(f"{path_key}.turn", 0) + 1  # a fresh uploader: the bytes are let go
+    st.session_state[f"{path_key}.turn"] = st.session_state.get(f"{path_key}.turn", 0) + 1  # a fresh uploader releases the bytes
 
 
 def downloads(kind: str, path_key: str) -> None:
-    """Public data sets of this source: one button each; when one has come, its path is filled in."""
-    offered = [found for found in engine.datasets.DOWNLOADS.values() if found.source_kind == kind]
+    """Public data sets of this source: one button each; when a download has finished, its path is filled in."""
+    offered = [offer for offer in engine.datasets.DOWNLOADS.values() if offer.source_kind == kind]
     if not offered:
         return
     live = {
@@ -95,34 +98,34 @@ def downloads(kind: str, path_key: str) -> None:
         wanted = None
     named = bool(st.session_state.get(path_key))
     with st.expander("Download", icon=":material/download:", expanded=not named or bool(live), key=f"{path_key}.downloads"):
-        for found in offered:
-            _offer(found, path_key, live.get(found.key) or (wanted[1] if wanted and wanted[0] == found.key else None))
-        for license_ in dict.fromkeys(found.license for found in offered):
-            of = [found.title for found in offered if found.license == license_]
+        for offer in offered:
+            _offer(offer, path_key, live.get(offer.key) or (wanted[1] if wanted and wanted[0] == offer.key else None))
+        for license_ in dict.fromkeys(offer.license for offer in offered):
+            of = [offer.title for offer in offered if offer.license == license_]
             who = f"{', '.join(of)}: " if len(of) < len(offered) else ""
             st.caption(f":material/license: {words.md(who + license_, 500)}")
 
 
-def _offer(found: Any, path_key: str, run_id: str | None) -> None:
-    """One data set: take it, fetch it, or watch it come."""
-    here = engine.datasets.downloaded(found.key)
+def _offer(offer: Download, path_key: str, run_id: str | None) -> None:
+    """One data set: use it, download it, or watch the download."""
+    here = engine.datasets.downloaded(offer.key)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"{words.md(found.title)} :gray[{words.size(found.bytes)}]", width="content")
+        st.markdown(f"{words.md(offer.title)} :gray[{words.size(offer.bytes)}]", width="content")
         if here:
             chosen = st.session_state.get(path_key) == str(here)
             label, icon = ("In use", ":material/check:") if chosen else ("Use", ":material/folder_open:")
-            st.button(label, icon=icon, disabled=chosen, key=f"use.{found.key}", on_click=_use, args=(path_key, str(here)))
+            st.button(label, icon=icon, disabled=chosen, key=f"use.{offer.key}", on_click=_use, args=(path_key, str(here)))
         elif run_id is None or not _live(run_id):
-            st.button("Download", icon=":material/download:", key=f"get.{found.key}", on_click=_fetch, args=(found.key, path_key))
+            st.button("Download", icon=":material/download:", key=f"get.{offer.key}", on_click=_fetch, args=(offer.key, path_key))
         elif not states.is_in(engine.runs.get_run(run_id), "CANCELLING"):
-            st.button("Cancel", icon=":material/stop_circle:", key=f"stop.{found.key}", on_click=engine.runs.cancel_request, args=(run_id,))
+            st.button("Cancel", icon=":material/stop_circle:", key=f"stop.{offer.key}", on_click=engine.runs.cancel_request, args=(run_id,))
     if run_id is not None and not here:
-        runview.watch([run_id])
+        live_runs.watch([run_id])
 
 
 def _live(run_id: str) -> bool:
     with contextlib.suppress(LookupError):
-        return bool(engine.runs.get_run(run_id).live)
+        return engine.runs.get_run(run_id).live
     return False
 
 
@@ -140,23 +143,23 @@ def _fetch(key: str, path_key: str) -> None:
 
 
 @st.cache_data(max_entries=32, ttl=900, show_spinner="Looking at the source …")
-def notes(key: str, _source: Any) -> tuple[str, ...]:
+def notes(key: str, _source: SourceSpec) -> tuple[str, ...]:
     """What a person should know of a source."""
     return tuple(_source.notes())
 
 
 @st.cache_resource(max_entries=2, ttl=3600, show_spinner="Reading the rows …")
-def rows(key: str, _source: Any) -> Any:
-    """The source's first rows, read once for all rules tried on them; shared, so nobody may change them.
+def rows(key: str, _source: SourceSpec) -> pd.DataFrame:
+    """The source's first rows, read once for all rules tried on them. The frame is shared: do not change it.
 
     Args:
-        key: the source as JSON: what its frame is remembered by, for frames themselves are hashed by sample.
+        key: the source as JSON, which identifies the frame in the cache: Streamlit hashes frames by a sample only.
     """
     return engine.preview.preview_rows(_source)
 
 
 @st.cache_data(max_entries=16, ttl=3600, show_spinner="Auditing the rows under these rules …")
-def preview(key: str, _spec: Any, _rows: Any) -> Any:
+def preview(key: str, _spec: DatasetSpec, _rows: pd.DataFrame) -> Preview:
     """The audit of the rows under the rules of a spec; `key` is the spec as JSON."""
     return engine.preview.preview(_spec, rows=_rows)
 

@@ -1,14 +1,14 @@
-"""Home: the first run in one click, the queue at a glance, the last comparison."""
+"""Home: a first comparison in one click, the queue, the last comparison."""
 
 import streamlit as st
 
 import engine
-from ui.runs import live as runview
+from ui.runs import live as live_runs
 from ui.shared import address, layout, picker, words
 
 
 def start_tour() -> None:
-    """Launch the three runs once: the second click of a double click finds the runs of the first."""
+    """Launch the three runs once, even on a double click."""
     if st.session_state.get("tour"):
         return
     try:
@@ -29,8 +29,8 @@ known = {run.run_id for run in runs}
 datasets = engine.datasets.list_datasets()
 live = [run for run in runs if run.live]
 last = picker.last_comparison(runs)
-asked = address.values("tour")
-tour = st.session_state.get("tour") or (asked if len(asked) == 3 and known.issuperset(asked) else [])
+requested = address.values("tour")
+tour = st.session_state.get("tour") or (requested if len(requested) == 3 and known.issuperset(requested) else [])
 if refused := st.session_state.pop("tour.refused", None):
     st.error(words.md(refused, 600), icon=":material/error:", title="Not launched")
 
@@ -38,8 +38,8 @@ if tour:
     address.remember(None, "tour", tour)
     with st.container(border=True):
         st.subheader("Sample ratings: prepare, train both, compare", anchor=False)
-        st.caption("This goes on when you leave or close the page. The comparison opens here when all three are finished.")
-        if runview.watch(tour):
+        st.caption("This continues when you leave or close the page. The comparison opens here when all three are finished.")
+        if live_runs.watch(tour):
             st.session_state.pop("tour", None)
             if st.session_state.pop("tour.follow", False):
                 open_comparison(tour[1:])
@@ -61,29 +61,29 @@ elif not runs:
             st.page_link("data/page.py", label="or bring your own data", icon=":material/upload_file:", query_params={"view": "new"})
 
 if runs or datasets:
-    layout.live(runview.counters, bool(live), seconds=3.0)
+    layout.live(live_runs.counters, bool(live), seconds=3.0)
 
 others = [run.run_id for run in live if run.run_id not in tour]
 if others:
     st.subheader("Queue", anchor=False)
-    runview.watch(others[:8])
+    live_runs.watch(others[:8])
     if len(others) > 8:
         st.page_link("runs/page.py", label=f"{len(others) - 8} more", icon=":material/list_alt:")
 
 if last and not tour:
     st.subheader("Last comparison", anchor=False)
-    shown = {run.run_id: run for run in runs}
+    by_id = {run.run_id: run for run in runs}
     with st.container(border=True):
         st.markdown(
-            " · ".join(f"**{chr(65 + at)}** {words.md(shown[run_id].title, 60)}" for at, run_id in enumerate(last))
-            + f"  \non {words.md(shown[last[0]].dataset_name or '')}, {words.ago(shown[last[0]].ended_at)}"
+            " · ".join(f"**{chr(65 + at)}** {words.md(by_id[run_id].title, 60)}" for at, run_id in enumerate(last))
+            + f"  \non {words.md(by_id[last[0]].dataset_name or '')}, {words.ago(by_id[last[0]].ended_at)}"
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Open the comparison", type="primary", icon=":material/balance:", key="last"):
                 open_comparison(last)
             st.page_link(
                 "recommend/page.py",
-                label="What would they recommend?",
+                label="See what they recommend",
                 icon=":material/recommend:",
                 query_params={"runs": ",".join(last)},
             )
@@ -91,8 +91,9 @@ if last and not tour:
 recent = [run for run in runs if not run.live and run.run_id not in tour][:5]
 if recent:
     st.subheader("Recent runs", anchor=False)
+    titles = picker.titles(runs)
     for run in recent:
-        runview.line(run)
+        live_runs.line(run, titles[run.run_id])
     if len(runs) > 5:
         st.page_link("runs/page.py", label="All runs", icon=":material/list_alt:")
 if runs and not live and not last:

@@ -1,6 +1,4 @@
-"""Items as people read them: title, genres, score, hit mark. Titles are foreign text and are escaped here, once."""
-
-from typing import Any
+"""Cards of items: title, genres, score, hit mark. Titles are text from data and are escaped here, once."""
 
 import pandas as pd
 import streamlit as st
@@ -9,9 +7,9 @@ from ui.shared import words
 
 
 def _card(
-    rank: str, title: Any, side: str, below: tuple[str, str], hit: bool = False, tooltip: str = "", why: tuple[str, str] = ("", "")
+    rank: str, title: object, side: str, below: tuple[str, str], hit: bool = False, tooltip: str = "", why: tuple[str, str] = ("", "")
 ) -> str:
-    mark = '<span role="img" aria-label="went on to like">✓</span> ' if hit else ""
+    mark = '<span role="img" aria-label="held-out like">✓</span> ' if hit else ""
     reason = f'<span class="why" title="{words.html(why[1], 400)}">{words.html(why[0], 200)}</span>' if why[0] else ""
     return (
         f'<li class="{"hit" if hit else ""}{"" if rank else " bare"}" title="{words.html(tooltip)}">'
@@ -21,7 +19,7 @@ def _card(
     )
 
 
-def _genres(value: Any) -> str:
+def _genres(value: object) -> str:
     return "" if pd.isna(value) else str(value).replace("|", ", ")
 
 
@@ -30,7 +28,7 @@ def _list(cards: list[str], label: str) -> None:
 
 
 def interactions(frame: pd.DataFrame, label: str) -> None:
-    """Items that a user rated.
+    """Items that a user interacted with.
 
     Args:
         frame: columns item_id, title, genres, rating, timestamp (unix seconds).
@@ -63,12 +61,12 @@ def recommendations(
     """A top-k list.
 
     Args:
-        frame: columns rank, item_id, title, genres, score, liked; seen, and why where there is a reason.
-        ranks: item -> rank in the first contender's list; None for the first itself, which shows no moves.
+        frame: columns rank, item_id, title, genres, score, liked; seen, and why where there is an explanation.
+        ranks: item -> rank in the first contender's list; None for the first contender's own list, which shows no rank changes.
         first: its letter.
-        depth: how far down its list was read.
+        depth: length of that list.
         counts: the score is a number of likes.
-        method: how reasons were found.
+        method: how explanations were computed, for a tooltip.
     """
     cards = []
     for row in frame.to_dict("records"):
@@ -78,9 +76,9 @@ def recommendations(
                 str(row["rank"]),
                 row["title"],
                 words.count(row["score"]) if counts else words.number(float(row["score"])),
-                (" · ".join(part for part in (_genres(row["genres"]), "met in train" if row.get("seen") else "") if part), move),
+                (" · ".join(part for part in (_genres(row["genres"]), "seen in training" if row.get("seen") else "") if part), move),
                 hit=bool(row["liked"]),
-                tooltip=f"item {row['item_id']}" + (", held out and liked" if row["liked"] else ""),
+                tooltip=f"item {row['item_id']}" + (", a held-out like" if row["liked"] else ""),
                 why=(row.get("why") or "", method),
             )
         )
@@ -88,14 +86,14 @@ def recommendations(
 
 
 def titles(frame: pd.DataFrame, label: str) -> None:
-    """A list of which nothing is told but its items: columns rank, item_id, title, genres."""
+    """Items only, without scores or hits: columns rank, item_id, title, genres."""
     _list([_card(str(row["rank"]), row["title"], "", (_genres(row["genres"]), "")) for row in frame.to_dict("records")], label)
 
 
 def _move(before: int | None, now: int, first: str, depth: int) -> str:
-    """Where the item stands for the first contender: = A, ↑ 14 vs A, not in A's first 200."""
+    """The item's rank compared with the first contender's list: same rank in A, ↑ 14 vs A, not in A's top 200."""
     if before is None:
-        return f"beyond {first}'s {depth}"
+        return f"not in {first}'s top {depth}"
     if before == now:
-        return f"same in {first}"
+        return f"same rank in {first}"
     return f"{'↑' if now < before else '↓'} {abs(before - now)} vs {first}"

@@ -1,14 +1,13 @@
-"""Recommend: one user, what they liked, what they went on to like, and what each model would show them."""
+"""Recommend: one user, their likes in training and held out, and what each model recommends to them."""
 
 import streamlit as st
 
 import engine
-from ui.recommend import lists as recommending
-from ui.recommend import newcomer, people, votes
+from ui.recommend import lists, newcomer, people, votes
 from ui.runs import annotations, list_exports
 from ui.shared import address, layout, picker, words
 
-layout.header("Recommend", "What each model would show one person, beside what that person liked and went on to like.")
+layout.header("Recommend", "What each model recommends to one user, beside what that user liked before and later.")
 
 finished = picker.finished()
 if not finished:
@@ -26,46 +25,46 @@ chosen, unknown = picker.pick_runs("recommend.runs", finished, picker.last_compa
 if unknown:
     annotations.missing("finished run", unknown)
 by_id = {run.run_id: run for run in finished}
-contenders = recommending.same_dataset([by_id[run_id] for run_id in chosen])
+contenders = lists.same_dataset([by_id[run_id] for run_id in chosen])
 if not contenders:
     st.info("Choose one or more finished runs above.")
     st.stop()
 
-dataset = contenders[0].dataset
+dataset = contenders[0].dataset or ""
 try:
     why = engine.datasets.why_no_ranking(engine.datasets.get_dataset(dataset))
 except LookupError as error:
-    st.error(words.md(error, 600), icon=":material/error:", title="Its dataset is not here")
+    st.error(words.md(error, 600), icon=":material/error:", title="The dataset is not in this workspace")
     st.stop()
 if why:
-    st.info(words.md(why, 600), icon=":material/person_off:", title="There is nobody to recommend to")
+    st.info(words.md(why, 600), icon=":material/person_off:", title="No recommendations on this dataset")
     compared = {"runs": ",".join(run.run_id for run in contenders)}
-    st.page_link("compare/page.py", label="Compare how well they judge rows", icon=":material/balance:", query_params=compared)
+    st.page_link("compare/page.py", label="Compare their predictions", icon=":material/balance:", query_params=compared)
     st.stop()
 list_exports.section(contenders)
 popularity_is_run = any(run.model == "popularity" for run in contenders)
 who = people.pick_who()
-seen: set[str] = set()  # what is not recommended again
+seen: set[str] = set()  # items that are not recommended again
 held_out: set[str] = set()
 if who == "item":
-    found = newcomer.pick_item(dataset)
+    item = newcomer.pick_item(dataset)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         k, with_popularity, rules = people.pick_options(dataset, popularity_is_run=True, new=True)
-    if found.empty:
-        st.info("Find an item to see which others each contender holds to be like it.")
+    if item.empty:
+        st.info("Choose an item to see the most similar items of each contender.")
         st.stop()
-    asked = recommending.Asked(rules, item=found["item_id"].iloc[0])
-    person, seen = recommending.Person(found, title="Items like"), set(found["item_id"])
+    query = lists.Query(rules, item=item["item_id"].iloc[0])
+    person, seen = lists.Person(item, title=lists.ITEM), set(item["item_id"])
 elif who == "new":
     liked = newcomer.pick_liked(dataset)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         k, with_popularity, rules = people.pick_options(dataset, popularity_is_run, new=True)
     if liked.empty:
-        st.info("Pick what this person likes: each contender's list appears at once, and nothing is trained again.")
+        st.info("Choose what this person likes to see each contender's list. Nothing is trained again.")
         st.stop()
-    st.subheader("A new person", anchor=False)
-    asked = recommending.Asked(rules, liked=tuple(liked["item_id"]))
-    person, seen = recommending.Person(liked), set(asked.liked)
+    st.subheader("New user", anchor=False)
+    query = lists.Query(rules, liked=tuple(liked["item_id"]))
+    person, seen = lists.Person(liked), set(query.liked)
 else:
     user, (k, with_popularity, rules) = people.pick_user(dataset, [run.run_id for run in contenders], popularity_is_run)
     if user is None:
@@ -76,13 +75,13 @@ else:
         layout.unknown("user", [user])
         st.stop()
     st.subheader(f"User {words.md(user, 60)}", anchor=False)
-    asked = recommending.Asked(rules, user)
-    person, seen = recommending.person(met), set(met.loc[met["split"] == "train", "item_id"])
+    query = lists.Query(rules, user)
+    person, seen = lists.person(met), set(met.loc[met["split"] == "train", "item_id"])
     held_out = set() if person.after is None else set(person.after["item_id"])
 
 if who != "item" and votes.blind(contenders):
-    votes.ask(contenders, person, asked, k)
+    votes.ask(contenders, person, query, k)
     st.stop()
-most_liked = recommending.popular(dataset, k, rules, seen, held_out) if with_popularity else None
-lists = recommending.lists(contenders, asked, k, most_liked)
-recommending.side_by_side(person, lists, k, rules)
+most_liked = lists.popular(dataset, k, rules, seen, held_out) if with_popularity else None
+columns = lists.lists(contenders, query, k, most_liked)
+lists.side_by_side(person, columns, k, rules)

@@ -1,7 +1,7 @@
-"""Whom the Recommend page is about: somebody new, or a user of the data who is searched, browsed or drawn."""
+"""Whom lists are for: a new user, or a user of the dataset, by search, by browsing or at random."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -15,10 +15,10 @@ SEARCH = "search"
 
 
 def pick_who() -> str:
-    """Whom or what lists are for: user, new or item; bound to ?who=. An address of likes alone is about somebody new."""
-    names = {"user": "A user of the data", "new": "A new person", "item": "An item"}
-    asked = address.value("who") or ("new" if address.values("liked") else "user")
-    address.seed("recommend.who", "who", asked if asked in names else "user")
+    """Whom or what lists are for: user, new or item; bound to ?who=. An address with likes only means a new user."""
+    names = {"user": "User of the dataset", "new": "New user", "item": "Similar items"}
+    requested = address.value("who") or ("new" if address.values("liked") else "user")
+    address.seed("recommend.who", "who", requested if requested in names else "user")
     who = st.segmented_control(
         "For whom", list(names), format_func=lambda one: names[one], key="recommend.who", required=True, label_visibility="collapsed"
     )
@@ -35,14 +35,14 @@ class Options(NamedTuple):
 
 
 def pick_options(dataset: str, popularity_is_run: bool, new: bool = False, run_ids: Sequence[str] = ()) -> Options:
-    """k, bound to ?k=, what may stand in a list, and whether popularity is shown beside the runs."""
+    """k, bound to ?k=, the filters, and whether popularity is shown beside the runs."""
     k = _pick_k()
     chosen = filters_.pick(dataset, new, run_ids)
     popularity = st.toggle(
         "Popularity",
         value=not popularity_is_run,
         key=f"recommend.popularity.{popularity_is_run}",
-        help="A column of what is liked most, the same for all",
+        help="Adds a column with the most liked items, the same for every user",
     )
     return Options(k, popularity, chosen)
 
@@ -59,38 +59,40 @@ def pick_user(dataset: str, run_ids: list[str], popularity_is_run: bool) -> tupl
         options = pick_options(dataset, popularity_is_run, run_ids=run_ids)
     with find:
         by = _pick_browse(len(run_ids))
-    found, held_out = (None, False) if by is None else (_browsed(dataset, run_ids, by, options.k), False)
-    if found is None:
+    users, held_out = (None, False) if by is None else (_browsed(dataset, run_ids, by, options.k), False)
+    if users is None:
         with search_at:
-            found, held_out = _search(dataset)
-    asked = _fresh(found)
-    told = {str(row["user_id"]): _user_label(row) for row in found.to_dict("records")}
-    order = list(told)
-    if asked and asked not in told:
-        told = {asked: asked} | {row["user_id"]: _user_label(row) for row in _exactly(dataset, asked)} | told
-    if not told:
-        st.info("No user is like that." if by else "No user matches.")
+            users, held_out = _search(dataset)
+    requested = _fresh(users)
+    labels = {str(row["user_id"]): _user_label(row) for row in users.to_dict("records")}
+    order = list(labels)
+    if requested and requested not in labels:
+        labels = {requested: requested} | {row["user_id"]: _user_label(row) for row in _exactly(dataset, requested)} | labels
+    if not labels:
+        st.info("No user matches this order of browsing." if by else "No user matches.")
         return None, options
-    address.seed("recommend.user", "user", asked or next(iter(told)))
-    if st.session_state["recommend.user"] not in told:
-        st.session_state["recommend.user"] = next(iter(told))
+    address.seed("recommend.user", "user", requested or next(iter(labels)))
+    if st.session_state["recommend.user"] not in labels:
+        st.session_state["recommend.user"] = next(iter(labels))
     with pick, st.container(horizontal=True, vertical_alignment="bottom"):
-        user = st.selectbox("User", list(told), format_func=lambda one: told.get(one, one), key="recommend.user", width="stretch")
+        user = st.selectbox("User", list(labels), format_func=lambda one: labels.get(one, one), key="recommend.user", width="stretch")
         if by:
             _steps(order, user)
         else:
-            st.button("Random", icon=":material/shuffle:", on_click=draw, args=(dataset, held_out), help="One of the thousand most active")
+            st.button(
+                "Random", icon=":material/shuffle:", on_click=draw, args=(dataset, held_out), help="One of the 1,000 most active users"
+            )
     address.remember("recommend.user", "user", user)
     if by:
-        _where(by, found, order, user)
+        _where(by, users, order, user)
     return user, options
 
 
 def _pick_browse(contenders: int) -> str | None:
-    """A way of `engine.BROWSES`, bound to ?browse=; None for searching. Ways that set two contenders against each other need two."""
+    """An order of `engine.recommend.BROWSES`, bound to ?browse=; None for searching. Orders that compare two contenders need two."""
     known = [by for by in engine.recommend.BROWSES if contenders > 1 or by in ("active", "cold")]
-    asked = address.value("browse")
-    address.seed("recommend.browse", "browse", asked if asked in known else SEARCH)
+    requested = address.value("browse")
+    address.seed("recommend.browse", "browse", requested if requested in known else SEARCH)
     if st.session_state["recommend.browse"] not in known:
         st.session_state["recommend.browse"] = SEARCH
     names = {SEARCH: "Search by id"} | engine.recommend.BROWSES
@@ -100,7 +102,7 @@ def _pick_browse(contenders: int) -> str | None:
         format_func=lambda one: names[one],
         key="recommend.browse",
         on_change=_other_way,
-        help="Users whose lists are stored with the runs, in an order that shows most. A and B are the first two runs; right is a hit "
+        help="Users whose lists are stored with the runs, the most informative first. A and B are the first two runs; right means a hit "
         "among the first k.",
     )
     address.remember("recommend.browse", "browse", None if by == SEARCH else by)
@@ -108,7 +110,7 @@ def _pick_browse(contenders: int) -> str | None:
 
 
 def _other_way() -> None:
-    """The first user of another order is the one to look at."""
+    """Another order starts at its first user."""
     st.query_params.pop("user", None)
 
 
@@ -118,7 +120,7 @@ def _stored(dataset: str, run_ids: tuple[str, ...], by: str, k: int) -> pd.DataF
 
 
 def _browsed(dataset: str, run_ids: list[str], by: str, k: int) -> pd.DataFrame | None:
-    """The users of a way of browsing; None after saying why there are none."""
+    """The users in an order of browsing; None after an explanation why there are none."""
     try:
         return _stored(dataset, tuple(run_ids), by, k)
     except (LookupError, ValueError) as error:
@@ -127,14 +129,14 @@ def _browsed(dataset: str, run_ids: list[str], by: str, k: int) -> pd.DataFrame 
 
 
 def _search(dataset: str) -> tuple[pd.DataFrame, bool]:
-    """Users by a part of their id, and whether only those with held-out likes were asked for."""
+    """Users by a part of their id, and whether only those with held-out likes are wanted."""
     text = st.text_input("Find a user", key="recommend.find", placeholder="part of an id", on_change=_searched, max_chars=100) or ""
-    held_out = st.toggle("With held-out likes", value=True, key="recommend.held", help="Only users who went on to like something")
+    held_out = st.toggle("With held-out likes", value=True, key="recommend.held", help="Only users with likes in the test split")
     return engine.datasets.search_users(dataset, text.strip(), limit=50, held_out_only=held_out), held_out
 
 
 def _steps(order: list[str], user: str) -> None:
-    """Back, on, and at random within what is browsed; a user of the address who is not among them stands before the first."""
+    """Previous, next and random among the browsed users; a user in the address who is not among them counts as before the first."""
     at = order.index(user) if user in order else -1
     steps = (("Previous", ":material/chevron_left:", at - 1, at > 0), ("Next", ":material/chevron_right:", at + 1, at + 1 < len(order)))
     for label, icon, to, possible in steps:
@@ -150,25 +152,25 @@ def _any_of(order: list[str]) -> None:
     _go(random.choice(order))
 
 
-def _where(by: str, found: pd.DataFrame, order: list[str], user: str) -> None:
+def _where(by: str, users: pd.DataFrame, order: list[str], user: str) -> None:
     """12 of 205 users: A right, B wrong."""
     place = f"{order.index(user) + 1:,} of {len(order):,}" if user in order else f"not among the {len(order):,}"
-    told = [f"{engine.recommend.BROWSES[by]}: {place}"]
-    if "rank_biased_overlap" in found and user in order:
-        told.append(
-            f"mean rank-biased overlap of the stored lists {words.number(float(found['rank_biased_overlap'].iloc[order.index(user)]))}"
+    parts = [f"{engine.recommend.BROWSES[by]}: {place}"]
+    if "rank_biased_overlap" in users and user in order:
+        parts.append(
+            f"mean rank-biased overlap of the stored lists {words.number(float(users['rank_biased_overlap'].iloc[order.index(user)]))}"
         )
-    st.caption(" · ".join(told))
+    st.caption(" · ".join(parts))
 
 
-def _exactly(dataset: str, user: str) -> list[Any]:
-    """The user of this very id, as a list of none or one row."""
+def _exactly(dataset: str, user: str) -> list[dict[str, Any]]:
+    """The user with exactly this id, as a list of none or one row."""
     return [row for row in engine.datasets.search_users(dataset, user, limit=1).to_dict("records") if row["user_id"] == user]
 
 
 def _pick_k() -> int:
-    asked = address.value("k") or ""
-    address.seed("recommend.k", "k", min(50, max(1, int(asked))) if asked.isascii() and asked.isdigit() else 10)
+    requested = address.value("k") or ""
+    address.seed("recommend.k", "k", min(50, max(1, int(requested))) if requested.isascii() and requested.isdigit() else 10)
     k = st.number_input("k", min_value=1, max_value=50, step=5, key="recommend.k", width=110) or 10
     address.remember("recommend.k", "k", None if k == 10 else str(k))
     return int(k)
@@ -178,24 +180,24 @@ def _searched() -> None:
     st.session_state["recommend.searched"] = True
 
 
-def _fresh(found: pd.DataFrame) -> str | None:
+def _fresh(users: pd.DataFrame) -> str | None:
     """The user of the address; right after a search, its first match."""
-    if st.session_state.pop("recommend.searched", False) and len(found):
-        st.query_params["user"] = str(found["user_id"].iloc[0])
+    if st.session_state.pop("recommend.searched", False) and len(users):
+        st.query_params["user"] = str(users["user_id"].iloc[0])
     return address.value("user")
 
 
 def draw(dataset: str, held_out: bool) -> None:
     """Put one of the thousand most active users into the address."""
-    found = engine.datasets.search_users(dataset, "", limit=1000, held_out_only=held_out)
-    if len(found):
-        st.query_params["user"] = str(random.choice(found["user_id"].tolist()))
+    users = engine.datasets.search_users(dataset, "", limit=1000, held_out_only=held_out)
+    if len(users):
+        st.query_params["user"] = str(random.choice(users["user_id"].tolist()))
 
 
-def _user_label(row: Any) -> str:
+def _user_label(row: Mapping[str, Any]) -> str:
     known = {"user_id", "row", "interactions", "train_positives", "test_positives", "rank_biased_overlap"}
     facts = {name: value for name, value in row.items() if name not in known and not pd.isna(value)}
-    # a bare number says nothing without its name; 50 is an age
+    # a number needs its name: 50 may be an age
     shown = [f"{name} {value:g}" if isinstance(value, (int, float)) else str(value) for name, value in facts.items()]
     counts = f"{words.count(row['train_positives'])} liked, {words.count(row['test_positives'])} held out"
     return " · ".join(part for part in (words.plain(row["user_id"], 40), counts, words.plain(", ".join(shown), 60)) if part)

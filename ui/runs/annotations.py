@@ -1,18 +1,18 @@
-"""What people write on runs, on pages: name, note, tags, the pinned baseline, the trash and the way back out of it."""
+"""Controls for annotations of runs: name, note, tags, the pinned baseline and the trash."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import streamlit as st
 
 import engine
+from engine.runs import Run
 from ui.shared import address, layout, picker, words
 
-UNDO = "keeping.undo"  # in the session: the runs that were thrown away last
-SAID = "keeping.said"
+UNDO = "keeping.undo"  # in the session: the runs that were moved to the trash last
+TOAST = "keeping.said"
 
 
-def note(run: Any) -> None:
+def note(run: Run) -> None:
     """The tags and the note of a run; nothing where it has none."""
     if run.pinned or run.tags:
         with st.container(horizontal=True, gap="small"):
@@ -24,7 +24,7 @@ def note(run: Any) -> None:
         st.caption("  \n".join(words.md(line, engine.runs.LONGEST_NOTE) or "\u00a0" for line in run.note.splitlines()))
 
 
-def edit(run: Any, runs: Sequence[Any]) -> None:
+def edit(run: Run, runs: Sequence[Run]) -> None:
     """A popover to rename, annotate and tag a run; the tags of all runs are offered."""
     with st.popover("Name and notes", icon=":material/edit_note:"), st.form(f"keep.{run.run_id}", border=False):
         name = st.text_input("Name", run.title, max_chars=engine.runs.LONGEST_NAME, key=f"keep.name.{run.run_id}")
@@ -37,7 +37,7 @@ def edit(run: Any, runs: Sequence[Any]) -> None:
             _save(run, name, text, tags)
 
 
-def _save(run: Any, name: str, text: str, tags: Sequence[str]) -> None:
+def _save(run: Run, name: str, text: str, tags: Sequence[str]) -> None:
     def write() -> None:
         if name != run.title:
             engine.runs.rename(run.run_id, name)
@@ -49,51 +49,53 @@ def _save(run: Any, name: str, text: str, tags: Sequence[str]) -> None:
     _done(write, "Saved")
 
 
-def _done(write: Callable[[], str | None], said: str) -> None:
-    """Do it, then draw the page anew with a toast; a refusal is a sentence where the button is.
+def _done(write: Callable[[], str | None], message: str) -> None:
+    """Write, then rerun the page with a toast; a refusal is shown beside the button.
 
     Args:
-        said: what the toast says, where `write` does not say it.
+        message: of the toast, where `write` returns none.
     """
     try:
-        told = write()
+        result = write()
     except (ValueError, LookupError) as error:
         st.error(words.md(error.args[0] if error.args else error, 400))
         return
-    st.session_state[SAID] = said if told is None else told
+    st.session_state[TOAST] = message if result is None else result
     st.rerun()
 
 
-def pin(run: Any) -> None:
+def pin(run: Run) -> None:
     """A button that makes a finished training its dataset's baseline, or no longer."""
     if run.pinned:
-        told = "Its dataset's comparisons take differences against it. Unpinned, they take them against popularity again."
-        if st.button("Unpin", icon=":material/keep_off:", key=f"unpin.{run.run_id}", help=told):
+        tooltip = "Comparisons on its dataset show differences to this run. After unpinning, they show differences to popularity again."
+        if st.button("Unpin", icon=":material/keep_off:", key=f"unpin.{run.run_id}", help=tooltip):
             _done(lambda: engine.runs.unpin(run.run_id), "Unpinned")
         return
-    told = "Comparisons on its dataset then take differences against this run, until another is pinned or it is unpinned."
-    if st.button("Pin as baseline", icon=":material/keep:", key=f"pin.{run.run_id}", help=told):
+    tooltip = "Comparisons on its dataset then show differences to this run, until another is pinned or it is unpinned."
+    if st.button("Pin as baseline", icon=":material/keep:", key=f"pin.{run.run_id}", help=tooltip):
         _done(lambda: engine.runs.pin(run.run_id), "Pinned as the baseline of its dataset")
 
 
-def throw(run: Any, runs: Sequence[Any]) -> None:
-    """A popover to move a run to the trash: who needs it is said first; whoever must stay is told why."""
+def throw(run: Run, runs: Sequence[Run]) -> None:
+    """A popover to move a run to the trash. It names the runs that depend on it, or says why the run cannot be moved."""
     with st.popover("Trash", icon=":material/delete:"):
         if why := engine.runs.why_kept(run):
             st.markdown(f"This run cannot be moved to the trash: {words.md(why)}.")
             return
         _needed([run], runs)
-        st.markdown("It leaves all lists, and can be restored for 30 days. Nothing is deleted.")
+        st.markdown("It disappears from all lists and can be restored for 30 days. Nothing is deleted.")
         if st.button("Move to trash", type="primary", key=f"throw.{run.run_id}"):
             _throw([run.run_id])
 
 
-def _needed(some: Sequence[Any], runs: Sequence[Any]) -> None:
-    """Warn of runs that go on from some, or have one for a part."""
+def _needed(some: Sequence[Run], runs: Sequence[Run]) -> None:
+    """Warn of runs that continue some of these, or use one in a funnel."""
     for run in some:
         if others := engine.runs.dependents(run.run_id, runs):
             named = ", ".join(words.md(other.title, 60) for other in others[:3]) + (" …" if len(others) > 3 else "")
-            st.warning(f"{named} needs {words.md(run.title, 60)}: it goes on from it, or has it for a part.", icon=":material/link:")
+            st.warning(
+                f"{named} depends on {words.md(run.title, 60)}: it continues that run, or uses it in a funnel.", icon=":material/link:"
+            )
 
 
 def _throw(run_ids: list[str]) -> None:
@@ -110,16 +112,16 @@ def _throw(run_ids: list[str]) -> None:
 
 
 def undo() -> None:
-    """At the top of the page: the toast of what was done, and the way back from the last throw."""
-    if said := st.session_state.pop(SAID, None):
-        st.toast(words.md(said), icon=":material/check:")
+    """At the top of the page: the toast of the last change, and an undo button for the last move to the trash."""
+    if message := st.session_state.pop(TOAST, None):
+        st.toast(words.md(message), icon=":material/check:")
     for title, reason in st.session_state.pop("keeping.kept", []):
         st.warning(f"**{words.md(title, 80)}** was kept: {words.md(reason, 200)}.", icon=":material/keep:")
-    if address.value("run"):  # another run is looked at: this is over
+    if address.value("run"):  # another run was opened
         st.session_state.pop(UNDO, None)
-    thrown = st.session_state.get(UNDO) or []
-    there = {run.run_id for run in engine.runs.list_trash()} if thrown else set()
-    gone = [run_id for run_id in thrown if run_id in there]
+    trashed = st.session_state.get(UNDO) or []
+    there = {run.run_id for run in engine.runs.list_trash()} if trashed else set()
+    gone = [run_id for run_id in trashed if run_id in there]
     if not gone:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -130,23 +132,23 @@ def undo() -> None:
             _done(lambda: engine.runs.restore(gone), "Restored")
 
 
-def trash(runs: Sequence[Any]) -> None:
-    """Folded: what can be restored, and several of some runs to move at once."""
-    found = engine.runs.list_trash()
-    with st.expander(f"Trash ({len(found)})" if found else "Trash", icon=":material/delete:", key="keeping.trash"):
+def trash(runs: Sequence[Run]) -> None:
+    """An expander with the runs that can be restored, and a choice of several runs to move at once."""
+    trashed = engine.runs.list_trash()
+    with st.expander(f"Trash ({len(trashed)})" if trashed else "Trash", icon=":material/delete:", key="keeping.trash"):
         _several(runs)
-        if not found:
-            st.caption("The trash is empty. What is moved here leaves all lists and can be restored for 30 days.")
-        for run in found:
+        if not trashed:
+            st.caption("The trash is empty. Runs moved here disappear from all lists and can be restored for 30 days.")
+        for run in trashed:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 if st.button("Restore", icon=":material/undo:", key=f"restore.{run.run_id}"):
                     _done(lambda run=run: engine.runs.restore([run.run_id]), "Restored")  # type: ignore[misc]
                 st.markdown(words.md(run.title, 80), width="content")
-                st.caption(f"{words.md(run.dataset_name or '')} · thrown away {words.ago(run.trashed_at)}", width="content")
+                st.caption(f"{words.md(run.dataset_name or '')} · moved here {words.ago(run.trashed_at)}", width="content")
 
 
-def _several(runs: Sequence[Any]) -> None:
-    """Choose ended runs and move them together; pinned ones are not among them, and live ones neither."""
+def _several(runs: Sequence[Run]) -> None:
+    """Choose several ended runs and move them together; pinned and live runs are not offered."""
     free = [run for run in runs if not engine.runs.why_kept(run)]
     if not free:
         return
@@ -159,23 +161,23 @@ def _several(runs: Sequence[Any]) -> None:
 
 
 def missing(noun: str, run_ids: Sequence[str]) -> None:
-    """Runs of an address that are not to be had: those in the trash with the reason, the others as what they are, unknown."""
+    """Runs in the address that cannot be shown: those in the trash, and unknown ones."""
     known = {run_id: _known(run_id) for run_id in run_ids}
-    thrown = [run for run in known.values() if run is not None and run.trashed_at]
-    for run in thrown:
+    trashed = [run for run in known.values() if run is not None and run.trashed_at]
+    for run in trashed:
         st.warning(
             f"**{words.md(run.title, 80)}** was moved to the trash {words.ago(run.trashed_at)}, so it is not shown. "
             "Restore it on the Runs page, under *Trash*, to see it again.",
             icon=":material/delete:",
         )
-    if thrown:
+    if trashed:
         st.page_link("runs/page.py", label="Go to the Runs page", icon=":material/list:")
-    unknown = [run_id for run_id in run_ids if run_id not in {run.run_id for run in thrown}]
+    unknown = [run_id for run_id in run_ids if run_id not in {run.run_id for run in trashed}]
     if unknown:
         layout.unknown(noun, unknown)
 
 
-def _known(run_id: str) -> Any | None:
+def _known(run_id: str) -> Run | None:
     try:
         return engine.runs.get_run(run_id)
     except LookupError:

@@ -1,28 +1,31 @@
-"""Launching: contenders and settings become specs, specs become runs, one click one run."""
+"""The launch button: specs become runs, once per click."""
 
 import hashlib
 import uuid
-from typing import Any
+from collections.abc import Sequence
 
 import streamlit as st
 
 import engine
+from engine.datasets import DatasetSpec
+from engine.runs import Run, SubmittedSpec
+from engine.specs import RunSpec
 from ui.runs import live
 from ui.shared import words
 
 MORE_EPOCHS = 5
-MOST_RUNS = 30  # of one launch: each waits its turn in a process of its own, of some 240 MB
+MOST_RUNS = 30  # of one launch: each waits in its own process of about 240 MB
 
 
-def as_command(spec: Any, key: str) -> None:
+def as_command(spec: DatasetSpec | RunSpec, key: str) -> None:
     """The spec as JSON and the command that repeats it."""
     with st.expander("As JSON and as a command", icon=":material/terminal:", key=key):
         st.code(engine.compare.command_line(spec), language="bash", wrap_lines=True)
         st.code(spec.model_dump_json(indent=2), language="json", height=260)
 
 
-def button(wanted: list[Any], complete: bool, key: str = "train", label: str | None = None) -> list[str]:
-    """The launch button. One rendered form and one set of settings launch once, however often it is clicked.
+def button(wanted: Sequence[SubmittedSpec], complete: bool, key: str = "train", label: str | None = None) -> list[str]:
+    """The launch button. Repeated clicks on the same form with the same settings launch once.
 
     Returns:
         The ids of the runs last launched from here in this tab.
@@ -32,7 +35,7 @@ def button(wanted: list[Any], complete: bool, key: str = "train", label: str | N
     done = st.session_state.setdefault(f"{key}.launched", {})
     text = label or ("Launch" if len(wanted) < 2 else f"Launch {len(wanted)} runs")
     if len(wanted) > MOST_RUNS:
-        st.warning(f"{len(wanted)} runs wait in as many processes; launch {MOST_RUNS} at most, with fewer seeds or contenders.")
+        st.warning(f"{len(wanted)} runs are too many for one launch: at most {MOST_RUNS}. Choose fewer seeds or contenders.")
     with st.container(horizontal=True, vertical_alignment="center"):
         ready = complete and 0 < len(wanted) <= MOST_RUNS
         clicked = st.button(text, type="primary", icon=":material/play_arrow:", disabled=not ready or digest in done, key=f"{key}.launch")
@@ -51,13 +54,13 @@ def button(wanted: list[Any], complete: bool, key: str = "train", label: str | N
     return list(st.session_state.get(f"{key}.last", []))
 
 
-def more_epochs(run: Any) -> None:
-    """Train a finished network for more epochs: a new run that begins with the weights of this one."""
+def more_epochs(run: Run) -> None:
+    """Train a finished network for more epochs: a new run that starts from the weights of this one."""
     with st.expander("Continue for more epochs", icon=":material/fast_forward:", key=f"continue.{run.run_id}"):
-        st.caption("A new run goes on from the best epoch of this one, with its model and settings. This one stays as it is.")
-        asked = st.number_input("More epochs", 1, 1000, MORE_EPOCHS, key=f"continue.epochs.{run.run_id}", width=220)
+        st.caption("Starts a new run from the best epoch of this one, with the same model and settings. This run does not change.")
+        requested = st.number_input("More epochs", 1, 1000, MORE_EPOCHS, key=f"continue.epochs.{run.run_id}", width=220)
         try:
-            spec = engine.runs.continued(run.run_id, int(asked))
+            spec = engine.runs.continued(run.run_id, int(requested))
         except (LookupError, ValueError) as error:
             st.info(words.md(error, 600), icon=":material/block:")
             return

@@ -1,4 +1,4 @@
-"""Lists for many users as files: which contender, how long, for whom; progress while they are written, then the files."""
+"""Exports of lists for many users: the form, the progress, and the files."""
 
 import uuid
 from typing import Any
@@ -6,23 +6,23 @@ from typing import Any
 import streamlit as st
 
 import engine
-from ui.runs import live as runview
-from ui.runs import table
+from engine.runs import ListExport, Run
+from ui.runs import live, table
 from ui.shared import layout, states, words
 
 WHOM = {"all": "All users", "test": "Test users", "chosen": "Chosen users"}
 HELP = {
-    "all": "Everybody in the dataset, those included whom train never met",
-    "test": "The users whom the metrics are measured on",
-    "chosen": "Ids as in the source",
+    "all": "All users of the dataset, including those not seen in training",
+    "test": "The users that metrics are measured on",
+    "chosen": "Ids as in the source data",
 }
 BIGGEST = 200 << 20  # bytes of a file that goes through the browser
 SHOWN = 5
 MIME = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet"}
 
 
-def section(contenders: list[Any]) -> None:
-    """A popover that starts an export and holds the past ones; exports under way stand above it, where it does not cover them."""
+def section(contenders: list[Run]) -> None:
+    """A popover that starts an export and lists past ones; running exports are shown above it."""
     ids = [run.run_id for run in contenders]
     exports = engine.runs.list_exports(ids)
     if any(export.run.live for export in exports):
@@ -38,9 +38,9 @@ def section(contenders: list[Any]) -> None:
             st.page_link("runs/page.py", label=f"{len(past) - SHOWN} more on the Runs page", icon=":material/list:")
 
 
-def _form(contenders: list[Any]) -> None:
+def _form(contenders: list[Run]) -> None:
     short = words.short_names({run.run_id: run.title for run in contenders})
-    st.caption("Each user's top items as Parquet and CSV. It goes on when this page is closed.")
+    st.caption("Each user's top items as Parquet and CSV. It continues when this page is closed.")
     run_id = contenders[0].run_id
     if len(contenders) > 1:
         run_id = st.selectbox("Contender", list(short), format_func=lambda one: words.plain(short[one], 80), key="batches.run") or run_id
@@ -54,7 +54,7 @@ def _form(contenders: list[Any]) -> None:
     ids = _ids() if whom == "chosen" else whom
     spec = next(run for run in contenders if run.run_id == run_id).spec
     seen = spec.protocol.exclude_seen if isinstance(spec, engine.specs.RunSpec) else True
-    exclude = st.toggle("Leave out what users met in train", seen, key=f"batches.exclude.{run_id}")
+    exclude = st.toggle("Exclude items seen in training", seen, key=f"batches.exclude.{run_id}")
     if st.button("Export", type="primary", icon=":material/play_arrow:", key="batches.start", disabled=not ids):
         try:
             key = st.session_state.setdefault("batches.nonce", uuid.uuid4().hex)
@@ -72,29 +72,29 @@ def _ids() -> list[str]:
     file = st.file_uploader("Or a text file or CSV with the ids first", type=["txt", "csv"], key="batches.file")
     try:
         text = file.getvalue().decode("utf-8-sig") if file is not None else pasted
-        found = engine.runs.read_ids(text)
+        ids = engine.runs.read_ids(text)
     except ValueError as error:
-        said = "The file is not UTF-8 text; save it as such." if isinstance(error, UnicodeDecodeError) else error
-        st.error(words.md(said, 400), icon=":material/error:")
+        message = "The file is not UTF-8 text; save it as UTF-8." if isinstance(error, UnicodeDecodeError) else error
+        st.error(words.md(message, 400), icon=":material/error:")
         return []
-    if found:
-        st.caption(f"{words.count(len(found))} {'line' if len(found) == 1 else 'lines'} of ids")
-    return found
+    if ids:
+        st.caption(f"{words.count(len(ids))} {'line' if len(ids) == 1 else 'lines'} of ids")
+    return ids
 
 
 def _under_way(ids: list[str]) -> bool:
-    """Each live export as a line with its progress and a way to stop it; returns whether there is any."""
-    live = [export.run for export in engine.runs.list_exports(ids) if export.run.live]
-    for run in live:
+    """Each live export with its progress and a cancel button; returns whether there is any."""
+    running = [export.run for export in engine.runs.list_exports(ids) if export.run.live]
+    for run in running:
         left, right = st.columns([5, 1], vertical_alignment="center")
         with left:
-            runview.line(run)
+            live.line(run)
         with right:
             table.cancel(run)
-    return bool(live)
+    return bool(running)
 
 
-def _past(export: Any) -> None:
+def _past(export: ListExport) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             states.badge(export.run)
@@ -103,19 +103,19 @@ def _past(export: Any) -> None:
         files(export)
 
 
-def files(export: Any) -> None:
-    """What a finished export holds, where it is, and its files as far as they fit through a browser; why another came to nothing."""
+def files(export: ListExport) -> None:
+    """A finished export's content, folder and files, as far as a browser can download them; else why there are none."""
     if not export.files:
-        moved = "Its folder is not there any more."
+        moved = "Its folder no longer exists."
         st.caption(moved if states.is_in(export.run, "FINISHED") else words.md(export.run.message or "Nothing was written.", 400))
         return
-    st.caption(said(export.facts))
+    st.caption(summary(export.facts))
     st.code(str(export.folder), language=None, wrap_lines=True)
     with st.container(horizontal=True):
         for path in export.files:
             size = path.stat().st_size
             if size > BIGGEST:
-                st.caption(f"{path.name} has {words.size(size)}: take it from the folder.")
+                st.caption(f"{path.name} has {words.size(size)}: copy it from the folder.")
                 continue
             st.download_button(
                 f"{path.name} ({words.size(size)})",
@@ -128,12 +128,12 @@ def files(export: Any) -> None:
             )
 
 
-def said(facts: dict[str, Any]) -> str:
-    """Markdown: how much was written, and which users are a case of their own."""
+def summary(facts: dict[str, Any]) -> str:
+    """Markdown: rows and users written, and users without rows or not seen in training."""
     parts = [f"{words.count(facts['rows'])} rows for {words.count(facts['users'])} users"]
     if facts.get("without_items"):
-        parts.append(f"{words.count(facts['without_items'])} of them met everything and have no row")
+        parts.append(f"{words.count(facts['without_items'])} of them have seen every item and have no rows")
     if facts.get("unknown_to_train"):
-        parts.append(f"{words.count(facts['unknown_to_train'])} are unknown to train")
-    parts.append("without what users met in train" if facts["exclude_seen"] else "with what users met in train")
+        parts.append(f"{words.count(facts['unknown_to_train'])} were not seen in training")
+    parts.append("items seen in training excluded" if facts["exclude_seen"] else "items seen in training included")
     return ", ".join(parts) + "."

@@ -1,12 +1,11 @@
-"""A run as it goes: its badge, progress, curves and log. Everything is read back from the engine; nothing here owns a run."""
-
-from typing import Any
+"""A run and its progress: badge, curves and log. All of it is read from the engine; no page owns a run."""
 
 import pandas as pd
 import streamlit as st
 
 import engine
 from engine import compare
+from engine.runs import Run
 from ui.runs import annotations, predictions
 from ui.shared import charts, layout, picker, states, words
 
@@ -17,11 +16,11 @@ METRICS = (
 )  # fmt: skip  # those of the comparison that the page of a single run shows
 
 
-def line(run: Any, title: str | None = None) -> None:
+def line(run: Run, title: str | None = None) -> None:
     """One run as a line: badge, title (a link to it), progress.
 
     Args:
-        title: what to call it where its own title is not enough to tell it from others.
+        title: shown instead of the run's own title where that is ambiguous.
     """
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         states.badge(run, width=118)
@@ -34,21 +33,21 @@ def line(run: Any, title: str | None = None) -> None:
 
 
 def _joined(*parts: str) -> str:
-    """What there is of some parts: downloads have no dataset."""
+    """The parts that are not empty: downloads have no dataset."""
     return " · ".join(part for part in parts if part)
 
 
 def counters() -> bool:
-    """How much there is and how much is going on; returns whether a run is live."""
+    """Counts of datasets and runs; returns whether a run is live."""
     runs = engine.runs.list_runs()
     waiting = [run for run in runs if states.is_in(run, "QUEUED")]
     live = [run for run in runs if run.live]
     done = [run for run in runs if run.kind == "train" and states.is_in(run, "FINISHED")]
     grid = st.grid(min_column_width=170, border=True)
     grid.metric("Prepared datasets", words.count(len(engine.datasets.list_datasets())))
-    grid.metric("Running now", words.count(len(live) - len(waiting)))
-    grid.metric("Waiting in the queue", words.count(len(waiting)))
-    grid.metric("Finished trainings", words.count(len(done)))
+    grid.metric("Running", words.count(len(live) - len(waiting)))
+    grid.metric("Queued", words.count(len(waiting)))
+    grid.metric("Finished training runs", words.count(len(done)))
     return bool(live)
 
 
@@ -68,7 +67,7 @@ def watch(run_ids: list[str]) -> bool:
 
 
 def heading(run_id: str) -> bool:
-    """Title, state and, when it ended badly, why; returns whether the run is live."""
+    """Title, state and the cause of a failure; returns whether the run is live."""
     run = engine.runs.get_run(run_id)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(words.md(run.title, 80), anchor=False, width="content")
@@ -79,15 +78,15 @@ def heading(run_id: str) -> bool:
         st.error(words.md(run.message, 2000), icon=":material/error:", title=states.look(run.state).label)
     if states.is_in(run, "FINISHED") and run.kind == "train":
         alarms(run_id)
-    return bool(run.live)
+    return run.live
 
 
 def alarms(run_id: str) -> None:
-    """Signs that a finished model is of no use, a sentence each."""
-    found = engine.runs.alarms(run_id)
-    if found:
-        listed = "\n".join(f"- {words.md(sentence, 400)}" for sentence in found)
-        st.warning(listed, icon=":material/warning:", title="Look twice at this model")
+    """Warnings that a finished model is degenerate."""
+    sentences = engine.runs.alarms(run_id)
+    if sentences:
+        listed = "\n".join(f"- {words.md(sentence, 400)}" for sentence in sentences)
+        st.warning(listed, icon=":material/warning:", title="Check this model")
 
 
 def details(run_id: str) -> bool:
@@ -102,27 +101,27 @@ def details(run_id: str) -> bool:
         if states.is_in(run, "FINISHED"):
             predictions.section(run)
     log(run_id, open_=run.live or states.is_in(run, "FAILED"))
-    return bool(run.live)
+    return run.live
 
 
-def facts(run: Any) -> None:
+def facts(run: Run) -> None:
     """Times, and the main test metrics once there are any."""
     cells = [("Submitted", words.ago(run.submitted_at), words.absolute(run.submitted_at))]
     if run.started_at:
         waited = (run.started_at - run.submitted_at).total_seconds() if run.submitted_at else None
-        cells.append(("Waited", words.duration(waited), "From the click until it was its turn"))
+        cells.append(("Waited", words.duration(waited), "Time in the queue"))
     if run.started_at and run.ended_at:
-        cells.append(("Took", words.duration((run.ended_at - run.started_at).total_seconds()), "From its turn to the verdict"))
+        cells.append(("Duration", words.duration((run.ended_at - run.started_at).total_seconds()), "From start to end"))
     if isinstance(run.spec, engine.datasets.DownloadSpec) and (wanted := engine.datasets.DOWNLOADS.get(run.spec.key)):
-        cells.append(("Size", words.size(wanted.bytes), "Of the file that is fetched"))
+        cells.append(("Size", words.size(wanted.bytes), "Of the downloaded file"))
     _grid(cells, 130)
     if run.metrics:
-        st.markdown("**On test**")
+        st.markdown("**Test metrics**")
         _grid([_metric(key, run.metrics[key]) for key in METRICS if key in run.metrics], 150)
 
 
 def _metric(key: str, value: float) -> tuple[str, str, str]:
-    """A test metric's label with its arrow, the value, and what both mean."""
+    """A test metric's label with its arrow, the value, and the description."""
     metric = engine.specs.METRICS[key]
     arrow, better = words.DIRECTIONS[metric.better]
     return f"{metric.label} {arrow}", words.number(value), f"{metric.description} {better}"
@@ -147,7 +146,7 @@ def training_curves(run_id: str, history: pd.DataFrame) -> None:
     with right:
         if not valid:
             st.markdown("**Validation**")
-            st.caption("The first validation comes at the end of the first epoch.")
+            st.caption("The first validation runs at the end of the first epoch.")
             return
         chosen = st.selectbox(
             "Validation metric",
@@ -165,10 +164,10 @@ def training_curves(run_id: str, history: pd.DataFrame) -> None:
 
 
 def log(run_id: str, open_: bool) -> None:
-    """The end of the run's log, folded unless it is of interest now."""
+    """The end of the run's log, open for live and failed runs."""
     with st.expander("Log", expanded=open_, icon=":material/notes:", key=f"log.{run_id}"):
         tail = engine.runs.log_tail(run_id)
         if tail.strip():
             st.code(tail, language=None, height=300 if tail.count("\n") > 11 else "content", wrap_lines=True)
         else:
-            st.caption("Nothing is written yet.")
+            st.caption("The log is empty so far.")

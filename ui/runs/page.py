@@ -1,4 +1,4 @@
-"""Runs: everything that was launched, and one run in full: progress, curves, log, settings."""
+"""Runs: everything that was launched, and one run in detail: progress, curves, log, settings."""
 
 import streamlit as st
 
@@ -6,7 +6,7 @@ import engine
 from ui.runs import annotations, launch, list_exports, live, table
 from ui.shared import address, layout
 
-layout.header("Runs", "Every preparation, training, download and export, live and past. Closing this page changes nothing for a run.")
+layout.header("Runs", "Every preparation, training, download and export, live and past. Runs continue when this page is closed.")
 
 annotations.undo()
 runs = engine.runs.list_runs()
@@ -20,18 +20,18 @@ if not runs:
     )
     st.stop()
 
-asked = address.value("run")
-if asked and asked not in {run.run_id for run in runs}:
-    annotations.missing("run", [asked])
-    asked = None
+selected = address.value("run")
+if selected and selected not in {run.run_id for run in runs}:
+    annotations.missing("run", [selected])
+    selected = None
 
-table.table(asked)
+table.table(selected)
 annotations.trash(runs)
-if asked is None:
+if selected is None:
     st.caption("Select a run to see its progress, curves, log and settings.")
     st.stop()
 
-run = engine.runs.get_run(asked)
+run = engine.runs.get_run(selected)
 layout.live(lambda: live.heading(run.run_id), run.live)
 table.actions(run, runs)
 if run.kind == "export" and not run.live:

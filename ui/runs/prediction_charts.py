@@ -9,21 +9,21 @@ import plotly.graph_objects as go
 from engine.compare import COLORS, GRAY
 from ui.shared import charts, words
 
-MOST_CLASSES = 24  # with more, the rarest share a row and a column
+MOST_CLASSES = 24  # with more, the rarest are combined into one
 WRITTEN = 12  # classes up to which a share is written into its cell
-STRONG = 0.75  # from this share on a cell is so blue that white is read best on it, in light and in dark
-_BLUES = [[0.0, "rgba(0,114,178,0.04)"], [1.0, "rgba(0,114,178,1)"]]  # of COLORS[0], see-through: it suits any ground
+STRONG = 0.75  # from this share on, white text is the most legible on the cell, in light and in dark
+_BLUES = [[0.0, "rgba(0,114,178,0.04)"], [1.0, "rgba(0,114,178,1)"]]  # of COLORS[0], transparent: it suits any background
 
 
 def _diagonal(figure: go.Figure, low: float, high: float) -> None:
-    """Where what is predicted is what is seen."""
+    """The line where prediction equals truth."""
     figure.add_scatter(
         x=[low, high], y=[low, high], mode="lines", line={"color": GRAY, "dash": "dot", "width": 1.5}, hoverinfo="skip", name="right"
     )
 
 
 def reliability(bins: Sequence[dict[str, float]]) -> go.Figure:
-    """What was predicted against what was seen, a point a bin, its area by the rows in it; the dotted line is right on average.
+    """Predicted probability against the observed share, one point per bin with an area by its rows; dotted: perfect calibration.
 
     Args:
         bins: predicted, observed (both shares) and rows of each bin that has rows.
@@ -47,7 +47,7 @@ def reliability(bins: Sequence[dict[str, float]]) -> go.Figure:
 
 
 def by_value(groups: Sequence[dict[str, float]]) -> go.Figure:
-    """The mean prediction for each true value, or bin of values, with its deviation; on the dotted line it is the truth.
+    """The mean prediction for each true value, or bin of values, with its standard deviation; the dotted line is a perfect prediction.
 
     Args:
         groups: target, predicted, deviation and rows of each.
@@ -67,16 +67,16 @@ def by_value(groups: Sequence[dict[str, float]]) -> go.Figure:
         hovertemplate="true %{x:.3g}: predicted %{y:.3g} ± %{customdata[0]:.2g}<br>%{customdata[1]:,} rows<extra></extra>",
     )
     figure.update_layout(hovermode="closest")
-    if 1 < len(groups) <= 12 and np.diff(target).min() * 20 >= np.ptp(target):  # nothing is between these
+    if 1 < len(groups) <= 12 and np.diff(target).min() * 20 >= np.ptp(target):  # there are no values in between
         figure.update_xaxes(tickvals=target.tolist(), ticktext=[f"{value:.3g}" for value in target])
     return figure
 
 
 def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]], ink: str | None = None) -> go.Figure:
-    """Which class is taken for which: a row a true class, shares of that row as shades, rows counted in the hover.
+    """A confusion matrix: one row per true class, shares of that row as shades, row counts in the hover.
 
     Args:
-        classes: names, in order; those beyond MOST_CLASSES, the rarest in truth, are put together.
+        classes: names, in order; those beyond MOST_CLASSES, the rarest true ones, are combined.
         counts: [C, C] rows of each true class (first) that each class was predicted for.
         ink: colour of the shares written on pale cells; None leaves it to the theme.
     """
@@ -96,7 +96,7 @@ def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]], ink: str 
         ygap=2,
         showscale=len(names) > WRITTEN,
         colorbar={"tickformat": ".0%", "thickness": 12, "outlinewidth": 0},
-        customdata=_told(names, table),
+        customdata=_hover(names, table),
         hovertemplate="%{customdata[0]} taken for %{customdata[1]}<br>%{customdata[2]:,} rows, %{z:.1%} of the class<extra></extra>",
     )
     if len(names) <= WRITTEN:
@@ -107,14 +107,14 @@ def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]], ink: str 
     return figure
 
 
-def _told(names: list[str], table: np.ndarray) -> list[list[list[Any]]]:
-    """What the hover says of each cell: both names and the rows."""
+def _hover(names: list[str], table: np.ndarray) -> list[list[list[Any]]]:
+    """Hover data of each cell: both names and the rows."""
     escaped = [words.html(name, 60) for name in names]
     return [[[escaped[i], escaped[j], int(table[i, j])] for j in range(len(names))] for i in range(len(names))]
 
 
 def _write(figure: go.Figure, shares: np.ndarray, totals: np.ndarray, pale: dict[str, str]) -> None:
-    """Shares in the cells; classes without a row have none. Plotly's own text is black or white by a ground that it takes for white."""
+    """Write shares into the cells of classes that have rows. Plotly's own text assumes a white background."""
     for (i, j), share in np.ndenumerate(shares):
         if totals[i]:
             font = {"color": "#ffffff"} if share >= STRONG else pale
@@ -122,7 +122,7 @@ def _write(figure: go.Figure, shares: np.ndarray, totals: np.ndarray, pale: dict
 
 
 def _lumped(names: list[str], table: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """At most MOST_CLASSES classes: the rarest in truth become one, last."""
+    """At most MOST_CLASSES classes: the rarest true ones are combined into the last."""
     if len(names) <= MOST_CLASSES:
         return names, table
     kept = np.sort(np.argsort(-table.sum(1), kind="stable")[: MOST_CLASSES - 1])

@@ -1,4 +1,4 @@
-"""The Runs page's parts: the live table, what can be done with a run, its settings."""
+"""The Runs page's parts: the live table, the actions on a run, its settings."""
 
 from typing import Any
 
@@ -6,32 +6,33 @@ import pandas as pd
 import streamlit as st
 
 import engine
+from engine.runs import Run
 from ui.runs import annotations
 from ui.shared import address, layout, picker, states, tables, words
 
 KINDS = {"prepare": "Preparation", "download": "Download", "export": "Lists export"}
 STOP = {
-    "download": "Stop this download? What has come is kept, and the next one goes on from there.",
-    "prepare": "Stop this preparation? Nothing of it is kept.",
-    "export": "Stop this export? Nothing of it is kept.",
+    "download": "Stop this download? What has been downloaded is kept, and the next download resumes from there.",
+    "prepare": "Stop this preparation? Its work so far is discarded.",
+    "export": "Stop this export? Its files so far are discarded.",
 }
 CHIPS = {look.label: look.color for look in states.LOOKS.values()}
 
 
-def table(asked: str | None) -> None:
-    """All runs, refreshed while one is live; a row that is selected stands in ?run=."""
+def table(selected: str | None) -> None:
+    """All runs, refreshed while one is live; ?run= records the selected row."""
 
     def draw() -> bool:
         runs = engine.runs.list_runs()
         chosen = picker.pick_row(_frame(runs), [run.run_id for run in runs], "runs.table", "run", _columns(), "Runs, newest first")
-        if chosen != asked and (chosen or asked):
+        if chosen != selected and (chosen or selected):
             st.rerun()
         return any(run.live for run in runs)
 
     layout.live(draw, any(run.live for run in engine.runs.list_runs()), seconds=2.0)
 
 
-def _frame(runs: list[Any]) -> pd.DataFrame:
+def _frame(runs: list[Run]) -> pd.DataFrame:
     rows, titles = [], picker.titles(runs)
     for run in runs:
         model = engine.specs.MODELS.get(run.model or "")
@@ -44,15 +45,15 @@ def _frame(runs: list[Any]) -> pd.DataFrame:
                 "Kind": model.label if model else KINDS.get(run.kind, words.DASH),
                 "Dataset": words.plain(run.dataset_name or words.DASH, 40),
                 "Progress": round(run.progress.share if run.progress else 0.0, 2) if run.live else None,
-                "Left": words.left(run.progress.eta_s) if run.live and run.progress else "",
+                "Time left": words.left(run.progress.eta_s) if run.live and run.progress else "",
                 "NDCG@10": run.metrics.get("ndcg_at_10"),
                 "AUC": run.metrics.get("auc"),
                 "Submitted": words.ago(run.submitted_at),
-                "Took": words.duration(took) if took is not None else "",
+                "Duration": words.duration(took) if took is not None else "",
             }
         )
     frame = pd.DataFrame(rows)
-    without = [] if any(run.live for run in runs) else ["Progress", "Left"]
+    without = [] if any(run.live for run in runs) else ["Progress", "Time left"]
     return frame.drop(columns=without if any(run.tags for run in runs) else [*without, "Tags"])
 
 
@@ -68,8 +69,8 @@ def _columns() -> dict[str, Any]:
     }
 
 
-def actions(run: Any, runs: list[Any]) -> None:
-    """What can be done with a run: cancel, repeat, compare, see what it made, write on it, throw it away."""
+def actions(run: Run, runs: list[Run]) -> None:
+    """The actions on a run: cancel, repeat, compare, open its result, annotate, move to the trash."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if run.live:
             cancel(run)
@@ -83,7 +84,7 @@ def actions(run: Any, runs: list[Any]) -> None:
             st.page_link("data/page.py", label="See the dataset", icon=":material/table:", query_params={"dataset": run.dataset})
             st.page_link("train/page.py", label="Train on it", icon=":material/model_training:", query_params={"dataset": run.dataset})
         if run.kind == "download" and not run.live:
-            st.page_link("data/page.py", label="To the sources", icon=":material/table:", query_params={"view": "new"})
+            st.page_link("data/page.py", label="Open the sources", icon=":material/table:", query_params={"view": "new"})
         if run.kind == "prepare" and states.is_in(run, "FAILED", "CANCELLED", "INTERRUPTED"):
             st.page_link("data/page.py", label="Prepare again", icon=":material/replay:", query_params={"view": "new"})
         annotations.edit(run, runs)
@@ -92,37 +93,37 @@ def actions(run: Any, runs: list[Any]) -> None:
         annotations.throw(run, runs)
 
 
-def can_continue(run: Any) -> bool:
-    """Whether it is a finished run of a network, which has epochs to go on with."""
+def can_continue(run: Run) -> bool:
+    """Whether it is a finished run of a network, which can be trained for more epochs."""
     model = engine.specs.MODELS.get(run.model or "")
     return states.is_in(run, "FINISHED") and run.kind == "train" and model is not None and issubclass(model, engine.specs.NetworkSpec)
 
 
-def cancel(run: Any) -> None:
+def cancel(run: Run) -> None:
     """A popover that stops a live run."""
     if states.is_in(run, "CANCELLING"):
-        st.caption("Cancelling: its processes are being ended.")
+        st.caption("Cancelling: ending its processes.")
         return
     with st.popover("Cancel", icon=":material/stop_circle:"):
-        st.markdown(STOP.get(run.kind, "Stop this run? Its processes end and what it learned so far is not kept."))
+        st.markdown(STOP.get(run.kind, "Stop this run? Its processes end and its training so far is discarded."))
         if st.button("Stop the run", type="primary", key=f"cancel.{run.run_id}"):
             engine.runs.cancel_request(run.run_id)
             st.rerun()
 
 
-def _beside(run: Any) -> list[str]:
+def _beside(run: Run) -> list[str]:
     """The run and the newest finished run of another model on its dataset."""
     others = [other for other in picker.finished(run.dataset) if other.run_id != run.run_id]
     rivals = [other for other in others if other.model != run.model] or others
     return [run.run_id, *(other.run_id for other in rivals[:1])]
 
 
-def _repeat(run: Any) -> dict[str, str]:
+def _repeat(run: Run) -> dict[str, str]:
     return {"from": run.run_id} | ({"dataset": run.dataset} if run.dataset else {})
 
 
-def settings(run: Any) -> None:
-    """Everything that was asked of the run, as it was frozen at launch."""
+def settings(run: Run) -> None:
+    """The run's settings, as stored at launch."""
     with st.expander("Settings", icon=":material/tune:", key=f"settings.{run.run_id}"):
         _continues(run)
         if run.unreadable:
@@ -137,15 +138,15 @@ def settings(run: Any) -> None:
     address.remember(None, "run", run.run_id)
 
 
-def _continues(run: Any) -> None:
-    """The run that this one began with, as a link."""
+def _continues(run: Run) -> None:
+    """A link to the run that this one continues."""
     before = run.settings.get("continues")
     if not before:
         return
     try:
         title = engine.runs.get_run(before).title
     except LookupError:
-        st.caption(f"Continues run {words.md(before)}, which is not here any more.")
+        st.caption(f"Continues run {words.md(before)}, which is no longer in this workspace.")
         return
     query = {"run": before}
     st.page_link("runs/page.py", label=f"Continues {words.md(title, 80)}", icon=":material/fast_forward:", query_params=query)
@@ -161,8 +162,6 @@ def _leaves(spec: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             leaves[prefix + name] = ", ".join(map(str, value)) or "none"
         else:
             leaves[prefix + name] = (
-                {None: words.DASH, True: "yes", False: "no"}.get(value, value)
-                if not isinstance(value, int | float) or isinstance(value, bool)
-                else value
+                {None: words.DASH, True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else value
             )
     return leaves

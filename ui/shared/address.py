@@ -1,10 +1,10 @@
-"""The page's address as the record of what is chosen, so that it can be shared, reloaded and gone back to."""
+"""The page's address records the choices, so that a page can be shared, reloaded and reached by Back."""
 
-from typing import Any
+from typing import Literal
 
 import streamlit as st
 
-LONGEST = 120  # of one value; an id is far shorter
+LONGEST = 120  # characters of one value; an id is far shorter
 MOST = 24  # values in a list
 
 
@@ -19,7 +19,7 @@ def values(name: str) -> list[str]:
     return list(dict.fromkeys(part for part in parts if part))[:MOST]
 
 
-def seed(key: str, name: str, chosen: Any) -> None:
+def seed(key: str, name: str, chosen: object) -> None:
     """Set a widget's state from the address where the address is newer: first drawing, a link, Back. Call before the widget."""
     now = st.query_params.get(name)
     if key not in st.session_state or st.session_state.get(f"address.{key}", now) != now:
@@ -38,16 +38,16 @@ def remember(key: str | None, name: str, chosen: str | list[str] | None) -> None
         st.session_state[f"address.{key}"] = st.query_params.get(name)
 
 
-def select(label: str, key: str, name: str, options: dict[str, str], **more: Any) -> str:
-    """A select box bound to a query parameter; the first option is the usual one and is not written down.
+def select(label: str, key: str, name: str, options: dict[str, str], width: int | Literal["stretch"] = "stretch") -> str:
+    """A select box bound to a query parameter; the first option is the default and is not written to the address.
 
     Args:
-        options: value -> what people read; an address that names none of them is one that names nothing. more: for `st.selectbox`.
+        options: value -> label. A value in the address that is not among them is ignored.
     """
-    usual, asked = next(iter(options)), value(name)
-    seed(key, name, asked if asked in options else usual)
+    usual, requested = next(iter(options)), value(name)
+    seed(key, name, requested if requested in options else usual)
     if st.session_state[key] not in options:
         st.session_state[key] = usual
-    chosen: str = st.selectbox(label, list(options), format_func=lambda option: options[option], key=key, **more) or usual
+    chosen: str = st.selectbox(label, list(options), format_func=lambda option: options[option], key=key, width=width) or usual
     remember(key, name, None if chosen == usual else chosen)
     return chosen

@@ -14,7 +14,7 @@ from ui.shared import words
 
 MOST_POINTS = 2000
 X_AXES = {"epoch": "epoch", "step": "step", "time_s": "time since the first step (s)", "rows": "rows seen"}
-LOG_FROM = 20  # costs that differ by more than this many times stand on a log axis
+LOG_FROM = 20  # costs whose ratio exceeds this get a log axis
 _OFFSETS = {
     "middle right": np.array([16, 0]), "middle left": np.array([-16, 0]), "top right": np.array([13, 13]),
     "bottom right": np.array([13, -13]), "top left": np.array([-13, 13]), "bottom left": np.array([-13, -13]),
@@ -29,7 +29,7 @@ def show(figure: go.Figure, alt: str, key: str) -> None:
 
 
 def thinned(frame: pd.DataFrame, most: int = MOST_POINTS) -> pd.DataFrame:
-    """At most `most` rows: neighbours are averaged, so that the line keeps its course."""
+    """At most `most` rows; neighbouring rows are averaged."""
     if len(frame) <= most:
         return frame
     bucket = np.arange(len(frame)) * most // len(frame)
@@ -37,12 +37,12 @@ def thinned(frame: pd.DataFrame, most: int = MOST_POINTS) -> pd.DataFrame:
 
 
 def room(contenders: int) -> int:
-    """The height of a figure whose legend stands above it, two to a line, so that many leave the drawing its room."""
+    """The height in pixels of a figure with a legend of two entries per line above it."""
     return 400 + 20 * max(0, (contenders + 1) // 2 - 2)
 
 
 def blank(x: str, y: str, height: int = 300, legend: bool = False) -> go.Figure:
-    """A figure with nothing on it yet: axes titled, ground transparent."""
+    """An empty figure with axis titles and a transparent background."""
     figure = go.Figure()
     figure.update_layout(
         height=height,
@@ -70,7 +70,7 @@ def curves(
     log_x: bool = False,
     log_y: bool = False,
 ) -> go.Figure:
-    """One line a contender; where they are smoothed, what was measured stands faintly behind.
+    """One line per contender; behind a smoothed line, the measured values are drawn faintly.
 
     Args:
         frame: columns contender, value and the one named by `x`.
@@ -78,7 +78,7 @@ def curves(
         x: epoch, step, time_s or rows.
         y: the axis title.
         smooth: weight of what came before, in [0, 1); see `smoothed`.
-        log_x, log_y: logarithmic axes; points that have no place on one are left out.
+        log_x, log_y: logarithmic axes; values of zero and less are left out.
     """
     figure = blank(X_AXES.get(x, x), y, height, legend=len(looks) > 1)
     for contender, (name, drawn) in looks.items():
@@ -91,7 +91,7 @@ def curves(
             _line(figure, thinned(line), x, words.html(name, 40), drawn, faint=True)
             line = line.assign(value=smoothed(line["value"], smooth))
         _line(figure, thinned(line), x, words.html(name, 40), drawn)
-    if x == "epoch" and not log_x and len(frame) and frame["epoch"].max() <= 12:  # there is no epoch 1.5
+    if x == "epoch" and not log_x and len(frame) and frame["epoch"].max() <= 12:  # no ticks between epochs
         figure.update_xaxes(tick0=1, dtick=1)
     if log_x:
         figure.update_xaxes(type="log")
@@ -101,7 +101,7 @@ def curves(
 
 
 def smoothed(values: pd.Series, weight: float) -> pd.Series:
-    """Exponential moving average without the pull of a start at zero: s_t = sum of weight^(t-i) x_i over that of weight^(t-i), i <= t.
+    """Exponential moving average with bias correction: s_t = sum of weight^(t-i) x_i over that of weight^(t-i), i <= t.
 
     The bias correction is that of Adam (Kingma and Ba 2015, section 3); weight in [0, 1), 0 leaves the values as they are.
     """
@@ -109,8 +109,8 @@ def smoothed(values: pd.Series, weight: float) -> pd.Series:
 
 
 def _line(figure: go.Figure, line: pd.DataFrame, x: str, name: str, drawn: Look, faint: bool = False) -> None:
-    """A contender's line; a faint one is what stands behind the smoothed: without a legend, a marker or words."""
-    told = {"showlegend": False, "hoverinfo": "skip", "opacity": 0.28} if faint else {"hovertemplate": "%{y:.4g}"}
+    """A contender's line; a faint one has no legend entry, markers or hover text."""
+    style: dict[str, Any] = {"showlegend": False, "hoverinfo": "skip", "opacity": 0.28} if faint else {"hovertemplate": "%{y:.4g}"}
     figure.add_scatter(
         x=line[x],
         y=line["value"],
@@ -119,7 +119,7 @@ def _line(figure: go.Figure, line: pd.DataFrame, x: str, name: str, drawn: Look,
         mode="lines+markers" if len(line) <= 30 and not faint else "lines",
         line={"color": drawn.color, "dash": "solid" if faint else drawn.dash, "width": 1 if faint else 2},
         marker={"symbol": drawn.marker, "size": 7},
-        **told,
+        **style,
     )
 
 
@@ -137,13 +137,13 @@ def loss_curve(history: pd.DataFrame, metric: str, x: str, y: str) -> go.Figure:
 
 
 def quality_cost(frame: pd.DataFrame, x: str, y: str, popularity: float | None = None, height: int = 300, rising: bool = True) -> go.Figure:
-    """Contenders by what they cost and what they reach; cost stands on a log axis where it differs by more than twenty times.
+    """Contenders by cost and quality; the cost axis is logarithmic where costs differ by more than twenty times.
 
     Args:
-        frame: columns letter, name, x, y, low, high, color, marker and, where there is a front, front: who is on it, drawn in full and
-            joined by a stair, which tells what is reached at each cost. One row a contender.
-        popularity: what the baseline reaches at no cost, drawn as a line.
-        rising: whether a larger x is the dearer one.
+        frame: columns letter, name, x, y, low, high, color, marker and, where there is a front, front: who is on it. Those are
+            drawn opaque and joined by steps. One row per contender.
+        popularity: the baseline's quality, drawn as a line.
+        rising: whether a larger x costs more.
     """
     log = bool(len(frame) and frame["x"].min() > 0 and frame["x"].max() > LOG_FROM * frame["x"].min())
     figure = blank(x, y, height, legend=True)
@@ -169,7 +169,7 @@ def quality_cost(frame: pd.DataFrame, x: str, y: str, popularity: float | None =
 
 
 def _point(figure: go.Figure, row: Mapping[str, Any], place: str, on_front: bool) -> None:
-    """One contender with its interval and its letter; paler and smaller where another beats it in both."""
+    """One contender with its interval and its letter; paler and smaller where another is better in both."""
     error = None
     if pd.notna(row["low"]) and pd.notna(row["high"]):
         up, down = row["high"] - row["y"], row["y"] - row["low"]
@@ -199,12 +199,12 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 
 def label_places(x: Sequence[float], y: Sequence[float], line: float | None = None, joined: Sequence[bool] | None = None) -> list[str]:
-    """Where each point's letter stands, so that letters cover neither points, nor a level line, nor each other.
+    """Where to place each point's letter, so that letters cover neither points, nor a horizontal line, nor each other.
 
     Args:
-        x, y: points as they lie on the axes, the logarithm taken where an axis is logarithmic.
+        x, y: coordinates of the points, as logarithms where an axis is logarithmic.
         line: height of a line across the figure.
-        joined: [R] which points a stair runs through: their letters stand aslant.
+        joined: [R] which points the steps join: their letters are placed diagonally.
     """
     drawn = _scaled(x, 420), _scaled([*y, *([] if words.missing(line) or line is None else [line])], 200)  # pixels, about
     points, level = np.column_stack([drawn[0], drawn[1][: len(x)]]), drawn[1][len(x) :]
@@ -223,5 +223,5 @@ def label_places(x: Sequence[float], y: Sequence[float], line: float | None = No
 
 
 def _scaled(values: Sequence[float], pixels: float) -> np.ndarray:
-    found = np.asarray(values, float)
-    return (found - found.min()) / (np.ptp(found) or 1) * pixels if len(found) else found
+    numbers = np.asarray(values, float)
+    return (numbers - numbers.min()) / (np.ptp(numbers) or 1) * pixels if len(numbers) else numbers

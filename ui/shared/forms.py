@@ -1,4 +1,4 @@
-"""A spec class as widgets. The class is the only source: bounds, help, choices and what is folded come from its fields."""
+"""A spec class as widgets: bounds, help, choices and folding all come from the fields of the class."""
 
 import math
 from collections.abc import Mapping
@@ -12,8 +12,10 @@ from pydantic.fields import FieldInfo
 import engine
 from ui.shared import words
 
-KEPT: Literal["session"] = "session"  # what was typed survives a look at another page
+KEPT: Literal["session"] = "session"  # what was typed survives a visit to another page
 AnySpec = TypeVar("AnySpec", bound=BaseModel)
+Value = Any  # a raw value of a form field: its type is the field's own, which pydantic checks when the spec is built
+Annotation = Any  # of a field: a type, or a form such as int | None that has no type of its own
 
 
 def inputs(
@@ -32,7 +34,7 @@ def inputs(
         key: prefix of the widgets' keys; one per form on the page.
         given: values to start from instead of the fields' defaults.
         columns: fields beside each other.
-        omit: fields that the page asks for itself.
+        omit: fields that the page draws elsewhere.
         only: draw these fields alone.
         fold: whether the group "more" is folded.
     """
@@ -40,12 +42,12 @@ def inputs(
     fields = {name: spec.model_fields[name] for name in wanted if not _constant(spec.model_fields[name])}
     first = {name: f for name, f in fields.items() if not (fold and _folded(f))}
     rest = {name: f for name, f in fields.items() if name not in first}
-    found = {name: _constant_value(f) for name, f in spec.model_fields.items() if _constant(f)}
-    found |= _grid(first, key, given or {}, columns)
+    values = {name: _constant_value(f) for name, f in spec.model_fields.items() if _constant(f)}
+    values |= _grid(first, key, given or {}, columns)
     if rest:
         with st.expander("More settings", icon=":material/tune:", key=f"{key}.more"):
-            found |= _grid(rest, key, given or {}, columns)
-    return found
+            values |= _grid(rest, key, given or {}, columns)
+    return values
 
 
 def built(spec: type[AnySpec], raw: Mapping[str, Any]) -> AnySpec | None:
@@ -58,17 +60,17 @@ def built(spec: type[AnySpec], raw: Mapping[str, Any]) -> AnySpec | None:
 
 
 def _grid(fields: Mapping[str, FieldInfo], key: str, given: Mapping[str, Any], columns: int) -> dict[str, Any]:
-    found = {}
+    values: dict[str, Value] = {}
     names = list(fields)
     for at in range(0, len(names), columns):
         for name, column in zip(names[at : at + columns], st.columns(columns, vertical_alignment="bottom"), strict=False):
             with column:
                 field = fields[name]
-                found[name] = field_input(name, field, f"{key}.{name}", given[name] if name in given else _default(field))
-    return found
+                values[name] = field_input(name, field, f"{key}.{name}", given[name] if name in given else _default(field))
+    return values
 
 
-def field_input(name: str, field: FieldInfo, key: str, start: Any) -> Any:
+def field_input(name: str, field: FieldInfo, key: str, start: Value) -> Value:
     """One field as a widget that starts from a value; returns its raw value."""
     label = field.title or words.field_label(name)
     kinds = _spec_kinds(field.annotation)
@@ -76,7 +78,7 @@ def field_input(name: str, field: FieldInfo, key: str, start: Any) -> Any:
         return _kind_input(label, kinds, key, start)
     annotation, optional = _without_none(field.annotation)
 
-    def shown(option: Any) -> str:
+    def shown(option: Value) -> str:
         return _empty(field) if option is None else str(option)
 
     if get_origin(annotation) is Literal:
@@ -96,13 +98,13 @@ def field_input(name: str, field: FieldInfo, key: str, start: Any) -> Any:
     return None if optional and not text.strip() else text.strip()
 
 
-def _number_input(label: str, kind: type, field: FieldInfo, key: str, start: Any, optional: bool) -> Any:
+def _number_input(label: str, kind: type, field: FieldInfo, key: str, start: Value, optional: bool) -> Value:
     low, high, step = _bounds(field)
 
-    def as_kind(value: Any) -> Any:
+    def as_kind(value: Value) -> Value:
         return None if value is None else kind(value)
 
-    if optional and key not in st.session_state:  # a widget with a default would spring back to it when emptied
+    if optional and key not in st.session_state:  # a widget with a default returns to it when emptied
         st.session_state[key] = as_kind(start)
     return st.number_input(
         label,
@@ -118,7 +120,7 @@ def _number_input(label: str, kind: type, field: FieldInfo, key: str, start: Any
     )
 
 
-def _kind_input(label: str, kinds: list[type[BaseModel]], key: str, start: Any) -> dict[str, Any]:
+def _kind_input(label: str, kinds: list[type[BaseModel]], key: str, start: Value) -> dict[str, Any]:
     """A choice between spec classes, then the fields of the one chosen."""
     given = start.model_dump() if isinstance(start, BaseModel) else dict(start or {})
     spec = pick_kind(label, by_kind(kinds), key, given.get("kind"))
@@ -134,10 +136,10 @@ def by_kind(kinds: list[type[BaseModel]]) -> dict[str, type[BaseModel]]:
 def pick_kind(
     label: str, kinds: Mapping[str, type[BaseModel]], key: str, start: str | None, names: Mapping[str, str] | None = None
 ) -> type[BaseModel]:
-    """A choice between spec classes, with the first line of what the chosen one says of itself.
+    """A choice between spec classes, with the first line of the docstring of the chosen one.
 
     Args:
-        names: what people call the kinds, where their names do not say it.
+        names: labels of the kinds, where their names are not plain enough.
     """
     first = start if start is not None and start in kinds else next(iter(kinds))
     chosen = st.segmented_control(
@@ -160,7 +162,7 @@ def kinds_of(spec: type[BaseModel], field: str) -> dict[str, type[BaseModel]]:
     return by_kind(_spec_kinds(spec.model_fields[field].annotation))
 
 
-def _default(field: FieldInfo) -> Any:
+def _default(field: FieldInfo) -> Value:
     return None if field.is_required() else field.get_default(call_default_factory=True)
 
 
@@ -169,7 +171,7 @@ def _folded(field: FieldInfo) -> bool:
 
 
 def _empty(field: FieldInfo) -> str:
-    """What people read where nothing is given."""
+    """The placeholder of an empty field."""
     extra = field.json_schema_extra
     return str(extra.get("empty", "none")) if isinstance(extra, dict) else "none"
 
@@ -178,11 +180,11 @@ def _constant(field: FieldInfo) -> bool:
     return get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1
 
 
-def _constant_value(field: FieldInfo) -> Any:
+def _constant_value(field: FieldInfo) -> Value:
     return get_args(field.annotation)[0]
 
 
-def _without_none(annotation: Any) -> tuple[Any, bool]:
+def _without_none(annotation: Annotation) -> tuple[Annotation, bool]:
     """int | None -> int, True."""
     if get_origin(annotation) in (Union, UnionType):
         kept = [part for part in get_args(annotation) if part is not NoneType]
@@ -191,7 +193,7 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def _spec_kinds(annotation: Any) -> list[type[BaseModel]]:
+def _spec_kinds(annotation: Annotation) -> list[type[BaseModel]]:
     """The spec classes of a union with a `kind` each; empty for any other annotation."""
     if get_origin(annotation) not in (Union, UnionType):
         return []
@@ -199,8 +201,8 @@ def _spec_kinds(annotation: Any) -> list[type[BaseModel]]:
     return list(parts) if all(isinstance(part, type) and issubclass(part, BaseModel) for part in parts) else []
 
 
-def _bounds(field: FieldInfo) -> tuple[Any, Any, Any]:
-    """Lowest and highest value and the step, None where the field says nothing. An open bound is refused by the spec itself."""
+def _bounds(field: FieldInfo) -> tuple[Value, Value, Value]:
+    """Lowest and highest value and the step, None where the field has none. The spec itself refuses the value of an open bound."""
     low = high = step = None
     for rule in field.metadata:
         low = getattr(rule, "ge", getattr(rule, "gt", low))
@@ -209,8 +211,8 @@ def _bounds(field: FieldInfo) -> tuple[Any, Any, Any]:
     return low, high, step
 
 
-def _float_step(start: Any) -> float:
-    """A tenth to a whole of the number's leading digit: 0.05 -> 0.01, 4.0 -> 0.5."""
+def _float_step(start: Value) -> float:
+    """A step of about a tenth of the number: 0.05 -> 0.01, 4.0 -> 0.5."""
     if not start:
         return 0.1
     power = 10.0 ** math.floor(math.log10(abs(start)))

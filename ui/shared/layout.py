@@ -18,7 +18,7 @@ def header(title: str, says: str) -> None:
 
 
 def empty(message: str, page: str, label: str, icon: str = ":material/arrow_forward:", query: Mapping[str, str] | None = None) -> None:
-    """Say why there is nothing to see and offer the next step as a button."""
+    """Say why the page is empty and offer the next step as a button."""
     with st.container(border=True):
         st.markdown(message)
         if st.button(label, type="primary", icon=icon, key=f"empty.{page}"):
@@ -26,14 +26,14 @@ def empty(message: str, page: str, label: str, icon: str = ":material/arrow_forw
 
 
 def unknown(noun: str, given: list[str]) -> None:
-    """An address names something that is not here: say so and lead home."""
+    """Say that the address names something that is not in this workspace, with a link to the home page."""
     shown = ", ".join(words.md(text, 40) for text in given[:3]) + (" …" if len(given) > 3 else "")
     st.warning(f"There is no {noun} {shown} here. It may belong to another workspace, or the address was cut short.")
     st.page_link("home/page.py", label="Go to the home page", icon=":material/home:")
 
 
 def live(draw: Callable[[], bool], active: bool, seconds: float = 2.0) -> None:
-    """Draw now and, while active, every few seconds; when `draw` says that nothing is live any more, the page runs once again."""
+    """Draw now and, while active, every few seconds. When `draw` returns False, the whole page runs once more."""
 
     @st.fragment(run_every=seconds if active else None)
     def part() -> None:

@@ -1,4 +1,4 @@
-"""How contenders are told apart on pages: as in the report that is taken away from them, see `engine.compare.palette`."""
+"""Colours and markers of contenders on pages: the same as in exported reports, see `engine.compare.palette`."""
 
 from engine.compare import BASELINE, COLORS, DASHES, GLYPHS, GRAY, MARKERS, MOST_LOOKS, Look, look
 

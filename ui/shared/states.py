@@ -1,9 +1,10 @@
-"""One look for every run state on every page."""
+"""The label, icon and colour of each run state, the same on every page."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import streamlit as st
 
+from engine.runs import Progress, Run, RunState
 from ui.shared import words
 
 Color = Literal["gray", "blue", "orange", "green", "red", "violet"]
@@ -27,41 +28,40 @@ LOOKS = {
 }
 
 
-def look(state: Any) -> Look:
-    """How a state is shown; a state this page does not know is shown by its name."""
-    name = str(getattr(state, "name", state)).upper()
-    return LOOKS.get(name, Look(name.capitalize(), ":material/help:", "gray"))
+def look(state: RunState) -> Look:
+    """Label, icon and colour of a state; an unknown state shows its name."""
+    return LOOKS.get(state.name, Look(state.name.capitalize(), ":material/help:", "gray"))
 
 
-def is_in(run: Any, *names: str) -> bool:
+def is_in(run: Run, *names: str) -> bool:
     """Whether a run is in one of some states."""
-    return str(getattr(run.state, "name", run.state)).upper() in names
+    return run.state.name in names
 
 
-def badge(run: Any, width: Literal["content"] | int = "content") -> None:
+def badge(run: Run, width: Literal["content"] | int = "content") -> None:
     """The state of a run; the cause of a failure is in the tooltip."""
-    shown = look(run.state)
-    st.badge(shown.label, icon=shown.icon, color=shown.color, help=words.md(run.message, 400) if run.message else None, width=width)
+    style = look(run.state)
+    st.badge(style.label, icon=style.icon, color=style.color, help=words.md(run.message, 400) if run.message else None, width=width)
 
 
-def _came(progress: Any) -> str:
-    """12.3 of 78.0 MB (16 %); where the server does not say how much there is, only what has come."""
-    came = words.size(progress.step)
-    if progress.total <= progress.step:  # an unknown size is told as what has come
-        return came
-    return f"{came} of {words.size(progress.total)} ({100 * progress.share:.0f} %)"
+def _downloaded(progress: Progress) -> str:
+    """12.3 of 78.0 MB (16 %); where the server does not state the size, the bytes received."""
+    received = words.size(progress.step)
+    if progress.total <= progress.step:  # the engine reports an unknown size as the bytes received
+        return received
+    return f"{received} of {words.size(progress.total)} ({100 * progress.share:.0f} %)"
 
 
-def sentence(run: Any) -> str:
+def sentence(run: Run) -> str:
     """Running 42 % · training · epoch 3 of 10 · 12,000 rows/s · 1 min left; of a download: Running · downloading · 12 MB of 78 MB …"""
-    shown = look(run.state).label
+    label = look(run.state).label
     progress = run.progress
     if not run.live or progress is None:
-        return shown
+        return label
     counted = run.kind == "download"
-    parts = [shown if counted else f"{shown} {100 * progress.share:.0f} %", words.plain(progress.phase)]
+    parts = [label if counted else f"{label} {100 * progress.share:.0f} %", words.plain(progress.phase)]
     if counted and progress.step:
-        parts.append(_came(progress))
+        parts.append(_downloaded(progress))
     if progress.epoch is not None and progress.epochs:
         parts.append(f"epoch {progress.epoch} of {progress.epochs}")
     if progress.rows_per_s:

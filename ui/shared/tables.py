@@ -1,47 +1,48 @@
-"""Tables that people compare in, as real HTML tables: numbers aligned, intervals small, best marked by weight and sign."""
+"""HTML tables for comparisons: numbers aligned, intervals small, the best marked by weight and sign."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from engine import compare
+from engine.compare import Contender
 from ui.shared import words
 
 
-def letter(contender: Any) -> str:
+def letter(contender: Contender) -> str:
     """A contender's letter with its glyph in its colour; a baseline's name."""
     drawn = compare.look(contender.color_index, baseline=contender.run_id is None)
-    said = contender.letter if contender.run_id is not None else contender.name
-    return f'<span style="color:{drawn.color}" aria-hidden="true">{drawn.glyph}</span> {words.html(said, 20)}'
+    text = contender.letter if contender.run_id is not None else contender.name
+    return f'<span style="color:{drawn.color}" aria-hidden="true">{drawn.glyph}</span> {words.html(text, 20)}'
 
 
 def row(name: str, cells: Sequence[str]) -> str:
     return f'<tr><th scope="row" class="text">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
 
 
-def small_table(frame: pd.DataFrame, head: str = "", left: bool = False, told: Mapping[str, str] | None = None) -> str:
-    """HTML of a small table of ready text: the index is the row's name; `left` for words instead of numbers.
+def small_table(frame: pd.DataFrame, head: str = "", left: bool = False, tooltips: Mapping[str, str] | None = None) -> str:
+    """HTML of a small table of ready text. The index names the rows; `left` aligns text instead of numbers.
 
     Args:
-        told: column -> what its figures mean, shown as a tooltip.
+        tooltips: column or row name -> what its figures mean.
     """
-    columns = "".join(f'<th scope="col">{_explained(str(name), (told or {}).get(str(name)))}</th>' for name in frame.columns)
+    columns = "".join(f'<th scope="col">{_explained(str(name), (tooltips or {}).get(str(name)))}</th>' for name in frame.columns)
     rows = [
-        f'<tr><th scope="row" class="text">{words.html(name)}</th>{"".join(f"<td>{words.html(v)}</td>" for v in row)}</tr>'
+        f'<tr><th scope="row" class="text">{_explained(str(name), (tooltips or {}).get(str(name)))}</th>'
+        f"{''.join(f'<td>{words.html(v)}</td>' for v in row)}</tr>"
         for name, row in zip(frame.index, frame.to_numpy(), strict=True)
     ]
     top = f'<thead><tr><th class="text">{words.html(head)}</th>{columns}</tr></thead>' if any(frame.columns) else ""
     return table(top, rows, head or "Facts", "facts left" if left else "facts")
 
 
-def _explained(name: str, told: str | None) -> str:
-    return words.html(name) if told is None else f'<abbr title="{words.html(told, 300)}">{words.html(name)}</abbr>'
+def _explained(name: str, tooltip: str | None) -> str:
+    return words.html(name) if tooltip is None else f'<abbr title="{words.html(tooltip, 300)}">{words.html(name)}</abbr>'
 
 
 def keyed_table(rows: list[tuple[str, str, str, str]], head: tuple[str, str, str], caption: str) -> str:
-    """HTML of the parts of a bar: a patch of its colour, its name, its rows and its share.
+    """HTML of the legend of a stacked bar: for each part its colour, name, rows and share.
 
     Args:
         rows: colour (ours), name, rows, share; the last three ready text.

@@ -1,4 +1,4 @@
-"""Numbers, times and foreign text as people read them. Text from data passes `md` or `html` before it is shown as either."""
+"""Numbers, times and text from data in readable form. Text from data goes through `md` or `html` before it is shown."""
 
 import html as _html
 import re
@@ -31,18 +31,18 @@ def plain(text: object, limit: int = 160) -> str:
 
 
 def md(text: object, limit: int = 160) -> str:
-    """Text that Streamlit's markdown shows as it is: no formatting, link, formula, icon or colour comes of it."""
+    """Text that Streamlit's markdown shows as it is: no formatting, link, formula, icon or colour."""
     line = _REPLACED_LATE.sub(_JOINER, plain(text, limit))
     return _PUNCTUATION.sub(r"\\\1", line)
 
 
 def html(text: object, limit: int = 160) -> str:
-    """Text that HTML shows as it is."""
+    """Text escaped for HTML."""
     return _html.escape(plain(text, limit), quote=True)
 
 
 def left(seconds: float | None) -> str:
-    """What remains, no finer than it is known; empty when it is not."""
+    """The remaining time, coarsely rounded; empty when it is unknown."""
     if missing(seconds) or seconds is None:
         return ""
     if seconds < 50:
@@ -107,7 +107,7 @@ def field_label(name: str) -> str:
 
 
 def day(seconds: int) -> str:
-    """The day of a moment in unix seconds; years beyond the calendar are said as the number that they are."""
+    """The day of a moment in unix seconds; years outside the calendar are shown as seconds."""
     try:
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
     except (ValueError, OverflowError, OSError):

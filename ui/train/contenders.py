@@ -1,46 +1,47 @@
-"""The contenders of a launch: a card each with its settings, and buttons to add more, grouped by what models are for."""
+"""The contenders of a launch: one card each with its settings, and buttons to add more, grouped by stage."""
 
 import uuid
 from typing import Any
 
 import streamlit as st
-from pydantic import BaseModel
 
 import engine
 from engine import compare
+from engine.datasets import Dataset
+from engine.specs import ModelSpec
 from ui.shared import address, forms, words
 
-FIRST = ("two_tower", "dlrm")  # the contenders that a new form starts with; the others are a button away
+FIRST = ("two_tower", "dlrm")  # the contenders that a new form starts with; the others have a button
 MOST = 10
 TRADES = {
-    "objective": "Pointwise (the reference method) learns rating: good AUC on shown items, but over the catalogue it ranks worse than "
-    "popularity; softmax with negatives from the catalogue learns choice, and its logits are then no probabilities.",
-    "negatives": "With none it learns rating: the best AUC on shown items, but over the catalogue it ranks worse than popularity; "
-    "negatives from the catalogue teach choice, and its logits are then no probabilities.",
-}  # setting: what choosing it trades away
-FITTED = "Fitted at once, in one process: the training settings below do not apply to it, and it is not repeated over seeds."
+    "objective": "Pointwise (the reference method) learns to predict ratings: good AUC on rated items, but it ranks the catalogue worse "
+    "than popularity. Softmax with negatives from the catalogue learns choice; its logits are not probabilities.",
+    "negatives": "Without negatives it learns to predict ratings: the best AUC on rated items, but it ranks the catalogue worse than "
+    "popularity. With negatives from the catalogue it learns choice; its logits are not probabilities.",
+}  # setting: the trade-off of its values
+FITTED = "Fitted in one process: the training settings below do not apply, and it is not repeated over seeds."
 
 
-def refusal(model: Any, dataset: Any) -> str | None:
+def refusal(model: ModelSpec, dataset: Dataset) -> str | None:
     """Why a model cannot be trained on a dataset; None when it can."""
-    return model.refusal(dataset.schema, dataset.manifest.get("label", {}))  # type: ignore[no-any-return]
+    return model.refusal(dataset.schema, dataset.manifest.get("label", {}))
 
 
-def _untouched(kind: str) -> BaseModel:
-    """A model with its own defaults."""
+def _untouched(kind: str) -> ModelSpec:
+    """A model with its default settings."""
     return engine.specs.MODELS[kind].model_validate({"kind": kind})
 
 
-def _fitting(dataset: Any) -> list[str]:
-    """The models that a dataset takes under their own defaults, retrieval first; all of them when it takes none."""
+def _fitting(dataset: Dataset) -> list[str]:
+    """The models that a dataset accepts with their defaults, retrieval first; all models when it accepts none."""
     kinds = sorted(engine.specs.MODELS, key=lambda kind: engine.specs.MODELS[kind].stage != "retrieval")
     return [kind for kind in kinds if refusal(_untouched(kind), dataset) is None] or kinds
 
 
-def contenders(given: dict[str, Any], dataset: Any) -> list[BaseModel | None]:
-    """A form a contender; None stands for one whose settings are wrong or which the dataset refuses.
+def contenders(given: dict[str, Any], dataset: Dataset) -> list[ModelSpec | None]:
+    """One form per contender; None for one whose settings are wrong or which the dataset refuses.
 
-    They start with what the address names, else with those of FIRST that fit; with another dataset that refuses others, anew.
+    They start with those in the address, else with those of FIRST that fit. They start anew with a dataset that refuses other models.
     """
     start = given.get("model", {}).get("kind")
     fitting = _fitting(dataset)
@@ -48,21 +49,21 @@ def contenders(given: dict[str, Any], dataset: Any) -> list[BaseModel | None]:
     for kind in FIRST:
         if kind not in fitting and kind not in [k for _, k in chosen] and (why := refusal(_untouched(kind), dataset)):
             st.caption(f":material/block: {words.md(engine.specs.MODELS[kind].label)} is left out: {words.md(why, 400)}")
-    found = []
+    specs = []
     grid = st.grid(2, min_column_width=420, border=True)
     for at, (uid, kind) in enumerate(chosen):
         with grid.cell():
-            found.append(_contender(at, uid, kind, given.get("model", {}) if kind == start else {}, len(chosen) > 1, dataset))
+            specs.append(_contender(at, uid, kind, given.get("model", {}) if kind == start else {}, len(chosen) > 1, dataset))
     _offers(full=len(chosen) >= MOST)
     address.remember(None, "models", [kind for _, kind in chosen] if start is None else None)
-    return found
+    return specs
 
 
 def _chosen(start: str | None, fitting: list[str]) -> list[tuple[str, str]]:
-    """The contenders of this tab, (key, kind) each: as they were, or anew where the address or the dataset asks for others."""
+    """The contenders of this tab, (key, kind) each: as before, or anew where the address or the dataset requires others."""
     before = st.session_state.get("train.fitting", fitting)
-    asked = [kind for kind in address.values("models") if kind in engine.specs.MODELS] if before == fitting else []
-    wanted = [start] if start in engine.specs.MODELS else asked or [kind for kind in fitting if kind in FIRST] or fitting[:1]
+    requested = [kind for kind in address.values("models") if kind in engine.specs.MODELS] if before == fitting else []
+    wanted = [start] if start in engine.specs.MODELS else requested or [kind for kind in fitting if kind in FIRST] or fitting[:1]
     origin = address.value("from") or "new"
     st.session_state["train.fitting"] = fitting
     if st.session_state.get("train.origin") != origin or before != fitting or "train.contenders" not in st.session_state:
@@ -71,26 +72,26 @@ def _chosen(start: str | None, fitting: list[str]) -> list[tuple[str, str]]:
     return list(st.session_state["train.contenders"])
 
 
-def _group(model: Any) -> str:
-    """Where a model is offered."""
+def _group(model: type[ModelSpec]) -> str:
+    """The group that offers a model."""
     if issubclass(model, engine.specs.MatrixSpec):
-        return "Baselines, fitted at once"
+        return "Baselines, without epochs"
     return "Retrieval" if model.stage == "retrieval" else "Ranking"
 
 
 def _offers(full: bool) -> None:
-    """A button a model, in three groups: beside each other where there is room, else below each other."""
-    groups: dict[str, dict[str, Any]] = {"Retrieval": {}, "Ranking": {}, "Baselines, fitted at once": {}}
+    """One button per model, in three groups."""
+    groups: dict[str, dict[str, type[ModelSpec]]] = {"Retrieval": {}, "Ranking": {}, "Baselines, without epochs": {}}
     for kind, model in engine.specs.MODELS.items():
         groups[_group(model)][kind] = model
     for name, models in groups.items():
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(name, width=160)
             for kind, model in models.items():
-                told = (model.__doc__ or "").split("\n")[0]
-                st.button(f"Add {model.label}", key=f"train.add.{kind}", on_click=_add, args=(kind,), disabled=full, help=told)
+                summary = (model.__doc__ or "").split("\n")[0]
+                st.button(f"Add {model.label}", key=f"train.add.{kind}", on_click=_add, args=(kind,), disabled=full, help=summary)
     if full:
-        st.caption(f"These are {MOST} contenders, which is the most for one launch. Remove one to add another.")
+        st.caption(f"At most {MOST} contenders per launch. Remove one to add another.")
 
 
 def _add(kind: str) -> None:
@@ -102,7 +103,7 @@ def _remove(uid: str) -> None:
     st.session_state["train.contenders"] = [c for c in st.session_state["train.contenders"] if c[0] != uid]
 
 
-def _contender(at: int, uid: str, kind: str, given: dict[str, Any], removable: bool, dataset: Any) -> BaseModel | None:
+def _contender(at: int, uid: str, kind: str, given: dict[str, Any], removable: bool, dataset: Dataset) -> ModelSpec | None:
     model, drawn = engine.specs.MODELS[kind], compare.look(at)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         glyph = f'<span style="color:{drawn.color}">{drawn.glyph}</span>'
@@ -124,6 +125,6 @@ def _contender(at: int, uid: str, kind: str, given: dict[str, Any], removable: b
     return None if why else spec
 
 
-def _unasked(dataset: Any) -> tuple[str, ...]:
-    """Settings that mean nothing on a dataset."""
+def _unasked(dataset: Dataset) -> tuple[str, ...]:
+    """Settings without effect on a dataset."""
     return () if engine.specs.Task.of(dataset.manifest.get("label", {})).output == "actions" else ("action_weights",)

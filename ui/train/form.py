@@ -1,17 +1,18 @@
 """The Train form: settings become specs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
-from pydantic import BaseModel
 
 import engine
+from engine.specs import ModelSpec, RunSpec, TrainSpec
 from ui.shared import forms, layout, words
 
 MOST_SEEDS = 10
 
 
-SEEDS = "Networks are trained this many times, with seeds in a row: what differs between the runs is chance. They compare as one."
+SEEDS = "Trains each network this many times with consecutive seeds, to show variation by chance. Compare shows them as one contender."
 
 
 def settings_to_repeat(run_id: str | None) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def settings_to_repeat(run_id: str | None) -> dict[str, Any]:
         return {}
 
 
-def training(given: dict[str, Any]) -> tuple[BaseModel | None, int]:
+def training(given: dict[str, Any]) -> tuple[TrainSpec | None, int]:
     """The settings that all networks share, and over how many seeds each is repeated."""
     origin = st.session_state.get("train.origin", "new")
     with st.container(border=True):
@@ -36,24 +37,24 @@ def training(given: dict[str, Any]) -> tuple[BaseModel | None, int]:
         return forms.built(engine.specs.TrainSpec, raw), int(seeds)
 
 
-def specs(dataset: str, models: list[BaseModel | None], training_spec: BaseModel | None, seeds: int = 1) -> list[list[Any]]:
-    """The runs of each contender: one a seed, and one in all of a model that is fitted at once; none where its settings are wrong."""
-    found: list[list[Any]] = []
+def specs(dataset: str, models: Sequence[ModelSpec | None], training_spec: TrainSpec | None, seeds: int = 1) -> list[list[RunSpec]]:
+    """The runs of each contender: one per seed, or a single one for a model without epochs; none where its settings are wrong."""
+    contenders: list[list[RunSpec]] = []
     for model in models:
-        if model is None or not isinstance(training_spec, engine.specs.TrainSpec):
-            found.append([])
+        if model is None or training_spec is None:
+            contenders.append([])
             continue
         repeats = 1 if isinstance(model, engine.specs.MatrixSpec) else seeds
         each = [training_spec.model_copy(update={"seed": training_spec.seed + k}) for k in range(repeats)]
         built = [forms.built(engine.specs.RunSpec, {"dataset": dataset, "model": model, "train": train.model_dump()}) for train in each]
-        found.append([spec for spec in built if spec is not None] if all(built) else [])
-    return found
+        contenders.append([spec for spec in built if spec is not None] if all(built) else [])
+    return contenders
 
 
-def commands(contenders: list[list[Any]]) -> None:
-    """What the button launches, as JSON and as commands: a contender's runs differ in their seed alone, so one of them is shown."""
+def commands(contenders: list[list[RunSpec]]) -> None:
+    """The specs as JSON and as commands. A contender's runs differ only in their seed, so one of them is shown."""
     with st.expander("As JSON and as commands", icon=":material/terminal:", key="train.commands"):
-        st.caption("What the button launches, as the command line takes it.")
+        st.caption("The same launch on the command line.")
         for at, runs in enumerate(contenders):
             if not runs:
                 continue

@@ -1,4 +1,4 @@
-"""Train: a dataset, one or several contenders with their settings, one launch."""
+"""Train: choose a dataset, one or several contenders and their settings, and launch them together."""
 
 import streamlit as st
 
@@ -7,7 +7,9 @@ from ui.runs import launch, live, predictions
 from ui.shared import address, help_link, layout, picker, words
 from ui.train import contenders, form
 
-layout.header("Train", "Contenders train on the same rows under the same settings, one after the other, and are measured alike.")
+layout.header(
+    "Train", "All contenders train on the same rows with the same training settings, one after the other, and are evaluated alike."
+)
 help_link.show("contenders", "What the models are")
 
 datasets = engine.datasets.list_datasets()
@@ -25,7 +27,7 @@ dataset = picker.pick_dataset("train.dataset", datasets)
 if dataset is None:
     st.stop()
 
-st.caption(predictions.asked(dataset))
+st.caption(predictions.task_sentence(dataset))
 if why := engine.datasets.why_no_ranking(dataset):
     st.info(words.md(why, 600), icon=":material/person_off:")
 
@@ -41,4 +43,4 @@ if launched:
     if live.watch(launched) and len(launched) > 1:
         st.page_link("compare/page.py", label="Compare them", icon=":material/balance:", query_params={"runs": ",".join(launched)})
     elif len(launched) > 1:
-        st.caption(f"{words.count(len(launched))} runs. They go on when this page is closed; the queue is on the Runs page.")
+        st.caption(f"{words.count(len(launched))} runs. They continue when this page is closed; the queue is on the Runs page.")

@@ -157,7 +157,7 @@ def test_what_looks_wrong_is_a_sign_in_the_header_and_a_list(crowd: FakeEngine, 
 
 def test_many_lists_agree_in_a_table(crowd: FakeEngine, visit: Visit, says: Says) -> None:
     at = visit("recommend", runs=",".join(r.run_id for r in crowd.runs[:8]), user="7", k="5")
-    assert [box.label for box in at.expander] == ["How far the lists agree"]
+    assert [box.label for box in at.expander] == ["Agreement of the lists"]
     assert "A ∩ B" not in says(at)
     assert len(crowd.opened) == 8
 

@@ -9,9 +9,9 @@ from streamlit.testing.v1 import AppTest
 
 import engine
 from engine.compare import MetricVerdict, Verdict
+from tests.pages.compare.test_contenders import told
 from tests.pages.fake import FakeEngine
 from tests.pages.reading import Visit
-from tests.pages.compare.test_contenders import told
 from tests.records import HOSTILE, dataset, run
 from ui.compare import metric_tables, metrics
 

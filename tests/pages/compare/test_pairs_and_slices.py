@@ -9,9 +9,9 @@ import pytest
 
 import engine
 from engine.compare import Comparison
+from tests.pages.compare.test_contenders import Row, many, told
 from tests.pages.fake import FakeEngine
 from tests.pages.reading import Says, Visit, foreign_markup
-from tests.pages.compare.test_contenders import Row, many, told
 from tests.records import HOSTILE, dataset
 from ui.compare import pairs
 from ui.compare import slices as slices_view

@@ -27,12 +27,12 @@ def test_what_was_met_is_shown_as_the_contenders_were_measured(
 ) -> None:
     trained.runs = [measured_with_seen(run_id, seen) for run_id, seen in zip("ad", protocols, strict=True)]
     at = visit("recommend", runs="a,d", user="7")
-    toggle = next(found for found in at.toggle if found.label == "With what was met in train")
+    toggle = next(found for found in at.toggle if found.label == "Include items seen in training")
     assert (toggle.value, "seen" in at.query_params) == (usual, False)
     toggle.set_value(not usual).run()
     assert at.query_params["seen"] == ("0" if usual else "1")
     again = visit("recommend", runs="a,d", user="7", seen=at.query_params["seen"])
-    assert next(found for found in again.toggle if found.label == "With what was met in train").value is not usual
+    assert next(found for found in again.toggle if found.label == "Include items seen in training").value is not usual
 
 
 @pytest.mark.parametrize(

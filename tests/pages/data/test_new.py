@@ -85,7 +85,7 @@ def test_a_question_about_times_keeps_prepare_shut_until_it_is_answered(empty: W
     assert box(at, "Encoding").value is None
     assert box(at, "Unit of the times").value is None
     assert button(at, "Prepare").disabled
-    assert "Say what unit the times in when have." in plainly(says(at))  # named as open, not left to a refusal
+    assert "Choose the unit of the times in when." in plainly(says(at))  # named as open, not left to a refusal
     box(at, "Unit of the times").set_value("order").run()
     assert button(at, "Prepare").disabled  # the other is still open
     box(at, "Encoding").set_value("cp1252").run()
@@ -143,7 +143,7 @@ def test_a_changed_delimiter_is_read_again(empty: Workspace, flow: Flow, tmp_pat
 def test_implicit_data_says_what_it_cannot_teach(empty: Workspace, flow: Flow, says: Says, tmp_path: Path) -> None:
     at = flow("table", implicit(tmp_path))
     said = says(at)
-    assert "Every row is positive" in said
+    assert "each interaction counts as positive" in said
     assert "refused" in said
     assert "see the future" in said  # no time: the split is random
     button(at, "Prepare").click().run()
@@ -206,7 +206,7 @@ def test_minimums_are_said_with_the_rows_they_cost(empty: Workspace, flow: Flow,
     at = flow("sample")
     at.number_input("data.sample.min_item_interactions").set_value(60).run()
     assert not at.exception
-    found = re.search(r"The minimums set ([\d,]+) rows aside", says(at))
+    found = re.search(r"The minimum counts set ([\d,]+) rows aside", says(at))
     assert found and int(found[1].replace(",", "")) > 0
 
 

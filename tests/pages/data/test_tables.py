@@ -107,8 +107,8 @@ def test_a_role_that_is_changed_is_in_the_spec(
 def test_implicit_data_say_what_they_mean_for_objectives(empty: Workspace, drivers: None, visit: Visit, says: Says, tmp_path: Path) -> None:
     at = bring(visit, table(tmp_path, "user,item\n" + "".join(f"{u},{i}\n" for u, i, _, _ in RATINGS)))
     said = says(at)
-    assert "Every row is positive" in said
-    assert "random split lets models see the future" in said  # there is no time to split by
+    assert "each interaction counts as positive" in said
+    assert "random split leaks the future" in said  # there is no time to split by
     button(at, "Prepare").click().run()
     spec = specs(empty)[0]
     assert (spec.label.kind, spec.split.kind) == ("implicit", "random")
@@ -172,7 +172,7 @@ def test_rows_are_read_once_for_all_rules(
 
 def test_the_rows_set_aside_are_shown_with_their_reasons(empty: Workspace, drivers: None, visit: Visit, says: Says, tmp_path: Path) -> None:
     at = bring(visit, table(tmp_path, ratings(extra=(",film-1,4,1600000000",))))
-    assert any("Look at the rows set aside (1)" in box.label for box in at.expander)
+    assert any("View the rows set aside (1)" in box.label for box in at.expander)
 
 
 def test_a_download_is_offered_with_its_size_and_licence_and_fills_the_path(
