@@ -13,7 +13,7 @@ from ui.recommend import cards, filters
 from ui.shared import tables, words
 
 if TYPE_CHECKING:  # these bring PyTorch
-    from engine.recommend import Recommender, Why
+    from engine.recommend import Explanation, Recommender
 
 DEPTH = 200  # length of the first list, to which ranks are compared
 HISTORY = 12
@@ -80,7 +80,7 @@ class Query(NamedTuple):
             return model.recommend_new(list(self.liked), k=k, only=only)
         return model.recommend(self.user, k=k, exclude_seen=self.chosen.exclude_seen, only=only)
 
-    def why(self, model: "Recommender", items: list[str]) -> "Why":
+    def why(self, model: "Recommender", items: list[str]) -> "Explanation":
         return model.why_new(list(self.liked), items) if self.user is None else model.why(self.user, items)
 
     def note(self, run: Run, model: "Recommender") -> str:
@@ -120,7 +120,7 @@ def lists(runs: list[Run], query: Query, k: int, popular: pd.DataFrame | None) -
     return columns
 
 
-def _explanations(why: "Why") -> list[str]:
+def _explanations(why: "Explanation") -> list[str]:
     """Explanations in words: because: Alien, Aliens; or history +0.35, user −0.13."""
     if why.parts:
         return [", ".join(f"{name} {words.signed(gain, 2)}" for name, gain in parts.items()) for parts in why.parts]
