@@ -35,9 +35,12 @@ MODELS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "item_knn": ({"kind": "item_knn"}, {}),
     "ials": ({"kind": "ials", "factors": 8, "alpha": 4, "regularisation": 0.01, "iterations": 5}, {}),
     "ease": ({"kind": "ease"}, {}),
+    "ease10": ({"kind": "ease", "l2": 10}, {}),
+    "ease1000": ({"kind": "ease", "l2": 1000}, {}),
     "dcnv2": ({"kind": "dlrm_dcnv2", "embedding_dim": 8}, QUICK),
     "blind": ({"kind": "dlrm", "embedding_dim": 8, "history": False}, QUICK),
     "deepfm": ({"kind": "deepfm", "embedding_dim": 8}, QUICK),
+    "seed3": ({"kind": "two_tower", "embedding_dim": 8}, LONGER | {"seed": 3}),
     "seed2": ({"kind": "two_tower", "embedding_dim": 8}, LONGER | {"seed": 2}),
     "again": ({"kind": "two_tower", "embedding_dim": 8}, LONGER),
     "two_tower": ({"kind": "two_tower", "embedding_dim": 8}, LONGER),
@@ -77,6 +80,32 @@ class Workspace(NamedTuple):
         """Change what a JSON file of this workspace says."""
         assert path.is_relative_to(self.folder)
         write_json(path, json.loads(path.read_text()) | values)
+
+    def measure(self, name: str, **metrics: float) -> None:
+        """Change what a run reached on test to some metrics and no others."""
+        run_id = self.runs[name]
+        with sqlite3.connect(self.folder / DATABASE) as database:
+            for table in ("metrics", "latest_metrics"):
+                database.execute(f"DELETE FROM {table} WHERE run_uuid = ? AND key LIKE 'test_%'", (run_id,))
+        store.log_final(run_id, {f"test_{key}": value for key, value in metrics.items()})
+        self.change(self.path(name) / DONE, metrics=metrics)
+
+    def lose_results(self, *names: str) -> None:
+        """Delete the files of runs by which they are tested and sliced."""
+        for name in names:
+            shutil.rmtree(self.path(name) / RESULTS)
+
+    def baselines(self, dataset: str, **baselines: dict[str, float]) -> None:
+        """Change what is known of a dataset without training to some baselines and no others."""
+        folder = self.folder / "datasets" / dataset / "baselines"
+        shutil.rmtree(folder)
+        folder.mkdir()
+        for name, metrics in baselines.items():
+            write_json(folder / f"{name}.json", metrics)
+
+    def respecify(self, name: str, **changes: Any) -> None:
+        """Change parts of the spec that the store keeps of a run."""
+        store.set_tag(self.runs[name], "spec", json.dumps(self.run(name).settings | changes))
 
     def forget(self, run_id: str) -> None:
         """Delete a run from the store and the disk, as `mlflow gc` does."""

@@ -12,9 +12,7 @@ from streamlit.testing.v1 import AppTest
 from engine import runs
 from engine.runs import processes, store
 from tests import workspace
-from tests.pages.fake import FakeEngine
 from tests.pages.reading import Says, Visit
-from tests.records import dataset, run
 from tests.workspace import Workspace
 
 APP = Path(__file__).parents[2] / "ui" / "app.py"
@@ -85,25 +83,6 @@ def drivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for one in runs.list_runs():
         if one.live:
             processes.sweep(one.run_id)
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeEngine:
-    """An empty workbench."""
-    found = FakeEngine()
-    monkeypatch.setenv("RECBENCH_WORKSPACE", str(tmp_path))
-    found.install(lambda owner, name, value: monkeypatch.setattr(owner, name, value, raising=False))
-    st.cache_data.clear()
-    st.cache_resource.clear()
-    return found
-
-
-@pytest.fixture
-def trained(fake: FakeEngine) -> FakeEngine:
-    """A workbench with a dataset and a finished run of each model."""
-    fake.datasets = [dataset()]
-    fake.runs = [run("a"), run("d", "dlrm")]
-    return fake
 
 
 @pytest.fixture

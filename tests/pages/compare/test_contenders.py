@@ -12,34 +12,15 @@ from streamlit.testing.v1 import AppTest
 import engine
 import ui
 from engine.compare import Baseline, Comparison, Contender
-from engine.runs.read import Run
-from tests.pages.fake import FakeEngine
-from tests.pages.reading import Says, Visit, foreign_markup, links
-from tests.records import DATASET, HOSTILE, dataset, run
+from tests.pages.reading import Says, Visit, foreign_markup, labelled, links
+from tests.records import DATASET, HOSTILE
+from tests.workspace import Workspace
 from ui.compare import metric_tables, verdict
 from ui.shared import charts, looks, words
 
-
-def many(count: int) -> list[Run]:
-    """Finished runs of every model there is, then of two-towers of other widths."""
-    kinds = [*engine.specs.MODELS]
-    found = [run(f"r{at}", kind) for at, kind in enumerate(kinds[:count])]
-    for at in range(len(found), count):
-        found.append(differing(f"r{at}", embedding_dim=4 * at))
-    return found
-
-
-def differing(run_id: str, seed: int = 1, **settings: Any) -> Run:
-    spec = engine.specs.RunSpec(
-        dataset=DATASET, model=engine.specs.MODELS["two_tower"](**settings), train=engine.specs.TrainSpec(seed=seed)
-    )
-    return run(run_id, spec=spec.model_dump(mode="json"), title=spec.title)
-
-
-@pytest.fixture
-def crowd(fake: FakeEngine) -> FakeEngine:
-    fake.datasets, fake.runs = [dataset()], many(12)
-    return fake
+CROWD = (
+    "two_tower", "dlrm", "ease", "popularity", "item_knn", "ials", "dcnv2", "deepfm", "funnel", "ease10", "ease1000", "seed2",
+)  # fmt: skip
 
 
 def toggle(at: AppTest, label: str) -> Any:
@@ -75,42 +56,43 @@ def test_every_colour_is_seen_on_both_grounds(ground: str, least: float) -> None
         assert (light + 0.05) / (dark + 0.05) > least, color
 
 
-def test_twelve_contenders_fill_one_table(crowd: FakeEngine, visit: Visit, says: Says) -> None:
-    at = visit("compare", runs=",".join(r.run_id for r in crowd.runs))
+def test_twelve_contenders_fill_one_table(shared: Workspace, visit: Visit, says: Says) -> None:
+    at = visit("compare", runs=shared.ids(*CROWD), seeds="apart")
     said = says(at)
     head = next(html.value for html in at.html if "Metrics of the compared runs" in html.value).split("</thead>")[0]
     assert head.count('<th scope="col">') == 14  # and popularity and random
     assert [glyph in head for glyph in looks.GLYPHS] == [True] * 12
-    assert "Two-tower · dim 44" in head  # what sets it apart, and no more
+    assert "EASE · l2 1000" in head  # what sets it apart, and no more
     assert "history" not in re.sub(r'title="[^"]*"', "", head)
     assert head.count(">baseline<") == 2  # popularity the run and popularity the baseline are told apart
     assert "L" in said
 
 
-def test_more_than_can_be_told_apart_are_said_and_not_dropped_in_silence(crowd: FakeEngine, visit: Visit, says: Says) -> None:
-    crowd.runs = many(14)
-    at = visit("compare", runs=",".join(r.run_id for r in crowd.runs))
+def test_more_than_can_be_told_apart_are_said_and_not_dropped_in_silence(shared: Workspace, visit: Visit, says: Says) -> None:
+    at = visit("compare", runs=shared.ids(*CROWD, "again", "seed3"), seeds="apart")
     assert "names 14 runs" in says(at)
     assert len(at.multiselect[0].value) == 12
 
 
-def test_hostile_names_stay_text_in_a_crowd(crowd: FakeEngine, visit: Visit, says: Says) -> None:
-    crowd.runs = [r.model_copy(update={"title": f"{HOSTILE} · {HOSTILE}{at}"}) for at, r in enumerate(many(8))]
-    crowd.signs = {"r0": [HOSTILE], "r3": [HOSTILE]}
-    ids = ",".join(r.run_id for r in crowd.runs)
+def test_hostile_names_stay_text_in_a_crowd(own: Workspace, visit: Visit, says: Says) -> None:
+    for at, name in enumerate(CROWD[:8]):
+        engine.runs.rename(own.runs[name], f"{HOSTILE} · {at}")
+    for name in ("two_tower", "popularity"):
+        own.change(own.path(name) / "done.json", alarms=[HOSTILE])
     for page in ("compare", "recommend"):
-        at = visit(page, runs=ids)
-        assert "Bold" in says(at)
-        assert not foreign_markup(at)
+        found = visit(page, runs=own.ids(*CROWD[:8]))
+        assert "Bold" in says(found)
+        assert not foreign_markup(found)
 
 
-def test_seeds_stand_as_one_until_they_are_set_apart(fake: FakeEngine, visit: Visit, says: Says) -> None:
-    fake.datasets = [dataset()]
-    fake.runs = [differing("s1"), differing("s2", 2), differing("s3", 3), run("d", "dlrm")]
-    at = visit("compare", runs="s1,s2,s3,d")
+def test_seeds_stand_as_one_until_they_are_set_apart(shared: Workspace, visit: Visit, says: Says) -> None:
+    ids = shared.ids("two_tower", "seed2", "seed3", "dlrm")
+    comparison = engine.compare.compare(ids.split(","))
+    at = visit("compare", runs=ids)
     said = says(at)
     assert "A Two\\-tower · 3 seeds" in said
-    assert "σ .004" in said
+    std = comparison.table.set_index(["metric", "contender"]).loc[("ndcg_at_10", "A"), "std"]
+    assert std > 0 and f"σ {words.short(std, 3)}" in said
     assert "deviation between 3 seeds" in said
     assert "C" not in tables_of(at, "Metrics")
     assert "What would they recommend to one user?" in links(at)
@@ -118,7 +100,7 @@ def test_seeds_stand_as_one_until_they_are_set_apart(fake: FakeEngine, visit: Vi
     assert not at.exception
     assert at.query_params["seeds"] == "apart"
     assert "3 seeds" not in says(at)
-    assert toggle(visit("compare", runs="s1,s2,s3,d", seeds="apart"), "Seeds as one").value is False
+    assert toggle(visit("compare", runs=ids, seeds="apart"), "Seeds as one").value is False
 
 
 def tables_of(at: AppTest, label: str) -> list[str]:
@@ -126,40 +108,40 @@ def tables_of(at: AppTest, label: str) -> list[str]:
     return re.findall(r"</span> ([A-Z])<", html.split("</thead>")[0])
 
 
-def test_without_seeds_to_group_nobody_is_asked(crowd: FakeEngine, visit: Visit) -> None:
-    assert toggle(visit("compare", runs="r0,r1"), "Seeds as one") is None
+def test_without_seeds_to_group_nobody_is_asked(shared: Workspace, visit: Visit) -> None:
+    assert toggle(visit("compare", runs=shared.ids("two_tower", "dlrm")), "Seeds as one") is None
 
 
-def test_a_seed_run_twice_counts_once(fake: FakeEngine, visit: Visit) -> None:
-    fake.datasets, fake.runs = [dataset()], [differing("s1"), differing("again"), differing("s2", 2)]
-    assert fake.seed_groups(["s1", "again", "s2"]) == [["s1", "s2"], ["again"]]
+def test_a_seed_run_twice_counts_once(shared: Workspace) -> None:
+    first, again, second = (shared.runs[name] for name in ("two_tower", "again", "seed2"))
+    assert engine.compare.seed_groups([first, again, second]) == [[first, second], [again]]
 
 
-def test_a_baseline_of_the_address_may_be_any_seed_of_a_group(fake: FakeEngine, visit: Visit) -> None:
-    fake.datasets, fake.runs = [dataset()], [run("d", "dlrm"), differing("s1"), differing("s2", 2)]
-    at = visit("compare", runs="d,s1,s2", baseline="s2")
-    chosen = next(box for box in at.selectbox if box.label == "Differences against")
-    assert (chosen.value, chosen.options[-1]) == ("s1", "B · Two-tower")
+def test_a_baseline_of_the_address_may_be_any_seed_of_a_group(shared: Workspace, visit: Visit) -> None:
+    at = visit("compare", runs=shared.ids("dlrm", "two_tower", "seed2"), baseline=shared.runs["seed2"])
+    chosen = labelled(at.selectbox, "Differences against")
+    assert (chosen.value, chosen.options[-1]) == (shared.runs["two_tower"], "B · Two-tower")
 
 
-def test_what_looks_wrong_is_a_sign_in_the_header_and_a_list(crowd: FakeEngine, visit: Visit, says: Says) -> None:
-    crowd.signs = {"r2": ["Item embeddings have collapsed: their mean cosine is 0.995."]}
-    at = visit("compare", runs="r0,r1,r2")
+def test_what_looks_wrong_is_a_sign_in_the_header_and_a_list(own: Workspace, visit: Visit) -> None:
+    names = ("two_tower", "dlrm", "deepfm")
+    assert not any(engine.runs.alarms(own.runs[name]) for name in names)
+    assert not [box for box in visit("compare", runs=own.ids(*names)).expander if "wrong" in box.label]
+    own.change(own.path("deepfm") / "done.json", alarms=["Item embeddings have collapsed: their mean cosine is 0.995."])
+    at = visit("compare", runs=own.ids(*names))
     head = next(html.value for html in at.html if "Metrics of the compared runs" in html.value)
     assert head.count("⚠") == 1
     assert 'title="Item embeddings have collapsed' in head
     wrong = [box for box in at.expander if "wrong" in box.label]
     assert [box.label for box in wrong] == ["What looks wrong (1)"]
     assert "**C " in wrong[0].markdown[0].value
-    crowd.signs = {}
-    assert not [box for box in visit("compare", runs="r0,r1").expander if "wrong" in box.label]
 
 
-def test_many_lists_agree_in_a_table(crowd: FakeEngine, visit: Visit, says: Says) -> None:
-    at = visit("recommend", runs=",".join(r.run_id for r in crowd.runs[:8]), user="7", k="5")
-    assert [box.label for box in at.expander] == ["Agreement of the lists"]
+def test_many_lists_agree_in_a_table(shared: Workspace, visit: Visit, says: Says) -> None:
+    at = visit("recommend", runs=shared.ids(*CROWD[:8]), user="7", k="5")
+    assert [box.label for box in at.expander if "agree" in box.label] == ["How far the lists agree"]
     assert "A ∩ B" not in says(at)
-    assert len(crowd.opened) == 8
+    assert len([one for one in at.html if re.search('aria-label="Top 5 of [A-H] ', one.value)]) == 8
 
 
 Row = tuple[str, str, float, float, float, float]
@@ -232,7 +214,7 @@ def test_settings_of_one_contender_alone_share_a_row() -> None:
         {"setting": ["model.embedding_dim", "model.l2", "model.x"], "A": ["16", "100 (tuned)", None], "B": ["8", None, "—"]}
     )
     html = metric_tables.settings_table(frame, comparison.contenders)
-    assert html.count("<tr>") == 3  # head, embedding dim, those of one run
+    assert html.count("<tr>") == 3  # head, embedding dim, of its own
     assert "l2&nbsp;100 (tuned)" in html
 
 

@@ -1,5 +1,6 @@
 """The Compare page's figures: the trade-off and its front, learning curves as they are asked for, reliability of all at once."""
 
+import base64
 import json
 from typing import Any
 
@@ -8,12 +9,13 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import engine
 from engine.compare.palette import look
-from tests.pages.fake import FakeEngine
 from tests.pages.reading import Says, Visit, foreign_markup
-from tests.records import HOSTILE, dataset, run
+from tests.records import HOSTILE
+from tests.workspace import Workspace
 from ui.compare import tradeoff
-from ui.shared import charts
+from ui.shared import charts, words
 
 NO = float("nan")
 
@@ -49,13 +51,13 @@ def test_one_alone_on_the_front_draws_no_line() -> None:
 def test_the_sentence_names_the_front_from_the_cheapest_on_and_escapes_names() -> None:
     frame = points(("A", 3.0, 0.3, True), ("B", 1.0, 0.1, True), ("C", 3.0, 0.2, False))
     said = tradeoff.sentence(frame, "lower")
-    assert said.startswith("On the Pareto front, cheapest first: **B b")
+    assert said.startswith("On the front, cheapest first: **B b")
     assert said.index("**B ") < said.index("**A ")
-    assert "the others (C) a run on the front costs no more and is at least as good" in said
+    assert "the others (C) one on the front costs no more and reaches no less" in said
     assert "<img" not in said.replace("\\<", "")
     assert tradeoff.sentence(frame, "higher").index("**A ") < tradeoff.sentence(frame, "higher").index("**B ")
-    assert "uncertainty" not in said  # nobody has an interval
-    assert "Alone on the Pareto front: **A a" in tradeoff.sentence(frame[:1], "lower")
+    assert "Points count" not in said  # nobody has an interval
+    assert "On the front alone: **A a" in tradeoff.sentence(frame[:1], "lower")
     assert "others" not in tradeoff.sentence(frame[:1], "lower")
 
 
@@ -64,11 +66,11 @@ def test_a_long_legend_leaves_the_drawing_its_room() -> None:
     assert charts.room(12) - charts.room(4) >= 4 * 19  # lines of the legend
 
 
-def test_quality_and_cost_stand_in_the_address(trained: FakeEngine, visit: Visit, says: Says) -> None:
-    at = visit("compare", runs="a,d", quality="auc", cost="nonsense")
+def test_quality_and_cost_stand_in_the_address(shared: Workspace, visit: Visit, says: Says) -> None:
+    at = visit("compare", runs=shared.ids("two_tower", "dlrm"), quality="auc", cost="nonsense")
     chosen = {box.label: box.value for box in at.selectbox}
     assert (chosen["Quality"], chosen["Cost"]) == ("auc", "Training time")
-    assert "On the Pareto front" in says(at)
+    assert "On the front" in says(at)
     next(box for box in at.selectbox if box.label == "Quality").set_value("ndcg_at_10").run()
     assert "quality" not in at.query_params  # the usual one
 
@@ -104,8 +106,8 @@ def test_a_log_axis_leaves_out_what_has_no_place_on_it() -> None:
     assert list(lines(log_x=True)[0].x) == [1, 2, 3]
 
 
-def test_how_curves_are_drawn_stands_in_the_address(trained: FakeEngine, visit: Visit, says: Says) -> None:
-    at = visit("compare", runs="a,d", metric="train_loss", over="rows", smooth="0.5", log="y")
+def test_how_curves_are_drawn_stands_in_the_address(shared: Workspace, visit: Visit, says: Says) -> None:
+    at = visit("compare", runs=shared.ids("two_tower", "dlrm"), metric="train_loss", over="rows", smooth="0.5", log="y")
     drawn = figure(at, "training loss")
     assert len(drawn["data"]) == 4  # a faint and a smoothed line each
     assert drawn["layout"]["yaxis"]["type"] == "log"
@@ -120,36 +122,37 @@ def test_how_curves_are_drawn_stands_in_the_address(trained: FakeEngine, visit: 
 
 
 @pytest.mark.parametrize("smooth", ["1", "-1", "nan", "inf", "x", ""])
-def test_a_smoothing_that_is_none_is_the_usual_one(trained: FakeEngine, visit: Visit, smooth: str) -> None:
-    assert visit("compare", runs="a,d", metric="ndcg_at_10", smooth=smooth).slider[0].value == 0.0
-    assert visit("compare", runs="a,d", metric="train_loss", smooth=smooth).slider[0].value == 0.8
+def test_a_smoothing_that_is_none_is_the_usual_one(shared: Workspace, visit: Visit, smooth: str) -> None:
+    assert visit("compare", runs=shared.ids("two_tower", "dlrm"), metric="ndcg_at_10", smooth=smooth).slider[0].value == 0.0
+    assert visit("compare", runs=shared.ids("two_tower", "dlrm"), metric="train_loss", smooth=smooth).slider[0].value == 0.8
 
 
-def test_a_loss_over_epochs_is_drawn_within_the_epoch(trained: FakeEngine, visit: Visit) -> None:
-    at = visit("compare", runs="a,d", metric="train_loss", over="epoch", smooth="0")
+def test_a_loss_over_epochs_is_drawn_within_the_epoch(shared: Workspace, visit: Visit) -> None:
+    at = visit("compare", runs=shared.ids("two_tower", "dlrm"), metric="train_loss", over="epoch", smooth="0")
+    history = engine.runs.history(shared.runs["two_tower"])
+    steps = history.loc[history["metric"] == "train_loss", "step"]
     x = figure(at, "training loss")["data"][0]["x"]
-    values = x if isinstance(x, list) else np.frombuffer(__import__("base64").b64decode(x["bdata"]), x["dtype"])
-    assert values[0] == pytest.approx(10 / 200)  # the first of 200 steps, which make ten epochs
-    assert values[-1] == pytest.approx(10)
+    values = x if isinstance(x, list) else np.frombuffer(base64.b64decode(x["bdata"]), x["dtype"])
+    assert values[0] == pytest.approx(3 * steps.min() / steps.max())  # of steps that make three epochs
+    assert values[-1] == pytest.approx(3)
 
 
-BINS = [{"predicted": 0.2, "observed": 0.25, "rows": 40}, {"predicted": 0.9, "observed": 0.7, "rows": 60}]
-
-
-def test_reliability_of_all_is_one_figure_with_their_ece(fake: FakeEngine, visit: Visit, says: Says) -> None:
-    fake.datasets = [dataset()]
-    fake.runs = [run("a", title=HOSTILE, metrics={"auc": 0.7}), run("d", "dlrm", metrics={"auc": 0.8, "ece": 0.0123})]
-    fake.foretold = {"output": "binary", "reliability": BINS}
-    at = visit("compare", runs="a,d")
-    drawn = figure(at, "observed share of likes")
+def test_reliability_of_all_is_one_figure_with_their_ece(own: Workspace, visit: Visit) -> None:
+    engine.runs.rename(own.runs["deepfm"], HOSTILE)
+    metrics = own.run("deepfm").metrics
+    own.measure("deepfm", **{key: value for key, value in metrics.items() if key != "ece"})
+    at = visit("compare", runs=own.ids("deepfm", "dlrm"))
+    drawn = figure(at, "share that is liked")
     assert [trace.get("name", "")[:1] for trace in drawn["data"][1:]] == ["A", "B"]
-    assert drawn["data"][2]["name"].endswith("ECE 0.0123")
+    assert drawn["data"][2]["name"].endswith(f"ECE {words.number(own.run('dlrm').metrics['ece'])}")
     assert drawn["data"][1]["name"].endswith("ECE –")
     assert "<img" not in json.dumps(drawn)
     assert not foreign_markup(at)
 
 
-@pytest.mark.parametrize("foretold", [{}, {"output": "regression", "residuals": []}, {"output": "binary", "reliability": []}])
-def test_without_probabilities_there_is_no_reliability(trained: FakeEngine, visit: Visit, says: Says, foretold: Any) -> None:
-    trained.foretold = foretold
-    assert "Reliability" not in says(visit("compare", runs="a,d"))
+@pytest.mark.parametrize("outputs", [None, {"output": "regression", "residuals": []}, {"output": "binary", "reliability": []}])
+def test_without_probabilities_there_is_no_reliability(own: Workspace, visit: Visit, says: Says, outputs: Any) -> None:
+    assert "Reliability" in says(visit("compare", runs=own.ids("two_tower", "dlrm")))
+    path = own.path("dlrm") / "results" / "outputs.json"
+    path.unlink() if outputs is None else path.write_text(json.dumps(outputs))
+    assert "Reliability" not in says(visit("compare", runs=own.ids("two_tower", "dlrm")))

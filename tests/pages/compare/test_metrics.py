@@ -10,9 +10,9 @@ from streamlit.testing.v1 import AppTest
 import engine
 from engine.compare import MetricVerdict, Verdict
 from tests.pages.compare.test_contenders import told
-from tests.pages.fake import FakeEngine
 from tests.pages.reading import Visit
-from tests.records import HOSTILE, dataset, run
+from tests.records import HOSTILE
+from tests.workspace import Workspace
 from ui.compare import metric_tables, metrics
 
 NO = float("nan")
@@ -20,10 +20,13 @@ MANY = {"ndcg_at_10": 0.2, "ndcg_at_20": 0.25, "recall_at_100": 0.5, "auc": 0.7,
 
 
 @pytest.fixture
-def measured(fake: FakeEngine) -> FakeEngine:
-    fake.datasets = [dataset()]
-    fake.runs = [run("a", metrics=MANY), run("d", "dlrm", metrics=MANY | {"auc": 0.8, "ndcg_at_10": 0.1})]
-    return fake
+def measured(own: Workspace) -> Workspace:
+    """Two runs with a few metrics."""
+    own.measure("two_tower", **MANY)
+    own.measure("dlrm", **MANY | {"auc": 0.8, "ndcg_at_10": 0.1})
+    own.lose_results("two_tower", "dlrm")
+    own.baselines(own.films, popularity={"ndcg_at_10": 0.197, "auc": 0.665}, random={"ndcg_at_10": 0.01, "auc": 0.5})
+    return own
 
 
 def rows(at: AppTest) -> list[str]:
@@ -37,14 +40,14 @@ def pills(at: AppTest, label: str) -> Any:
     return next(group for group in at.get("button_group") if group.label == label)
 
 
-def test_a_sensible_few_are_shown_to_who_has_not_chosen(measured: FakeEngine, visit: Visit) -> None:
-    at = visit("compare", runs="a,d")
+def test_a_sensible_few_are_shown_to_who_has_not_chosen(measured: Workspace, visit: Visit) -> None:
+    at = visit("compare", runs=measured.ids("two_tower", "dlrm"))
     assert rows(at) == ["NDCG@10 ↑", "Recall@100 ↑", "AUC ↑", "ECE ↓"]
     assert "metrics" not in at.query_params
 
 
-def test_metrics_are_chosen_by_family_and_stand_in_the_address(measured: FakeEngine, visit: Visit) -> None:
-    at = visit("compare", runs="a,d", metrics="auc_all,ndcg_at_20,made_up")
+def test_metrics_are_chosen_by_family_and_stand_in_the_address(measured: Workspace, visit: Visit) -> None:
+    at = visit("compare", runs=measured.ids("two_tower", "dlrm"), metrics="auc_all,ndcg_at_20,made_up")
     assert rows(at) == ["NDCG@20 ↑", "AUC, cold too ↑"]  # in the order of the protocol
     pills(at, metric_tables.FAMILIES["ranking"]).set_value(["ndcg_at_10", "ndcg_at_20"]).run()
     assert not at.exception
@@ -53,8 +56,8 @@ def test_metrics_are_chosen_by_family_and_stand_in_the_address(measured: FakeEng
 
 
 @pytest.mark.parametrize("asked, count", [("all", 6), ("none", 0), ("made_up", 4), (HOSTILE, 4), ("x," * 5000, 4)])
-def test_words_and_nonsense_in_the_address(measured: FakeEngine, visit: Visit, asked: str, count: int) -> None:
-    at = visit("compare", runs="a,d", metrics=asked)
+def test_words_and_nonsense_in_the_address(measured: Workspace, visit: Visit, asked: str, count: int) -> None:
+    at = visit("compare", runs=measured.ids("two_tower", "dlrm"), metrics=asked)
     if count:
         assert len(rows(at)) == count
     else:
@@ -62,15 +65,20 @@ def test_words_and_nonsense_in_the_address(measured: FakeEngine, visit: Visit, a
         assert at.query_params["metrics"] == "none"
 
 
-def test_contenders_as_rows_stand_best_first_with_baselines_among_them(measured: FakeEngine, visit: Visit) -> None:
-    at = visit("compare", runs="a,d", order="auc")
+def test_contenders_as_rows_stand_best_first_with_baselines_among_them(measured: Workspace, visit: Visit) -> None:
+    at = visit("compare", runs=measured.ids("two_tower", "dlrm"), order="auc")
     assert [name[:3] for name in rows(at)] == ["▲ B", "● A", "┄ P", "┄ R"]  # 0.8, 0.7, popularity 0.665, random 0.5
     box = next(b for b in at.selectbox if b.label == "Contenders")
     assert box.value == "auc"
     box.set_value("").run()
     assert "order" not in at.query_params
     assert rows(at)[0] == "NDCG@10 ↑"
-    assert next(b for b in visit("compare", runs="a,d", order="made_up").selectbox if b.label == "Contenders").value == ""
+    assert (
+        next(
+            b for b in visit("compare", runs=measured.ids("two_tower", "dlrm"), order="made_up").selectbox if b.label == "Contenders"
+        ).value
+        == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -109,8 +117,8 @@ def test_a_family_that_is_not_known_here_shows_its_first_few(monkeypatch: pytest
     assert metrics._usual(families["lists"], 10) == keys[:4]
 
 
-def test_metrics_of_lists_are_at_the_k_that_is_asked_for(measured: FakeEngine, visit: Visit) -> None:
-    at = visit("compare", runs="a,d", k="50", metrics="ndcg_at_10,auc", order="ndcg_at_10")
+def test_metrics_of_lists_are_at_the_k_that_is_asked_for(shared: Workspace, visit: Visit) -> None:
+    at = visit("compare", runs=shared.ids("two_tower", "dlrm"), k="50", metrics="ndcg_at_10,auc", order="ndcg_at_10")
     box = next(b for b in at.selectbox if b.label == "Contenders")
     assert box.value == "ndcg_at_50"  # the same metrics, at this k
     assert at.query_params["metrics"] == "ndcg_at_50,auc"
@@ -124,13 +132,12 @@ def test_metrics_of_lists_are_at_the_k_that_is_asked_for(measured: FakeEngine, v
 
 
 @pytest.mark.parametrize("k", ["0", "101", "-1", "x", "1e2", "\u0665", "9" * 5000])
-def test_a_k_that_is_none_is_the_usual_one(measured: FakeEngine, visit: Visit, k: str) -> None:
-    assert visit("compare", runs="a,d", k=k).number_input[0].value == 10
+def test_a_k_that_is_none_is_the_usual_one(shared: Workspace, visit: Visit, k: str) -> None:
+    assert visit("compare", runs=shared.ids("two_tower", "dlrm"), k=k).number_input[0].value == 10
 
 
-def test_the_star_is_full_only_where_tests_are_sure(fake: FakeEngine) -> None:
-    fake.datasets, fake.runs = [dataset()], [run("r1", "two_tower"), run("r2", "dlrm")]
-    found = fake.compare(["r1", "r2"])
+def test_the_star_is_full_only_where_tests_are_sure(shared: Workspace) -> None:
+    found = engine.compare.compare([shared.runs["two_tower"], shared.runs["dlrm"]])
     sure = MetricVerdict(metric="ndcg_at_10", leader="A")
     unsure = sure.model_copy(update={"unsure_of": ("B",)})
     full, hollow = (

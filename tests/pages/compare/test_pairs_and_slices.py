@@ -1,6 +1,7 @@
 """Who differs from whom and where: sentences judged by tests, pairs as rows or as a matrix, slices as a figure."""
 
 import json
+import shutil
 from itertools import combinations
 from typing import Any
 
@@ -9,13 +10,14 @@ import pytest
 
 import engine
 from engine.compare import Comparison
-from tests.pages.compare.test_contenders import Row, many, told
-from tests.pages.fake import FakeEngine
-from tests.pages.reading import Says, Visit, foreign_markup
-from tests.records import HOSTILE, dataset
+from tests.pages.compare.test_contenders import CROWD, Row, told
+from tests.pages.reading import Says, Visit, foreign_markup, labelled
+from tests.records import HOSTILE
+from tests.workspace import Workspace
 from ui.compare import pairs
 from ui.compare import slices as slices_view
 from ui.compare import verdict as verdict_
+from ui.shared import words
 
 NO = float("nan")
 Pair = tuple[str, str, float, str, str]
@@ -40,8 +42,14 @@ def said(frame: pd.DataFrame, *rows: Row, models: dict[str, str] | None = None, 
 
 
 def judged(comparison: Comparison, frame: pd.DataFrame) -> Comparison:
-    """A comparison that is judged by such tests of each metric; AUC is tested over rows."""
-    tests = {metric: frame.assign(unit="rows" if metric == "auc" else "users") for metric in set(comparison.table["metric"])}
+    """A comparison that is judged by such tests of each metric, with the differences of its values; AUC is tested over rows."""
+    tests = {}
+    for metric, rows in comparison.table.groupby("metric"):
+        value = rows.set_index("contender")["value"]
+        tests[metric] = frame.assign(
+            difference=value.reindex(frame["a"]).to_numpy() - value.reindex(frame["b"]).to_numpy(),
+            unit="rows" if metric == "auc" else "users",
+        )
     return comparison.model_copy(update={"verdict": engine.compare.judge(comparison, tests)})
 
 
@@ -164,26 +172,35 @@ def test_effects_are_said_in_words(found: float, shown: str) -> None:
     assert pairs.effect(found) == shown
 
 
-@pytest.fixture
-def crowd(fake: FakeEngine) -> FakeEngine:
-    fake.datasets, fake.runs = [dataset()], many(8)
-    return fake
-
-
 def page(at: Any) -> str:
     return "\n".join(html.value for html in at.html)
 
 
-def test_a_few_pairs_are_rows(crowd: FakeEngine, visit: Visit, says: Says) -> None:
-    crowd.tested = pairwise(("A", "B", 0.0001, "b better", ""), ("A", "pop", 0.3, "no difference", "chance"))
-    at = visit("compare", runs="r0,r1")
+def test_pairs_as_rows_name_the_better_one() -> None:
+    frame = pairwise(("A", "B", 0.0001, "b better", ""), ("A", "pop", 0.3, "no difference", "chance"))
+    html = pairs.rows(frame, told(*ndcg(A=0.2, B=0.3, pop=0.25)), "ndcg_at_10")
+    assert "+0.0310 (+0.0100 to +0.0520)" in html
+    assert "small (0.38)" in html
+    assert "<td>B is better</td>" in html
+    assert "no difference</td>" in html
+    assert "sign-flip tests over 477 test users · p corrected for 2 pairs" in pairs.basis(frame, "ndcg_at_10")
+
+
+def compared(workspace: Workspace, *names: str, k: int = 10) -> Comparison:
+    """The comparison of runs, made without the page."""
+    return engine.compare.compare([workspace.runs[name] for name in names], k=k)
+
+
+def test_a_few_pairs_are_rows(shared: Workspace, visit: Visit, says: Says) -> None:
+    comparison = compared(shared, "dcnv2", "ease")
+    frame = engine.compare.pairs(comparison, "ndcg_at_10")
+    assert dict(zip(zip(frame["a"], frame["b"], strict=True), frame["verdict"], strict=True))["A", "B"] == "b better"
+    at = visit("compare", runs=shared.ids("dcnv2", "ease"))
     assert "Who differs from whom" in says(at)
-    assert "+0.0310 (+0.0100 to +0.0520)" in page(at)
-    assert "small (0.38)" in page(at)
-    assert "<td>B is better</td>" in page(at)
-    assert "no difference</td>" in page(at)
-    assert "sign-flip tests over 477 test users · p corrected for 2 pairs" in says(at)
-    assert "All 2 pairs" not in [box.label for box in at.expander]
+    assert pairs.rows(frame, comparison, "ndcg_at_10") in page(at)
+    assert pairs.basis(frame, "ndcg_at_10") in says(at)
+    assert f"over {frame['n'].max()} test users · p corrected for {len(frame)} pairs" in says(at)
+    assert f"All {len(frame)} pairs" not in [box.label for box in at.expander]
 
 
 @pytest.mark.parametrize(
@@ -198,28 +215,37 @@ def test_how_pairs_are_tested_is_told(metric: str, unit: str, told: str) -> None
     assert told in pairs.basis(every_pair("AB").assign(unit=unit), metric)
 
 
-def test_pairs_are_tested_at_the_k_of_the_table(crowd: FakeEngine, visit: Visit) -> None:
-    crowd.tested = every_pair("AB")
-    at = visit("compare", runs="r0,r1", k="5")
-    assert at.selectbox("compare.pairs").options == ["NDCG@5", "AUC"]
+def test_pairs_are_tested_at_the_k_of_the_table(shared: Workspace, visit: Visit) -> None:
+    at = visit("compare", runs=shared.ids("two_tower", "dlrm"), k="5")
+    assert at.selectbox("compare.pairs").options[0] == "NDCG@5"
     at.number_input("compare.k").set_value(20).run()
     assert not at.exception
-    assert at.selectbox("compare.pairs").options == ["NDCG@20", "AUC"]
+    assert at.selectbox("compare.pairs").options[0] == "NDCG@20"
+    assert "AUC" in at.selectbox("compare.pairs").options
 
 
-def test_many_pairs_are_a_matrix_with_the_rows_folded_away(crowd: FakeEngine, visit: Visit, says: Says) -> None:
-    crowd.tested = pd.concat([every_pair("ABCDEFG"), pairwise(("A", "H", 0.3, "no difference", "chance"))])
-    at = visit("compare", runs=",".join(r.run_id for r in crowd.runs))
+def test_many_pairs_are_a_matrix_with_the_rows_folded_away(shared: Workspace, visit: Visit) -> None:
+    names = CROWD[:8]
+    frame = engine.compare.pairs(compared(shared, *names), "ndcg_at_10")
+    decided = int((frame["verdict"] != "no difference").sum())
+    assert 0 < decided < len(frame)
+    at = visit("compare", runs=shared.ids(*names))
     found = next(html.value for html in at.html if 'aria-label="Who is better by NDCG@10"' in html.value)
-    assert (found.count(">▲</span></td>"), found.count(">▼</span></td>"), found.count(">·<")) == (21, 21, 2)
+    assert (found.count(">▲</span></td>"), found.count(">▼</span></td>")) == (decided, decided)
+    assert found.count(">·<") == 2 * (len(frame) - decided)
     assert "p &lt; 0.001" in found
-    assert "All 22 pairs" in [box.label for box in at.expander]
+    assert f"All {len(frame)} pairs" in [box.label for box in at.expander]
 
 
-def test_nothing_to_test_and_nothing_to_slice_leave_no_section(crowd: FakeEngine, visit: Visit, says: Says) -> None:
-    at = visit("compare", runs="r0,r1")
-    assert "Who differs from whom" not in says(at)
-    assert "Where they differ" not in says(at)
+def test_nothing_to_test_leaves_no_section(own: Workspace, visit: Visit, says: Says) -> None:
+    own.lose_results("two_tower", "dlrm")
+    own.baselines(own.films)
+    assert "Who differs from whom" not in says(visit("compare", runs=own.ids("two_tower", "dlrm")))
+
+
+def test_nothing_to_slice_leaves_no_section(own: Workspace, visit: Visit, says: Says) -> None:
+    shutil.rmtree(own.folder / "datasets" / own.films)
+    assert "Where they differ" not in says(visit("compare", runs=own.ids("two_tower", "dlrm")))
 
 
 def slices(*names: str, n: int = 50) -> pd.DataFrame:
@@ -229,29 +255,36 @@ def slices(*names: str, n: int = 50) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["slice", "contender", "value", "low", "high", "n"])
 
 
-def test_slices_are_chosen_and_drawn_with_their_counts(crowd: FakeEngine, visit: Visit, says: Says) -> None:
+def test_slices_are_chosen_and_drawn_with_their_counts(own: Workspace, visit: Visit, says: Says) -> None:
+    items = own.folder / "datasets" / own.films / "items.parquet"
+    pd.read_parquet(items).replace({"genres": {"Drama": HOSTILE}}).to_parquet(items, index=False)
+    comparison = compared(own, "ease", "dcnv2")
+    at = visit("compare", runs=own.ids("ease", "dcnv2"))
+    assert "Where they differ" in says(at)
+    for by in ("activity", "genre"):
+        labelled(at.selectbox, "Slice by").set_value(by).run()
+        assert not at.exception
+        frame = engine.compare.sliced(comparison, by, engine.compare.slice_metrics(comparison, by)[0])
+        frame = frame[frame["contender"] != "rnd"]
+        leaders = slices_view.leaders(frame, engine.compare.slice_metrics(comparison, by)[0])
+        assert leaders and words.md(leaders, 900) in says(at)
+        assert ("Pale: fewer than 10 users." in says(at)) == bool((frame["n"] < engine.compare.FEW_IN_SLICE).any())
+    assert any(HOSTILE.startswith(name[:20]) for name in frame["slice"])
+    assert not foreign_markup(at)
+
+
+def test_leaders_of_slices_are_named_with_where_they_lead() -> None:
     mixed = slices("1–20", "21–90")
     mixed.loc[mixed["slice"] == "21–90", "n"] = 4
     mixed.loc[mixed.index[-2], "value"] = 0.9
-    crowd.slices = {"activity": mixed, "genre": slices(HOSTILE)}
-    at = visit("compare", runs="r0,r1")
-    assert "Where they differ" in says(at)
-    assert "Best\\: A in 1 of 2 slices; B in 21–90\\." in says(at)
-    assert "Pale: fewer than 10 users." in says(at)
-    next(box for box in at.selectbox if box.label == "Slice by").set_value("genre").run()
-    assert not at.exception
-    assert not foreign_markup(at)
-    assert "Best in every slice\\: A" in says(at)
+    assert slices_view.leaders(mixed, "ndcg_at_10") == "Best: A in 1 of 2 slices; B in 21–90."
+    assert slices_view._few(mixed, "users") == "Pale: fewer than 10 users."
 
 
-def comparison(crowd: FakeEngine, count: int) -> Comparison:
-    return crowd.compare([r.run_id for r in crowd.runs[:count]])
-
-
-def test_the_figure_keeps_contenders_apart_and_pales_what_is_few(crowd: FakeEngine) -> None:
+def test_the_figure_keeps_contenders_apart_and_pales_what_is_few() -> None:
     frame = slices("one", "two", HOSTILE)
     frame.loc[frame["slice"] == "two", "n"] = 9
-    drawn = slices_view.figure(frame, comparison(crowd, 2), "NDCG@10", "users")
+    drawn = slices_view.figure(frame, told(*ndcg(A=0.3, B=0.2, pop=0.1)), "NDCG@10", "users")
     assert [len(trace.x) for trace in drawn.data] == [3, 3, 3]
     assert len({round(y, 3) for trace in drawn.data for y in trace.y}) == 9
     assert list(drawn.data[0].marker.opacity) == [1.0, 0.35, 1.0]
@@ -273,20 +306,20 @@ def box(at: Any, label: str) -> Any:
     return next(found for found in at.selectbox if found.label == label)
 
 
-def test_what_is_sliced_and_tested_and_which_settings_stand_in_the_address(crowd: FakeEngine, visit: Visit, says: Says) -> None:
-    crowd.slices, crowd.tested = {"activity": slices("1–20"), "genre": slices("Drama")}, every_pair("AB")
-    at = visit("compare", runs="r0,r1")
+def test_what_is_sliced_and_tested_and_which_settings_stand_in_the_address(shared: Workspace, visit: Visit) -> None:
+    ids = shared.ids("two_tower", "dlrm")
+    at = visit("compare", runs=ids)
     assert not {"slice", "sliced", "pairs", "settings", "metric", "over"} & set(at.query_params)  # the usual ones
     box(at, "Slice by").set_value("genre").run()
     box(at, "By").set_value("auc").run()
     next(found for found in at.toggle if found.label == "Only what differs").set_value(False).run()
     kept = {name: at.query_params[name] for name in ("slice", "pairs", "settings")}
     assert kept == {"slice": "genre", "pairs": "auc", "settings": "all"}
-    again = visit("compare", runs="r0,r1", **kept)
+    again = visit("compare", runs=ids, **kept)
     assert (box(again, "Slice by").value, box(again, "By").value) == ("genre", "auc")
     assert not next(found for found in again.toggle if found.label == "Only what differs").value
     box(again, "Slice by").set_value("activity").run()
     assert "slice" not in again.query_params
-    strange = visit("compare", runs="r0,r1", slice=HOSTILE, sliced="x", pairs="y", settings="z")
+    strange = visit("compare", runs=ids, slice=HOSTILE, sliced="x", pairs="y", settings="z")
     assert (box(strange, "Slice by").value, box(strange, "By").value) == ("activity", "ndcg_at_10")
     assert not {"slice", "sliced", "pairs", "settings"} & set(strange.query_params)

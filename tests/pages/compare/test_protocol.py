@@ -1,58 +1,57 @@
 """What contenders were measured under: told on the Compare page, followed on the Recommend page."""
 
-from collections.abc import Callable
+import shutil
 
 import pandas as pd
 import pytest
-from streamlit.testing.v1 import AppTest
 
 import engine
-from tests.pages.fake import FakeEngine
-from tests.records import DATASET, run
+from tests.pages.reading import Says, Visit, labelled
+from tests.workspace import Workspace
 from ui.compare import metric_tables, protocol
 from workers.specs.protocol import Protocol
 
-Visit = Callable[..., AppTest]
-Says = Callable[[AppTest], str]
 
-
-def measured_with_seen(run_id: str, seen: bool) -> engine.runs.Run:
-    spec = engine.specs.RunSpec(dataset=DATASET, model=engine.specs.MODELS["two_tower"](), protocol={"exclude_seen": not seen})
-    return run(run_id, spec=spec.model_dump(mode="json"))
+def measured_with_seen(own: Workspace, seen: tuple[bool, bool]) -> str:
+    """Two runs that were measured with what users met in train, or without; their ids."""
+    for name, with_seen in zip(("two_tower", "dlrm"), seen, strict=True):
+        protocol = Protocol(exclude_seen=not with_seen).model_dump(mode="json")
+        own.respecify(name, protocol=protocol)
+        own.change(own.path(name) / "done.json", protocol=protocol)
+    return own.ids("two_tower", "dlrm")
 
 
 @pytest.mark.parametrize("protocols, usual", [((True, True), True), ((True, False), False), ((False, False), False)])
 def test_what_was_met_is_shown_as_the_contenders_were_measured(
-    trained: FakeEngine, visit: Visit, protocols: tuple[bool, bool], usual: bool
+    own: Workspace, visit: Visit, protocols: tuple[bool, bool], usual: bool
 ) -> None:
-    trained.runs = [measured_with_seen(run_id, seen) for run_id, seen in zip("ad", protocols, strict=True)]
-    at = visit("recommend", runs="a,d", user="7")
-    toggle = next(found for found in at.toggle if found.label == "Include items seen in training")
+    ids = measured_with_seen(own, protocols)
+    at = visit("recommend", runs=ids, user="7")
+    toggle = labelled(at.toggle, "With what was met in train")
     assert (toggle.value, "seen" in at.query_params) == (usual, False)
     toggle.set_value(not usual).run()
     assert at.query_params["seen"] == ("0" if usual else "1")
-    again = visit("recommend", runs="a,d", user="7", seen=at.query_params["seen"])
-    assert next(found for found in again.toggle if found.label == "Include items seen in training").value is not usual
+    again = visit("recommend", runs=ids, user="7", seen=at.query_params["seen"])
+    assert labelled(again.toggle, "With what was met in train").value is not usual
 
 
-@pytest.mark.parametrize(
-    "seen, told", [(False, "without items that the user has seen in training"), (True, "with items that the user has seen in training")]
-)
+@pytest.mark.parametrize("seen, told", [(False, "without the items that a user met in train"), (True, "met in train included")])
 def test_what_was_measured_is_one_sentence_with_the_whole_of_it_behind(
-    trained: FakeEngine, visit: Visit, says: Says, seen: bool, told: str
+    own: Workspace, visit: Visit, says: Says, seen: bool, told: str
 ) -> None:
-    trained.runs = [measured_with_seen(run_id, seen) for run_id in "ad"]
-    at = visit("compare", runs="a,d")
+    ids = measured_with_seen(own, (seen, seen))
+    at = visit("compare", runs=ids)
     caption = next(one for one in at.caption if one.value.startswith("Measured on"))
-    assert told in caption.value and "28 test users" in caption.value and "seed 20240229" in caption.value
-    assert f"of {trained.datasets[0].counts['train_items']} items" in caption.value
-    assert f"Items seen in training left out: {'no' if seen else 'yes'}." in caption.help
-    assert all(field.description in caption.help for field in type(trained.protocol_of(trained.runs[0])).model_fields.values())
-    trained.datasets = []  # gone: what was measured on it is not told by halves
-    assert "Measured on" not in says(visit("compare", runs="a,d"))
+    assert told in caption.value and "39 test users" in caption.value and "seed 20240229" in caption.value
+    dataset = engine.datasets.get_dataset(own.films)
+    assert f"of {dataset.counts['train_items']} items" in caption.value
+    assert f"Items met in train left out: {'no' if seen else 'yes'}." in caption.help
+    assert all(field.description in caption.help for field in Protocol.model_fields.values())
+    shutil.rmtree(dataset.path)  # gone: what was measured on it is not told by halves
+    assert "Measured on" not in says(visit("compare", runs=ids))
 
 
-@pytest.mark.parametrize("name, said", [("exclude_seen", "items seen in training left out"), ("tie_seed", "seed of the order of ties")])
+@pytest.mark.parametrize("name, said", [("exclude_seen", "items met in train left out"), ("tie_seed", "seed of the order of ties")])
 def test_settings_of_a_protocol_are_said_in_words(name: str, said: str) -> None:
     frame = pd.DataFrame({"setting": [f"protocol.{name}"], "A": ["True"], "B": ["False"]})
     contenders = [engine.compare.Contender(letter=one, run_id=one, name=one, model="m", color_index=at) for at, one in enumerate("AB")]

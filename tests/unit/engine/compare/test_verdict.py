@@ -18,7 +18,7 @@ from engine import datasets, runs
 from engine.cli import main
 from engine.compare import Answer, Method, comparison
 from engine.report import formats
-from tests.pages.fake import DATASET, run
+from tests.records import DATASET, run
 from ui.compare import metric_tables, verdict
 
 USERS = 60
