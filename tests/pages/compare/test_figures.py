@@ -51,7 +51,7 @@ def test_one_alone_on_the_front_draws_no_line() -> None:
 def test_the_sentence_names_the_front_from_the_cheapest_on_and_escapes_names() -> None:
     frame = points(("A", 3.0, 0.3, True), ("B", 1.0, 0.1, True), ("C", 3.0, 0.2, False))
     said = tradeoff.sentence(frame, "lower")
-    assert said.startswith("On the front, cheapest first: **B b")
+    assert said.startswith("On the Pareto front, cheapest first: **B b")
     assert said.index("**B ") < said.index("**A ")
     assert "the others (C) one on the front costs no more and reaches no less" in said
     assert "<img" not in said.replace("\\<", "")

@@ -27,15 +27,15 @@ def test_what_was_met_is_shown_as_the_contenders_were_measured(
 ) -> None:
     ids = measured_with_seen(own, protocols)
     at = visit("recommend", runs=ids, user="7")
-    toggle = labelled(at.toggle, "With what was met in train")
+    toggle = labelled(at.toggle, "Include items seen in training")
     assert (toggle.value, "seen" in at.query_params) == (usual, False)
     toggle.set_value(not usual).run()
     assert at.query_params["seen"] == ("0" if usual else "1")
     again = visit("recommend", runs=ids, user="7", seen=at.query_params["seen"])
-    assert labelled(again.toggle, "With what was met in train").value is not usual
+    assert labelled(again.toggle, "Include items seen in training").value is not usual
 
 
-@pytest.mark.parametrize("seen, told", [(False, "without the items that a user met in train"), (True, "met in train included")])
+@pytest.mark.parametrize("seen, told", [(False, "without items that the user has seen in training"), (True, "met in train included")])
 def test_what_was_measured_is_one_sentence_with_the_whole_of_it_behind(
     own: Workspace, visit: Visit, says: Says, seen: bool, told: str
 ) -> None:
@@ -51,7 +51,7 @@ def test_what_was_measured_is_one_sentence_with_the_whole_of_it_behind(
     assert "Measured on" not in says(visit("compare", runs=ids))
 
 
-@pytest.mark.parametrize("name, said", [("exclude_seen", "items met in train left out"), ("tie_seed", "seed of the order of ties")])
+@pytest.mark.parametrize("name, said", [("exclude_seen", "items seen in training left out"), ("tie_seed", "seed of the order of ties")])
 def test_settings_of_a_protocol_are_said_in_words(name: str, said: str) -> None:
     frame = pd.DataFrame({"setting": [f"protocol.{name}"], "A": ["True"], "B": ["False"]})
     contenders = [engine.compare.Contender(letter=one, run_id=one, name=one, model="m", color_index=at) for at, one in enumerate("AB")]

@@ -84,16 +84,19 @@ def test_past_exports_stand_there_with_their_files(own: Workspace, visit: Visit,
     monkeypatch.setattr("ui.runs.list_exports.BIGGEST", 10)
     at = page(visit, own)
     assert not at.get("download_button")
-    assert f"top.csv has {words.size(done.files[1].stat().st_size)}: take it from the folder." in says(at)
+    assert f"top.csv has {words.size(done.files[1].stat().st_size)}: copy it from the folder." in says(at)
 
 
 def test_what_was_written_is_said_with_who_has_no_row() -> None:
-    assert list_exports.said(FACTS) == "195 rows for 40 users, 1 of them met everything and have no row, without what users met in train."
+    assert (
+        list_exports.said(FACTS)
+        == "195 rows for 40 users, 1 of them have seen every item and have no rows, without what users met in train."
+    )
 
 
 def test_the_runs_page_shows_an_export_and_offers_no_comparison(own: Workspace, visit: Visit, says: Says) -> None:
     (done,) = engine.runs.list_exports([own.runs["ease"]])
     done.folder.rename(own.folder / "moved")
     told = says(visit("runs", run=own.runs["export"]))
-    assert "Its folder is not there any more." in told
+    assert "Its folder no longer exists." in told
     assert "Recommend" not in told.split(own.run("export").title)[-1]

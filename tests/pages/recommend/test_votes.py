@@ -20,7 +20,7 @@ def test_nothing_tells_whose_a_list_is(own: Workspace, visit: Visit, says: Says)
         assert shown.count("<li") == 10 and shown.count('<span class="side"></span>') == 10, side  # no score, no move
         assert 'class="why"' not in shown and "✓" not in shown and 'class="hit"' not in shown
     told = says(at) + " ".join(one.label + str(one.help) for one in at.button)
-    for name in ("Two-tower", "DLRM", "A ·", "B ·", "because", "went on to like", "Went on to like"):
+    for name in ("Two-tower", "DLRM", "A ·", "B ·", "because", "went on to like", "Held-out likes"):
         assert name not in re.sub(r"<style>.*?</style>|What each model would show[^.]*\.", "", told, flags=re.DOTALL), name
 
 
@@ -38,8 +38,8 @@ def test_a_vote_is_kept_and_can_be_taken_back(own: Workspace, visit: Visit, says
     assert at.query_params["user"] != "7" and at.button(key="vote.left")
     at.query_params["user"] = "7"
     at.run()
-    assert "What people preferred" in says(visit("compare", runs=own.ids("two_tower", "dlrm")))
-    next(one for one in at.button if one.label == "Take the last vote back").click().run()
+    assert "Blind votes" in says(visit("compare", runs=own.ids("two_tower", "dlrm")))
+    next(one for one in at.button if one.label == "Undo the last vote").click().run()
     assert engine.recommend.votes.list_votes(own.films) == [] and at.button(key="vote.left")
 
 

@@ -44,5 +44,5 @@ def test_a_finished_download_leads_back_to_the_sources(empty: Workspace, drivers
     processes.sweep(run_id)
     store.set_status(run_id, "FINISHED")
     at = visit("runs", run=run_id)
-    assert "To the sources" in links(at)
+    assert "Open the sources" in links(at)
     assert not {"See the dataset", "Compare"} & set(links(at))

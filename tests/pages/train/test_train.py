@@ -123,7 +123,7 @@ def test_every_model_is_offered_in_its_group(shared: Workspace, visit: Visit) ->
     at = visit("train", dataset=shared.films)
     assert {f"Add {model.label}" for model in engine.specs.MODELS.values()} <= {b.label for b in at.button}
     captions = [caption.value for caption in at.caption]
-    assert captions.index("Retrieval") < captions.index("Ranking") < captions.index("Baselines, fitted at once")
+    assert captions.index("Retrieval") < captions.index("Ranking") < captions.index("Baselines, without epochs")
 
 
 def test_rankers_and_fitted_models_say_what_they_trade(shared: Workspace, visit: Visit, says: Says) -> None:
