@@ -67,7 +67,7 @@ def test_quality_and_cost_stand_in_the_address(trained: FakeEngine, visit: Visit
     at = visit("compare", runs="a,d", quality="auc", cost="nonsense")
     chosen = {box.label: box.value for box in at.selectbox}
     assert (chosen["Quality"], chosen["Cost"]) == ("auc", "Training time")
-    assert "On the Pareto front" in says(at)
+    assert "Alone on the Pareto front" in says(at)
     next(box for box in at.selectbox if box.label == "Quality").set_value("ndcg_at_10").run()
     assert "quality" not in at.query_params  # the usual one
 
