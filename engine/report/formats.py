@@ -56,7 +56,7 @@ def export(comparison: Comparison, kind: str) -> bytes:
     """
     if kind not in EXPORTS:
         raise ValueError(f"There is no export {kind[:40]!r}; choose {', '.join(EXPORTS)}.")
-    return EXPORTS[kind].write(comparison)
+    return EXPORTS[kind].write(comparison.model_copy(update={"verdict": verdict_of(comparison)}))
 
 
 def write_export(comparison: Comparison, path: Path) -> None:

@@ -70,7 +70,7 @@ def test_quality_and_cost_stand_in_the_address(shared: Workspace, visit: Visit, 
     at = visit("compare", runs=shared.ids("two_tower", "dlrm"), quality="auc", cost="nonsense")
     chosen = {box.label: box.value for box in at.selectbox}
     assert (chosen["Quality"], chosen["Cost"]) == ("auc", "Training time")
-    assert "On the front" in says(at)
+    assert "the Pareto front" in says(at)
     next(box for box in at.selectbox if box.label == "Quality").set_value("ndcg_at_10").run()
     assert "quality" not in at.query_params  # the usual one
 

@@ -19,7 +19,7 @@ from markdown_it.token import Token
 
 import engine
 from engine import runs
-from engine.compare import Comparison, Contender, plain, sentences
+from engine.compare import Comparison, Contender, judge, plain, sentences
 from engine.report import formats
 from engine.report.tables import LONG, long, one_line, tables
 from tests.records import DATASET, HOSTILE, run
@@ -67,7 +67,8 @@ def made(names: list[str], **changes: Any) -> Comparison:
         "costs": pd.DataFrame([{"fact": "Training time", "unit": "s"} | {one: 1.0 + at for at, one in enumerate(letters)}]),
         "users": 1234,
     }
-    return Comparison(**(values | changes))
+    comparison = Comparison(**(values | changes))
+    return comparison.model_copy(update={"verdict": judge(comparison, {})})
 
 
 @pytest.fixture(autouse=True)
