@@ -1,12 +1,17 @@
-"""Start real ranks of a training run without Spark: `python -m tests.ranks RUN DATASET` under the variables of torchrun."""
+"""Start real ranks without Spark: of a training run (`python -m tests.ranks RUN DATASET` with torchrun's variables) or a function."""
 
 import json
+import multiprocessing
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,6 +57,57 @@ def _end(run: Path) -> dict[str, Any]:
     left = sorted(run.glob("rank*.error.json"), key=lambda path: json.loads(path.read_text())["time"])
     found: dict[str, Any] = json.loads((left[0] if left else run / "done.json").read_text())
     return found
+
+
+Job = Callable[[int, int, Path], None]  # rank, world, a folder that all ranks share
+
+
+def side_by_side(world: int, folder: Path, job: Job) -> None:
+    """Run a function, which pickle can name, on several ranks over gloo; AssertionError where one of them fails."""
+    context = multiprocessing.get_context("spawn")
+    ranks = [context.Process(target=_rank, args=(rank, world, folder, job)) for rank in range(world)]
+    for one in ranks:
+        one.start()
+    for one in ranks:
+        one.join(120)
+        one.kill()
+    assert [one.exitcode for one in ranks] == [0] * world
+
+
+def _rank(rank: int, world: int, folder: Path, job: Job) -> None:
+    import torch
+    import torch.distributed as dist
+
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", store=dist.FileStore(str(folder / f"store{world}"), world), rank=rank, world_size=world)
+    job(rank, world, folder)
+    dist.destroy_process_group()
+
+
+def whole(value: "torch.Tensor", rank: int) -> "torch.Tensor":
+    """A tensor of a state dict, gathered on rank 0 where it is sharded; others get nothing of it. A collective call."""
+    import torch
+    from torch.distributed._shard.sharded_tensor import ShardedTensor
+
+    if not isinstance(value, ShardedTensor):
+        return value
+    out = torch.empty(value.size()) if rank == 0 else None
+    value.gather(0, out)
+    return out if out is not None else torch.empty(0)
+
+
+def restore(state: "dict[str, torch.Tensor]", weights: "dict[str, torch.Tensor]") -> None:
+    """Copy whole weights, by name in the model, into the live tensors of a distributed one, which may be cut by rows."""
+    from torch.distributed._shard.sharded_tensor import ShardedTensor
+
+    for name, value in state.items():
+        given = weights[name.removeprefix("model.")]
+        if isinstance(value, ShardedTensor):
+            for shard in value.local_shards():
+                start = shard.metadata.shard_offsets[0]
+                shard.tensor.copy_(given[start : start + len(shard.tensor)])
+        else:
+            value.copy_(given)
 
 
 if __name__ == "__main__":

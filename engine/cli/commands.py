@@ -261,12 +261,13 @@ def _placeholders(source: str) -> dict[str, str]:
 def _spec(args: argparse.Namespace) -> dict[str, Any]:
     import engine
     from workers.run import pick
+    from workers.specs import Spec
 
     spec: DatasetSpec | RunSpec
     if args.what == "dataset":
         source = pick({"kind": args.source, **_placeholders(args.source)}, engine.sources.SOURCES, "source")
         spec = engine.datasets.DatasetSpec(name=args.source, source=source)
-        parts = [spec, source]
+        parts: list[Spec] = [spec, spec.source]
     else:
         known = engine.datasets.list_datasets()
         name = args.dataset or (known[0].id if known else "dataset-id")

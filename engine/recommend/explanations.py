@@ -13,7 +13,7 @@ import pandas as pd
 
 from workers.artifacts import FEATURE
 from workers.matrices import EASE, ItemKNN
-from workers.serving import Met, OpenedFunnel, OpenedMatrix, OpenedModel, OpenedNetwork, newcomer
+from workers.serving import OpenedFunnel, OpenedMatrix, OpenedModel, OpenedNetwork, UserItems, newcomer
 from workers.specs import HISTORY, ITEM_ID, FeatureSchema
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Reasons(NamedTuple):
     parts: list[dict[str, float]]  # group of features -> score with it minus score without it
 
 
-def reasons(opened: OpenedModel, schema: FeatureSchema, row: pd.DataFrame, met: Met, places: np.ndarray) -> Reasons:
+def reasons(opened: OpenedModel, schema: FeatureSchema, row: pd.DataFrame, met: UserItems, places: np.ndarray) -> Reasons:
     """Why some items, at places int64 [k], were ranked as they were for a user.
 
     Args:
@@ -107,7 +107,9 @@ def _strongest(liked: np.ndarray, places: np.ndarray, strength: np.ndarray) -> l
     return [liked[rows[strength[rows, column] > 0]] for column, rows in enumerate(order.T)]
 
 
-def _left_out(opened: OpenedNetwork, schema: FeatureSchema, row: pd.DataFrame, met: Met, places: np.ndarray) -> list[dict[str, float]]:
+def _left_out(
+    opened: OpenedNetwork, schema: FeatureSchema, row: pd.DataFrame, met: UserItems, places: np.ndarray
+) -> list[dict[str, float]]:
     person = opened.people(row, [met])[0]
     whole = opened.scores(person, places)
     bag = row[FEATURE + HISTORY].iloc[0] if schema.has_history else ()

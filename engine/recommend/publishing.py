@@ -67,7 +67,7 @@ def _people(opened: "Recommender") -> Iterator[pd.DataFrame]:
     import pyarrow.parquet as pq
 
     from workers.batches import read_likes
-    from workers.serving import Met, OpenedMatrix, liked_of
+    from workers.serving import OpenedMatrix, UserItems, liked_of
 
     path, none = datasets.get_dataset(opened.dataset).path, np.zeros(0, np.int64)
     likes = read_likes(PreparedDataset.open(path)).matrix if isinstance(opened.opened, OpenedMatrix) else None
@@ -75,7 +75,7 @@ def _people(opened: "Recommender") -> Iterator[pd.DataFrame]:
         frame = batch.to_pandas()
         rows = frame[FEATURE + USER_ID].to_numpy(np.int64)
         liked = [(none, np.zeros(0, np.float32)) if likes is None else liked_of(likes, row) for row in rows]
-        queries = opened.opened.queries(opened.opened.people(frame, [Met(places, weights, none) for places, weights in liked]))
+        queries = opened.opened.queries(opened.opened.people(frame, [UserItems(places, weights, none) for places, weights in liked]))
         assert queries is not None
         yield pd.DataFrame({"user_id": frame["user_id"], "vector": list(queries.astype(np.float32))})
 

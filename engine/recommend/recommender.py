@@ -13,7 +13,7 @@ from engine.recommend.search import EVERYTHING, Filter
 from engine.settings import settings
 from workers.artifacts import TEST, TRAIN, PreparedDataset
 from workers.evaluation import best_places, tie_order
-from workers.serving import Met, OpenedModel, newcomer, open_run
+from workers.serving import OpenedModel, UserItems, newcomer, open_run
 from workers.specs import TIE_SEED
 
 PROBE_ITEMS = 40  # half of them are the likes of one new user each, to test whether a model distinguishes the two
@@ -117,7 +117,7 @@ class Recommender:
             raise ValueError("This model has no vectors of users and items; choose a two-tower or iALS.")
         return found[0]
 
-    def _scores(self, row: pd.DataFrame, met: Met) -> np.ndarray:
+    def _scores(self, row: pd.DataFrame, met: UserItems) -> np.ndarray:
         scores = np.array(self.opened.scores(self.opened.people(row, [met])[0]), np.float32)
         scores[met.seen] = -np.inf
         return scores
@@ -133,20 +133,21 @@ class Recommender:
             raise ValueError("This model has neither vectors nor weights of items: it has no similarity of items.")
         return self.best(found[0], k, only).assign(seen=False, liked=False), found[1]
 
-    def _why(self, row: pd.DataFrame, met: Met, item_ids: list[str]) -> Explanation:
+    def _why(self, row: pd.DataFrame, met: UserItems, item_ids: list[str]) -> Explanation:
         own: Reasons = reasons(self.opened, self.schema, row, met, self.places(item_ids))
         titles = self.items["title"].where(self.items["title"].notna(), "item " + self.items["item_id"])
         return Explanation(own.method, [titles.iloc[places].tolist() for places in own.liked], own.parts)
 
-    def _newcomer(self, liked: list[str]) -> tuple[pd.DataFrame, Met]:
+    def _newcomer(self, liked: list[str]) -> tuple[pd.DataFrame, UserItems]:
         places = self.places(liked)
-        return newcomer(self.schema, list(places + 1)), Met(places, np.ones(len(places), np.float32), places)
+        return newcomer(self.schema, list(places + 1)), UserItems(places, np.ones(len(places), np.float32), places)
 
-    def _user(self, user_id: str) -> tuple[pd.DataFrame, Met]:
+    def _user(self, user_id: str) -> tuple[pd.DataFrame, UserItems]:
         known = _known(self._path, self.dataset, user_id)
         liked = known.likes[known.likes["item_id"].isin(self._place.index)]
         places = self._place[liked["item_id"]].to_numpy(np.int64)
-        return known.row, Met(places, liked["weight"].to_numpy(np.float32), self._place.reindex(known.seen).dropna().to_numpy(np.int64))
+        seen = self._place.reindex(known.seen).dropna().to_numpy(np.int64)
+        return known.row, UserItems(places, liked["weight"].to_numpy(np.float32), seen)
 
 
 class UserRecord(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, cast
 
 from engine.settings import settings
 from engine.tables import archive as _archive
-from workers.prepare.tables import DAMAGED, Compression, Part, opened
+from workers.prepare.tables import DAMAGED, Compression, Part, open_part
 
 SCHEMES = ("s3", "s3a", "gs", "abfs", "abfss", "hdfs", "dbfs")
 TABLE, DELTA = "table:", "delta:"
@@ -175,7 +175,7 @@ def refuse_content(name: str, start: bytes) -> None:
 def head(file: InputFile, size: int = HEAD_BYTES) -> bytes:
     """The first bytes of the content, uncompressed."""
     try:
-        with opened(file.part) as stream:
+        with open_part(file.part) as stream:
             return stream.read(size)
     except (*DAMAGED, OSError, RuntimeError, NotImplementedError) as error:
         raise ValueError(f"{file.path.name} cannot be unpacked ({error}); copy it again, or unpack it yourself.") from error

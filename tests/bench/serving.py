@@ -17,13 +17,13 @@ from workers.evaluation.metrics import best_places, tie_order
 from workers.models import MODELS
 from workers.models.base import NetworkSpec
 from workers.serving import measure
-from workers.serving.opened_model import Met, OpenedFunnel, OpenedNetwork
+from workers.serving.opened_model import OpenedFunnel, OpenedNetwork, UserItems
 from workers.specs.schema import Categorical, Dense, FeatureSchema
 
 K = 10
 
 
-def world(items: int, people: int) -> tuple[FeatureSchema, pd.DataFrame, pd.DataFrame, list[Met]]:
+def world(items: int, people: int) -> tuple[FeatureSchema, pd.DataFrame, pd.DataFrame, list[UserItems]]:
     """A schema with ids, a history of 50, genres and dense features; its catalogue; people with what each met."""
     rng = np.random.default_rng(0)
     user = (("user_id", 200_000), ("gender", 3), ("occupation", 22))
@@ -44,7 +44,7 @@ def world(items: int, people: int) -> tuple[FeatureSchema, pd.DataFrame, pd.Data
     frame = pd.DataFrame({f"{FEATURE}{name}": rng.integers(1, high, people).astype(np.int32) for name, high in user})
     frame[f"{FEATURE}history"] = [one.astype(np.int32) + 1 for one in seen]
     frame[f"{FEATURE}age"] = rng.standard_normal(people)
-    return schema, catalogue, frame, [Met(one, np.ones(50, np.float32), one) for one in seen]
+    return schema, catalogue, frame, [UserItems(one, np.ones(50, np.float32), one) for one in seen]
 
 
 def timed(work: Callable[[int], object], people: int) -> str:

@@ -1,12 +1,10 @@
 """Ranks of one host that hold whole tables learn what one rank learns from the rows of all, dense weights included."""
 
 import copy
-import multiprocessing
 import socket
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +13,12 @@ import torch.distributed as dist
 from torch.distributed._shard.sharded_tensor import ShardedTensor
 from torch.nn.parallel import DistributedDataParallel
 
+from tests import ranks
 from tests.contracts.test_models import DENSE, ITEMS, NETWORKS, SCHEMA, USERS, network
 from workers.batches.batches import take, to_batch
 from workers.cpu import collections, exchange
 from workers.cpu import gradients as cpu_gradients
-from workers.cpu.collections import AloneTables, SharedTables
+from workers.cpu.collections import LoneTables, SharedTables
 from workers.networks.ranker import Batch
 from workers.specs.training import TrainSpec
 from workers.training.sharding import distribute
@@ -38,45 +37,16 @@ def _rows(rank: int, world: int) -> Batch:
     return to_batch(mine, SCHEMA, 6 // world)
 
 
-def _rank(rank: int, world: int, folder: Path, job: Any) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", store=dist.FileStore(str(folder / f"store{world}"), world), rank=rank, world_size=world)
-    job(rank, world, folder)
-    dist.destroy_process_group()
-
-
-def _side_by_side(world: int, folder: Path, job: Any) -> None:
-    context = multiprocessing.get_context("spawn")
-    ranks = [context.Process(target=_rank, args=(rank, world, folder, job)) for rank in range(world)]
-    for one in ranks:
-        one.start()
-    for one in ranks:
-        one.join(120)
-        one.kill()
-    assert [one.exitcode for one in ranks] == [0] * world
-
-
-def _whole(value: Any, rank: int) -> torch.Tensor:
-    if not isinstance(value, ShardedTensor):
-        return value
-    out = torch.empty(value.size()) if rank == 0 else None
-    value.gather(0, out)
-    return out if out is not None else torch.empty(0)
-
-
 def _learn_all(rank: int, world: int, folder: Path) -> None:
     for model in NETWORKS:
         settings = {"objective": "pointwise"} if "objective" in model.model_fields else {}
         net = network(model, **settings)
         first = {name: value.clone() for name, value in net.state_dict().items()}
         distributed, optimizers, *_ = distribute(net, SPEC, torch.device("cpu"))
-        assert type(net.ebc) is (SharedTables if world > 1 else AloneTables)
+        assert type(net.ebc) is (SharedTables if world > 1 else LoneTables)
         hooks = [module._comm_hooks[0][0] for module in distributed.modules() if isinstance(module, DistributedDataParallel)]
         assert hooks == [cpu_gradients.mean_gradients] * (world > 1)
-        for name, value in distributed.state_dict().items():
-            shards = [(s.tensor, s.metadata.shard_offsets[0]) for s in value.local_shards()] if isinstance(value, ShardedTensor) else []
-            for own, start in shards or ([] if isinstance(value, ShardedTensor) else [(value, 0)]):
-                own.copy_(first[name.removeprefix("model.")][start : start + len(own)] if own.dim() else first[name.removeprefix("model.")])
+        ranks.restore(distributed.state_dict(), first)
         for _ in range(3):
             optimizers.zero_grad()
             loss, _ = distributed(_rows(rank, world))
@@ -90,7 +60,7 @@ def _learn_all(rank: int, world: int, folder: Path) -> None:
             assert net(to_batch(take(EVERY, np.zeros(0, int)), SCHEMA, 0)).shape == (0, 1)
         every = [torch.empty_like(logits) for _ in range(world)]
         dist.all_gather(every, logits)
-        found = {name: _whole(value, rank).numpy() for name, value in distributed.state_dict().items()} | {
+        found = {name: ranks.whole(value, rank).numpy() for name, value in distributed.state_dict().items()} | {
             "logits": torch.cat(every).numpy()
         }
         if rank == 0:
@@ -100,7 +70,7 @@ def _learn_all(rank: int, world: int, folder: Path) -> None:
 @pytest.mark.slow
 def test_two_ranks_learn_what_one_learns_from_the_rows_of_both(tmp_path: Path) -> None:
     for world in (1, 2):
-        _side_by_side(world, tmp_path, _learn_all)
+        ranks.side_by_side(world, tmp_path, _learn_all)
     for model in NETWORKS:
         alone, shared = (np.load(tmp_path / f"{model.__name__}{world}.npz") for world in (1, 2))
         assert alone.files == shared.files
@@ -125,17 +95,17 @@ def _elsewhere(rank: int, world: int, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_ranks_of_several_hosts_go_torchrecs_own_way(tmp_path: Path) -> None:
-    _side_by_side(2, tmp_path, _elsewhere)
+    ranks.side_by_side(2, tmp_path, _elsewhere)
 
 
 def _crowded(rank: int, world: int, folder: Path) -> None:
-    collections.room = lambda: 1000 if rank == 0 else 10**9  # type: ignore[assignment]
+    collections.free_bytes = lambda: 1000 if rank == 0 else 10**9  # type: ignore[assignment]
     _torchrecs_own_way(rank, world)
 
 
 @pytest.mark.slow
 def test_tables_that_do_not_fit_into_shared_memory_stay_where_they_are(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    _side_by_side(2, tmp_path, _crowded)
+    ranks.side_by_side(2, tmp_path, _crowded)
     assert "of embedding tables do not fit into the 0 MB that are free in /dev/shm" in capfd.readouterr().err
 
 
@@ -155,14 +125,14 @@ def _read(rank: int, world: int, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_restored_table_is_read_by_nobody_before_it_is_whole(tmp_path: Path) -> None:
-    _side_by_side(2, tmp_path, _read)
+    ranks.side_by_side(2, tmp_path, _read)
 
 
 def _silent(rank: int, world: int, folder: Path) -> None:
     peers = exchange.meet(timeout_s=1)
     assert peers is not None
     if rank == 0:
-        with pytest.raises(TimeoutError, match="Rank 1 has said nothing for 1 s"):
+        with pytest.raises(TimeoutError, match="Rank 1 has sent nothing for 1 s"):
             peers.wait()
         assert not list(Path(tempfile.gettempdir()).glob("ranks-*"))
     dist.barrier()
@@ -185,13 +155,13 @@ def _three(rank: int, world: int, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_three_ranks_tell_each_other_as_much_as_they_may(tmp_path: Path) -> None:
-    _side_by_side(3, tmp_path, _three)
+    ranks.side_by_side(3, tmp_path, _three)
 
 
 @pytest.mark.slow
 def test_a_rank_that_says_nothing_or_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    _side_by_side(2, tmp_path, _silent)
+    ranks.side_by_side(2, tmp_path, _silent)
 
 
 def _dense(rank: int, world: int, folder: Path) -> None:
@@ -199,10 +169,10 @@ def _dense(rank: int, world: int, folder: Path) -> None:
     net = DistributedDataParallel(torch.nn.Sequential(torch.nn.Linear(30, 31), torch.nn.Linear(31, 3)), bucket_cap_mb=0.0001)
     before, sizes, swap = copy.deepcopy(net.module), list[int](), exchange.HostRanks.swap
 
-    def late(peers: exchange.HostRanks, told: dict[int, list[int]]) -> dict[int, list[int]]:
-        heard = swap(peers, told)
+    def late(peers: exchange.HostRanks, numbers: dict[int, list[int]]) -> dict[int, list[int]]:
+        received = swap(peers, numbers)
         time.sleep(0.2 * (rank == 1))  # meanwhile the others leave the gradients of their next step
-        return heard
+        return received
 
     def hook(gradients: cpu_gradients.Gradients, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
         sizes.append(len(bucket.buffer()))
@@ -230,4 +200,4 @@ def _dense(rank: int, world: int, folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("world", [2, 3])
 def test_dense_gradients_are_the_mean_over_ranks_and_alike_on_all(tmp_path: Path, world: int) -> None:
-    _side_by_side(world, tmp_path, _dense)
+    ranks.side_by_side(world, tmp_path, _dense)

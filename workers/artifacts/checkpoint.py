@@ -20,11 +20,11 @@ from workers.artifacts.results import write_json
 
 INDEX = "checkpoint.json"
 BEST = "best.json"
-OPTIMIZER = "optimizer."  # begins the names of what optimizers remember, beside the weights
+OPTIMIZER = "optimizer."  # prefix of the names of optimizer states, beside the weights
 
 
 def _shards(state: dict[str, Any], rank: int) -> Iterator[tuple[str, list[int], list[int], Tensor]]:
-    """This rank's part of a state dict: name, size of the whole, offsets, tensor. Rank 0 speaks for what all ranks hold."""
+    """This rank's part of a state dict: name, size of the whole, offsets, tensor. Rank 0 writes what all ranks hold."""
     for name, value in state.items():
         if isinstance(value, ShardedTensor):
             for shard in value.local_shards():
@@ -47,7 +47,7 @@ def save(root: Path, state: dict[str, Any], epoch: int, facts: dict[str, Any]) -
 
     Args:
         root: the run's checkpoint folder, shared by the ranks.
-        state: `DistributedModelParallel.state_dict()`, and what the optimizers remember.
+        state: `DistributedModelParallel.state_dict()`, and the states of the optimizers.
         epoch: from 1.
         facts: JSON values kept beside the weights (spec, schema, metrics).
     """
@@ -81,22 +81,22 @@ def save_arrays(root: Path, arrays: Mapping[str, np.ndarray], facts: dict[str, A
 
 def load_arrays(folder: Path) -> dict[str, np.ndarray]:
     """The arrays that `save_arrays` wrote, by name; call `best` first, which compares digests."""
-    found: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     for file_name, entry in facts(folder)["files"].items():
         with safe_open(folder / Path(file_name).name, "np") as file:
-            found |= {shard["name"]: file.get_tensor(key) for key, shard in entry["shards"].items()}
-    return found
+            arrays |= {shard["name"]: file.get_tensor(key) for key, shard in entry["shards"].items()}
+    return arrays
 
 
 def _entry(path: Path, shards: dict[str, Any]) -> dict[str, Any]:
-    """What the index says of a file, once its bytes are on disk."""
+    """The index's entry of a file, once its bytes are on disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
     return {"bytes": path.stat().st_size, "sha256": _digest(path), "shards": shards}
 
 
 def _publish(root: Path, partial: Path, index: dict[str, Any]) -> None:
-    """Make the files of `partial` the best epoch: its index, one rename, the pointer, and the older ones go."""
+    """Make the files of `partial` the best epoch: write its index, rename it, point to it, delete older ones."""
     final = root / f"epoch-{index['epoch']:03d}"
     write_json(partial / INDEX, index)
     shutil.rmtree(final, ignore_errors=True)
@@ -122,7 +122,7 @@ def best(root: Path) -> Path:
 
 
 def facts(folder: Path) -> dict[str, Any]:
-    """What was kept beside the weights."""
+    """The facts that were stored beside the weights."""
     return json.loads((folder / INDEX).read_text())
 
 
@@ -178,10 +178,10 @@ def _copy_overlap(kept: Tensor, kept_at: list[int], live: Tensor, live_at: list[
 
 
 def restore_optimizers(folder: Path, live: dict[str, Any]) -> dict[str, Tensor] | None:
-    """Collective: copy what sharded optimizers remember into their live tensors, if every rank finds its own shards in a checkpoint.
+    """Collective: copy the states of sharded optimizers into their live tensors, if the checkpoint has the shards of every rank.
 
     Returns:
-        What else optimizers remember, the same on every rank; None, with nothing changed, where ranks or plan were others.
+        The states of the other optimizers, the same on every rank; None, with nothing changed, where ranks or plan differ.
     """
     rank, own = dist.get_rank(), {}
     path = folder / f"rank{rank}.safetensors"

@@ -1,6 +1,6 @@
 """The vector index of a retriever's items: FAISS, by inner product, since that is what towers are trained with.
 
-Exact up to EXACT_UP_TO items, a graph above it (HNSW: Malkov and Yashunin, TPAMI 2020), any factory string for those who know. A cosine
+Exact up to EXACT_UP_TO items, a graph above it (HNSW: Malkov and Yashunin, TPAMI 2020), or any FAISS factory string. A cosine
 tower's states are of length 1 already and carry the item's bias in one more dimension, so its index is one of inner products too.
 Letters: N items, U users, S width of a vector, k list length.
 """
@@ -9,21 +9,24 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from workers.artifacts.results import write_json
 
+if TYPE_CHECKING:
+    import faiss
+
 FILE, FACTS = "index.faiss", "index.json"
 EXACT_UP_TO = 200_000
 LINKS, BUILD_WIDTH, SEARCH_WIDTH = 32, 200, 128  # of HNSW: measured at 1,000,000 items
-PROBES = 200  # users whose approximate lists are set against exact ones
-BOUND = 100  # of those lists
+PROBES = 200  # users whose approximate lists are compared with exact ones
+BOUND = 100  # length of those lists
 
 
 class Index(NamedTuple):
-    """An index that can be searched, and what is known of it: factory, items, build_s, bytes, recall_at_100 (of exact search)."""
+    """A searchable index and its facts: factory, items, width, build_s, bytes, recall_at_100 (of exact search)."""
 
     faiss: Any
     facts: dict[str, Any]
@@ -35,13 +38,13 @@ class Index(NamedTuple):
             queries: float32 [U, S].
 
         Returns:
-            scores float32 [U, k] and places int64 [U, k]; a graph may find fewer than k, then the place is -1.
+            scores float32 [U, k] and places int64 [U, k]; a graph may return fewer than k; the place is then -1.
         """
         return self.faiss.search(np.ascontiguousarray(queries, np.float32), min(k, self.faiss.ntotal))
 
 
 def build(vectors: np.ndarray, factory: str | None = None, probes: np.ndarray | None = None) -> Index:
-    """An index of item vectors, with its contract checked: what stands at a place is that item's vector, and nothing was lost.
+    """An index of item vectors, which is checked: it has all of them, each at its item's place.
 
     Args:
         vectors: float32 [N, S]; the id of an item in the index is its place.
@@ -49,7 +52,7 @@ def build(vectors: np.ndarray, factory: str | None = None, probes: np.ndarray | 
         probes: queries [P, S] by which an approximate index is measured against exact search; the items' own vectors where None.
 
     Raises:
-        ValueError: the factory string is none, a vector is not finite, or the index does not give back what was put in.
+        ValueError: the factory string is invalid, a vector is not finite, or the index does not return the vectors that it was given.
     """
     vectors = np.ascontiguousarray(vectors, np.float32)
     if not np.isfinite(vectors).all():
@@ -57,26 +60,26 @@ def build(vectors: np.ndarray, factory: str | None = None, probes: np.ndarray | 
     name = factory or ("Flat" if len(vectors) <= EXACT_UP_TO else f"HNSW{LINKS}")
     started = time.monotonic()
     try:
-        found = Index(_filled(vectors, name), {"factory": name, "items": len(vectors), "width": vectors.shape[1]})
-        found.facts["build_s"] = time.monotonic() - started
-        _check(found, vectors)
-        found.facts["recall_at_100"] = 1.0 if name == "Flat" else recall(found, vectors, vectors if probes is None else probes)
-    except RuntimeError as error:  # of FAISS, whose messages are of its own source
-        said = f"FAISS makes no index {name!r} of {len(vectors):,} items"
-        raise ValueError(f"{said}; choose another factory string, such as Flat, HNSW32 or IVF1024,SQ8.") from error
-    return found
+        index = Index(_filled(vectors, name), {"factory": name, "items": len(vectors), "width": vectors.shape[1]})
+        index.facts["build_s"] = time.monotonic() - started
+        _check(index, vectors)
+        index.facts["recall_at_100"] = 1.0 if name == "Flat" else recall(index, vectors, vectors if probes is None else probes)
+    except RuntimeError as error:  # FAISS's own message is about its source code
+        problem = f"FAISS makes no index {name!r} of {len(vectors):,} items"
+        raise ValueError(f"{problem}; choose another factory string, such as Flat, HNSW32 or IVF1024,SQ8.") from error
+    return index
 
 
-def _filled(vectors: np.ndarray, factory: str) -> Any:
+def _filled(vectors: np.ndarray, factory: str) -> "faiss.Index":
     import faiss
 
-    found: Any = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
+    filled: Any = faiss.index_factory(vectors.shape[1], factory, faiss.METRIC_INNER_PRODUCT)
     if factory.startswith("HNSW"):
-        found.hnsw.efConstruction, found.hnsw.efSearch = BUILD_WIDTH, SEARCH_WIDTH
-    if not found.is_trained:
-        found.train(vectors)
-    found.add(vectors)
-    return found
+        filled.hnsw.efConstruction, filled.hnsw.efSearch = BUILD_WIDTH, SEARCH_WIDTH
+    if not filled.is_trained:
+        filled.train(vectors)
+    filled.add(vectors)
+    return filled
 
 
 def _check(index: Index, vectors: np.ndarray) -> None:
@@ -94,12 +97,12 @@ def recall(index: Index, vectors: np.ndarray, queries: np.ndarray, k: int = BOUN
     some = queries[np.random.default_rng(0).permutation(len(queries))[:PROBES]]
     k = min(k, len(vectors))
     exact = np.argpartition(-(some @ vectors.T), k - 1, axis=1)[:, :k]
-    found = index.search(some, k)[1]
-    return float(np.mean([len(np.intersect1d(a, b)) / k for a, b in zip(exact, found, strict=True)]))
+    approximate = index.search(some, k)[1]
+    return float(np.mean([len(np.intersect1d(a, b)) / k for a, b in zip(exact, approximate, strict=True)]))
 
 
 def save(index: Index, folder: Path) -> None:
-    """Write the index and its facts; the facts last, so that an index that has them is whole."""
+    """Write the index and its facts; the facts last, so that an index with facts is complete."""
     import faiss
 
     partial = folder / f".{FILE}.{os.getpid()}.partial"
@@ -109,7 +112,7 @@ def save(index: Index, folder: Path) -> None:
 
 
 def load(folder: Path) -> Index | None:
-    """The index of a run's results, read where it lies (memory-mapped) as far as its kind can be; None where there is none."""
+    """The index of a run's results, memory-mapped where its kind allows it; None where there is none."""
     import faiss
 
     if not (folder / FACTS).is_file():

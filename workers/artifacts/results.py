@@ -1,30 +1,30 @@
-"""What a prepared dataset and a run leave behind, named once for writer and reader. Imports no torch."""
+"""Names of the files of a prepared dataset and of a run, and all metrics; shared by writers and readers. Imports no torch."""
 
 import json
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 # A prepared dataset
 MANIFEST, ITEMS, USERS, BASELINES = "manifest.json", "items.parquet", "users.parquet", "baselines"
 TRAIN, VALID, TEST = "train", "valid", "test"
-ORACLE, SETS, RANKING = "oracle.parquet", "sets", "ranking"  # true logits of made data; rated sets of items; users to rank for
+ORACLE, SETS, RANKING = "oracle.parquet", "sets", "ranking"  # true logits of generated data; rated sets of items; users to rank for
 FEATURE = "feature."  # prefix of encoded columns in items.parquet, users.parquet and ranking/*.parquet
 
 # A run folder
 SPEC, JOURNAL, PROGRESS, DONE, LOG, CANCEL = "spec.json", "journal.jsonl", "progress.json", "done.json", "run.log", "cancel"
 CHECKPOINT, RESULTS = "checkpoint", "results"
 PER_USER, TOP_K, ITEM_EMBEDDINGS, PLAN = "per_user.parquet", "top_k.parquet", "item_embeddings.parquet", "plan.json"
-OUTPUTS, PREDICTIONS = "outputs.json", "predictions.parquet"  # tables behind the pictures of outputs; some test rows as foretold
-FUNNEL = "funnel.json"  # of a funnel: what is reached and lost with how many candidates
-SCORED = "scored.parquet"  # test rows with the score that ranks, sorted, so that two runs' files stand row by row beside each other
-TUNING = "tuning.json"  # of a fitted model: every setting that was tried, and how it did on validation
+OUTPUTS, PREDICTIONS = "outputs.json", "predictions.parquet"  # tables behind the figures of outputs; predictions for some test rows
+FUNNEL = "funnel.json"  # of a funnel: hits and losses for each number of candidates
+SCORED = "scored.parquet"  # test rows with the score that ranks, sorted, so that files of two runs have the same rows in the same order
+TUNING = "tuning.json"  # of a fitted model: every setting that was tried, with its validation metrics
 
 
 class Metric(BaseModel):
-    """How a metric is named, read and judged."""
+    """The name, direction and description of a metric."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,32 +34,35 @@ class Metric(BaseModel):
     family: Literal["ranking", "lists", "pointwise", "value", "classes", "actions", "sets"]
     description: str
     per_user: bool = True
-    crowned: bool = True  # whether the best value makes a winner: random lists are the most novel
+    crowned: bool = True  # whether the best value wins a comparison: random lists are the most novel
 
 
 RANKING_NAMES = ("ndcg", "recall", "precision", "map", "hit_rate")  # metrics of the family "ranking" that have a cutoff
 LIST_NAMES = ("coverage", "novelty", "diversity", "popularity", "gini")  # those of the family "lists"
 _AT_K = {
-    "ndcg": ("NDCG", "Like recall, but a hit counts more the higher it stands in the top {k}; 1 is a perfect order."),
-    "recall": ("Recall", "Share of a user's held-out liked items found in the top {k}, averaged over users."),
+    "ndcg": ("NDCG", "Like recall, but hits near the top of the {k} items count more; 1 is a perfect order."),
+    "recall": ("Recall", "Share of a user's held-out liked items that are in the top {k}, averaged over users."),
     "precision": ("Precision", "Share of the top {k} that the user went on to like, averaged over users."),
-    "map": ("MAP", "Precision at each hit in the top {k}, over as many hits as there could be, averaged over users."),
+    "map": ("MAP", "Sum of the precision at each hit in the top {k}, divided by the most hits possible, averaged over users."),
     "hit_rate": ("Hit rate", "Share of users who went on to like at least one item of their top {k}."),
-    "coverage": ("Coverage", "Share of the catalogue that stands in at least one user's top {k}."),
+    "coverage": ("Coverage", "Share of the catalogue that appears in at least one user's top {k}."),
     "novelty": (
         "Novelty",
-        "Bits of surprise of an item in the top {k}: 0 if all users liked it in train, 1 more whenever half as many did.",
+        "Self-information of the items in the top {k}, in bits: 0 if all users liked an item in train, 1 more each time half as many did.",
     ),
-    "diversity": ("Diversity", "How far the genres of two items of one top {k} differ: 0 they have the same ones, 1 they share none."),
-    "popularity": ("Popularity", "Share of the catalogue that was liked less often than an item in the top {k}; 0.5 is drawing at random."),
-    "gini": ("Gini", "How unevenly the catalogue is shown over the top {k} of all users: 0 all items equally, 1 one item alone."),
+    "diversity": ("Diversity", "How much the genres of two items of a top {k} differ: 0 all the same, 1 none in common."),
+    "popularity": (
+        "Popularity",
+        "Share of the catalogue that was liked less often than an item in the top {k}; 0.5 for items drawn at random.",
+    ),
+    "gini": ("Gini", "How unevenly items appear in the top {k} of all users: 0 all equally often, 1 a single item."),
 }
 _LOWER = ("popularity", "gini")
-_TOGETHER = ("coverage", "gini")  # of the lists of all users, not of each
+_TOGETHER = ("coverage", "gini")  # of the lists of all users together
 
 
 def cutoff(key: str) -> tuple[str, int] | None:
-    """The name and the k of a key such as ndcg_at_10; None where it is none of a metric that has a cutoff."""
+    """The name and the k of a key such as ndcg_at_10; None for a metric without a cutoff."""
     name, _, k = key.rpartition("_at_")
     return (name, int(k)) if name in _AT_K and k.isascii() and k.isdecimal() and int(k) > 0 else None
 
@@ -68,8 +71,8 @@ def metric(key: str) -> Metric:
     """The metric of a key: one of METRICS, or any that has a cutoff, at any k; LookupError where there is none."""
     if key in METRICS:
         return METRICS[key]
-    if found := cutoff(key):
-        return _at(*found)
+    if parts := cutoff(key):
+        return _at(*parts)
     raise LookupError(f"There is no metric {key[:80]!r}; choose one of {', '.join(METRICS)}, or one with _at_ and another number.")
 
 
@@ -87,10 +90,10 @@ def _at(name: str, k: int) -> Metric:
     )
 
 
-_KNOWN = " Over the test interactions whose user and item stand in train."
+_KNOWN = " Over the test interactions whose user and item occur in train."
 
 
-def _judging(
+def _of_rows(
     key: str,
     label: str,
     better: Literal["higher", "lower", "one"],
@@ -121,10 +124,10 @@ METRICS: dict[str, Metric] = {
             better="higher",
             family="pointwise",
             per_user=False,
-            description="Chance that a liked test interaction is scored above a disliked one; 0.5 is a coin toss. "
-            "Over the interactions whose user and item stand in train.",
+            description="Probability that a liked test interaction scores higher than a disliked one; 0.5 is chance. Over the interactions "
+            "whose user and item occur in train.",
         ),
-        _judging(
+        _of_rows(
             "user_auc", "AUC per user", "higher", "AUC among each user's own rows, averaged by rows over users with both labels (GAUC)."
         ),
         Metric(
@@ -133,36 +136,44 @@ METRICS: dict[str, Metric] = {
             better="higher",
             family="pointwise",
             per_user=False,
-            description="AUC over every test interaction, those of users and items that train never met included.",
+            description="AUC over every test interaction, including those of users and items that are not in train.",
         ),
-        _judging("log_loss", "Log loss", "lower", "Mean negative log likelihood of the labels, for models that predict a probability."),
-        _judging(
+        _of_rows("log_loss", "Log loss", "lower", "Mean negative log likelihood of the labels, for models that predict a probability."),
+        _of_rows(
             "ne",
             "Normalised entropy",
             "lower",
-            "Log loss over that of always predicting the share of liked rows: below 1 the model knows more (He et al., 2014).",
+            "Log loss divided by that of always predicting the share of liked rows; below 1 is better than that (He et al., 2014).",
         ),
-        _judging("calibration", "Calibration", "one", "Mean predicted probability over the share of liked rows; 1 is right on average."),
-        _judging(
-            "ece", "ECE", "lower", "Expected calibration error: how far predicted probabilities are from what was observed, over 15 bins."
+        _of_rows(
+            "calibration", "Calibration", "one", "Mean predicted probability divided by the share of liked rows; 1 is right on average."
         ),
-        _judging("rmse", "RMSE", "lower", "Root of the mean squared error of the predicted value, in its own unit.", "value"),
-        _judging("mae", "MAE", "lower", "Mean absolute error of the predicted value, in its own unit.", "value"),
-        _judging("accuracy", "Accuracy", "higher", "Share of rows whose class is the one predicted as likeliest.", "classes"),
-        _judging(
-            "macro_f1", "Macro F1", "higher", "F1 of each class, averaged over classes: rare ones count like frequent ones.", "classes"
+        _of_rows(
+            "ece", "ECE", "lower", "Expected calibration error: mean distance between predicted and observed probabilities, over 15 bins."
         ),
-        _judging("class_log_loss", "Class log loss", "lower", "Mean negative log likelihood of the class.", "classes"),
-        _judging("action_auc", "Mean action AUC", "higher", "AUC of each action, averaged over actions.", "actions"),
-        _judging("action_log_loss", "Mean action log loss", "lower", "Log loss of each action, averaged over actions.", "actions"),
+        _of_rows("rmse", "RMSE", "lower", "Root of the mean squared error of the predicted value, in its own unit.", "value"),
+        _of_rows("mae", "MAE", "lower", "Mean absolute error of the predicted value, in its own unit.", "value"),
+        _of_rows(
+            "accuracy", "Accuracy", "higher", "Share of rows whose class is the one with the highest predicted probability.", "classes"
+        ),
+        _of_rows(
+            "macro_f1",
+            "Macro F1",
+            "higher",
+            "F1 of each class, averaged over classes, so that rare classes count as much as frequent ones.",
+            "classes",
+        ),
+        _of_rows("class_log_loss", "Class log loss", "lower", "Mean negative log likelihood of the class.", "classes"),
+        _of_rows("action_auc", "Mean action AUC", "higher", "AUC of each action, averaged over actions.", "actions"),
+        _of_rows("action_log_loss", "Mean action log loss", "lower", "Log loss of each action, averaged over actions.", "actions"),
         Metric(
             key="set_rmse",
             label="Set RMSE",
             better="lower",
             family="sets",
             per_user=False,
-            description="How far, in stars, the mean of the items' scores is from the rating of a held-out set of items; scores are first "
-            "put on the rating scale by a line fitted to the sets of train and valid.",
+            description="Root mean squared error, in stars, of predicting the rating of a held-out set of items by the mean of its items' "
+            "scores; a line fitted to the sets of train and valid maps scores to ratings.",
         ),
         Metric(
             key="set_spearman",
@@ -176,8 +187,8 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write whole or not at all: a side file, flushed to disk, then one rename."""
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file completely or not at all: a side file, flushed to disk, then one rename."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with partial.open("w", encoding="utf-8") as file:
         json.dump(value, file, indent=2, default=str, allow_nan=False)

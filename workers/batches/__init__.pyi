@@ -8,5 +8,5 @@ from .blocks import (
     PARTITION as PARTITION, SPLIT as SPLIT, WRITTEN as WRITTEN, BlockWriter as BlockWriter, blocks_of as blocks_of,
     import_streaming as import_streaming, known_to_train as known_to_train,
 )
-from .likes import Likes as Likes, Rows as Rows, read_likes as read_likes, read_rows as read_rows
+from .likes import Likes as Likes, SplitRows as SplitRows, read_likes as read_likes, read_rows as read_rows
 from .negatives import Sampler as Sampler

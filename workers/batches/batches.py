@@ -1,10 +1,12 @@
 """StreamingDataset blocks to shuffled batches. A block is some thousand rows as numpy columns, so no Python runs per row."""
 
 import itertools
+import logging
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from inspect import signature
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,16 +23,18 @@ from workers.specs import FeatureSchema
 
 if TYPE_CHECKING:
     import pandas as pd
+    from streaming import StreamingDataset
 
+log = logging.getLogger(__name__)
 Columns = dict[str, np.ndarray]  # single-valued: [n]; a bag: <name>.values and <name>.lengths; dense: [n, F]
 NOTHING = np.zeros(0, np.int32)
-READ = ("dense", "label", "weight", "target")  # columns beside the features that batches are made of
-AHEAD = 32  # blocks that StreamingDataset makes ready in advance; who takes more at once than are ready waits for its tick of 7 ms
+READ = ("dense", "label", "weight", "target")  # columns of batches besides the categorical features
+AHEAD = 32  # blocks that StreamingDataset prepares in advance; a reader that needs more waits for its tick of 7 ms
 POOL_BLOCKS = 8  # blocks that are shuffled together when read; they were shuffled globally when written
 
 
 def to_batch(columns: Mapping[str, np.ndarray], schema: FeatureSchema, rows: int) -> Batch:
-    """Columns of `rows` rows as tensors; a feature that is not there becomes an empty bag, or zeros."""
+    """Columns of `rows` rows as tensors; a missing feature becomes an empty bag, or zeros."""
     values, lengths = [], []
     for feature in schema.categorical:
         if feature.multi_valued and f"{feature.name}.values" in columns:
@@ -91,7 +95,7 @@ def take(columns: Columns, rows: np.ndarray) -> Columns:
             starts = np.cumsum(column) - column
             lengths = column[rows]
             ends = np.cumsum(lengths)
-            # position in `values` of each kept value: its bag's start plus its place in the bag
+            # position in `values` of each value that is taken: its bag's start plus its place in the bag
             places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts[rows] - (ends - lengths), lengths)
             bag = name.removesuffix(".lengths") + ".values"
             taken[name], taken[bag] = lengths, columns[bag][places]
@@ -102,49 +106,61 @@ def take(columns: Columns, rows: np.ndarray) -> Columns:
 
 def part(columns: Columns, first: int, last: int) -> Columns:
     """Rows from first to before last, not copied."""
-    found: Columns = {}
+    rows: Columns = {}
     for name, column in columns.items():
         start, end = first, last
         if name.endswith(".values"):
             lengths = columns[name.removesuffix(".values") + ".lengths"]
             start = int(lengths[:first].sum())
             end = start + int(lengths[first:last].sum())
-        found[name] = column[start:end]
-    return found
+        rows[name] = column[start:end]
+    return rows
 
 
-def open_split(dataset: Path, split: str, *, shuffle: bool = False, seed: int = 0) -> Any:
-    """A stock StreamingDataset over one split; a collective call where ranks run side by side.
-
-    It names what ranks share by the first number that is free on the host, counting from 0. Two runs that look at the same moment
-    both take it, or ranks of one run find different ones and wait forever; so each run counts from a number of its own.
-    """
+def open_split(dataset: Path, split: str, *, shuffle: bool = False, seed: int = 0) -> "StreamingDataset":
+    """A stock StreamingDataset over one split; a collective call where ranks run side by side."""
     import_streaming()
     from streaming import StreamingDataset
-    from streaming.base.shared import prefix
 
-    first = torch.tensor(secrets.randbelow(10**6))
-    if dist.is_initialized():
-        dist.broadcast(first, 0)
-    prefix._each_prefix_int = partial(itertools.count, int(first))  # type: ignore[assignment]
+    _number_names_from(secrets.randbelow(10**6))
     stream = StreamingDataset(
         local=str(Path(dataset) / split), shuffle=shuffle, shuffle_seed=seed, batch_size=1, num_canonical_nodes=1, predownload=AHEAD
     )
-    stream.prepare_shard = _once_each(stream.prepare_shard)
+    if list(signature(stream.prepare_shard).parameters) == ["shard_id", "blocking"]:
+        stream.prepare_shard = _once_each(stream.prepare_shard)
+    else:
+        log.info("StreamingDataset.prepare_shard takes other arguments in this release: each block takes its lock again.")
     return stream
 
 
-def _once_each(prepare: Callable[..., None]) -> Callable[..., None]:
-    """Take the lock that all ranks share once a shard, not for each block, which cost .8 ms of another thread: none is ever evicted.
+def _number_names_from(number: int) -> None:
+    """Let StreamingDataset number the names of its shared memory from rank 0's number on. A collective call where ranks run side by side.
 
-    Whoever comes while a shard is made ready returns as before; that it is ready is waited for elsewhere.
+    It takes the first number that is free on the host, counting from 0. Two runs that look at the same moment both take it, or ranks of
+    one run choose different ones and wait forever.
+    """
+    from streaming.base.shared import prefix
+
+    first = torch.tensor(number)
+    if dist.is_initialized():
+        dist.broadcast(first, 0)
+    if hasattr(prefix, "_each_prefix_int"):
+        prefix._each_prefix_int = partial(itertools.count, int(first))  # type: ignore[assignment]
+    else:
+        log.warning("This release of streaming numbers its shared memory in another way: do not start two runs at the same moment.")
+
+
+def _once_each(prepare: Callable[..., None]) -> Callable[..., None]:
+    """Take the lock that all ranks share once for each shard and not for each block, which cost .8 ms of another thread.
+
+    No shard is ever evicted. A call that comes while a shard is being prepared returns as before; the stream waits for the shard elsewhere.
     """
     prepared = set[int]()
 
-    def prepare_once(shard: int, blocking: bool = True) -> None:
-        if shard not in prepared:
-            prepare(shard, blocking)
-            prepared.add(shard)
+    def prepare_once(shard_id: int, blocking: bool = True) -> None:
+        if shard_id not in prepared:
+            prepare(shard_id, blocking)
+            prepared.add(shard_id)
 
     return prepare_once
 
@@ -160,10 +176,10 @@ def epoch_batches(
 ) -> Iterator[Batch]:
     """One epoch of this rank: exactly `steps` full batches, whatever the sizes of its blocks.
 
-    Blocks are pooled, shuffled and cut; what is left over opens the next pool. Ranks must take the same number of steps, or
-    they wait for each other forever: one whose blocks run short draws again from its last pool, one with rows to spare
-    leaves them, other rows each epoch. `liked_only` leaves out rows with label 0. The
-    stream is always read to its end, since its next epoch begins for all ranks at once.
+    Blocks are pooled, shuffled and cut; rows that are left over begin the next pool. Ranks must take the same number of steps, or they wait
+    for each other forever: a rank with too few rows draws again from its last pool, and a rank with more leaves some out, other ones each
+    epoch. `liked_only` leaves out rows with label 0. The stream is always read to its end, since its next epoch begins for all ranks at
+    once.
     """
     made, left, waiting = 0, Columns(), deque[list[Columns]]()
     names = {*READ, *(f"{f.name}{part}" for f in schema.categorical for part in ("", ".values", ".lengths"))}
@@ -174,14 +190,14 @@ def epoch_batches(
             fresh = take(fresh, np.flatnonzero(fresh["label"] > 0))
         pool = join([left, fresh]) if left else fresh
         rows = num_rows(pool)
-        pool = take(pool, rng.permutation(rows))  # at once: a column fits a cache as long as nothing else is done in between
+        pool = take(pool, rng.permutation(rows))  # in one go, so that a column stays in the cache
         cut = rows - rows % batch_size
-        a_batch = -(-pool_blocks * batch_size // max(cut, 1))  # the next pool is there when this one is through
+        a_batch = -(-pool_blocks * batch_size // max(cut, 1))  # so that the next pool is read when this one ends
         for start in range(0, cut, batch_size):
             if made < steps:
                 made += 1
                 yield to_batch(part(pool, start, start + batch_size), schema, batch_size)
-                waiting += filter(None, islice(reading, 0 if waiting else a_batch))  # one pool ahead, however small batches are
+                waiting += filter(None, islice(reading, 0 if waiting else a_batch))  # at most one pool ahead, however small batches are
         left = part(pool, cut, rows)
     while made < steps:
         made += 1
@@ -191,9 +207,9 @@ def epoch_batches(
 
 
 def _pools(stream: Iterable[Mapping[str, Any]], names: set[str], size: int) -> Iterator[list[Columns] | None]:
-    """Lists of `size` blocks, with the columns of some names; None for a block that is read but does not end a list.
+    """Lists of `size` blocks, with the columns of some names; None after each block that does not complete a list.
 
-    So that reading can go on between batches: a rank that stops for a whole pool is waited for by all others.
+    So reading goes on between batches: all other ranks would wait for a rank that stops to read a whole pool.
     """
     blocks: list[Columns] = []
     for block in stream:

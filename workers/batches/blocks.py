@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -17,15 +17,17 @@ import pyarrow.compute as pc
 
 from workers.specs import ITEM_ID, USER_ID
 
+if TYPE_CHECKING:
+    from streaming.base.format.mds import MDSWriter
+
 EMPTY = bytes([1 << 2, 0])  # an ndarray of one axis of length 0: how MDS writes a shape, then no values
 PARTITION, SPLIT, WRITTEN = "_partition", "split", "split string, folder string, rows long, blocks long"
 
 
 def import_streaming() -> ModuleType:
-    """The streaming package without what brings transformers and torchvision: half of its import time, and nothing of it is used.
+    """The streaming package without the modules that import transformers and torchvision: half of its import time, and not used here.
 
-    Its readers of text, vision and multimodal sets and its DataLoader stay out of this one import; whoever asks for them later
-    gets the real ones.
+    Its readers of text, vision and multimodal sets and its DataLoader stay out of this import; a later import gets the real ones.
     """
     if "streaming" in sys.modules:
         return sys.modules["streaming"]
@@ -44,7 +46,7 @@ def import_streaming() -> ModuleType:
     return streaming
 
 
-def _left_out(name: str) -> Any:
+def _left_out(name: str) -> object:
     if name != "StreamingDataLoader":
         raise AttributeError(name)
     return import_module("streaming.base.dataloader").StreamingDataLoader
@@ -52,7 +54,7 @@ def _left_out(name: str) -> Any:
 
 def blocks_of(dataset: Path, split: str, first: int = 0, step: int = 1) -> Iterator[dict[str, np.ndarray]]:
     """Every step-th block of a split by index, from `first` on: each row exactly once over all ranks, where StreamingDataset repeats
-    some. Nothing is shared with other ranks, nor left open behind: a StreamingDataset an epoch would use up a process's files."""
+    some. Nothing is shared with other ranks or left open: a StreamingDataset per epoch would use up the files of a process."""
     import_streaming()
     from streaming.base.local import LocalDataset
 
@@ -78,7 +80,7 @@ class BlockWriter:
 
     Batches hold `_partition`, `split`, int32 columns `single`, list<int32> columns `multi`, float columns `dense`, and label,
     rating (nan where there is none), timestamp. `extra`: `weight`, and `target`, a number or a list of as many numbers in every
-    row. Gives one row a split: split, folder (relative to `out`), rows, blocks.
+    row. Returns one row per split: split, folder (relative to `out`), rows, blocks.
     """
 
     out: str
@@ -116,7 +118,7 @@ class BlockWriter:
         }
 
 
-def _numpy(rows: pa.Table, name: str, dtype: Any) -> np.ndarray:
+def _numpy(rows: pa.Table, name: str, dtype: type[np.generic]) -> np.ndarray:
     return np.ascontiguousarray(rows.column(name).to_numpy(), dtype)
 
 
@@ -169,7 +171,7 @@ class _SplitWriter:
         return pa.RecordBatch.from_pydict({"split": [self.split], "folder": [folder], "rows": [self.rows], "blocks": [self.blocks]})
 
 
-def _mds_writer() -> Any:
+def _mds_writer() -> "type[MDSWriter]":
     """MDSWriter that also takes arrays without elements, as a block has whose bags are all empty.
 
     The stock writer refuses them ("0 elements"); the stock reader reads them.
@@ -188,7 +190,7 @@ def _mds_writer() -> Any:
 
 
 def _new_folder(parent: Path, name: str) -> Path:
-    """A folder of this attempt's own: Spark may try a task twice, and only the folder of the one that succeeded is used."""
+    """A folder of this attempt's own: Spark may try a task twice, and only the folder of the task that succeeded is used."""
     for attempt in range(1000):
         folder = parent / (f"{name}-{attempt}" if attempt else name)
         try:
@@ -200,7 +202,7 @@ def _new_folder(parent: Path, name: str) -> Path:
 
 
 def known_to_train(columns: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
-    """Whether train met the user and the item of each row of a block, as far as there are any: bool [B]."""
+    """Whether train has the user and the item of each row of a block, as far as the dataset has any: bool [B]."""
     known = np.ones(rows, bool)
     for key in (USER_ID, ITEM_ID):
         if key in columns:

@@ -15,12 +15,12 @@ class Likes(NamedTuple):
     """Who liked what in train. Letters: U users, N items."""
 
     matrix: csr_matrix  # [U + 1, N] float32: row of the user (0, the unknown user, is empty), item row - 1; weights add up
-    counts: np.ndarray  # [N] int64: liked rows of each item, whatever they weigh
-    unknown: int = 0  # liked rows that are left out, since their user or item is the unknown one
+    counts: np.ndarray  # [N] int64: liked rows of each item, whatever their weights
+    unknown: int = 0  # liked rows that are left out, since train does not know their user or item
 
 
-class Rows(NamedTuple):
-    """Rows of a split [B]: user and item rows int32 (0 unknown), labels float32, and whether train met both, bool."""
+class SplitRows(NamedTuple):
+    """Rows of a split [B]: user and item rows int32 (0 unknown), labels float32, and whether train has both, bool."""
 
     users: np.ndarray
     items: np.ndarray
@@ -29,7 +29,7 @@ class Rows(NamedTuple):
 
 
 def read_likes(dataset: PreparedDataset) -> Likes:
-    """The liked rows of train; of the blocks, only user, item and weight are kept. ValueError when there is none."""
+    """The liked rows of train, block by block. ValueError when there is none."""
     parts = [(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))]
     unknown = 0
     for block in blocks_of(dataset.folder, TRAIN):
@@ -48,9 +48,9 @@ def read_likes(dataset: PreparedDataset) -> Likes:
     return Likes(matrix, np.bincount(items - 1, minlength=shape[1]), unknown)
 
 
-def read_rows(dataset: Path, split: str) -> Rows:
-    """Every row of a split, each once, as far as pairs are scored from it."""
-    parts = [Rows(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, bool))]
+def read_rows(dataset: Path, split: str) -> SplitRows:
+    """Every row of a split, each once."""
+    parts = [SplitRows(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, bool))]
     for block in blocks_of(dataset, split):
-        parts.append(Rows(block[USER_ID], block[ITEM_ID], block["label"], known_to_train(block, len(block["label"]))))
-    return Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        parts.append(SplitRows(block[USER_ID], block[ITEM_ID], block["label"], known_to_train(block, len(block["label"]))))
+    return SplitRows(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -17,7 +17,7 @@ class Sampler:
 
     Args:
         columns: the item features of N items as block columns, item rows 1, 2, …, N in order.
-        popularity: [N] how often each is liked in train.
+        popularity: [N] how often each item is liked in train.
     """
 
     def __init__(self, wanted: Sampling, schema: FeatureSchema, columns: Columns, popularity: Tensor, seed: int) -> None:
@@ -37,7 +37,7 @@ class Sampler:
         return torch.searchsorted(self.cumulated, drawn).clamp(max=self.num_items - 1)
 
     def __call__(self, batch: Batch) -> Batch:
-        """The batch with M rows more, at the end, of items without a user: label and weight 0."""
+        """The batch with M more rows at its end, items without a user: label and weight are 0."""
         drawn = self.draw(self.wanted.candidates)
         stride, more, keys = batch.sparse.stride(), len(drawn), batch.sparse.keys()
         own_values, own_lengths = batch.sparse.values(), batch.sparse.lengths().view(len(keys), stride)

@@ -1,3 +1,4 @@
 # fmt: off
 # isort: skip_file
-from . import collections as collections, features as features, gradients as gradients, products as products
+from .collections import placed as placed
+from .door import use_shared_tables as use_shared_tables

@@ -1,9 +1,9 @@
-"""Collections of embedding tables on CPUs: TorchRec's own, with nothing between the tables and an only rank, and less between several."""
+"""Collections of embedding tables on CPUs: TorchRec's own, without exchanges on one rank, and with shorter ones between several."""
 
 import logging
 from collections.abc import Sequence
 from itertools import accumulate, groupby
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -13,17 +13,22 @@ from torchrec.distributed.sharding.tw_sharding import TwPooledEmbeddingSharding
 from torchrec.modules.embedding_configs import EmbeddingBagConfig, PoolingType
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor, KeyedTensor
 
-from workers.cpu.exchange import HostRanks, exchanged, meet
-from workers.cpu.memory import SHARED, room
+from workers.cpu.exchange import HostRanks, look_up_shared, meet
+from workers.cpu.memory import SHARED, all_ranks, free_bytes
 from workers.cpu.parts import RankTables, TableShard
-from workers.cpu.tables import Asked, CpuTables, asked, runs
+from workers.cpu.tables import CpuTables, Lookup, lookup_of, runs
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 LOOKUP = 30  # numbers of an embedding that take as long as the rest of a lookup does
 
 
-def use_shared_tables(module: nn.Module, together: bool, timeout_s: float) -> None:
+def unwrapped(lookup: nn.Module) -> nn.Module:
+    """A lookup of a collection itself: those of replicated tables have DDP around them."""
+    inner: nn.Module = getattr(lookup, "module", lookup)
+    return inner
+
+
+def wrap_collections(module: nn.Module, together: bool, timeout_s: float) -> None:
     """Give the tables of a distributed module their fast way where there is one; others stay as they are. A collective call.
 
     Args:
@@ -32,35 +37,32 @@ def use_shared_tables(module: nn.Module, together: bool, timeout_s: float) -> No
     """
     for collection in module.modules():
         if type(collection) is ShardedEmbeddingBagCollection:
-            kernels = [
-                kernel.emb_module
-                for lookup in collection._lookups
-                for kernel in getattr(lookup, "module", lookup)._emb_modules  # replicated tables stand in a wrapper
-            ]
-            taken = [CpuTables.take_over(kernel) for kernel in kernels]
+            kernels = [kernel.emb_module for lookup in collection._lookups for kernel in unwrapped(lookup)._emb_modules]
+            wrapped = [CpuTables.wrap(kernel) for kernel in kernels]
             # each table whole on one rank, and none on every rank
             whole = [type(sharding) is TwPooledEmbeddingSharding for sharding in collection._embedding_shardings]
-            if all(_all_ranks(all(taken + whole))):
-                _shorten(collection, kernels, together, timeout_s)
+            if all(all_ranks(all(wrapped + whole))):
+                _share(collection, kernels, together, timeout_s)
 
 
-def _shorten(collection: Any, kernels: list[CpuTables], together: bool, timeout_s: float) -> None:
+def _share(collection: ShardedEmbeddingBagCollection, kernels: list[CpuTables], together: bool, timeout_s: float) -> None:
+    """Let all ranks read the tables of all, if they are on one host and its shared memory has room for the tables."""
     world, peers, own = dist.get_world_size(), None, [kernel.weights_host.detach() for kernel in kernels]
     weights = {dist.get_rank(): own}
     if world > 1:
-        peers = meet(timeout_s) if _fit(sum(weight.nbytes for weight in own)) else None
-        if peers is None:  # as on several hosts: TorchRec's own way is taken
+        peers = meet(timeout_s) if _room_for(sum(weight.nbytes for weight in own)) else None
+        if peers is None:
             return
-        weights |= peers.show(own)
+        weights |= peers.share(own)
     collection.parts = _parts(collection, kernels, weights, together)
-    collection.__class__, collection.peers = SharedTables if peers else AloneTables, peers
+    collection.__class__, collection.peers = SharedTables if peers else LoneTables, peers
     for kernel in kernels:
         kernel.share = 1 / world  # of the mean over ranks
 
 
-def _fit(own: int) -> bool:
+def _room_for(own: int) -> bool:
     """Whether there is shared memory for the tables of all ranks. own: bytes of this rank's."""
-    wanted, free = (sum(_all_ranks(own)), min(_all_ranks(room())))
+    wanted, free = (sum(all_ranks(own)), min(all_ranks(free_bytes())))
     if wanted > free:
         log.warning(
             "%d MB of embedding tables do not fit into the %d MB that are free in %s: ranks exchange embeddings by gloo, which takes some "
@@ -69,14 +71,8 @@ def _fit(own: int) -> bool:
     return wanted <= free
 
 
-def _all_ranks(own: T) -> list[T]:
-    every: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(every, own)
-    return every
-
-
 def placed(tables: Sequence[EmbeddingBagConfig], world: int) -> dict[str, int]:
-    """Table -> rank: those of one feature together, which is asked for once, and on every rank about as much to look up.
+    """Table -> rank: tables of one feature together, so that its ids are sent once, and about as much to look up on every rank.
 
     Longest processing time first: Graham, "Bounds on multiprocessing timing anomalies", SIAM J. Appl. Math. 1969.
     """
@@ -99,7 +95,7 @@ def placed(tables: Sequence[EmbeddingBagConfig], world: int) -> dict[str, int]:
 def _parts(
     collection: ShardedEmbeddingBagCollection, kernels: list[CpuTables], weights: dict[int, list[Tensor]], together: bool
 ) -> list[RankTables]:
-    """The parts of all ranks, in the order of the ranks. weights: of each rank those of its kernels, flat, as fbgemm keeps them."""
+    """The parts of all ranks, in the order of the ranks. weights: by rank, one flat tensor for each kernel, as fbgemm keeps them."""
     me, own, parts = dist.get_rank(), iter(kernels), dict[Any, RankTables]()
     left = {rank: iter(flat) for rank, flat in weights.items()}
     for sharding in collection._embedding_shardings:
@@ -112,8 +108,8 @@ def _parts(
                     keys = [name for table in tables for name in table.embedding_names]
                     sizes = tuple(table.num_embeddings for table in tables)
                     weight = flat[at : at + sum(sizes) * tables[0].embedding_dim].view(sum(sizes), -1)
-                    held = TableShard(kernel, first, [table.name for table in tables], keys, weight, group.pooling == PoolingType.MEAN)
-                    parts.setdefault((rank, features, sizes), RankTables(rank, features, sizes, [])).holds.append(held)
+                    shard = TableShard(kernel, first, [table.name for table in tables], keys, weight, group.pooling == PoolingType.MEAN)
+                    parts.setdefault((rank, features, sizes), RankTables(rank, features, sizes, [])).shards.append(shard)
                     first, at = first + len(tables), at + weight.numel()
     return list(parts.values())
 
@@ -128,34 +124,34 @@ class _Inputs:
         self.values, self.bags = features.values(), features.lengths().view(len(names), -1)
         self.single = (self.bags == 1).all(1).tolist()
 
-    def asked(self, part: RankTables) -> list[tuple[int, int, Asked]]:
-        """First and last + 1 of neighbouring features of a part, and the rows that are wanted of their tables."""
-        places, found = [self.place[name] for name in part.features], []
-        for first, last in runs([part.holds[0].width] * len(places), [self.single[place] for place in places]):
+    def lookups(self, part: RankTables) -> list[tuple[int, int, Lookup]]:
+        """First and last + 1 of neighbouring features of a part, and the lookup in their tables."""
+        places, lookups = [self.place[name] for name in part.features], []
+        for first, last in runs([part.shards[0].width] * len(places), [self.single[place] for place in places]):
             ids = [self.values[self.starts[place] : self.starts[place + 1]] for place in places[first:last]]
             bags = None if self.single[places[first]] else self.bags[places[first]]
-            found.append((first, last, asked(torch.cat(ids), bags, part.holds[0].tables[first:last], part.sizes[first:last])))
-        return found
+            lookups.append((first, last, lookup_of(torch.cat(ids), bags, part.shards[0].tables[first:last], part.sizes[first:last])))
+        return lookups
 
 
-def _keyed(held: TableShard, first: int, last: int, found: Tensor) -> KeyedTensor:
-    return KeyedTensor(held.keys[first:last], [held.width] * (last - first), found.view(-1, (last - first) * held.width))
+def _keyed(shard: TableShard, first: int, last: int, embeddings: Tensor) -> KeyedTensor:
+    return KeyedTensor(shard.keys[first:last], [shard.width] * (last - first), embeddings.view(-1, (last - first) * shard.width))
 
 
-class AloneTables(ShardedEmbeddingBagCollection):
-    """The tables of the only rank: nothing is sent, and what is found is not copied into one tensor."""
+class LoneTables(ShardedEmbeddingBagCollection):
+    """The tables of the only rank: nothing is sent, and embeddings are not copied into one tensor."""
 
     parts: list[RankTables]
 
     def forward(self, features: KeyedJaggedTensor) -> list[KeyedTensor]:  # type: ignore[override]
         """The pooled embeddings [B, D] of all features, in some parts."""
-        inputs, found = _Inputs(features), []
+        inputs, embeddings = _Inputs(features), []
         for part in self.parts:
-            for first, last, wanted in inputs.asked(part):
-                for held in part.holds:
-                    assert held.kernel is not None
-                    found.append(_keyed(held, first, last, held.kernel.look_up(held.first + first, held.first + last, wanted)))
-        return found
+            for first, last, lookup in inputs.lookups(part):
+                for shard in part.shards:
+                    assert shard.kernel is not None
+                    embeddings.append(_keyed(shard, first, last, shard.kernel.look_up(shard.first + first, shard.first + last, lookup)))
+        return embeddings
 
 
 class SharedTables(ShardedEmbeddingBagCollection):
@@ -167,14 +163,14 @@ class SharedTables(ShardedEmbeddingBagCollection):
     def forward(self, features: KeyedJaggedTensor) -> list[KeyedTensor]:  # type: ignore[override]
         """The pooled embeddings [B, D] of all features, in some parts. A collective call, as is its backward."""
         inputs = _Inputs(features)
-        wanted = [inputs.asked(part) for part in self.parts]
+        lookups = [inputs.lookups(part) for part in self.parts]
         below = [
-            [one.below(sum(part.sizes[:first])) for first, _, one in several] for part, several in zip(self.parts, wanted, strict=True)
+            [one.below(sum(part.sizes[:first])) for first, _, one in several] for part, several in zip(self.parts, lookups, strict=True)
         ]
-        found = iter(exchanged(self.peers, self.parts, below))
+        embeddings = iter(look_up_shared(self.peers, self.parts, below))
         return [
-            _keyed(held, first, last, next(found))
-            for part, several in zip(self.parts, wanted, strict=True)
-            for held in part.holds
+            _keyed(shard, first, last, next(embeddings))
+            for part, several in zip(self.parts, lookups, strict=True)
+            for shard in part.shards
             for first, last, _ in several
         ]

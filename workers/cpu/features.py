@@ -11,12 +11,12 @@ from pathlib import Path
 
 import torch
 
-BYTES = 85  # of the symbol, as `readelf -s` says; of another size it is another layout, which the names below then do not have
+BYTES = 85  # size of the symbol, as `readelf -s` gives it
 log = logging.getLogger(__name__)
 
 
 def show_to_fbgemm() -> bool:
-    """Fill the list that fbgemm reads where it is empty, before its first kernel is made; says whether it is filled."""
+    """Fill the list that fbgemm reads where it is empty, before its first kernel is made; returns whether it is filled."""
     libraries = Path(torch.__file__).parent / "lib"
     try:
         c10 = ctypes.CDLL(str(libraries / "libc10.so"))

@@ -1,24 +1,27 @@
 """Loops over looked-up rows of embedding tables on a CPU, compiled by numba.
 
-A key is a row and the place of its gradient in one integer, row << bits | place: sorted, which numpy does with AVX-512, it brings what a
-row is to learn together. Letters: L lookups, B gradients, R rows, D width.
+A key is a row and the place of its gradient in one integer, row << bits | place: sorting the keys, which numpy does with AVX-512, brings
+the gradients of each row together. Letters: L lookups, B gradients, R rows, D width.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 import numba
 import numpy as np
 
+P = ParamSpec("P")
+R = TypeVar("R")
 REORDER = {"reassoc", "contract"}  # sums may be vectorised
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """The function as machine code, kept for the next process where there is a folder to keep it in."""
     try:
-        return numba.njit(cache=True, nogil=True, fastmath=REORDER)(function)
+        cached: Callable[P, R] = numba.njit(cache=True, nogil=True, fastmath=REORDER)(function)
     except RuntimeError:  # neither the package's folder nor the user's can be written to
-        return numba.njit(nogil=True, fastmath=REORDER)(function)
+        cached = numba.njit(nogil=True, fastmath=REORDER)(function)
+    return cached
 
 
 def sorted_keys(rows: np.ndarray, bags: np.ndarray | None) -> tuple[np.ndarray, int]:
@@ -32,12 +35,12 @@ def sorted_keys(rows: np.ndarray, bags: np.ndarray | None) -> tuple[np.ndarray, 
 
 @compiled
 def row_wise_adagrad(
-    weight: np.ndarray, seen: np.ndarray, keys: np.ndarray, bits: int, gradient: np.ndarray, share: float, rate: float, eps: float
+    weight: np.ndarray, sums: np.ndarray, keys: np.ndarray, bits: int, gradient: np.ndarray, share: float, rate: float, eps: float
 ) -> None:
     """One step of Adagrad with one sum of squares a row, in place: what fbgemm documents as EmbOptimType.EXACT_ROWWISE_ADAGRAD.
 
     Args:
-        weight: [R, D] float32. seen: [R] float32, the sums so far.
+        weight: [R, D] float32. sums: [R] float32, sums of squared gradients so far.
         keys: [L] sorted, of the rows that were looked up, any number of times. gradient: [B, D] float32, by place.
         share: how much of the gradient counts, 1 / ranks for the mean over them.
     """
@@ -57,8 +60,8 @@ def row_wise_adagrad(
         squares = np.float32(0)
         for d in range(width):
             squares += total[d] * total[d]
-        seen[row] += squares * share * share / width
-        step = np.float32(rate * share / (np.sqrt(seen[row]) + eps))
-        learnt = weight[row]
+        sums[row] += squares * share * share / width
+        step = np.float32(rate * share / (np.sqrt(sums[row]) + eps))
+        updated = weight[row]
         for d in range(width):
-            learnt[d] -= step * total[d]
+            updated[d] -= step * total[d]

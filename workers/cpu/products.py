@@ -1,4 +1,4 @@
-"""Let torch multiply float32 matrices with oneDNN where MKL, which it takes on a CPU, leaves half of the CPU unused.
+"""Let torch multiply float32 matrices with oneDNN where MKL, its choice on CPUs, leaves half of the CPU unused.
 
 MKL runs its AVX-512 code on Intel's processors alone; oneDNN, which torch's wheels hold as well, on every one that has AVX-512. Seen in
 torch 2.14.1 on an AMD EPYC (Zen 5), one thread: 100 to 110 GFLOP/s of MKL, 200 to 250 of oneDNN. Both sum in float32.
@@ -10,19 +10,19 @@ import torch
 from torch import Tensor
 from torch.library import Library
 
-LEAST = 1 << 19  # multiply-adds; below, starting oneDNN takes longer than it saves
-_kernels: list[Library] = []  # registered as long as they are held
+LEAST = 1 << 19  # multiply-adds; for fewer, starting oneDNN takes longer than it saves
+_kernels: list[Library] = []  # they stay registered as long as they are referenced
 
 
 def use_onednn() -> bool:
-    """Have every later product of this process made so, whoever asks for it; says whether it is."""
+    """Let every later product of this process use oneDNN; returns whether it does."""
     if not _kernels and _mkl_falls_short():
         register()
     return bool(_kernels)
 
 
 def register() -> None:
-    """Put the products below in the place of torch's own for dense tensors on a CPU."""
+    """Replace torch's own products of dense tensors on a CPU by those below."""
     library = Library("aten", "IMPL")
     library.impl("mm", mm, "CPU", allow_override=True)
     library.impl("addmm", addmm, "CPU", allow_override=True)
@@ -34,7 +34,7 @@ def _mkl_falls_short() -> bool:
         maker = Path("/proc/cpuinfo").read_text()
     except OSError:
         return False
-    has = torch.backends.mkldnn.is_available() and torch.backends.mkl.is_available()
+    has = torch.backends.mkldnn.is_available() and torch.backends.mkl.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     return has and torch.backends.cpu.get_cpu_capability().startswith("AVX512") and "GenuineIntel" not in maker
 
 
@@ -58,5 +58,5 @@ def _suits(left: Tensor, right: Tensor) -> bool:
 
 
 def _room(left: Tensor, right: Tensor) -> Tensor:
-    """Where torch's own product goes, which is still reached with a place for its result."""
+    """A tensor for the result of torch's own product, which is still reached when it is given one."""
     return left.new_empty(left.shape[0], right.shape[-1])

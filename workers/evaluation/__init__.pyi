@@ -17,5 +17,5 @@ from .metrics import (
     Bools as Bools, Floats as Floats, Ints as Ints, auc as auc, best_places as best_places, log_losses as log_losses,
     ndcg_at_k as ndcg_at_k, tie_order as tie_order, user_areas as user_areas,
 )
-from .networks import NetworkEvaluation as NetworkEvaluation, Scored as Scored, evaluate_network as evaluate_network
+from .networks import NetworkEvaluation as NetworkEvaluation, ScoredRows as ScoredRows, evaluate_network as evaluate_network
 from .outputs import BINS as BINS, evaluate_outputs as evaluate_outputs, predictions as predictions

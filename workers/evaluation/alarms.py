@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-SAME_LIST = 0.5  # share of users with one and the same top 10 that is too many
+SAME_LIST = 0.5  # share of users with the same top 10 from which lists are not personal
 ALIKE = 0.99  # mean cosine between items from which embeddings count as collapsed
 FLAT = 1e-3  # relative fall of the training loss below which nothing was learnt
 SAMPLE = 2000
@@ -15,23 +15,23 @@ SAMPLE = 2000
 def list_alarms(
     *, logits: np.ndarray, ranked: pd.DataFrame, item_states: np.ndarray, losses: Sequence[float], popularity: float | None
 ) -> list[str]:
-    """What is wrong with a model, a sentence each; none for a sound one.
+    """The problems of a model, one sentence each; none for a sound one.
 
     Args:
         logits: [B] scores of test rows.
-        ranked: U rows with `items` (lists of item rows) and `ndcg_at_10`; empty where nobody was ranked for.
-        item_states: [N, S] of a model whose items stand in one space; empty for others.
+        ranked: U rows with `items` (lists of item rows) and `ndcg_at_10`; empty where no users were ranked for.
+        item_states: [N, S] of a model that embeds items in one space; empty for others.
         losses: mean training loss of each epoch.
         popularity: NDCG@10 of the popularity baseline; None where there is none.
     """
-    found = [
+    problems = [
         _one_sign(logits),
         _flat(losses),
         _one_list(ranked),
         _collapsed(item_states),
         _worse_than_popular(ranked, popularity),
     ]
-    return [sentence for sentence in found if sentence]
+    return [sentence for sentence in problems if sentence]
 
 
 def _one_sign(logits: np.ndarray) -> str | None:

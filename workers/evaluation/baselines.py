@@ -1,4 +1,4 @@
-"""What needs no training, under the protocol."""
+"""Baselines that need no training, under the protocol."""
 
 from pathlib import Path
 
@@ -24,19 +24,19 @@ from workers.specs import ITEM_ID, TIE_SEED, USER_ID
 
 
 def write_baselines(dataset: Path) -> None:
-    """What needs no training, under the protocol, on test, into the dataset's `baselines/` folder.
+    """Measure baselines that need no training on test, under the protocol, and write them to the dataset's `baselines/` folder.
 
-    Popularity scores an item by how often it was liked in train; it and random give nothing for log loss, being no probabilities.
-    Where nothing can be ranked there is random alone, for its AUC. `oracle`: the true logit of made data, the best that any model
-    could know; its rows are those of `oracle.parquet` (logit, label and, when it is there, `known`). `user_mean`: where sets of
-    items were rated, the mean rating of the user's sets in train.
+    popularity: scores an item by how often it was liked in train. random: random scores; the only one where nothing can be ranked. Neither
+    is a probability, so they have no log loss. oracle: the true logit of generated data, which no model can beat; its rows are those of
+    `oracle.parquet` (logit, label and, where it has one, `known`). user_mean: where sets of items were rated, the mean rating of the
+    user's sets in train.
     """
     folder = dataset / BASELINES
     folder.mkdir(exist_ok=True)
     if (dataset / ORACLE).exists():
-        made = pd.read_parquet(dataset / ORACLE)
-        known = made["known"].to_numpy(bool) if "known" in made else np.ones(len(made), bool)
-        write_json(folder / "oracle.json", pointwise(made["logit"].to_numpy(), made["label"].to_numpy(), known, probability=True))
+        generated = pd.read_parquet(dataset / ORACLE)
+        known = generated["known"].to_numpy(bool) if "known" in generated else np.ones(len(generated), bool)
+        write_json(folder / "oracle.json", pointwise(generated["logit"].to_numpy(), generated["label"].to_numpy(), known, probability=True))
     if has_sets(dataset):
         sets, left_out = rated_sets(dataset, TEST)
         means = sets["user_mean"].to_numpy(np.float64)
@@ -62,13 +62,13 @@ def _write_ranking_baselines(dataset: Path, folder: Path) -> None:
     for name, score in scorers.items():
         ranked = describe(rank_users(users, len(items), score), facts)
         scored = by_row[rows] if name == "popularity" else rng.random(len(rows))
-        found = summarise(ranked, len(items)) | pointwise(scored, labels, known, probability=False, users=who)
-        write_json(folder / f"{name}.json", found)
+        values = summarise(ranked, len(items)) | pointwise(scored, labels, known, probability=False, users=who)
+        write_json(folder / f"{name}.json", values)
         write_ranked(ranked, folder / f"{name}_per_user.parquet", folder / f"{name}_{TOP_K}")
 
 
 def _test_rows(dataset: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """User and item row (0 without any), label, and whether train met both, of each test row; from the blocks one at a time."""
+    """User and item row (0 without any), label, and whether train has both, of each test row; block by block."""
     none = np.zeros(0, np.int32)
     parts = [(none, none, np.zeros(0, np.float32), np.zeros(0, bool))]
     for block in blocks_of(dataset, TEST):

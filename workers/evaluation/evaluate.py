@@ -1,8 +1,8 @@
 """The one protocol, the same for every contender.
 
-Pointwise: every interaction of a split once. Sets: ratings of several items at once, foretold by the mean of the items' scores.
+Pointwise: every interaction of a split once. Sets: ratings of several items at once, predicted by the mean of the items' scores.
 Ranking: the full catalogue (items of train), for one fixed sample of users, without the items that the user met in train unless
-`Protocol` says otherwise, equal scores in one fixed random order. Letters: U users, N items.
+the `Protocol` includes them, equal scores in one fixed random order. Letters: U users, N items.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from workers.evaluation.lists import DEEPEST, Facts, all_lists_metrics, list_met
 from workers.evaluation.outputs import evaluate_outputs
 from workers.specs import BINARY, ITEM_ID, USER_ID, Protocol
 
-LISTS_AT = 10  # the k at which a run says what its lists are like
+LISTS_AT = 10  # the k of the metrics of the family "lists"
 LISTS = ["items", "scores", "wanted"]  # columns of ranked users that hold their top lists
 DEFAULT = Protocol()
 CHUNK = 64  # users scored at a time: bounds memory at CHUNK x N
@@ -30,15 +30,15 @@ Scorer = Callable[[np.ndarray], np.ndarray]  # positions of users in the sample 
 
 
 def catalogue(dataset: Path) -> pd.DataFrame:
-    """items.parquet without the items that train never met; row r stands at position r - 1."""
+    """items.parquet without the items that are not in train; row r is at position r - 1."""
     items = pd.read_parquet(dataset / ITEMS)
     return items[items["row"] > 0].sort_values("row").reset_index(drop=True)
 
 
 def users_to_rank(dataset: Path, split: str, limit: int | None = None, protocol: Protocol = DEFAULT) -> pd.DataFrame:
-    """The fixed sample of users of a split, the first `limit` of it: who liked something of the catalogue that was new to them.
+    """The first `limit` of the fixed sample of users of a split, who all liked an item of the catalogue that was new to them.
 
-    `relevant` is what was new, or, where items met in train compete, everything of the catalogue that the user liked in the split.
+    `relevant` holds these items, or, where items met in train are ranked too, all items of the catalogue that the user liked in the split.
     """
     users = pd.read_parquet(dataset / RANKING / f"{split}.parquet")
     users = users.head(limit) if limit else users
@@ -57,7 +57,7 @@ def _liked(dataset: Path, split: str, users: np.ndarray) -> list[np.ndarray]:
 
 
 def users_to_validate(num_items: int) -> int:
-    """How many users of the sample a validation ranks for at most: it is done once an epoch, or once a setting tried."""
+    """Maximum number of users that a validation ranks for: it is done once per epoch, or once per setting that is tried."""
     return max(50, VALID_PAIRS // (num_items + 1))
 
 
@@ -71,7 +71,7 @@ def rank_users(users: pd.DataFrame, num_items: int, score: Scorer, protocol: Pro
 
     Returns:
         U rows: user_id, relevant (count), one column a per-user ranking metric, `items` and `scores` (top lists, item rows); and
-        `wanted`, the relevant items, where the protocol makes them others than those of the dataset.
+        `wanted`, the relevant items, where the protocol makes them differ from those of the dataset.
     """
     ties = metrics.tie_order(num_items, protocol.tie_seed)
     chunks = [np.arange(start, min(start + CHUNK, len(users))) for start in range(0, len(users), CHUNK)]
@@ -94,7 +94,7 @@ def _rank_chunk(users: pd.DataFrame, scores: np.ndarray, ties: np.ndarray, proto
     counts = relevant.sum(axis=1)
     columns: dict[str, Any] = {"user_id": users["user_id"].to_numpy(), "relevant": counts} | ranking_metrics(hits, counts)
     columns["mrr"] = metrics.reciprocal_rank(metrics.first_hit_rank(keys, relevant), counts)
-    lengths = np.minimum(real.sum(axis=1), protocol.list_length)  # what was left out stands last
+    lengths = np.minimum(real.sum(axis=1), protocol.list_length)  # items that were left out come last
     columns["items"] = [(row[:length] + 1).astype(np.int32) for row, length in zip(top, lengths, strict=True)]
     columns["scores"] = [row[:length] for row, length in zip(top_scores, lengths, strict=True)]
     if not protocol.exclude_seen:
@@ -110,7 +110,7 @@ def count_users(dataset: Path) -> int:
 
 
 def describe(ranked: pd.DataFrame, facts: Facts) -> pd.DataFrame:
-    """What `rank_users` gives, and what each user's list is like, a column a metric."""
+    """The result of `rank_users` with the metrics of each user's list, one column each."""
     if ranked.empty:
         return ranked
     return ranked.assign(**list_metrics(padded(ranked["items"], LISTS_AT), facts, LISTS_AT))
@@ -120,14 +120,14 @@ def summarise(ranked: pd.DataFrame, num_items: int) -> dict[str, float]:
     """Means over users of the per-user metrics, and metrics of all lists together; empty without users, undefined ones are absent."""
     if ranked.empty:
         return {}
-    found = {m.key: float(ranked[m.key].mean()) for m in METRICS.values() if m.key in ranked}
-    found |= all_lists_metrics(padded(ranked["items"], LISTS_AT), num_items, LISTS_AT)
-    return {key: value for key, value in found.items() if np.isfinite(value)}
+    values = {m.key: float(ranked[m.key].mean()) for m in METRICS.values() if m.key in ranked}
+    values |= all_lists_metrics(padded(ranked["items"], LISTS_AT), num_items, LISTS_AT)
+    return {key: value for key, value in values.items() if np.isfinite(value)}
 
 
 def write_ranked(ranked: pd.DataFrame, per_user: Path, top_k: Path) -> None:
-    """The per-user metrics; and, where there is somebody to rank for, the top lists: user_id, items, scores, and relevant where it is
-    not that of the dataset."""
+    """Write the per-user metrics and, where users were ranked for, their top lists: user_id, items, scores, and relevant where it differs
+    from that of the dataset."""
     ranked.drop(columns=LISTS, errors="ignore").to_parquet(per_user, index=False)
     if len(ranked):
         lists = ranked[[name for name in ("user_id", *LISTS) if name in ranked]]
@@ -137,21 +137,21 @@ def write_ranked(ranked: pd.DataFrame, per_user: Path, top_k: Path) -> None:
 def pointwise(
     logits: np.ndarray, labels: np.ndarray, known: np.ndarray, *, probability: bool, users: np.ndarray | None = None
 ) -> dict[str, float]:
-    """AUC over the interactions whose user and item train met, of all users together and of each, and over all of them; where the
-    scores are logits of a probability, log loss and calibration too. Standard errors as `<key>_se`; what one class or no row leaves
-    undefined is absent.
+    """AUC over the interactions whose user and item are in train, of all users together and of each, and AUC over all interactions; where
+    the scores are logits of a probability, log loss and calibration too. Standard errors as `<key>_se`; what is undefined, since there is
+    one class or no row, is absent.
 
     Args:
-        logits, labels: [B]. known: [B] bool, train met both the user and the item.
+        logits, labels: [B]. known: [B] bool, whether train has both the user and the item.
         users: [B] rows of the vocabulary; None, or 0 in every row, where the dataset has no users.
     """
     logits, labels = logits.astype(np.float64), labels.astype(np.float64)
-    found = dict(zip(("auc", "auc_se"), metrics.auc(logits[known], labels[known]), strict=True))
+    values = dict(zip(("auc", "auc_se"), metrics.auc(logits[known], labels[known]), strict=True))
     if users is not None:
         some = known & (users > 0)
         of_users = metrics.user_auc(logits[some], labels[some], users[some])
-        found |= dict(zip(("user_auc", "user_auc_se"), of_users, strict=True))
-    found |= dict(zip(("auc_all", "auc_all_se"), metrics.auc(logits, labels), strict=True))
+        values |= dict(zip(("user_auc", "user_auc_se"), of_users, strict=True))
+    values |= dict(zip(("auc_all", "auc_all_se"), metrics.auc(logits, labels), strict=True))
     if probability:
-        found |= evaluate_outputs(BINARY, logits[:, None], labels, labels, known)[0]
-    return {name: value for name, value in found.items() if np.isfinite(value)}
+        values |= evaluate_outputs(BINARY, logits[:, None], labels, labels, known)[0]
+    return {name: value for name, value in values.items() if np.isfinite(value)}

@@ -1,4 +1,4 @@
-"""Metrics of recommended lists, from the lists alone: the same at any k while a model is judged and later from what its run stored.
+"""Metrics of recommended lists, from the lists alone: the same at any k while a model is measured and later from its stored lists.
 
 Letters: U users, N items, K list length, k <= K a cutoff. Numpy alone, so that a page may compute them.
 """
@@ -22,23 +22,23 @@ RANKING_AT: dict[str, Callable[[Bools, Ints, int], Floats]] = {
     "map": metrics.average_precision_at_k,
     "hit_rate": metrics.hit_rate_at_k,
 }  # of hits [U, K], relevant items [U] and k: a value a user, [U]
-PER_LIST = ("novelty", "diversity", "popularity")  # metrics of the family "lists" that each list has, beside those of all together
-DEEPEST = max(found[1] for key in METRICS if (found := cutoff(key)))  # the greatest k that a run measures
+PER_LIST = ("novelty", "diversity", "popularity")  # metrics of the family "lists" that single lists have
+DEEPEST = max(parts[1] for key in METRICS if (parts := cutoff(key)))  # the largest k that a run measures
 
 
 def ranking_metrics(hits: Bools, num_relevant: Ints, wanted: Iterable[str] = tuple(METRICS)) -> dict[str, Floats]:
     """The ranking metrics with a cutoff among `wanted`, keys such as ndcg_at_10: [U] each. Arguments as in `metrics.recall_at_k`."""
-    asked = [(key, found) for key in wanted if (found := cutoff(key)) and found[0] in RANKING_AT]
-    return {key: RANKING_AT[name](hits, num_relevant, k) for key, (name, k) in asked}
+    cutoffs = [(key, parts) for key in wanted if (parts := cutoff(key)) and parts[0] in RANKING_AT]
+    return {key: RANKING_AT[name](hits, num_relevant, k) for key, (name, k) in cutoffs}
 
 
 class Facts(NamedTuple):
-    """What metrics of lists know of the N items of the catalogue, in its order."""
+    """Facts of the N items of the catalogue, in its order, that metrics of lists need."""
 
     surprise: Floats  # [N] bits
     percentile: Floats  # [N] of popularity
     group: Ints  # [N] which of `groups` the item's genres are, -1 for an item without
-    groups: list[Ints]  # genres that stand together, as numbers
+    groups: list[Ints]  # sets of genres, as numbers
 
 
 def facts_of(items: "pd.DataFrame", num_users: int) -> Facts:
@@ -62,15 +62,15 @@ def facts_of(items: "pd.DataFrame", num_users: int) -> Facts:
 
 def padded(lists: Sequence[Any], length: int) -> Ints:
     """The first items of each list as positions in the catalogue, int64 [U, length]: item row - 1, and -1 behind a shorter list."""
-    found = np.full((len(lists), length), -1, np.int64)
+    top = np.full((len(lists), length), -1, np.int64)
     for place, items in enumerate(lists):
         first = np.asarray(items[:length], np.int64)
-        found[place, : len(first)] = first - 1
-    return found
+        top[place, : len(first)] = first - 1
+    return top
 
 
 def list_metrics(top: Ints, facts: Facts, k: int) -> dict[str, Floats]:
-    """What each list is like, [U] each; nan where a list has too few items to tell.
+    """Metrics of each list, [U] each; nan where a list has too few items.
 
     Args:
         top: [U, K] of `padded`.
@@ -81,7 +81,7 @@ def list_metrics(top: Ints, facts: Facts, k: int) -> dict[str, Floats]:
 
 
 def all_lists_metrics(top: Ints, num_items: int, k: int) -> dict[str, float]:
-    """What the lists of all users together are like. Arguments as in `list_metrics`."""
+    """Metrics of the lists of all users together. Arguments as in `list_metrics`."""
     first = top[:, :k]
-    shown = first[first >= 0]
-    return {f"coverage_at_{k}": metrics.coverage(shown, num_items), f"gini_at_{k}": metrics.gini(shown, num_items)}
+    listed = first[first >= 0]
+    return {f"coverage_at_{k}": metrics.coverage(listed, num_items), f"gini_at_{k}": metrics.gini(listed, num_items)}

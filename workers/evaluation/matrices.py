@@ -1,4 +1,4 @@
-"""The protocol on a fitted model, in one process: the same users, exclusions, ties and rows as networks are judged on."""
+"""The protocol on a fitted model, in one process: with the same users, exclusions, ties and rows as for networks."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from workers.artifacts import FEATURE, TEST, TRAIN, VALID, PreparedDataset
-from workers.batches import Rows, read_rows
+from workers.batches import SplitRows, read_rows
 from workers.evaluation.evaluate import CHUNK, DEFAULT, catalogue, describe, pointwise, rank_users, summarise, users_to_rank
 from workers.evaluation.lists import facts_of
 from workers.evaluation.rated_sets import calibrated, evaluate_sets, has_sets, rated_sets, set_raters
@@ -19,11 +19,11 @@ from workers.specs import USER_ID, Protocol
 
 
 class MatrixEvaluation(NamedTuple):
-    """What an evaluation found."""
+    """Metrics and the lists and scores behind them."""
 
     metrics: dict[str, float]
     ranked: pd.DataFrame
-    rows: Rows  # of the split
+    rows: SplitRows
     scores: np.ndarray  # [B] float32, of those rows
 
 
@@ -37,7 +37,7 @@ def evaluate_matrix(
     limit: int | None = None,
     report_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> MatrixEvaluation:
-    """The whole protocol on one split. Scores are no probabilities, so there is no log loss.
+    """The whole protocol on one split. Scores are not probabilities, so there is no log loss.
 
     Args:
         likes: [U + 1, N] of train, by row of the user.
@@ -54,28 +54,28 @@ def evaluate_matrix(
     ranked = describe(rank_users(users, len(items), score, protocol), facts_of(items, dataset.num_users))
     held_out = read_rows(dataset.folder, split)
     scored = pair_scores(model, likes, held_out.users, held_out.items)
-    found = summarise(ranked, len(items))
-    found |= pointwise(scored, held_out.labels, held_out.known, probability=False, users=held_out.users)
+    values = summarise(ranked, len(items))
+    values |= pointwise(scored, held_out.labels, held_out.known, probability=False, users=held_out.users)
     if split == TEST and has_sets(dataset.folder):
-        found |= _evaluate_sets(model, likes, dataset.folder)
-    return MatrixEvaluation(found, ranked, held_out, scored)
+        values |= _evaluate_sets(model, likes, dataset.folder)
+    return MatrixEvaluation(values, ranked, held_out, scored)
 
 
 def pair_scores(model: MatrixModel, likes: csr_matrix, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """The score of each user (row, 0 likes nothing) for the item beside it (row, 0 scores 0): float32 [B]; each user is scored once."""
-    met, place = np.unique(users, return_inverse=True)
+    """The score of each user (row; 0 likes nothing) for the item beside it (row; 0 scores 0): float32 [B]. Each user is scored once."""
+    different, place = np.unique(users, return_inverse=True)
     order = np.argsort(place, kind="stable")
-    ends = np.searchsorted(place[order], np.arange(0, len(met) + CHUNK, CHUNK))
-    found = np.zeros(len(users), np.float32)
+    ends = np.searchsorted(place[order], np.arange(0, len(different) + CHUNK, CHUNK))
+    scores = np.zeros(len(users), np.float32)
     for chunk, (start, end) in enumerate(pairwise(ends)):
         first, pairs = chunk * CHUNK, order[start:end]
-        grid = model.scores(likes[met[first : first + CHUNK]])
-        found[pairs] = grid[place[pairs] - first, np.maximum(items[pairs], 1) - 1]
-    return np.where(items > 0, found, np.float32(0))
+        grid = model.scores(likes[different[first : first + CHUNK]])
+        scores[pairs] = grid[place[pairs] - first, np.maximum(items[pairs], 1) - 1]
+    return np.where(items > 0, scores, np.float32(0))
 
 
 def _evaluate_sets(model: MatrixModel, likes: csr_matrix, dataset: Path) -> dict[str, float]:
-    """How well the mean of the scores of a set's items foretells its rating, on test, by a line through the sets of train and valid."""
+    """How well the mean score of a set's items predicts its rating on test, by a line through the sets of train and valid."""
     (held_out, left_out), (known, _) = rated_sets(dataset, TEST), rated_sets(dataset, TRAIN, VALID)
     if held_out.empty:
         return evaluate_sets(np.zeros(0), np.zeros(0), None, left_out)
@@ -86,7 +86,7 @@ def _evaluate_sets(model: MatrixModel, likes: csr_matrix, dataset: Path) -> dict
 
 
 def set_scores(model: MatrixModel, likes: csr_matrix, raters: np.ndarray, sets: pd.DataFrame) -> np.ndarray:
-    """Mean score of the items of each set that train knows, float64 [S]. `raters`: user rows, at the sets' places."""
+    """Mean score of the items of each set that train has, float64 [S]. raters: rows of users; a set names its user by the place here."""
     if sets.empty:
         return np.zeros(0)
     bags = [np.asarray(bag)[np.asarray(bag) > 0] for bag in sets["items"]]

@@ -1,7 +1,7 @@
 """The protocol's formulas, in numpy: pure functions of scores and truth. Letters: U users, N items, K list length.
 
 Ranking metrics use binary relevance: Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques", TOIS
-2002, for NDCG; Voorhees, "The TREC-8 question answering track report", 1999, for MRR. An item whose score is -inf is never found: it
+2002, for NDCG; Voorhees, "The TREC-8 question answering track report", 1999, for MRR. An item whose score is -inf is never a hit: it
 was left out, or not retrieved.
 """
 
@@ -57,10 +57,10 @@ def best_places(scores: NDArray[np.float32], ties: Ints, k: int) -> Ints:
 
 
 def first_hit_rank(keys: Ints, relevant: Bools) -> Ints:
-    """Rank (from 1) of the best relevant item in the full ranking of each row, int64 [U]; 0 where none is found.
+    """Rank (from 1) of the best relevant item in the full ranking of each row, int64 [U]; 0 where none is ranked.
 
     Args:
-        keys: [U, N] of `sort_keys`; an item whose score is -inf is not found. relevant: [U, N] bool.
+        keys: [U, N] of `sort_keys`; an item whose score is -inf is not ranked. relevant: [U, N] bool.
     """
     lowest = np.iinfo(np.int64).min
     best = np.where(relevant & (keys >> 32 != NEVER), keys, lowest).max(axis=1)
@@ -108,30 +108,30 @@ def hit_rate_at_k(hits: Bools, num_relevant: Ints, k: int) -> Floats:
 
 
 def reciprocal_rank(first_rank: Ints, num_relevant: Ints) -> Floats:
-    """1 / rank of the first relevant item, [U]: 0 where none is found (rank 0), nan where nothing is relevant."""
-    found = np.divide(1.0, first_rank, out=np.zeros(len(first_rank)), where=first_rank > 0)
-    return np.where(num_relevant > 0, found, np.nan)
+    """1 / rank of the first relevant item, [U]: 0 where none is ranked (rank 0), nan where nothing is relevant."""
+    reciprocal = np.divide(1.0, first_rank, out=np.zeros(len(first_rank)), where=first_rank > 0)
+    return np.where(num_relevant > 0, reciprocal, np.nan)
 
 
 def coverage(top: Ints, num_items: int) -> float:
-    """Share of the catalogue that stands in at least one list: `top` holds the items of all lists, in any shape."""
+    """Share of the catalogue that is in at least one list: `top` holds the items of all lists, in any shape."""
     return len(np.unique(top)) / num_items
 
 
 def gini(top: Ints, num_items: int) -> float:
-    """Gini index of how often each item of the catalogue is shown: 0 when all are alike, 1 when one item alone is; nan without any.
+    """Gini index of how often items of the catalogue are listed: 0 when all are equally often, 1 when one alone is; nan for no lists.
 
-    G = sum over j of (2j - N - 1) p_j / (N - 1), p_j the share of item j in what is shown, rising with j: Castells, Hurley and
+    G = sum over j of (2j - N - 1) p_j / (N - 1), p_j the share of item j among all listed items, rising with j: Castells, Hurley and
     Vargas, "Novelty and diversity in recommender systems", Recommender Systems Handbook, 2nd ed. 2015; Adomavicius and Kwon, TKDE
-    24(5), 2012, measure the diversity of all lists together so.
+    24(5), 2012, measure the diversity of all lists together in this way.
 
     Args:
         top: positions of items in the catalogue, of all lists, in any shape. num_items: N; nan where it is below 2.
     """
     if top.size == 0 or num_items < 2:
         return float("nan")
-    shown = np.sort(np.bincount(top.ravel(), minlength=num_items))
-    return float((2 * np.arange(1, num_items + 1) - num_items - 1) @ shown / ((num_items - 1) * shown.sum()))
+    times = np.sort(np.bincount(top.ravel(), minlength=num_items))
+    return float((2 * np.arange(1, num_items + 1) - num_items - 1) @ times / ((num_items - 1) * times.sum()))
 
 
 def self_information(likes: Floats, num_users: int) -> Floats:
@@ -150,9 +150,9 @@ def self_information(likes: Floats, num_users: int) -> Floats:
 def popularity_percentile(likes: Floats) -> Floats:
     """Share of the catalogue that was liked less often than each item, equals counted half: [N], 0.5 on average over the catalogue.
 
-    Of the signs of popularity bias it has a fixed scale: the likes of a list's items, averaged (ARP: Abdollahpouri, Burke and
-    Mobasher, "Managing popularity bias in recommender systems with personalized re-ranking", FLAIRS 2019), are in a unit that
-    differs between datasets, and one favourite of everybody outweighs a list of rarities.
+    This measure of popularity bias has a fixed scale: the average likes of a list's items (ARP: Abdollahpouri, Burke and
+    Mobasher, "Managing popularity bias in recommender systems with personalized re-ranking", FLAIRS 2019), have a unit that
+    differs between datasets, and one very popular item outweighs a list of rare ones.
     """
     ordered = np.sort(likes)
     below, upto = np.searchsorted(ordered, likes, side="left"), np.searchsorted(ordered, likes, side="right")
@@ -160,7 +160,7 @@ def popularity_percentile(likes: Floats) -> Floats:
 
 
 def list_means(values: Floats, top: Ints) -> Floats:
-    """Mean over each list of what its items have: [U]; nan for an empty list.
+    """Mean over each list of the values of its items: [U]; nan for an empty list.
 
     Args:
         values: [N]. top: [U, K] positions in the catalogue, -1 behind a list that is shorter.
@@ -186,11 +186,11 @@ def list_diversity(top: Ints, group: Ints, groups: Sequence[Ints]) -> Floats:
 
 def _diversity(own: Ints, groups: Sequence[Ints]) -> Floats:
     """`list_diversity` of the groups [U, K] of some lists, -1 for none; genres are numbered anew, for there may be very many."""
-    met, place = np.unique(own, return_inverse=True)
-    genres = [groups[one] if one >= 0 else np.zeros(0, np.int64) for one in met]
+    different, place = np.unique(own, return_inverse=True)
+    genres = [groups[one] if one >= 0 else np.zeros(0, np.int64) for one in different]
     numbers, column = np.unique(np.concatenate([np.zeros(0, np.int64), *genres]), return_inverse=True)
-    has = np.zeros((len(met), len(numbers)), np.float32)
-    has[np.repeat(np.arange(len(met)), [len(one) for one in genres]), column] = 1
+    has = np.zeros((len(different), len(numbers)), np.float32)
+    has[np.repeat(np.arange(len(different)), [len(one) for one in genres]), column] = 1
     grid = has[place.reshape(own.shape)]
     shared, sizes = grid @ grid.transpose(0, 2, 1), grid.sum(axis=2)
     distance = 1 - shared / np.maximum(sizes[:, :, None] + sizes[:, None, :] - shared, 1)  # of an item to itself 0
@@ -226,7 +226,7 @@ def user_auc(scores: Floats, labels: Floats, users: Ints) -> tuple[float, float]
 
     The GAUC of Zhu et al., "Optimized cost per click in Taobao display advertising", KDD 2017, with the weights of Zhou et al., "Deep
     interest network for click-through rate prediction", KDD 2018: rows, not clicks. Users whose rows are all of one class have no
-    AUC and no weight; nan where nobody has both. The error is that of a ratio of sums over users, drawn at random: Cochran,
+    AUC and no weight; nan where no user has both. The error is that of a ratio of sums over users, drawn at random: Cochran,
     "Sampling techniques", 3rd ed. 1977, chapter 6.
 
     Args:

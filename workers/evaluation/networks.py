@@ -23,26 +23,26 @@ ROWS = 4096  # rows encoded or scored at a time
 PLACE = "_place"  # of a row in its split: number of its block << 32 + place in it
 
 
-class Scored(NamedTuple):
+class ScoredRows(NamedTuple):
     """Rows of a split, in the order of the dataset."""
 
     logits: np.ndarray  # [B, O] float32
     labels: np.ndarray  # [B] float32
     targets: np.ndarray  # [B], or [B, A] of actions, float32; the labels where the dataset has no target
-    known: np.ndarray  # [B] bool, whether train met the user and the item, as far as there are any
+    known: np.ndarray  # [B] bool, whether train has the user and the item, as far as the dataset has any
     users: np.ndarray  # [B] int32 rows of the vocabularies, 0 unknown or none
     items: np.ndarray  # [B] int32
 
 
 class NetworkEvaluation(NamedTuple):
-    """What an evaluation found. Where nothing can be ranked, `ranked` and `item_states` are empty."""
+    """Metrics and the lists, scores and states behind them. Where nothing can be ranked, `ranked` and `item_states` are empty."""
 
     metrics: dict[str, float]
     ranked: pd.DataFrame
     item_states: Tensor
-    scored: Scored
+    scored: ScoredRows
     preference: np.ndarray  # [B] the score that ranks, of the rows of `scored`
-    tables: dict[str, Any]  # behind the pictures of outputs, of `judge_outputs`
+    tables: dict[str, Any]  # for the figures of outputs, of `evaluate_outputs`
 
 
 def _device() -> torch.device:
@@ -50,7 +50,7 @@ def _device() -> torch.device:
 
 
 def _most(count: int) -> int:
-    """The greatest of a count over all ranks."""
+    """The largest count of all ranks."""
     value = torch.tensor([count])
     dist.all_reduce(value, op=dist.ReduceOp.MAX)
     return int(value)
@@ -65,7 +65,7 @@ def _gather(part: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def encode(encoder: Callable[[Batch], Tensor], columns: Columns, rows: int, schema: FeatureSchema) -> Tensor:
-    """Collective: states of a table's rows, in order, on every rank; each rank looks up its own stretch.
+    """Collective: states of a table's rows, in order, on every rank; each rank looks up a part of them.
 
     Args:
         encoder: `encode_users` or `encode_items` of a model whose tables may be sharded.
@@ -77,18 +77,18 @@ def encode(encoder: Callable[[Batch], Tensor], columns: Columns, rows: int, sche
     steps, parts = -(-_most(len(own)) // ROWS), []
     for step in range(max(1, steps)):
         chunk = own[step * ROWS : (step + 1) * ROWS]
-        # a rank that has run out still takes part in the lookup, with one row that is then dropped
+        # a rank without rows left still takes part in the lookup, with one row that is then dropped
         padded = chunk if len(chunk) else np.zeros(1, int)
         parts.append(encoder(to_batch(take(columns, padded), schema, len(padded)).to(_device()))[: len(chunk)].cpu())
     return torch.from_numpy(_gather(torch.cat(parts).numpy()))
 
 
 @torch.no_grad()
-def score_split(model: Ranker, dataset: PreparedDataset, split: str) -> Scored:
+def score_split(model: Ranker, dataset: PreparedDataset, split: str) -> ScoredRows:
     """Collective: every row of a split, each exactly once and in the order of the dataset, on every rank."""
     schema = dataset.schema
     batches = _fixed_batches(_placed_blocks(dataset.folder, split))
-    parts: list[tuple[np.ndarray, ...]] = []  # the columns of Scored, and the place of each row
+    parts: list[tuple[np.ndarray, ...]] = []  # the columns of ScoredRows, and the place of each row
     idle: Batch | None = None
     while True:
         rows = next(batches, None)
@@ -101,16 +101,16 @@ def score_split(model: Ranker, dataset: PreparedDataset, split: str) -> Scored:
         batch, none = to_batch(rows, schema, num_rows(rows)), np.zeros(num_rows(rows), np.int32)
         logits, known = model(batch.to(_device())).cpu().numpy(), known_to_train(rows, num_rows(rows))
         ids = (rows.get(USER_ID, none), rows.get(ITEM_ID, none))
-        parts.append((*Scored(logits, batch.label.numpy(), batch.target.numpy(), known, *ids), rows[PLACE]))
+        parts.append((*ScoredRows(logits, batch.label.numpy(), batch.target.numpy(), known, *ids), rows[PLACE]))
     every: list[list[tuple[np.ndarray, ...]]] = [parts] * dist.get_world_size()
-    dist.all_gather_object(every, parts)  # a rank without a block has no part, and does not know the shapes
+    dist.all_gather_object(every, parts)  # a rank without a block has no part, and cannot know the shapes
     *columns, places = (np.concatenate(column) for column in zip(*(part for own in every for part in own), strict=True))
     order = np.argsort(places)
-    return Scored(*(column[order] for column in columns))
+    return ScoredRows(*(column[order] for column in columns))
 
 
 def _placed_blocks(dataset: Path, split: str) -> Iterator[Columns]:
-    """This rank's blocks of a split, with the place of each row in it: ranks read in turns, and how many there are must not matter."""
+    """This rank's blocks of a split, with the place of each row in it, so that results do not depend on how many ranks read."""
     rank, world = dist.get_rank(), dist.get_world_size()
     for turn, block in enumerate(blocks_of(dataset, split, rank, world)):
         yield block | {PLACE: ((rank + turn * world) << 32) + np.arange(num_rows(block))}
@@ -149,11 +149,11 @@ def evaluate_network(
     schema, folder = dataset.schema, dataset.folder
     scored = score_split(model, dataset, split)
     preference = model.head.score(torch.from_numpy(scored.logits).to(_device())).cpu().numpy()
-    found = pointwise(preference, scored.labels, scored.known, probability=False, users=scored.users)
+    values = pointwise(preference, scored.labels, scored.known, probability=False, users=scored.users)
     tables: dict[str, Any] = {}
     if predicts_label:
-        judged, tables = evaluate_outputs(dataset.task, scored.logits, scored.labels, scored.targets, scored.known)
-        found |= judged
+        own, tables = evaluate_outputs(dataset.task, scored.logits, scored.labels, scored.targets, scored.known)
+        values |= own
     ranked, item_states = pd.DataFrame(), torch.zeros(0)
     if schema.can_rank:
         items = catalogue(folder)
@@ -161,11 +161,11 @@ def evaluate_network(
         facts = facts_of(items, dataset.num_users)
         users = users_to_rank(folder, split, limit, protocol)
         ranked = describe(_rank(model, users, item_states, schema, protocol, report_progress), facts)
-        found = summarise(ranked, len(items)) | found
+        values = summarise(ranked, len(items)) | values
         if split == TEST and has_sets(folder):
-            found |= _evaluate_sets(model, dataset, item_states)
+            values |= _evaluate_sets(model, dataset, item_states)
     model.train()
-    return NetworkEvaluation(found, ranked, item_states, scored, preference, tables)
+    return NetworkEvaluation(values, ranked, item_states, scored, preference, tables)
 
 
 def _rank(
@@ -193,9 +193,9 @@ def _rank(
 
 
 def _evaluate_sets(model: Ranker, dataset: PreparedDataset, item_states: Tensor) -> dict[str, float]:
-    """Collective: how well the mean of the scores of a set's items foretells its rating, on test.
+    """Collective: how well the mean score of a set's items predicts its rating on test.
 
-    Scores come onto the rating scale by the least-squares line through the sets of train and valid.
+    The least-squares line through the sets of train and valid maps scores to ratings.
     """
     folder, schema = dataset.folder, dataset.schema
     (held_out, left_out), (known, _) = rated_sets(folder, TEST), rated_sets(folder, TRAIN, VALID)
@@ -210,7 +210,7 @@ def _evaluate_sets(model: Ranker, dataset: PreparedDataset, item_states: Tensor)
 
 @torch.no_grad()
 def set_scores(model: Ranker, users: Tensor, items: Tensor, sets: pd.DataFrame) -> np.ndarray:
-    """Mean score of the items of each set that train knows, float64 [S].
+    """Mean score of the items of each set that train has, float64 [S].
 
     Args:
         users, items: states, of the users at the sets' places and of item rows 1, 2, ….

@@ -1,4 +1,4 @@
-"""How well logits foretell what stands in the rows, for each output: metrics, and the tables behind the pictures.
+"""How well logits predict the labels of rows, for each kind of output: metrics, and the tables behind the figures.
 
 Pure functions in numpy. Letters: B rows, O outputs, C classes, A actions.
 """
@@ -15,11 +15,11 @@ from workers.specs import Task
 Floats = NDArray[np.float64]
 BINS = 15  # of the reliability curve, as in Guo et al. 2017
 
-Found = tuple[dict[str, float], dict[str, Any]]
+Measured = tuple[dict[str, float], dict[str, Any]]
 
 
-def evaluate_outputs(task: Task, logits: Floats, labels: Floats, targets: Floats, known: NDArray[np.bool_]) -> Found:
-    """Metrics over the rows whose user and item train met, and tables for pictures; what is undefined is absent.
+def evaluate_outputs(task: Task, logits: Floats, labels: Floats, targets: Floats, known: NDArray[np.bool_]) -> Measured:
+    """Metrics over the rows whose user and item are in train, and tables for figures; what is undefined is absent.
 
     Args:
         logits: [B, O]. labels: [B], 0 or 1. known: [B].
@@ -28,30 +28,30 @@ def evaluate_outputs(task: Task, logits: Floats, labels: Floats, targets: Floats
     logits, labels, targets = (part[known].astype(np.float64) for part in (logits, labels, targets))
     if len(logits) == 0:
         return {}, {"output": task.output}
-    judge = {"binary": _binary, "regression": _regression, "multi_class": _classes, "actions": _actions}[task.output]
-    found, tables = judge(task, logits, labels if task.output == "binary" else targets)
-    return {name: value for name, value in found.items() if np.isfinite(value)}, {"output": task.output, **tables}
+    measure = {"binary": _binary, "regression": _regression, "multi_class": _classes, "actions": _actions}[task.output]
+    values, tables = measure(task, logits, labels if task.output == "binary" else targets)
+    return {name: value for name, value in values.items() if np.isfinite(value)}, {"output": task.output, **tables}
 
 
 def predictions(task: Task, logits: Floats) -> Floats:
-    """What logits [B, O] foretell: a probability, a value, the probability of each class, or of each action: [B, O]."""
+    """What logits [B, O] predict: a probability, a value, the probability of each class, or of each action: [B, O]."""
     if task.output == "regression":
         return logits
     return np.exp(log_softmax(logits, axis=1)) if task.output == "multi_class" else expit(logits)
 
 
-def _binary(task: Task, logits: Floats, labels: Floats) -> Found:
+def _binary(task: Task, logits: Floats, labels: Floats) -> Measured:
     loss, error = metrics.log_loss(logits[:, 0], labels)
     predicted, rate = expit(logits[:, 0]), labels.mean()
     curve = reliability(predicted, labels)
-    found = {
+    values = {
         "log_loss": loss,
         "log_loss_se": error,
         "ne": loss / (entr(rate) + entr(1 - rate)) if 0 < rate < 1 else float("nan"),
         "calibration": predicted.mean() / rate if rate > 0 else float("nan"),
         "ece": sum(bin["rows"] * abs(bin["predicted"] - bin["observed"]) for bin in curve) / len(labels),
     }
-    return found, {"reliability": curve}
+    return values, {"reliability": curve}
 
 
 def reliability(predicted: Floats, labels: Floats) -> list[dict[str, float]]:
@@ -60,22 +60,24 @@ def reliability(predicted: Floats, labels: Floats) -> list[dict[str, float]]:
     Guo et al., "On calibration of modern neural networks", ICML 2017, section 2.
     """
     place = np.minimum((predicted * BINS).astype(int), BINS - 1)
-    rows, said, seen = (np.bincount(place, weights, BINS) for weights in (None, predicted, labels))
+    rows, predictions_in, positives_in = (np.bincount(place, weights, BINS) for weights in (None, predicted, labels))
     there = np.flatnonzero(rows)
-    return [{"predicted": float(said[k] / rows[k]), "observed": float(seen[k] / rows[k]), "rows": int(rows[k])} for k in there]
+    return [
+        {"predicted": float(predictions_in[k] / rows[k]), "observed": float(positives_in[k] / rows[k]), "rows": int(rows[k])} for k in there
+    ]
 
 
-def _regression(task: Task, logits: Floats, targets: Floats) -> Found:
+def _regression(task: Task, logits: Floats, targets: Floats) -> Measured:
     errors = logits[:, 0] - targets
     rmse, squares = float(np.sqrt((errors**2).mean())), errors**2
-    found = {
+    values = {
         "rmse": rmse,
         # the deviation of a root is that of its square over twice the root
         "rmse_se": float(squares.std() / np.sqrt(len(errors)) / (2 * rmse)) if rmse > 0 else float("nan"),
         "mae": float(np.abs(errors).mean()),
         "mae_se": float(np.abs(errors).std() / np.sqrt(len(errors))),
     }
-    return found, {"residuals": _by_target(logits[:, 0], targets)}
+    return values, {"residuals": _by_target(logits[:, 0], targets)}
 
 
 def _by_target(predicted: Floats, targets: Floats) -> list[dict[str, float]]:
@@ -94,20 +96,20 @@ def _by_target(predicted: Floats, targets: Floats) -> list[dict[str, float]]:
     ]
 
 
-def _classes(task: Task, logits: Floats, targets: Floats) -> Found:
-    truth, said = targets.astype(int), logits.argmax(1)
+def _classes(task: Task, logits: Floats, targets: Floats) -> Measured:
+    truth, predicted = targets.astype(int), logits.argmax(1)
     losses = -np.take_along_axis(log_softmax(logits, axis=1), truth[:, None], axis=1)[:, 0]
-    right = truth == said
+    right = truth == predicted
     confusion = np.zeros((logits.shape[1],) * 2, int)
-    np.add.at(confusion, (truth, said), 1)
-    found = {
+    np.add.at(confusion, (truth, predicted), 1)
+    values = {
         "accuracy": float(right.mean()),
         "accuracy_se": float(right.std() / np.sqrt(len(right))),
         "macro_f1": macro_f1(confusion),
         "class_log_loss": float(losses.mean()),
         "class_log_loss_se": float(losses.std() / np.sqrt(len(losses))),
     }
-    return found, {"classes": list(task.classes), "confusion": confusion.tolist()}
+    return values, {"classes": list(task.classes), "confusion": confusion.tolist()}
 
 
 def macro_f1(confusion: NDArray[np.int64]) -> float:
@@ -118,17 +120,17 @@ def macro_f1(confusion: NDArray[np.int64]) -> float:
     return float((2 * hits[there] / both[there]).mean())
 
 
-def _actions(task: Task, logits: Floats, targets: Floats) -> Found:
+def _actions(task: Task, logits: Floats, targets: Floats) -> Measured:
     rows, areas, losses = [], [], []
     for place, name in enumerate(task.classes):
         area, error = metrics.auc(logits[:, place], targets[:, place])
         loss, _ = metrics.log_loss(logits[:, place], targets[:, place])
         rate = float(targets[:, place].mean())
         entropy = float(entr(rate) + entr(1 - rate))
-        told = {"auc": area, "auc_se": error, "log_loss": loss, "ne": loss / entropy if entropy > 0 else float("nan"), "rate": rate}
-        rows.append({"action": name, **{key: value if np.isfinite(value) else None for key, value in told.items()}})
+        own = {"auc": area, "auc_se": error, "log_loss": loss, "ne": loss / entropy if entropy > 0 else float("nan"), "rate": rate}
+        rows.append({"action": name, **{key: value if np.isfinite(value) else None for key, value in own.items()}})
         areas.append(area)
         losses.append(loss)
     defined = [area for area in areas if np.isfinite(area)]
-    found = {"action_auc": float(np.mean(defined)) if defined else float("nan"), "action_log_loss": float(np.mean(losses))}
-    return found, {"actions": rows}
+    values = {"action_auc": float(np.mean(defined)) if defined else float("nan"), "action_log_loss": float(np.mean(losses))}
+    return values, {"actions": rows}

@@ -1,4 +1,4 @@
-"""How well scores foretell ratings of sets."""
+"""How well scores predict ratings of sets of items."""
 
 from pathlib import Path
 
@@ -9,19 +9,19 @@ from workers.artifacts import SETS
 
 
 def has_sets(dataset: Path) -> bool:
-    """Whether ratings of sets of items stand beside the interactions."""
+    """Whether a dataset has ratings of sets of items beside its interactions."""
     return (dataset / SETS / "sets.parquet").exists()
 
 
 def rated_sets(dataset: Path, *splits: str) -> tuple[pd.DataFrame, int]:
-    """The ratings of sets in some splits, and how many more there are whose items are all unknown to train.
+    """The ratings of sets in some splits, and the number of those left out, whose items are all unknown to train.
 
     Columns: split, place (of the user in `set_raters`), items (rows, 0 unknown), rating, user_mean.
     """
     sets = pd.read_parquet(dataset / SETS / "sets.parquet")
     sets = sets[sets["split"].isin(splits)]
-    told = sets[np.array([bool(np.any(np.asarray(bag) > 0)) for bag in sets["items"]], bool)]
-    return told.reset_index(drop=True), len(sets) - len(told)
+    known = sets[np.array([bool(np.any(np.asarray(bag) > 0)) for bag in sets["items"]], bool)]
+    return known.reset_index(drop=True), len(sets) - len(known)
 
 
 def set_raters(dataset: Path) -> pd.DataFrame:
@@ -30,25 +30,25 @@ def set_raters(dataset: Path) -> pd.DataFrame:
 
 
 def evaluate_sets(scores: np.ndarray, ratings: np.ndarray, predicted: np.ndarray | None, left_out: int) -> dict[str, float]:
-    """How well scores of sets foretell their ratings [S]; what is undefined is absent.
+    """How well scores of sets predict their ratings [S]; what is undefined is absent.
 
     Args:
-        scores: in any unit; their order is judged. predicted: on the rating scale, whose distance is judged, if there are any.
-        left_out: sets that could not be scored; told beside the number of those that were.
+        scores: in any unit, for the rank correlation. predicted: on the rating scale, for the error; None where there are none.
+        left_out: sets that could not be scored; returned beside the number of those that were.
 
     Task and RMSE: Sharma, Harper, Karypis, "Learning from Sets of Items in Recommender Systems", ACM TiiS 9(4), 2019.
     """
     from scipy.stats import spearmanr
 
-    found = {"sets": float(len(ratings)), "sets_left_out": float(left_out)}
+    values = {"sets": float(len(ratings)), "sets_left_out": float(left_out)}
     if predicted is not None and len(ratings):
         errors = (predicted - ratings) ** 2
-        found["set_rmse"] = float(np.sqrt(errors.mean()))
-        if found["set_rmse"] > 0:  # the deviation of a root is that of its square over twice the root
-            found["set_rmse_se"] = float(errors.std() / np.sqrt(len(errors)) / (2 * found["set_rmse"]))
+        values["set_rmse"] = float(np.sqrt(errors.mean()))
+        if values["set_rmse"] > 0:  # the deviation of a root is that of its square over twice the root
+            values["set_rmse_se"] = float(errors.std() / np.sqrt(len(errors)) / (2 * values["set_rmse"]))
     if len(ratings) > 1 and np.ptp(scores) > 0 and np.ptp(ratings) > 0:
-        found["set_spearman"] = float(spearmanr(scores, ratings).statistic)
-    return found
+        values["set_spearman"] = float(spearmanr(scores, ratings).statistic)
+    return values
 
 
 def calibrated(scores: np.ndarray, ratings: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:

@@ -1,7 +1,7 @@
 """python -m workers.exports.export RUN_DIR DATASET_DIR ATTEMPT: writes the top k of a finished run for many users, in one process.
 
-Users come some at a time, are scored together, and their lists are written before the next ones come. The folder appears by one rename,
-its manifest last in it, so that what is there is whole. Letters: U users, N items, K list length.
+Users are read some at a time, scored together, and their lists are written before the next ones are read. The folder appears by one rename,
+with its manifest written last, so that a folder that is there is complete. Letters: U users, N items, K list length.
 """
 
 import logging
@@ -24,11 +24,11 @@ from workers.exports.files import COLUMNS, CSV_SAYS, SCHEMA, Writer
 from workers.exports.people import People
 from workers.exports.spec import CHOSEN, TOP_CSV, TOP_PARQUET, ListExportSpec, staging
 from workers.run import RunContext, peak_memory, run_context
-from workers.serving import Met, OpenedModel, open_run
+from workers.serving import OpenedModel, UserItems, open_run
 from workers.specs import TIE_SEED
 
 log = logging.getLogger("workers.exports.export")
-CELLS = 8_000_000  # scores of one grid at most, of CHUNK users: bounds memory on large catalogues
+CELLS = 8_000_000  # most scores of one grid of users and items: bounds memory on large catalogues
 
 
 def main(run_dir: str, dataset_dir: str, attempt: int) -> None:
@@ -104,7 +104,7 @@ def _parts(some: People, items: int) -> Iterator[People]:
 
 
 def _lists(opened_model: OpenedModel, people: People, ties: np.ndarray, k: int, ids: pa.Array, titles: pa.Array) -> tuple[pa.Table, int]:
-    """Rows of SCHEMA of some users, and how many of them have none."""
+    """Rows of SCHEMA for some users, and the number of users without any."""
     tops = top_lists(opened_model, people.frame, people.met, ties, k)
     sizes = np.array([len(places) for places, _ in tops], np.int64)
     places = np.concatenate([np.zeros(0, np.int64), *(one for one, _ in tops)])
@@ -117,9 +117,9 @@ def _lists(opened_model: OpenedModel, people: People, ties: np.ndarray, k: int, 
 
 
 def top_lists(
-    opened_model: OpenedModel, frame: pd.DataFrame, met: list[Met], ties: np.ndarray, k: int
+    opened_model: OpenedModel, frame: pd.DataFrame, met: list[UserItems], ties: np.ndarray, k: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The k best items of each user that are not among `seen`, best first, equal scores by `ties`: places int64 [K], scores float32 [K].
+    """The k best items of each user that are not in `seen`, best first, equal scores by `ties`: places int64 [K], scores float32 [K].
 
     Fewer where there are no more.
 

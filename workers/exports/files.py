@@ -1,4 +1,4 @@
-"""Lists as files: the same rows to Parquet and to CSV, a bounded number at a time, and whole or not at all."""
+"""Lists as files: the same rows to Parquet and to CSV, a bounded number at a time, either complete or not at all."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from workers.exports.spec import TOP_CSV, TOP_PARQUET
 from workers.exports.spreadsheet import OPENS_A_FORMULA
 
-ROWS = 1 << 17  # of a row group: what is held until it is written
+ROWS = 1 << 17  # of a row group, which is held in memory until it is written
 SCHEMA = pa.schema(
     [("user_id", pa.string()), ("rank", pa.int32()), ("item_id", pa.string()), ("title", pa.string()), ("score", pa.float32())]
 )
@@ -39,14 +39,14 @@ def formula_safe(table: pa.Table) -> pa.Table:
 
 
 class Writer:
-    """Both files in a folder. Rows wait in memory until they make a row group; the files are whole once the block ends without error."""
+    """Both files in a folder. Rows wait in memory until they fill a row group; the files are complete when the block ends without error."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.rows, self._held, self._waiting = folder, 0, 0, list[pa.Table]()
 
     def __enter__(self) -> Self:
         self._files: list[Any] = [(self.folder / name).open("wb") for name in (TOP_PARQUET, TOP_CSV)]
-        self._files[1].write(b"\xef\xbb\xbf")  # the mark tells spreadsheets that it is UTF-8
+        self._files[1].write(b"\xef\xbb\xbf")  # by this mark spreadsheets recognise UTF-8
         self._parquet = pq.ParquetWriter(self._files[0], SCHEMA, compression="zstd")
         self._csv = pyarrow.csv.CSVWriter(self._files[1], SCHEMA)
         return self

@@ -1,7 +1,7 @@
-"""Users for whom lists are made, some at a time with what each met in train: memory does not grow with their number.
+"""Users for whom lists are made, some at a time with their items of train: memory does not grow with their number.
 
-What users met is scattered over the blocks of train. It is dealt once to files of PEOPLE users each, of which one is read at a time.
-Letters: U users. Of all users, only a place is kept: 4 bytes each.
+The interactions of a user are scattered over the blocks of train. One pass distributes them to files of PEOPLE users each, which are read
+one at a time. Letters: U users. Memory holds only a place for each user: 4 bytes.
 """
 
 import shutil
@@ -18,20 +18,20 @@ import pyarrow.parquet as pq
 
 from workers.artifacts import RANKING, TEST, TRAIN, USERS, PreparedDataset
 from workers.batches import blocks_of
-from workers.serving import Met
+from workers.serving import UserItems
 from workers.specs import ITEM_ID, USER_ID
 
 PEOPLE = 4096  # users whose interactions are held at once
-SPILL = 1 << 19  # interactions held before they are dealt
+SPILL = 1 << 19  # interactions held before they are written
 ROW = np.dtype([("user", np.int32), ("item", np.int32), ("weight", np.float32), ("liked", np.bool_)])
 NOBODY = np.zeros(0, ROW)
 
 
 class People(NamedTuple):
-    """Some users: their rows of users.parquet, and what each met."""
+    """Some users: their rows of users.parquet, and their items of train."""
 
     frame: pd.DataFrame
-    met: list[Met]
+    met: list[UserItems]
 
 
 def chosen(dataset: Path, users: str, file: Path) -> pa.Array | None:
@@ -42,13 +42,13 @@ def chosen(dataset: Path, users: str, file: Path) -> pa.Array | None:
 
 
 def count(dataset: PreparedDataset, wanted: pa.Array | None) -> tuple[int, np.ndarray]:
-    """How many users are wanted, and the place of each row of the vocabulary among them, int32 [rows]: -1 where it is not wanted."""
+    """The number of wanted users, and the place of each row of the vocabulary among them, int32 [rows]: -1 for others."""
     places, users = np.full(dataset.num_users + 1, -1, np.int32), 0
     for batch in _batches(dataset.folder, wanted, ["user_id", "row"]):
         rows = batch.column("row").to_numpy()
         places[rows] = np.arange(users, users + len(rows))
         users += len(rows)
-    places[0] = -1  # several users may be unknown to train: they met nothing
+    places[0] = -1  # several users may be unknown to train: they have no items
     return users, places
 
 
@@ -56,10 +56,10 @@ def people(dataset: Path, wanted: pa.Array | None, places: np.ndarray, scratch: 
     """All wanted users in the order of users.parquet, PEOPLE at a time.
 
     Args:
-        places: of `count`. scratch: a folder for what users met, some 13 bytes an interaction; it is emptied on the way.
-        exclude_seen: what they met is `seen`; otherwise `seen` is empty.
+        places: of `count`. scratch: a folder for the interactions, about 13 bytes each; it is emptied on the way.
+        exclude_seen: `seen` holds the user's items of train; it is empty otherwise.
     """
-    _deal(dataset, places, scratch)
+    _distribute(dataset, places, scratch)
     waiting: list[pa.Table] = []
     number = 0
     for batch in _batches(dataset, wanted, None):
@@ -77,19 +77,19 @@ def _batches(dataset: Path, wanted: pa.Array | None, columns: list[str] | None) 
         yield batch if wanted is None else batch.filter(pc.is_in(batch.column("user_id"), value_set=wanted))
 
 
-def _deal(dataset: Path, places: np.ndarray, scratch: Path) -> None:
+def _distribute(dataset: Path, places: np.ndarray, scratch: Path) -> None:
     """Append every interaction of train of a wanted user with an item of the catalogue to the file of its users."""
-    shutil.rmtree(scratch, ignore_errors=True)  # of an attempt that broke off: files are appended to
+    shutil.rmtree(scratch, ignore_errors=True)  # an earlier attempt may have left files, and these are appended to
     scratch.mkdir(parents=True)
     waiting, held = [NOBODY], 0
     for block in blocks_of(dataset, TRAIN):
         place = places[block[USER_ID]]
         kept = (place >= 0) & (block[ITEM_ID] > 0)
-        found = np.empty(int(kept.sum()), ROW)
-        found["user"], found["item"], found["liked"] = place[kept], block[ITEM_ID][kept] - 1, block["label"][kept] > 0
-        found["weight"] = block["weight"][kept] if "weight" in block else 1
-        waiting.append(found)
-        held += len(found)
+        rows = np.empty(int(kept.sum()), ROW)
+        rows["user"], rows["item"], rows["liked"] = place[kept], block[ITEM_ID][kept] - 1, block["label"][kept] > 0
+        rows["weight"] = block["weight"][kept] if "weight" in block else 1
+        waiting.append(rows)
+        held += len(rows)
         if held >= SPILL:
             _spill(np.concatenate(waiting), scratch)
             waiting, held = [NOBODY], 0
@@ -99,9 +99,9 @@ def _deal(dataset: Path, places: np.ndarray, scratch: Path) -> None:
 def _spill(rows: np.ndarray, scratch: Path) -> None:
     rows = rows[np.argsort(rows["user"], kind="stable")]
     numbers, starts = np.unique(rows["user"] // PEOPLE, return_index=True)
-    for number, some in zip(numbers, np.split(rows, starts[1:]), strict=False):  # of no rows, one empty part and no number
+    for number, some in zip(numbers, np.split(rows, starts[1:]), strict=False):  # no rows make one empty part and no number
         with (scratch / str(number)).open("ab") as file:
-            file.write(some.tobytes())  # `tofile` would not say why it failed
+            file.write(some.tobytes())  # errors of `tofile` have no reason
 
 
 def _some(table: pa.Table, number: int, scratch: Path, exclude_seen: bool) -> People:
@@ -110,10 +110,10 @@ def _some(table: pa.Table, number: int, scratch: Path, exclude_seen: bool) -> Pe
     path.unlink(missing_ok=True)
     rows = rows[np.argsort(rows["user"], kind="stable")]
     ends = np.searchsorted(rows["user"], number * PEOPLE + np.arange(len(frame) + 1))
-    return People(frame, [_met(rows[a:b], exclude_seen) for a, b in pairwise(ends)])
+    return People(frame, [_items(rows[a:b], exclude_seen) for a, b in pairwise(ends)])
 
 
-def _met(rows: np.ndarray, exclude_seen: bool) -> Met:
+def _items(rows: np.ndarray, exclude_seen: bool) -> UserItems:
     liked = rows[rows["liked"]]
     seen = np.unique(rows["item"]).astype(np.int64) if exclude_seen else np.zeros(0, np.int64)
-    return Met(liked["item"].astype(np.int64), liked["weight"].copy(), seen)
+    return UserItems(liked["item"].astype(np.int64), liked["weight"].copy(), seen)

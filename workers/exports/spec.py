@@ -8,28 +8,30 @@ from pydantic import Field
 from workers.models import RUN_ID
 from workers.specs import Spec
 
-CHOSEN = "users.txt"  # in the export's run folder: the users that were chosen, one a line
-LISTS = "lists"  # in the folder of the run whose lists they are: exports that were given no other place
+CHOSEN = "users.txt"  # in the export's run folder: the ids of chosen users, one per line
+LISTS = "lists"  # in the folder of the run whose lists are exported: exports without a folder of their own
 TOP_PARQUET, TOP_CSV = "top.parquet", "top.csv"
 MOST = 10_000
 
 
 class ListExportSpec(Spec):
-    """Whose lists, for whom, how long, and where they go."""
+    """Which run's lists are exported, for which users, how long they are, and to which folder."""
 
     run: str = Field(pattern=RUN_ID, description="Finished run whose model makes the lists")
-    title: str = Field("", max_length=120, description="What that run is called")
+    title: str = Field("", max_length=120, description="Name of that run")
     dataset: str = Field(description="Id of the prepared dataset that it was trained on")
-    k: int = Field(10, ge=1, le=MOST, description="Items of a list at most")
-    users: Literal["all", "test", "chosen"] = Field("all", description="All users of the dataset, those ranked for on test, or chosen ones")
+    k: int = Field(10, ge=1, le=MOST, description="Maximum number of items in a list")
+    users: Literal["all", "test", "chosen"] = Field(
+        "all", description="All users of the dataset, the test users that models are measured on, or chosen ones"
+    )
     exclude_seen: bool = Field(True, description="Leave out the items that a user met in train")
-    folder: str | None = Field(None, max_length=4000, description="Where the files go; empty: beside the run's results")
+    folder: str | None = Field(None, max_length=4000, description="Folder for the files; empty: beside the run's results")
 
     def target(self, runs: Path, export: str) -> Path:
-        """The folder that is there once the export is whole: the given one, or one of its own beside the run's results."""
+        """The folder that appears when the export is complete: the given one, or one of its own beside the run's results."""
         return Path(self.folder) if self.folder else runs / self.run / LISTS / export
 
 
 def staging(target: Path, export: str) -> Path:
-    """Where an export (its run id) is written before one rename makes it whole: on the same file system, out of sight."""
+    """The hidden folder in which an export (by its run id) is written before one rename completes it: on the same file system."""
     return target.parent / f".{export}.partial"

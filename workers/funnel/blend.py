@@ -1,4 +1,4 @@
-"""How much the retriever's score counts in a funnel's order: chosen on validation, as any setting is that was left empty.
+"""How much the retriever's score counts in a funnel's order: chosen on validation, like any setting that is left empty.
 
 final = ranker + weight * retriever: linear interpolation of the scores of both stages (Wang, Zhuang and Zuccon, "BERT-based dense
 retrievers require interpolation with BM25 for effective passage retrieval", ICTIR 2021). The share of the retriever is of scores in units
@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from workers.evaluation import best_places, ndcg_at_k
-from workers.serving import Met, OpenedFunnel, State
+from workers.serving import OpenedFunnel, State, UserItems
 
 SHARES = tuple(tenth / 10 for tenth in range(10))
 
 
 class Blend(NamedTuple):
-    """What is chosen, and of each share that was tried the mean NDCG over the users of validation."""
+    """The chosen share and weight, and for each share that was tried the mean NDCG over the users of validation."""
 
     share: float
     weight: float
@@ -33,16 +33,18 @@ class _Person(NamedTuple):
     wanted: int  # relevant items of the whole catalogue
 
 
-def choose(opened: OpenedFunnel, users: pd.DataFrame, met: Sequence[Met], k: int, share: float | None = None) -> Blend:
-    """The share with the best NDCG@k on users of validation, or the one that was asked for; the smaller of equals.
+def choose(opened_model: OpenedFunnel, users: pd.DataFrame, met: Sequence[UserItems], k: int, share: float | None = None) -> Blend:
+    """The share with the best NDCG@k on users of validation, or the given one; the smaller of equals.
 
     Args:
-        users, met: as `serving.people_to_rank` gives them. share: None where it is to be chosen.
+        users, met: as `measure.people_to_rank` returns them. share: None where it is to be chosen.
     """
-    states = opened.people(users, met) if len(users) else []
-    people = [_person(opened, *one) for one in zip(states, (np.asarray(rows, np.int64) - 1 for rows in users["relevant"]), strict=True)]
+    states = opened_model.people(users, met) if len(users) else []
+    people = [
+        _person(opened_model, *one) for one in zip(states, (np.asarray(rows, np.int64) - 1 for rows in users["relevant"]), strict=True)
+    ]
     first, second = _spread([one.first for one in people]), _spread([one.second for one in people])
-    unit = second / first if first > 0 else 0.0  # a retriever that scores all alike says nothing
+    unit = second / first if first > 0 else 0.0  # a retriever whose scores are all equal does not order anything
     weights = {one: unit * one / (1 - one) for one in sorted({*SHARES, *(() if share is None else (share,))})}
     tried = [{"share": one, "ndcg": _quality(people, weight, k)} for one, weight in weights.items()] if people else []
     best = max(tried, key=lambda row: row["ndcg"], default={"share": 0.0})["share"]
@@ -50,17 +52,17 @@ def choose(opened: OpenedFunnel, users: pd.DataFrame, met: Sequence[Met], k: int
     return Blend(chosen, float(weights[chosen]), tried)
 
 
-def _person(opened: OpenedFunnel, person: State, relevant: np.ndarray) -> _Person:
-    kept = opened.retrieve(person, opened.candidates)
-    scores = np.array(opened.ranker.scores(person[1], kept.places), np.float32)
-    return _Person(kept.scores, scores, np.isin(kept.places, relevant), opened.ties[kept.places], len(relevant))
+def _person(opened_model: OpenedFunnel, person: State, relevant: np.ndarray) -> _Person:
+    kept = opened_model.retrieve(person, opened_model.candidates)
+    scores = np.array(opened_model.ranker.scores(person[1], kept.places), np.float32)
+    return _Person(kept.scores, scores, np.isin(kept.places, relevant), opened_model.ties[kept.places], len(relevant))
 
 
 def _spread(scores: list[np.ndarray]) -> float:
     """The mean over people of the standard deviation of the finite scores of their candidates."""
     finite = [one[np.isfinite(one)] for one in scores]
-    found = [float(one.std()) for one in finite if len(one) > 1]
-    return float(np.mean(found)) if found else 0.0
+    deviations = [float(one.std()) for one in finite if len(one) > 1]
+    return float(np.mean(deviations)) if deviations else 0.0
 
 
 def _quality(people: list[_Person], weight: float, k: int) -> float:

@@ -33,7 +33,7 @@ from workers.evaluation import (
 from workers.funnel import blend
 from workers.models import FunnelSpec
 from workers.run import Journal, RunContext, RunSpec, peak_memory, refuse_unfit, run_context
-from workers.serving import Met, OpenedFunnel, measure, open_run
+from workers.serving import OpenedFunnel, UserItems, measure, open_run
 from workers.specs import TIE_SEED, Protocol
 
 K = 10  # length of the list whose losses are counted
@@ -108,7 +108,7 @@ def _sizes(own: int, items: int) -> list[int]:
 
 
 def _evaluate(
-    opened_model: OpenedFunnel, users: pd.DataFrame, met: list[Met], sizes: list[int], journal: Journal, protocol: Protocol = DEFAULT
+    opened_model: OpenedFunnel, users: pd.DataFrame, met: list[UserItems], sizes: list[int], journal: Journal, protocol: Protocol = DEFAULT
 ) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """The protocol's per-user metrics at the funnel's own N, and for each N in `sizes` the items reached and those lost in either stage."""
     items, most = len(opened_model.items), sizes[-1]
@@ -167,7 +167,7 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else 0.0
 
 
-def _times(opened_model: OpenedFunnel, users: pd.DataFrame, met: list[Met], n: int) -> dict[str, float]:
+def _times(opened_model: OpenedFunnel, users: pd.DataFrame, met: list[UserItems], n: int) -> dict[str, float]:
     """Milliseconds from a person's row to K ranked items, one person at a time on one thread, and its three parts."""
     parts: dict[str, list[float]] = {"latency": [], "encode": [], "retrieve": [], "rank": []}
     with measure.one_thread():

@@ -18,9 +18,9 @@ class EASE(MatrixModel):
     def __init__(self, l2: float) -> None:
         self.l2 = l2
 
-    def fit(self, likes: Likes, seed: int = 1, told: ReportProgress = no_report) -> None:
+    def fit(self, likes: Likes, seed: int = 1, report_progress: ReportProgress = no_report) -> None:
         inverse = _inverse(_gram(likes.matrix, self.l2))
-        told(0.9)
+        report_progress(0.9)
         self.weights = _weights(inverse)
 
     def scores(self, likes: csr_matrix) -> np.ndarray:
@@ -48,12 +48,12 @@ def _gram(likes: csr_matrix, l2: float) -> np.ndarray:
 
 
 def _inverse(gram: np.ndarray) -> np.ndarray:
-    """The lower triangle of the inverse of a symmetric positive definite matrix, in its place; what stands above is not to be read."""
+    """The lower triangle of the inverse of a symmetric positive definite matrix, in its place; the upper triangle is not valid."""
     factor, wrong = lapack.dpotrf(gram.T, lower=1, overwrite_a=1)
     if not wrong:
         inverse, wrong = lapack.dpotri(factor, lower=1, overwrite_c=1)
     if wrong:
-        raise ValueError("The matrix of what is liked together cannot be inverted; choose a greater l2.")
+        raise ValueError("The matrix of items that are liked together cannot be inverted; choose a larger l2.")
     return inverse
 
 

@@ -19,10 +19,10 @@ class ItemKNN(MatrixModel):
     def __init__(self, neighbours: int, similarity: Similarity) -> None:
         self.neighbours, self.similarity = neighbours, similarity
 
-    def fit(self, likes: Likes, seed: int = 1, told: ReportProgress = no_report) -> None:
+    def fit(self, likes: Likes, seed: int = 1, report_progress: ReportProgress = no_report) -> None:
         from implicit.nearest_neighbours import ItemItemRecommender
 
-        search = ItemItemRecommender(K=self.neighbours + 1)  # an item is its own neighbour, and is left out below
+        search = ItemItemRecommender(K=self.neighbours + 1)  # an item is its own neighbour, which is removed below
         search.fit(weighted(likes.matrix, self.similarity), show_progress=False)
         self.nearest = _others(search.similarity.tocoo(), self.neighbours)
 
@@ -40,7 +40,7 @@ class ItemKNN(MatrixModel):
 def weighted(likes: csr_matrix, similarity: Similarity) -> csr_matrix:
     """Likes as float64 [U, N], such that the dot product of two columns is the similarity of the items.
 
-    tfidf and bm25 make users count less who like much. The library takes items as documents and users as terms.
+    With tfidf and bm25, users with many likes count less. The library takes items as documents and users as terms.
     """
     from implicit.nearest_neighbours import bm25_weight, normalize, tfidf_weight
 
@@ -50,19 +50,19 @@ def weighted(likes: csr_matrix, similarity: Similarity) -> csr_matrix:
     if similarity == "tfidf":
         documents = tfidf_weight(documents)
     documents = documents.tocsr()
-    documents.data = np.maximum(documents.data, 0)  # who likes all but one item, or all, says nothing: the library goes below 0 there
+    documents.data = np.maximum(documents.data, 0)  # the library's weight is below 0 for users who like all items, or all but one
     documents.eliminate_zeros()  # an empty row stays empty, where one of zeros would be divided by its length of 0
     return (documents if similarity == "bm25" else normalize(documents)).T.tocsr()
 
 
 def _others(similar: coo_matrix, most: int) -> csr_matrix:
-    """The `most` most similar of each row's items without the item itself: float32 [N, N]."""
+    """The `most` most similar items of each row, without the item itself: float32 [N, N]."""
     other = (similar.row != similar.col) & (similar.data > 0)
     rows, columns, values = similar.row[other], similar.col[other], similar.data[other]
     order = np.lexsort((-values, rows))
     sizes = np.bincount(rows, minlength=similar.shape[0])
     place = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     kept = order[place < most]
-    found = csr_matrix((values[kept].astype(np.float32), (rows[kept], columns[kept])), similar.shape)
-    found.sort_indices()
-    return found
+    nearest = csr_matrix((values[kept].astype(np.float32), (rows[kept], columns[kept])), similar.shape)
+    nearest.sort_indices()
+    return nearest

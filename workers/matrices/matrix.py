@@ -1,4 +1,4 @@
-"""What every fitted model is: a matrix of likes in, and scores of the catalogue for whoever liked something."""
+"""The base of fitted models: a matrix of likes in, scores of the catalogue for anybody who liked something out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -8,42 +8,42 @@ from scipy.sparse import csr_matrix
 
 from workers.batches import Likes
 
-ReportProgress = Callable[[float], None]  # hears which share of a fit is done
+ReportProgress = Callable[[float], None]  # takes the share of a fit that is done
 
 
 def no_report(share: float) -> None:
-    """Tell nobody."""
+    """Report to nobody."""
 
 
 class MatrixModel(ABC):
-    """A model that is fitted at once and scores people by their likes alone, so that somebody new needs no new fit.
+    """A model that is fitted at once and scores people by their likes alone, so that new users need no new fit.
 
-    It keeps nothing of single users. Letters: U users, N items.
+    It stores nothing about single users. Letters: U users, N items.
     """
 
     @abstractmethod
-    def fit(self, likes: Likes, seed: int = 1, told: ReportProgress = no_report) -> None:
-        """Learn from who liked what in train. `seed`: of whatever is drawn at random."""
+    def fit(self, likes: Likes, seed: int = 1, report_progress: ReportProgress = no_report) -> None:
+        """Learn from who liked what in train. seed: of random numbers."""
 
     @abstractmethod
     def scores(self, likes: csr_matrix) -> np.ndarray:
         """Scores of the whole catalogue, in no particular unit: likes [U, N], weighted as in train, to float32 [U, N].
 
-        Nothing is left out, not even what is liked already; who likes nothing gets equal scores.
+        All items get a score, also those that are liked already; without any like all scores are equal.
         """
 
     @abstractmethod
     def arrays(self) -> dict[str, np.ndarray]:
-        """What a checkpoint holds; with the settings it is the whole model."""
+        """The arrays of a checkpoint; with the settings they are the whole model."""
 
     @abstractmethod
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take back what `arrays` gave; KeyError when one is missing."""
+        """Restore the model from the arrays that `arrays` returned; KeyError when one is missing."""
 
     def item_embeddings(self) -> np.ndarray | None:
-        """Vectors of the items, float32 [N, D], whose dot product with a vector of the user is the score; None without such."""
+        """Vectors of the items, float32 [N, D], whose dot product with a vector of the user is the score; None where the model has none."""
         return None
 
     def user_vector(self, likes: csr_matrix) -> np.ndarray | None:
-        """Vectors of people by their likes [U, N], float32 [U, D], whose dot products with `item_embeddings` score; None without such."""
+        """Vectors of people by their likes [U, N], float32 [U, D], whose dot products with `item_embeddings` score; None without them."""
         return None

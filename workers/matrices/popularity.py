@@ -1,4 +1,4 @@
-"""The most liked first, for everybody alike."""
+"""The most liked items first, the same for everybody."""
 
 from collections.abc import Mapping
 
@@ -10,9 +10,9 @@ from workers.matrices.matrix import MatrixModel, ReportProgress, no_report
 
 
 class Popularity(MatrixModel):
-    """Scores an item by how often it was liked in train: the rows, not what they weigh, as the dataset's own baseline has it."""
+    """Scores an item by how often it was liked in train, whatever the weights of the rows, as the dataset's own baseline does."""
 
-    def fit(self, likes: Likes, seed: int = 1, told: ReportProgress = no_report) -> None:
+    def fit(self, likes: Likes, seed: int = 1, report_progress: ReportProgress = no_report) -> None:
         self.counts = likes.counts.astype(np.float32)
 
     def scores(self, likes: csr_matrix) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What every model file declares."""
+"""The base classes of model specs, which every file in this folder declares."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -16,23 +16,23 @@ from workers.specs import BINARY, FeatureSchema, Sampling, Task
 class ModelSpec(Spec):
     """Base of the model specs in `workers/models/`: architecture and objective, nothing about the run.
 
-    A subclass sets `kind` to a Literal with a default and `label` to the name that people say. It is a NetworkSpec, a MatrixSpec or
+    A subclass sets `kind` to a Literal with a default and `label` to the name that people use. It is a NetworkSpec, a MatrixSpec or
     a FunnelSpec.
     """
 
     label: ClassVar[str]
     stage: ClassVar[Literal["retrieval", "ranking"]]
-    offered: ClassVar[bool] = True  # whether it is trained, on its own, from a form or a spec
-    module: ClassVar[str | None] = None  # what one process runs instead of ranks under TorchDistributor
+    offered: ClassVar[bool] = True  # whether forms and specs offer to train it on its own
+    module: ClassVar[str | None] = None  # the module that one process runs, where ranks under TorchDistributor do not train the model
     kind: str
 
     def fitted(self, schema: FeatureSchema) -> Self:
-        """The model as it will be on a dataset: one that would read a history does without where there is none."""
+        """The model on a given dataset: without a history where the dataset has none."""
         reads = "history" in type(self).model_fields and not schema.has_history
         return self.model_copy(update={"history": False}) if reads else self
 
     def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
-        """Why this model cannot be trained on a dataset, and what to do instead; None when it can.
+        """Why this model cannot be trained on a dataset, and what to do instead, in a sentence; None when it can.
 
         Args:
             label: of the dataset's manifest: kind, output, classes, liked, threshold.
@@ -58,8 +58,8 @@ class MatrixSpec(ModelSpec):
     @property
     def title(self) -> str:
         given = {name: getattr(self, name) for name in self.tuned}
-        said = [f"{name} {value}" for name, value in given.items() if value is not None]
-        return " · ".join([self.label, *said, *(["tuned"] if None in given.values() else [])])
+        named = [f"{name} {value}" for name, value in given.items() if value is not None]
+        return " · ".join([self.label, *named, *(["tuned"] if None in given.values() else [])])
 
     def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
         missing = [side for side, there in (("user", schema.has_users), ("item", schema.has_items)) if not there]
@@ -69,15 +69,15 @@ class MatrixSpec(ModelSpec):
 
 
 class NetworkSpec(ModelSpec):
-    """A network that learns from batches by gradient steps; TorchDistributor starts its ranks, `workers.training` is what one does."""
+    """A network that learns from batches by gradient steps; TorchDistributor starts its ranks, which run `workers.training`."""
 
-    table_epsilon: ClassVar[float] = 1e-8  # of the tables' optimizer where the run names none
+    table_epsilon: ClassVar[float] = 1e-8  # of the tables' optimizer where the run gives none
 
     action_weights: tuple[float, ...] = Field(
         (),
         max_length=1000,
-        description="Where several actions are predicted: weight of each in loss and ranking, in the dataset's order; empty: 1 each in "
-        "the loss, and those that count as liked rank",
+        description="With several actions: the weight of each in loss and ranking, in the dataset's order; empty: 1 each in the loss, and "
+        "the ranking counts the actions that mean a like",
         json_schema_extra=MORE,
     )
 
@@ -89,7 +89,7 @@ class NetworkSpec(ModelSpec):
         return weights
 
     def selection_metric(self, task: Task) -> str:
-        """The validation metric that picks the best epoch; it fits the objective."""
+        """The validation metric that picks the best epoch; it depends on the objective."""
         return {"binary": "auc", "regression": "rmse", "multi_class": "class_log_loss", "actions": "action_log_loss"}[task.output]
 
     def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
@@ -108,7 +108,7 @@ class NetworkSpec(ModelSpec):
 
     @property
     def table_rate(self) -> float:
-        """Learning rate of the tables where the run names none: choice, whose loss is spread over many items, wants a larger one."""
+        """Learning rate of the tables where the run gives none; larger for objectives of choice, whose loss is spread over many items."""
         return 0.1 if self.learns_choice else 0.02
 
     @property
@@ -128,7 +128,7 @@ class NetworkSpec(ModelSpec):
 
     @property
     def sampling(self) -> Sampling | None:
-        """What is drawn from the catalogue at each step; None for nothing."""
+        """The items that each step draws from the catalogue; None for none."""
         return None
 
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":

@@ -1,4 +1,4 @@
-"""What the rankers share: settings, and what they refuse."""
+"""What the rankers share: settings, and the datasets that they refuse."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -8,39 +8,37 @@ from pydantic import Field
 from workers.models.base import NetworkSpec
 from workers.specs import MORE, FeatureSchema, Sampling, Task
 
-POOL = 1024  # items drawn at each step, of which each row meets some
+POOL = 1024  # items drawn at each step, some of which are each row's negatives
 
 
 class RankerSpec(NetworkSpec):
-    """A ranker: every feature of both sides, logits of what stands in the rows."""
+    """A ranker: reads every feature of users and items, and predicts the label of a row."""
 
     stage: ClassVar[Literal["retrieval", "ranking"]] = "ranking"
 
     embedding_dim: int = Field(16, ge=4, le=1024, multiple_of=4, description="Width of every embedding")
     negatives: Literal["none", "uniform", "popularity"] = Field(
         "none",
-        description="none: learns from rated rows alone, and judges those best; uniform, popularity: sampled softmax of each liked row "
-        "against items drawn from the catalogue, which teaches choice and makes the model fit to rank it",
+        description="none: learns from the rows of the data alone, and predicts their labels best; uniform, popularity: sampled softmax of "
+        "each liked row against items drawn from the catalogue, which suits ranking the catalogue",
     )
     num_negatives: int = Field(
-        20, ge=1, le=POOL, description="Items drawn from the catalogue that each liked row is set against", json_schema_extra=MORE
+        20, ge=1, le=POOL, description="Negatives drawn from the catalogue for each liked row", json_schema_extra=MORE
     )
-    history: bool = Field(True, description="Read the bag of the user's liked items (when the dataset has one)")
+    history: bool = Field(True, description="Read the items that the user liked (where the dataset has a history)")
     history_dropout: float = Field(
         0.5,
         ge=0,
         lt=1,
-        description="With negatives from the catalogue: share of the history forgotten at each training step",
+        description="With negatives from the catalogue: share of the history's items that each training step leaves out",
         json_schema_extra=MORE,
     )
-    first_order: bool = Field(
-        True, description="Every value of a category has a weight of its own beside its embedding, added to the logits"
-    )
+    first_order: bool = Field(True, description="Besides its embedding, every value of a category has a weight that is added to the logits")
     dense_layers: tuple[int, ...] = Field(
         (64,), description="Hidden layers over the dense features, before the interaction", json_schema_extra=MORE
     )
     dropout: float = Field(0.2, ge=0, lt=1, description="Share of the interactions dropped in training", json_schema_extra=MORE)
-    init_std: float = Field(0.05, gt=0, le=1, description="Standard deviation of fresh embeddings", json_schema_extra=MORE)
+    init_std: float = Field(0.05, gt=0, le=1, description="Standard deviation of the initial embeddings", json_schema_extra=MORE)
 
     def selection_metric(self, task: Task) -> str:
         return super().selection_metric(task) if self.negatives == "none" else "ndcg_at_10"
@@ -63,5 +61,5 @@ class RankerSpec(NetworkSpec):
 
     @property
     def title(self) -> str:
-        told = [self.label, *(["history"] if self.history else []), *([f"{self.negatives} negatives"] if self.learns_choice else [])]
-        return " · ".join([*told, f"dim {self.embedding_dim}"])
+        parts = [self.label, *(["history"] if self.history else []), *([f"{self.negatives} negatives"] if self.learns_choice else [])]
+        return " · ".join([*parts, f"dim {self.embedding_dim}"])

@@ -25,7 +25,11 @@ class EASESpec(MatrixSpec):
 
     kind: Literal["ease"] = "ease"
     l2: float | None = Field(
-        None, gt=0, le=1e7, description="Pulls weights towards 0; empty: the best of 30, 100, 300, 1000, 3000", json_schema_extra=TUNED
+        None,
+        gt=0,
+        le=1e7,
+        description="L2 regularisation of the weights; empty: the best of 30, 100, 300, 1000, 3000",
+        json_schema_extra=TUNED,
     )
 
     def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:

@@ -11,7 +11,7 @@ RUN_ID = r"^[0-9a-f]{32}$"
 
 
 class FunnelSpec(ModelSpec):
-    """Two finished runs of one dataset, one behind the other; nothing is trained, it is measured under the protocol like any contender."""
+    """Two finished runs of one dataset, one after the other: nothing is trained, and the protocol measures it like any other model."""
 
     label: ClassVar[str] = "Funnel"
     stage: ClassVar[Literal["retrieval", "ranking"]] = "ranking"
@@ -21,13 +21,13 @@ class FunnelSpec(ModelSpec):
     kind: Literal["funnel"] = "funnel"
     retriever: str = Field(pattern=RUN_ID, description="Finished run whose model picks candidates out of the whole catalogue")
     ranker: str = Field(pattern=RUN_ID, description="Finished run whose model orders the candidates")
-    candidates: int = Field(200, ge=1, le=10_000, description="How many candidates the ranker gets, N")
+    candidates: int = Field(200, ge=1, le=10_000, description="Number of candidates that the retriever passes to the ranker, N")
     retriever_share: float | None = Field(
         None,
         ge=0,
         lt=1,
-        description="Share of the retriever's score in the order of the candidates, the rest is the ranker's; empty: tuned on validation, "
-        "0: the ranker alone orders them",
+        description="Share of the retriever's score in the final order, the ranker's score has the rest; empty: tuned on validation, 0: "
+        "the ranker's score alone",
     )
     index: str | None = Field(
         None,
@@ -37,7 +37,7 @@ class FunnelSpec(ModelSpec):
         "200,000 items",
         json_schema_extra=MORE,
     )
-    titles: tuple[str, str] = Field(("", ""), description="What retriever and ranker are called", json_schema_extra=MORE)
+    titles: tuple[str, str] = Field(("", ""), description="Names of the retriever and the ranker", json_schema_extra=MORE)
 
     @model_validator(mode="after")
     def _two_runs(self) -> "FunnelSpec":

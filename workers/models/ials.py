@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class IALSSpec(MatrixSpec):
-    """Factors of users and items by alternating least squares over all pairs, liked ones with more confidence: embeddings at low cost."""
+    """Factors of users and items by alternating least squares over all pairs, with more confidence in liked ones: cheap embeddings."""
 
     label: ClassVar[str] = "iALS"
     stage: ClassVar[Literal["retrieval", "ranking"]] = "retrieval"
@@ -33,21 +33,21 @@ class IALSSpec(MatrixSpec):
         None,
         gt=0,
         le=1e6,
-        description="Pulls factors towards 0, in units of the confidence of a like, 1 + alpha; empty: the best of 2, 5, 15",
+        description="L2 regularisation of the factors, in units of the confidence of a like, 1 + alpha; empty: the best of 2, 5, 15",
         json_schema_extra=TUNED,
     )
     alpha: float | None = Field(
         None,
         gt=0,
         le=1e6,
-        description="How much more a like weighs than an unknown pair; empty: the best of 1, 4, 16",
+        description="How much more a like counts than a pair without one; empty: the best of 1, 4, 16",
         json_schema_extra=TUNED,
     )
     iterations: int | None = Field(
         None,
         ge=1,
         le=1000,
-        description="Times that users and items are solved in turn; empty: the better of 5, 15",
+        description="How often users and items are solved in turn; empty: the better of 5, 15",
         json_schema_extra=TUNED,
     )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ItemKNNSpec(MatrixSpec):
-    """Items that the same people liked as what a user liked, each with its most similar neighbours: no training, easy to explain."""
+    """Items that are liked by the same people as those that a user liked: no gradient training, easy to explain."""
 
     label: ClassVar[str] = "Item-kNN"
     stage: ClassVar[Literal["retrieval", "ranking"]] = "retrieval"
@@ -25,12 +25,12 @@ class ItemKNNSpec(MatrixSpec):
         None,
         ge=1,
         le=10_000,
-        description="Similar items kept of each item; empty: the best of 10, 20, 50, 100, 200, 400",
+        description="Most similar items kept for each item; empty: the best of 10, 20, 50, 100, 200, 400",
         json_schema_extra=TUNED,
     )
     similarity: Literal["cosine", "tfidf", "bm25"] | None = Field(
         None,
-        description="cosine of who liked them; tfidf, bm25: users who like much count less; empty: the best of the three",
+        description="cosine: by users who liked both items; tfidf, bm25: users with many likes count less; empty: the best of the three",
         json_schema_extra=TUNED,
     )
 

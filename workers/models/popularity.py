@@ -1,4 +1,4 @@
-"""Popularity: the ranking that knows nobody. What any personal model must beat (Cremonesi, Koren, Turrin, RecSys 2010)."""
+"""Popularity: one ranking for all users, the baseline of personalised models (Cremonesi, Koren, Turrin, RecSys 2010)."""
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class PopularitySpec(MatrixSpec):
-    """The items that were liked most often, the same list for everybody: the bar that personal lists must clear."""
+    """The items that were liked most often, the same list for everybody: the baseline that personalised models must beat."""
 
     label: ClassVar[str] = "Popularity"
     stage: ClassVar[Literal["retrieval", "ranking"]] = "retrieval"

@@ -21,15 +21,15 @@ class TwoTowerSpec(NetworkSpec):
     kind: Literal["two_tower"] = "two_tower"
     objective: Literal["softmax", "pointwise"] = Field(
         "softmax",
-        description="softmax: sampled softmax with logQ correction, learns what people choose; pointwise: learns what stands in the "
-        "rows (liked or not, the value, the class, each action), the reference method",
+        description="softmax: sampled softmax with logQ correction, learns which items people choose; pointwise: learns the label of each "
+        "row (liked or not, the value, the class, each action), the reference method",
     )
     embedding_dim: int = Field(64, ge=4, le=1024, multiple_of=4, description="Width of the embeddings and of both towers' output")
-    history: bool = Field(True, description="The user tower reads the bag of the user's liked items (when the dataset has one)")
-    user_id: bool = Field(False, description="The user tower has an embedding of the user's id; of no use for new users")
-    item_features: bool = Field(True, description="The item tower reads features such as genres and year beside the id")
+    history: bool = Field(True, description="The user tower reads the items that the user liked (where the dataset has a history)")
+    user_id: bool = Field(False, description="The user tower has an embedding of the user's id, which does not help new users")
+    item_features: bool = Field(True, description="The item tower reads features such as genres and year besides the id")
     user_features: bool = Field(
-        False, description="The user tower reads features such as age and occupation; beside a history they mostly add noise"
+        False, description="The user tower reads features such as age and occupation; together with a history they mostly add noise"
     )
     user_layers: tuple[int, ...] = Field(
         (), description="Hidden layers of the user tower; empty: features are summed", json_schema_extra=MORE
@@ -37,22 +37,24 @@ class TwoTowerSpec(NetworkSpec):
     item_layers: tuple[int, ...] = Field(
         (), description="Hidden layers of the item tower; empty: features are summed", json_schema_extra=MORE
     )
-    similarity: Literal["dot", "cosine"] = Field("dot", description="How towers are compared", json_schema_extra=MORE)
+    similarity: Literal["dot", "cosine"] = Field(
+        "dot", description="How the outputs of the two towers are compared", json_schema_extra=MORE
+    )
     temperature: float = Field(
         1.0, gt=0, le=10, description="Similarities are divided by it; about 0.05 to 0.2 with cosine", json_schema_extra=MORE
     )
     history_dropout: float = Field(
-        0.5, ge=0, lt=1, description="Share of the history forgotten at each training step", json_schema_extra=MORE
+        0.5, ge=0, lt=1, description="Share of the history's items that each training step leaves out", json_schema_extra=MORE
     )
     uniform_negatives: int = Field(
         0,
         ge=0,
         le=100_000,
-        description="softmax: items drawn from the whole catalogue at each step, beside those of the batch, as negatives",
+        description="softmax: negatives drawn uniformly from the catalogue at each step, in addition to those of the batch",
         json_schema_extra=MORE,
     )
     mask_history: bool = Field(
-        True, description="softmax: items that stand in a user's history are no negatives for that user", json_schema_extra=MORE
+        True, description="softmax: items of a user's history are not used as negatives for that user", json_schema_extra=MORE
     )
     explicit_negatives: float = Field(
         0.0,
@@ -61,11 +63,11 @@ class TwoTowerSpec(NetworkSpec):
         description="softmax: weight of a logistic loss on the rows that the user disliked; 0 leaves those rows out",
         json_schema_extra=MORE,
     )
-    init_std: float = Field(0.1, gt=0, le=1, description="Standard deviation of fresh embeddings", json_schema_extra=MORE)
+    init_std: float = Field(0.1, gt=0, le=1, description="Standard deviation of the initial embeddings", json_schema_extra=MORE)
 
     @field_validator("objective", mode="before")
     @classmethod
-    def _older_name(cls, value: Any) -> Any:
+    def _older_name(cls, value: object) -> object:
         return "pointwise" if value == "bce" else value
 
     def selection_metric(self, task: Task) -> str:

@@ -1,10 +1,10 @@
-"""Networks that let every feature of both sides interact: DLRM, DLRM-DCNv2 and DeepFM. Letters: B batch, F features, D dim, O outputs."""
+"""Networks in which features of users and items interact: DLRM, DLRM-DCNv2, DeepFM. Letters: B batch, F features, D dim, O outputs."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+from torch.autograd.function import FunctionCtx, once_differentiable
 from torchrec.models.dlrm import OverArch
 from torchrec.modules.crossnet import LowRankCrossNet
 from torchrec.modules.embedding_modules import EmbeddingBagCollection
@@ -23,7 +23,7 @@ WIDE_DIM = 4  # fbgemm wants widths that are multiples of 4; the weight is the s
 
 
 class FeatureRanker(Ranker):
-    """A state holds one side's embeddings, flat, then its first-order weights, then its dense features; the score lets sides interact.
+    """A state holds one side's embeddings, flat, then its first-order weights, then its dense features; `score` combines both sides.
 
     Subclasses add their layers and define `interact`.
     """
@@ -52,12 +52,12 @@ class FeatureRanker(Ranker):
             nn.init.ones_(self.from_wide.weight)
         if self.from_dense is not None:
             nn.init.zeros_(self.from_dense.weight)
-        # the schema's order is user, item, context; states keep it within a side
+        # dense features come in schema order; states keep that order within each side
         order = torch.tensor(self.dense["user"] + self.dense["item"], dtype=torch.long).argsort()
         self.register_buffer("dense_order", order, persistent=False)
 
     def _tables(self, features: tuple[Categorical, ...], init_std: float) -> list[object]:
-        ordered = sorted(features, key=lambda f: f.side == "item")  # as the embeddings stand in a score
+        ordered = sorted(features, key=lambda f: f.side == "item")  # the order of embeddings in `score`
         wide = [table(f, WIDE_DIM, 0.0, WIDE + f.name) for f in ordered] if self.wide else []
         return [*(table(f, self.dim, init_std) for f in ordered), *wide]
 
@@ -105,18 +105,18 @@ class FeatureRanker(Ranker):
         return self._logits(len(users), given, [part.view(len(part), len(names), self.dim) for part, names in sides], first)
 
     def forward(self, batch: Batch) -> Tensor:
-        """As `score` of both states, without making them: some copies of all embeddings less."""
-        found = self.look_up(batch)
-        names, pooled = [*self.names["user"], *self.names["item"]], by_table(found)
+        """As `score` of both states, without building them, which saves some copies of all embeddings."""
+        looked_up = self.look_up(batch)
+        names, pooled = [*self.names["user"], *self.names["item"]], by_table(looked_up)
         first = None
         if self.wide:
-            first = torch.stack([part.sum(1) for part in self._parts([WIDE + n for n in names], found, pooled, batch)]).sum(0)
-        return self._logits(len(batch.label), batch.dense if self.num_dense else None, self._parts(names, found, pooled, batch), first)
+            first = torch.stack([part.sum(1) for part in self._parts([WIDE + n for n in names], looked_up, pooled, batch)]).sum(0)
+        return self._logits(len(batch.label), batch.dense if self.num_dense else None, self._parts(names, looked_up, pooled, batch), first)
 
-    def _parts(self, names: list[str], found: list[KeyedTensor], pooled: Pooled, batch: Batch) -> list[Tensor]:
-        """Embeddings [B, some, width] in the order of the tables: whole parts of what was found where they fit, else one by one."""
+    def _parts(self, names: list[str], looked_up: list[KeyedTensor], pooled: Pooled, batch: Batch) -> list[Tensor]:
+        """Embeddings [B, some, width] in the order of the tables: whole parts of the lookup where they fit, else one by one."""
         bags = {HISTORY, WIDE + HISTORY}
-        blocks = {tuple(keys): part.values() for part in found if not bags & set(keys := tables_of(part))}
+        blocks = {tuple(keys): part.values() for part in looked_up if not bags & set(keys := tables_of(part))}
         blocks |= {(name,): scale_history(pooled[name], batch.sparse) if name in bags else pooled[name] for name in names}
         parts: list[Tensor] = []
         while names:
@@ -138,7 +138,7 @@ class FeatureRanker(Ranker):
 
 
 def _start_at(layer: nn.Module, task: Task) -> None:
-    """A fresh regression foretells the mean of train."""
+    """A regression starts by predicting the mean of train."""
     if task.output == "regression" and task.mean is not None:
         nn.init.constant_(layer.bias, task.mean)  # type: ignore[arg-type]
 
@@ -164,7 +164,7 @@ class DCNRanker(FeatureRanker):
         super().__init__(spec, schema, task)
         self.dropout = nn.Dropout(spec.dropout)
         width = (self.num_features + 1) * self.dim
-        # named as in torchrec's InteractionDCNArch, which checkpoints were made of before
+        # named as in torchrec's InteractionDCNArch, which older checkpoints hold
         self.interaction = nn.ModuleDict({"crossnet": LowRankCrossNet(width, spec.cross_layers, min(spec.low_rank, width))})
         self.over = OverArch(in_features=width, layer_sizes=[*spec.over_layers, self.head.outputs])
         _start_at(self.over.model[-1], task)
@@ -198,10 +198,10 @@ def pair_products(every: Tensor) -> Tensor:
 
 
 class _PairProducts(torch.autograd.Function):
-    """By hand, because the gradient of a product with itself is one product, where autograd makes two and adds them."""
+    """Written by hand, since the gradient of a product with itself is one product, where autograd makes two and adds them."""
 
     @staticmethod
-    def forward(ctx: Any, every: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, every: Tensor) -> Tensor:
         ctx.save_for_backward(every)
         count = every.shape[1]
         first, second = torch.triu_indices(count, count, 1, device=every.device)
@@ -209,7 +209,7 @@ class _PairProducts(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
         (every,) = ctx.saved_tensors
         count = every.shape[1]
         first, second = torch.triu_indices(count, count, 1, device=every.device)
@@ -229,16 +229,16 @@ def sum_of_pairs(every: Tensor) -> Tensor:
 
 
 class _SumOfPairs(torch.autograd.Function):
-    """By hand, because autograd goes through all vectors five times for a gradient that is the sum of the others."""
+    """Written by hand, since autograd goes through all vectors five times for a gradient that is the sum of the others."""
 
     @staticmethod
-    def forward(ctx: Any, every: Tensor) -> Tensor:
+    def forward(ctx: FunctionCtx, every: Tensor) -> Tensor:
         total = every.sum(1)
         ctx.save_for_backward(every, total)
         return 0.5 * (total.square().sum(1) - torch.linalg.vector_norm(every.flatten(1), dim=1).square())[:, None]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
         every, total = ctx.saved_tensors
         return torch.sub(total[:, None], every).mul_(gradient[:, :, None])

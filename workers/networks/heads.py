@@ -1,4 +1,4 @@
-"""What logits mean: the loss of each output, and the one number that ranks. Letters: B batch, O outputs.
+"""The meaning of logits: the loss of each kind of output, and the one score that ranks. Letters: B batch, O outputs.
 
 Outputs: binary (one logit), regression (the value itself), multi-class (a logit a class), several actions (a logit an action).
 """
@@ -11,7 +11,7 @@ from workers.specs import Task
 
 
 class Head(nn.Module):
-    """Without weights of its own. `preference` [O] says how logits add up to the score that ranks: linear, so that towers can be indexed.
+    """Has no weights of its own. The score that ranks is the sum of the logits weighted by `preference` [O], so that towers can be indexed.
 
     Multi-class: mean logit of the liked classes minus that of the others. Actions: the weighted mean of their logits.
 

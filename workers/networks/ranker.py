@@ -1,4 +1,4 @@
-"""What every trained model is: one table lookup, a state for each side, and logits for a user and an item.
+"""The base of all networks: one table lookup, a state for each side, and logits for a user and an item.
 
 Letters: B batch, U users, N items, O outputs, D embedding dim, S width of a state.
 """
@@ -19,7 +19,7 @@ GRID = 8192  # items that a user is scored with at a time
 
 
 class Batch(NamedTuple):
-    """One step's input. Features of a side that is not asked for are empty bags and zeros."""
+    """One step's input. Features of a side that is not needed are empty bags and zeros."""
 
     dense: Tensor  # [B, dense features] float32, schema order
     sparse: KeyedJaggedTensor  # every categorical feature, schema order
@@ -42,7 +42,7 @@ Pooled = dict[str, Tensor]  # [B, D] of each feature
 
 
 class Ranker(nn.Module):
-    """Base of the networks. Subclasses define `user_state`, `item_state`, `score`, and may sharpen `loss` and `score_grid`.
+    """Base of the networks. Subclasses define `user_state`, `item_state` and `score`, and may override `loss` and `score_grid`.
 
     Both sides come out of one EmbeddingBagCollection, so that a step has one lookup and one exchange between ranks.
     """
@@ -52,11 +52,11 @@ class Ranker(nn.Module):
     side_by_side: ClassVar[bool] = True  # whether the embeddings of all features are wanted in one tensor
 
     def user_state(self, pooled: Pooled, batch: Batch) -> Tensor:
-        """What the score needs of the user and the context: [B, S]."""
+        """The state of the user and the context, for `score`: [B, S]."""
         raise NotImplementedError
 
     def item_state(self, pooled: Pooled, batch: Batch) -> Tensor:
-        """What the score needs of the item: [B, S']."""
+        """The state of the item, for `score`: [B, S']."""
         raise NotImplementedError
 
     def score(self, users: Tensor, items: Tensor) -> Tensor:
@@ -73,13 +73,13 @@ class Ranker(nn.Module):
         return grid
 
     def embed(self, batch: Batch) -> Pooled:
-        """What the tables hold of each feature, by name of the table."""
+        """The embeddings of each feature, by name of the table."""
         return by_table(self.look_up(batch))
 
     def look_up(self, batch: Batch) -> list[KeyedTensor]:
-        """What the tables hold, in one part or some (`workers.cpu.tables`)."""
-        found = self.ebc(batch.sparse)
-        return found if isinstance(found, list) else [found]
+        """The embeddings, in one part or several (`workers.cpu.collections`)."""
+        parts = self.ebc(batch.sparse)
+        return parts if isinstance(parts, list) else [parts]
 
     def encode_users(self, batch: Batch) -> Tensor:
         return self.user_state(self.embed(batch), batch)
@@ -97,19 +97,19 @@ class Ranker(nn.Module):
         return weighted_mean(self.head.losses(self.forward(batch), batch.label, batch.target), batch.weight)
 
     def learn_frequencies(self, positives: Tensor) -> None:
-        """Told before training how often each item row is liked in train ([rows of item_id], float); may ignore it."""
+        """Called before training with how often each item row is liked in train ([rows of item_id], float); does nothing by default."""
 
 
-def by_table(found: list[KeyedTensor]) -> Pooled:
+def by_table(parts: list[KeyedTensor]) -> Pooled:
     """Embeddings by name of their table."""
-    # one split a part, whose backward is one copy; a slice a feature would add up whole batches, and an only one needs no copy
-    alone = {key: part.values() for part in found if len(part.keys()) == 1 for key in tables_of(part)}
-    several = [part for part in found if len(part.keys()) > 1]
+    # one split per part, whose backward is one copy: a slice per feature would add up whole batches; a single embedding needs no copy
+    alone = {key: part.values() for part in parts if len(part.keys()) == 1 for key in tables_of(part)}
+    several = [part for part in parts if len(part.keys()) > 1]
     return alone | {key: one for part in several for key, one in zip(tables_of(part), part.to_dict().values(), strict=True)}
 
 
 def tables_of(part: KeyedTensor) -> list[str]:
-    """The tables that its embeddings are of: torchrec calls one feature@table where the feature has more than one."""
+    """The tables of its embeddings: torchrec names an embedding feature@table where the feature has more than one table."""
     return [key.split("@")[-1] for key in part.keys()]  # noqa: SIM118 - a KeyedTensor is no dict
 
 
@@ -138,7 +138,7 @@ def scale_history(pooled: Tensor, sparse: KeyedJaggedTensor, power: float = 0.5)
 
 
 def drop_history(sparse: KeyedJaggedTensor, share: float) -> KeyedJaggedTensor:
-    """Forget a random share of the history's items: a retriever must not lean on one of them."""
+    """Leave out a random share of the history's items, so that a model does not depend on single ones."""
     keys = sparse.keys()
     place, stride = keys.index(HISTORY), sparse.stride()
     offsets = sparse.offset_per_key()
@@ -154,7 +154,7 @@ def drop_history(sparse: KeyedJaggedTensor, share: float) -> KeyedJaggedTensor:
 
 
 def in_history(sparse: KeyedJaggedTensor, users: int, candidates: Tensor, num_rows: int) -> Tensor:
-    """Whether each candidate stands in the history of each of the first rows: bool [users, candidates]; in none, where none is kept."""
+    """Whether each candidate is in the history of each of the first rows: bool [users, candidates]; False where there is no history."""
     if HISTORY not in sparse.keys():  # noqa: SIM118 - a KeyedJaggedTensor is no dict
         return torch.zeros(users, len(candidates), dtype=torch.bool, device=candidates.device)
     bags = sparse[HISTORY]
@@ -164,9 +164,9 @@ def in_history(sparse: KeyedJaggedTensor, users: int, candidates: Tensor, num_ro
     of_row = torch.full((num_rows,), -1, device=candidates.device)
     of_row[present] = torch.arange(len(present), device=candidates.device)
     column = of_row[bags.values()[: len(owner)]]
-    met = torch.zeros(users, len(present), dtype=torch.bool, device=candidates.device)
-    met[owner[column >= 0], column[column >= 0]] = True
-    return met[:, place]
+    contains = torch.zeros(users, len(present), dtype=torch.bool, device=candidates.device)
+    contains[owner[column >= 0], column[column >= 0]] = True
+    return contains[:, place]
 
 
 def mlp(sizes: list[int], last_linear: bool = True) -> nn.Sequential:
@@ -187,6 +187,6 @@ def item_rows(sparse: KeyedJaggedTensor) -> Tensor:
 def used(
     schema: FeatureSchema, *, user_id: bool = True, history: bool = True, user_features: bool = True, item_features: bool = True
 ) -> tuple[Categorical, ...]:
-    """The categorical features that a model is told to read, in schema order; the item's id always."""
+    """The categorical features that a model reads, in schema order; always with the item's id."""
     by_name = {USER_ID: user_id, HISTORY: history, ITEM_ID: True}
     return tuple(f for f in schema.categorical if by_name.get(f.name, item_features if f.side == "item" else user_features))

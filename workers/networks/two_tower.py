@@ -1,4 +1,4 @@
-"""Two towers whose states meet in one dot product, so that items can stand in a vector index."""
+"""Two towers whose states are compared by one dot product, so that items fit into a vector index."""
 
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ TINY = torch.finfo(torch.float32).tiny
 class Tower(nn.Module):
     """One side: its embeddings and dense features to [B, D]. Without hidden layers they are summed, else concatenated.
 
-    A history counts as the mean of its items: over the square root of its length, long ones would speak louder and be learnt by heart.
+    The history is averaged, so that long histories do not dominate.
     """
 
     def __init__(self, features: tuple[Categorical, ...], dense: tuple[int, ...], dim: int, layers: tuple[int, ...]) -> None:
@@ -51,7 +51,7 @@ class TwoTower(Ranker):
 
     Where a dataset gives more to predict than one logit, each output weighs the products of the coordinates in its own way
     (Yang et al., DistMult, ICLR 2015, eq. 3, with an output for a relation); `query` folds the weights into the user, so that the
-    score that ranks stays a dot product with the item's state, as a vector index needs it.
+    score that ranks stays a dot product with the item's state, as a vector index needs.
     """
 
     side_by_side = False
@@ -80,7 +80,7 @@ class TwoTower(Ranker):
 
     def _user(self, pooled: Pooled, batch: Batch) -> Tensor:
         vector = self._scaled(self.user(pooled, batch))
-        return vector if self.temperature == 1 else vector / self.temperature  # a pass over [B, D] that dot products do without
+        return vector if self.temperature == 1 else vector / self.temperature  # saves a pass over [B, D]
 
     def user_state(self, pooled: Pooled, batch: Batch) -> Tensor:
         vector = self._user(pooled, batch)
@@ -92,7 +92,7 @@ class TwoTower(Ranker):
     def forward(self, batch: Batch) -> Tensor:
         if self.outputs is not None:
             return super().forward(batch)
-        pooled = self.embed(batch)  # as `score` of both states, without making them
+        pooled = self.embed(batch)  # as `score` of both states, without building them
         products = self._user(pooled, batch) * self._scaled(self.item(pooled, batch))
         return products.sum(1, keepdim=True) + pooled[BIAS].sum(1, keepdim=True)
 
@@ -101,7 +101,7 @@ class TwoTower(Ranker):
         return products.sum(1, keepdim=True) if self.outputs is None else self.outputs(products)
 
     def query(self, users: Tensor) -> Tensor:
-        """What an index of item states is asked with, of user states: [U, S]. Their dot product ranks as `score_grid` does."""
+        """Queries to an index of item states, of user states: [U, S]. Dot products with item states rank as `score_grid` does."""
         return users if self.outputs is None else users * self.outputs.of_score(self.head)
 
     def score_grid(self, users: Tensor, items: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ class TwoTower(Ranker):
         return F.normalize(vector, dim=1) if self.cosine else vector
 
     def learn_frequencies(self, positives: Tensor) -> None:
-        # items never liked in train are given half a like, so that their logarithm exists
+        # an item without a like in train counts half a like, so that its logarithm exists
         self.frequency.copy_(positives.clamp(min=0.5) / positives.sum().clamp(min=1))
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -139,13 +139,14 @@ class TwoTower(Ranker):
         Sampled softmax with logQ correction: Yi et al., "Sampling-bias-corrected neural modeling for large corpus item
         recommendations", RecSys 2019, eq. 3; candidates drawn uniformly beside those of the batch: Yang et al., "Mixed negative
         sampling for learning two-tower neural networks in recommendations", WWW 2020. Copies of the row's item are no negatives,
-        nor are items of the user's whole history: they are never recommended again, and pushing them away drags along what is like them.
+        and neither are items of the user's whole history: they are not recommended again, and they would push similar items away.
         """
         rows = item_rows(sparse)
         everywhere, every_row = across_ranks(items), across_ranks(rows)
         ranks = len(every_row) // len(rows)
         in_batch, drawn = (len(rows) - sampled) * ranks, sampled * ranks
-        expected = in_batch * self.frequency[every_row] + drawn / (len(self.frequency) - 1)  # times that an item is met in a step
+        # how often an item is expected among the candidates of a step
+        expected = in_batch * self.frequency[every_row] + drawn / (len(self.frequency) - 1)
         logits = (users @ everywhere.T).float()  # under autocast the product is narrower
         own = torch.arange(len(users), device=rows.device)
         at = own + (dist.get_rank() * len(rows) if ranks > 1 else 0)
@@ -153,7 +154,7 @@ class TwoTower(Ranker):
         if self.mask_history:
             masked |= in_history(sparse, len(users), every_row, len(self.frequency))
         masked[own, at] = False
-        with torch.no_grad():  # in place: neither changes a gradient, since what is masked has no share of a softmax
+        with torch.no_grad():  # in place: neither changes a gradient, since masked items have no share of a softmax
             logits.sub_(expected.log()).masked_fill_(masked, float("-inf"))
         return F.cross_entropy(logits, at, reduction="none")
 
@@ -165,7 +166,7 @@ class _Outputs(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(head.outputs, width))
         self.bias = nn.Parameter(torch.full((head.outputs,), float(task.mean or 0.0) if task.output == "regression" else 0.0))
-        if task.output == "multi_class":  # classes that weigh alike could never be told apart
+        if task.output == "multi_class":  # with equal weights, classes would get equal gradients
             nn.init.normal_(self.weight)
 
     def forward(self, products: Tensor) -> Tensor:

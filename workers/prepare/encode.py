@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Encoder:
     """A mapInArrow function: adds to batches, for each (column, vocabulary file, target) of `wanted`, the row of the column's text as
-    `target` (int32): 0 where it is null or the vocabulary does not have it. The columns of `spent` are left out of what it gives.
+    `target` (int32): 0 where it is null or the vocabulary does not have it. The columns of `spent` are left out of the result.
 
     A vocabulary file is Parquet with `row` and `value`, its rows numbered from 1 without a gap.
     """
@@ -34,7 +34,7 @@ class Encoder:
 
 
 def _rows(column: pa.Array, path: str) -> np.ndarray:
-    # every different text of a batch is looked up once: long tails repeat
+    # every distinct text of a batch is looked up once
     coded = column.dictionary_encode()
     rows = np.append(_vocabulary(path).get_indexer(coded.dictionary.to_numpy(zero_copy_only=False)) + 1, 0)
     return rows[coded.indices.fill_null(len(rows) - 1).to_numpy()].astype(np.int32)

@@ -1,4 +1,4 @@
-"""What a user liked, as a bag beside each interaction: one pass over rows that stand in order of user and time.
+"""The items that a user liked, as a bag beside each interaction: one pass over rows sorted by user and time.
 
 Runs inside mapInArrow on Spark executors; imports no Spark.
 """
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from workers.artifacts import TRAIN
 
 SLICE = 2048  # rows whose bags are laid out at a time: bounds memory at SLICE x (`most` + STRETCH) numbers, and stays in cache
-STRETCH = 128  # likes between two places where the bag of a user is written down
+STRETCH = 128  # likes after which the bag of a user is stored again
 NOWHERE = -1
 
 
@@ -23,7 +23,7 @@ class HistoryBags:
     """A mapInArrow function: adds `history`, list<int32>, the rows of the items that the user liked in train.
 
     Batches hold user_id, item (int32 row), label, timestamp and split, sorted by user_id, timestamp and item_id; no user spans two
-    partitions. An item stands once, at its latest like; bags hold at most `most` items, the latest, most recent last. The item of
+    partitions. A bag holds an item once, at its latest like, and at most the `most` latest items, most recent last. The item of
     a train row is left out of that row's own bag.
 
     order: "others" takes every like of train but the row's own, "before" only those at an earlier second than the row.
@@ -33,14 +33,14 @@ class HistoryBags:
     most: int
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        waiting: list[pa.RecordBatch] = []  # rows of one user, who may go on in the next batch
+        waiting: list[pa.RecordBatch] = []  # rows of one user, whose rows may continue in the next batch
         for batch in batches:
             if not len(batch):
                 continue
             users = batch.column("user_id")
             tail = int(np.argmax(pc.equal(users, users[-1]).to_numpy(zero_copy_only=False)))
             if waiting and (tail or waiting[0].column("user_id")[0] != users[0]):
-                # the first rows may still be of the user who waits
+                # the first rows may still belong to the waiting user
                 yield from self._with_bags(pa.Table.from_batches([*waiting, batch.slice(0, tail)]))
                 waiting = []
             elif tail:
@@ -78,7 +78,7 @@ class HistoryBags:
         return sizes - (own != NOWHERE), likes.items[at[kept]]
 
     def _bags_of_repeats(self, likes: "_Likes", again: "_Repeats", places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """`_bags` of "before" where users like an item more than once: its place in the bag then depends on the moment."""
+        """`_bags` of "before" where users like an item more than once: its place in the bag then depends on the time."""
         begin, end = again.begin[places], again.end[places]
         sizes = end - begin
         ends = np.cumsum(sizes)
@@ -88,9 +88,9 @@ class HistoryBags:
         # the latest like of its item before the row's second, and not the row's own item
         kept = (again.next[at] >= end[owner]) & (again.items[at] != own[owner])
         owner, at = owner[kept], at[kept]
-        found = np.bincount(owner, minlength=len(places))
-        newest = np.cumsum(found)[owner] - np.arange(len(owner)) <= self.most
-        return np.minimum(found, self.most), again.items[at[newest]]
+        counts = np.bincount(owner, minlength=len(places))
+        newest = np.cumsum(counts)[owner] - np.arange(len(owner)) <= self.most
+        return np.minimum(counts, self.most), again.items[at[newest]]
 
 
 class _Likes:
@@ -105,37 +105,37 @@ class _Likes:
     starts: np.ndarray  # [U + 1] where a user's likes begin
     events: np.ndarray  # [E] rows that are likes, repeats too
     earlier: np.ndarray  # [R] events of the row's user at an earlier second
-    repeats: bool  # whether somebody liked an item more than once
+    repeats: bool  # whether a user liked an item more than once
 
     @classmethod
     def of(cls, rows: pa.Table) -> "_Likes":
-        found = cls()
+        likes = cls()
         ids = rows["user_id"].combine_chunks()
-        found.user = np.concatenate([[0], np.cumsum(pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False))]).astype(np.int64)
-        found.item, moment = rows["item"].to_numpy().astype(np.int64), rows["timestamp"].to_numpy()
-        found.train = pc.equal(rows["split"], TRAIN).to_numpy()
-        liked = np.flatnonzero(found.train & (rows["label"].to_numpy() > 0) & (found.item > 0))
-        pair = found.user * (found.item.max(initial=0) + 1) + found.item
+        likes.user = np.concatenate([[0], np.cumsum(pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False))]).astype(np.int64)
+        likes.item, moment = rows["item"].to_numpy().astype(np.int64), rows["timestamp"].to_numpy()
+        likes.train = pc.equal(rows["split"], TRAIN).to_numpy()
+        liked = np.flatnonzero(likes.train & (rows["label"].to_numpy() > 0) & (likes.item > 0))
+        pair = likes.user * (likes.item.max(initial=0) + 1) + likes.item
         latest = np.sort(len(liked) - 1 - np.unique(pair[liked][::-1], return_index=True)[1])
-        found.repeats = len(latest) < len(liked)
-        found.events = liked
+        likes.repeats = len(latest) < len(liked)
+        likes.events = liked
         kept = liked[latest]
-        found.items = found.item[kept]
-        found.starts = np.searchsorted(found.user[kept], np.arange(found.user[-1] + 2))
+        likes.items = likes.item[kept]
+        likes.starts = np.searchsorted(likes.user[kept], np.arange(likes.user[-1] + 2))
         ordered = np.argsort(pair[kept], kind="stable")
         near = np.minimum(np.searchsorted(pair[kept][ordered], pair), max(len(kept) - 1, 0))
         match = pair[kept][ordered][near] == pair if len(kept) else np.zeros(len(pair), bool)
-        found.own = np.where(match, ordered[near] if len(kept) else NOWHERE, NOWHERE)
-        second = np.concatenate([[0], np.cumsum((np.diff(moment) != 0) | (np.diff(found.user) != 0))])
-        found.before = np.searchsorted(second[kept], second) - found.starts[found.user]
-        found.earlier = np.searchsorted(second[liked], second) - np.searchsorted(found.user[liked], found.user)
-        return found
+        likes.own = np.where(match, ordered[near] if len(kept) else NOWHERE, NOWHERE)
+        second = np.concatenate([[0], np.cumsum((np.diff(moment) != 0) | (np.diff(likes.user) != 0))])
+        likes.before = np.searchsorted(second[kept], second) - likes.starts[likes.user]
+        likes.earlier = np.searchsorted(second[liked], second) - np.searchsorted(likes.user[liked], likes.user)
+        return likes
 
 
 class _Repeats:
     """The likes of users, repeats too, cut into stretches that each begin with the bag at that moment.
 
-    The bag before a row is thus found in one stretch, however many likes came before it. R rows, X likes and entries of bags.
+    So the bag before a row is in one stretch, however many likes came before it. R rows, X likes and entries of bags.
     """
 
     items: np.ndarray  # [X]
@@ -145,8 +145,8 @@ class _Repeats:
 
     @classmethod
     def of(cls, likes: _Likes, most: int) -> "_Repeats":
-        """`most`: items of a bag that are written down where a stretch begins."""
-        found = cls()
+        """`most`: items of the bag that is stored where a stretch begins."""
+        repeats = cls()
         items, users = likes.item[likes.events], likes.user[likes.events]
         counts = np.bincount(users, minlength=len(likes.starts) - 1)
         stretches = np.maximum(-(-counts // STRETCH), 1)
@@ -157,22 +157,22 @@ class _Repeats:
         lengths = np.array([len(bag) for bag in bags])
         sizes = lengths + np.bincount(stretch, minlength=len(bags))
         start = np.cumsum(sizes) - sizes
-        found.items = np.empty(sizes.sum(), np.int64)
+        repeats.items = np.empty(sizes.sum(), np.int64)
         own = start[stretch] + lengths[stretch] + event % STRETCH
-        found.items[own] = items
-        within = np.ones(len(found.items), bool)
+        repeats.items[own] = items
+        within = np.ones(len(repeats.items), bool)
         within[own] = False
-        found.items[within] = np.concatenate(bags)
-        found.next = _next_of_same(np.repeat(np.arange(len(bags)), sizes), found.items)
+        repeats.items[within] = np.concatenate(bags)
+        repeats.next = _next_of_same(np.repeat(np.arange(len(bags)), sizes), repeats.items)
         last = np.maximum(likes.earlier - 1, 0)
         where = first[likes.user] + last // STRETCH
-        found.begin = start[where]
-        found.end = found.begin + lengths[where] + likes.earlier - last // STRETCH * STRETCH
-        return found
+        repeats.begin = start[where]
+        repeats.end = repeats.begin + lengths[where] + likes.earlier - last // STRETCH * STRETCH
+        return repeats
 
 
 def _bags_at_stretches(items: np.ndarray, counts: np.ndarray, stretches: np.ndarray, most: int) -> list[np.ndarray]:
-    """The last `most` different items before each stretch, oldest first; one step a stretch, and none for users of one stretch."""
+    """The last `most` different items before each stretch, oldest first; one step per stretch, and none for users with one stretch."""
     bags = [np.zeros(0, np.int64)] * int(stretches.sum())
     starts, first = np.cumsum(counts) - counts, np.cumsum(stretches) - stretches
     for user in np.flatnonzero(stretches > 1).tolist():
@@ -189,6 +189,6 @@ def _next_of_same(stretch: np.ndarray, items: np.ndarray) -> np.ndarray:
     """For each place the next one of the same stretch and item; the length of all where there is none."""
     order = np.lexsort((items, stretch))  # stable: equal ones stay in order
     same = (stretch[order][1:] == stretch[order][:-1]) & (items[order][1:] == items[order][:-1])
-    found = np.full(len(items), len(items))
-    found[order[:-1][same]] = order[1:][same]
-    return found
+    following = np.full(len(items), len(items))
+    following[order[:-1][same]] = order[1:][same]
+    return following

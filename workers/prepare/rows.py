@@ -1,4 +1,4 @@
-"""Raw rows of a source become interactions, or are set aside with the reason. One implementation for the preview and for executors."""
+"""Raw rows of a source become interactions, or are set aside with a reason. The preview and Spark's executors both run this code."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -143,14 +143,14 @@ class _Reasons:
         return pa.array(self.reasons, pa.string())
 
 
-def _blank(column: Any) -> np.ndarray:
+def _blank(column: "pa.ChunkedArray") -> np.ndarray:
     import pyarrow.compute as pc
 
     return pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True).to_numpy(zero_copy_only=False)
 
 
-def _numbers(column: Any) -> "pa.ChunkedArray":
-    """float64 with null for what is no finite number; text that is a number is one."""
+def _numbers(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
+    """float64, null for anything but a finite number; text may hold a number."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -160,19 +160,19 @@ def _numbers(column: Any) -> "pa.ChunkedArray":
     return pc.if_else(pc.fill_null(pc.is_finite(column), False), column, pa.scalar(None, pa.float64()))
 
 
-def _cast(column: Any) -> Any:
+def _cast(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
     """Text as float64, null where it is no number."""
     import pandas as pd
     import pyarrow as pa
 
     try:
-        return column.cast(pa.float64())  # twenty times as fast, and takes no exception
+        return column.cast(pa.float64())  # twenty times as fast, but refuses any text that is no number
     except pa.ArrowInvalid:
         text = pd.Series(column.to_pylist(), dtype=object).replace("", None)
         return pa.chunked_array([pa.array(pd.to_numeric(text, errors="coerce").to_numpy(np.float64), from_pandas=True)])
 
 
-def _label(column: Any, reading: Reading, why: _Reasons) -> Any:
+def _label(column: "pa.ChunkedArray", reading: Reading, why: _Reasons) -> "pa.Array":
     import pandas as pd
     import pyarrow as pa
 
@@ -220,23 +220,23 @@ def _seconds(raw: "pa.Table", unit: TimeUnit | None, why: _Reasons) -> np.ndarra
     return np.floor(np.where(sound, value, 0)).astype(np.int64)
 
 
-def _per_second(number: np.ndarray, unit: TimeUnit) -> Any:
+def _per_second(number: np.ndarray, unit: TimeUnit) -> np.ndarray | int:
     if unit != "magnitude":
         return PER_SECOND.get(unit, 1)
     size = np.abs(np.nan_to_num(number))
     return np.select([size >= 1e17, size >= 1e14, size >= 1e11], [10**9, 10**6, 10**3], 1)
 
 
-def _dates(column: Any) -> np.ndarray:
+def _dates(column: "pa.ChunkedArray") -> np.ndarray:
     """Dates and times of ISO 8601, UTC unless they name a zone, as unix seconds; nan for what is none."""
     import pandas as pd
 
     text = pd.Series(column.to_pylist(), dtype=object)
-    found = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
-    return np.where(found.isna(), np.nan, found.to_numpy("datetime64[us]").astype(np.int64) / 10**6)
+    moments = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
+    return np.where(moments.isna(), np.nan, moments.to_numpy("datetime64[us]").astype(np.int64) / 10**6)
 
 
-def _split(column: Any, why: _Reasons) -> Any:
+def _split(column: "pa.ChunkedArray", why: _Reasons) -> "pa.Array":
     import pandas as pd
     import pyarrow as pa
 
@@ -246,7 +246,7 @@ def _split(column: Any, why: _Reasons) -> Any:
 
 
 def _check_actions(found: dict[str, Any], reading: Reading, why: _Reasons) -> None:
-    """Several 0/1 columns: one that is empty says 0, unless all are."""
+    """Several 0/1 columns: an empty one means 0, unless all are empty."""
     import pyarrow as pa
 
     if reading.actions:

@@ -1,4 +1,4 @@
-"""What rank 0 says while it works: one JSON line per record in the run folder, and a progress file that is replaced."""
+"""The reports of rank 0 while it works: one JSON line per record in the run folder, and a progress file that is replaced."""
 
 import json
 import math
@@ -12,12 +12,12 @@ from workers.artifacts import JOURNAL, PROGRESS, write_json
 
 
 class Journal:
-    """Append-only metrics and the latest progress of one run. A journal without a folder (other ranks) says nothing."""
+    """Append-only metrics and the latest progress of one run. A journal without a folder (other ranks) writes nothing."""
 
     def __init__(self, run_dir: Path | None) -> None:
         self._dir = run_dir
         self._file = (run_dir / JOURNAL).open("a", encoding="utf-8", buffering=1) if run_dir else None
-        self._told = 0.0
+        self._reported = 0.0
 
     def metrics(self, values: Mapping[str, float], *, step: int, epoch: int, rows: int) -> None:
         """Record values at a step; a value that is not finite becomes null."""
@@ -25,14 +25,14 @@ class Journal:
         self._write({"step": step, "epoch": epoch, "rows": rows, "values": clean})
 
     def event(self, name: str) -> None:
-        """Record that a phase begins: where the seconds of a run go is read from these."""
+        """Record that a phase begins: the time that each phase of a run took is read from these."""
         self._write({"event": name})
 
-    def progress(self, phase: str, done: int, total: int, *, force: bool = False, **more: Any) -> None:
+    def progress(self, phase: str, done: int, total: int, *, force: bool = False, **more: float | None) -> None:
         """Replace the progress, four times a second at most."""
         now = time.monotonic()
-        if self._dir and (force or now - self._told > 0.25 or done >= total):
-            self._told = now
+        if self._dir and (force or now - self._reported > 0.25 or done >= total):
+            self._reported = now
             write_json(self._dir / PROGRESS, {"phase": phase, "step": done, "total": total, "time": time.time(), **more})
 
     def _write(self, record: dict[str, Any]) -> None:
@@ -59,7 +59,7 @@ def read_journal(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int
 
 
 def say_why(run_dir: Path, who: str, error: BaseException, trace: str) -> None:
-    """Leave `<who>.error.json`: the verdict is read from files, since exit codes do not reach the driver."""
+    """Write `<who>.error.json`: how a run ended is read from files, since exit codes do not reach the driver."""
     path = run_dir / f"{who}.error.json"
     if not path.exists():
         write_json(path, {"type": type(error).__name__, "message": str(error), "traceback": trace, "time": time.time(), "pid": os.getpid()})

@@ -1,4 +1,4 @@
-"""What every process of a run does for itself, rank or not: die with its parent, log, know its peak memory. Imports no torch."""
+"""What every process of a run does, rank or not: end with its parent, log, measure its peak memory. Imports no torch."""
 
 import ctypes
 import faulthandler
@@ -20,12 +20,12 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def log_and_report_errors(run: Path, who: str, level: int = logging.INFO) -> Iterator[None]:
-    """Around all that a process of a run does: it ends with its parent, logs to the run, and what it raises is left in `<who>.error.json`.
+    """Around all that a process of a run does: it ends with its parent, logs to the run, and writes what it raises to `<who>.error.json`.
 
     Args:
-        who: what the process is, such as fit, or rank 0; the file's name is without spaces.
+        who: what the process is, such as fit, or rank 0; the name of the file has no spaces.
     """
-    outlive_nobody()
+    end_with_parent()
     faulthandler.enable()
     log_to(run / LOG, who, level)
     try:
@@ -36,7 +36,7 @@ def log_and_report_errors(run: Path, who: str, level: int = logging.INFO) -> Ite
         raise
 
 
-def outlive_nobody() -> None:
+def end_with_parent() -> None:
     """Linux: die with the process that started this one. PR_SET_PDEATHSIG is 1 in <sys/prctl.h>."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
@@ -46,9 +46,9 @@ def log_to(path: Path, who: str, level: int = logging.INFO) -> None:
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter(f"%(asctime)s [{who}] %(levelname)s %(message)s"))
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    for talkative in ("streaming", "torchrec"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", category=FutureWarning)  # torch and torchrec warn of their own calls, not of ours
+    for verbose in ("streaming", "torchrec"):
+        logging.getLogger(verbose).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", category=FutureWarning)  # torch and torchrec warn about calls of their own
 
 
 def peak_memory() -> int:

@@ -12,24 +12,24 @@ from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_va
 from workers.models import KINDS, ModelSpec, NetworkSpec
 from workers.specs import MORE, FeatureSchema, Protocol, Spec, TrainSpec, explain
 
-__all__ = ["MORE", "Protocol", "Spec", "TrainSpec", "explain"]  # made elsewhere, known from here
+__all__ = ["MORE", "Protocol", "Spec", "TrainSpec", "explain"]  # defined elsewhere, exported from here too
 
 
 class RunSpec(Spec):
     """One training run: which prepared dataset, which model, how to train, how to measure."""
 
-    name: str | None = Field(None, max_length=120, description="Name shown in tables; empty: what sets the model apart")
+    name: str | None = Field(None, max_length=120, description="Name shown in tables; empty: the model and the settings that set it apart")
     dataset: str = Field(description="Id of a prepared dataset", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,100}$")
     model: SerializeAsAny[ModelSpec]
     train: TrainSpec = TrainSpec()
     protocol: Protocol = Protocol()
     continues: str | None = Field(
-        None, pattern=r"^[0-9a-f]{32}$", description="Id of a finished run whose weights this one goes on from, for more epochs"
+        None, pattern=r"^[0-9a-f]{32}$", description="Id of a finished run that this one continues, from its weights, for more epochs"
     )
 
     @field_validator("model", mode="before")
     @classmethod
-    def _by_kind(cls, value: Any) -> Any:
+    def _by_kind(cls, value: object) -> object:
         return pick(value, KINDS, "model")
 
     @property
@@ -37,7 +37,7 @@ class RunSpec(Spec):
         return self.name or self.model.title
 
     def resolved(self, schema: FeatureSchema) -> Self:
-        """The run as it will be on a dataset: what was left to the model is a number, and no history is read where there is none."""
+        """The run on a given dataset: settings that were left to the model have values, and no history is read where there is none."""
         model, train = self.model.fitted(schema), self.train
         if isinstance(model, NetworkSpec):
             usual = {"table_learning_rate": model.table_rate, "table_epsilon": model.table_epsilon}
@@ -46,13 +46,13 @@ class RunSpec(Spec):
 
     @property
     def network(self) -> NetworkSpec:
-        """The model, where ranks train it; TypeError for one that is fitted at once."""
+        """The spec of a model that ranks train; TypeError for one that is fitted at once."""
         if not isinstance(self.model, NetworkSpec):
             raise TypeError(f"{self.model.label} is fitted at once, not trained by ranks.")
         return self.model
 
 
-def pick(value: Any, registry: Mapping[str, type[Any]], noun: str) -> Any:
+def pick(value: object, registry: Mapping[str, type[BaseModel]], noun: str) -> object:
     """Turn a mapping with a `kind` into the spec class registered under it; ValueError names the known kinds."""
     if not isinstance(value, dict):
         return value

@@ -3,6 +3,6 @@
 from . import measure as measure
 from .measure import liked_of as liked_of
 from .opened_model import (
-    Met as Met, OpenedFunnel as OpenedFunnel, OpenedMatrix as OpenedMatrix, OpenedModel as OpenedModel, OpenedNetwork as OpenedNetwork,
-    State as State, newcomer as newcomer, open_run as open_run,
+    OpenedFunnel as OpenedFunnel, OpenedMatrix as OpenedMatrix, OpenedModel as OpenedModel, OpenedNetwork as OpenedNetwork,
+    State as State, UserItems as UserItems, newcomer as newcomer, open_run as open_run,
 )

@@ -1,4 +1,4 @@
-"""What a row of a prepared dataset holds, and what is predicted."""
+"""The features of a prepared dataset, and what models predict."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, Self
@@ -36,7 +36,7 @@ class Dense(Spec):
 
 
 class FeatureSchema(Spec):
-    """What a row of a prepared dataset holds; the order of features here is the order everywhere."""
+    """The features of a row of a prepared dataset; they have this order everywhere."""
 
     categorical: tuple[Categorical, ...]
     dense: tuple[Dense, ...] = ()
@@ -74,12 +74,12 @@ class FeatureSchema(Spec):
 
     @property
     def can_rank(self) -> bool:
-        """Whether there is somebody to rank for and something to rank."""
+        """Whether there are users to rank for and items to rank."""
         return self.has_users and self.has_items
 
 
 class Task(Spec):
-    """What a dataset's label rule gives models to predict."""
+    """What models predict: the result of a dataset's label rule."""
 
     output: Output = "binary"
     classes: tuple[str, ...] = ()
@@ -88,12 +88,12 @@ class Task(Spec):
 
     @classmethod
     def of(cls, label: Mapping[str, Any]) -> Self:
-        """From the `label` of a dataset's manifest; older manifests know of no outputs but the binary one."""
+        """From the `label` of a dataset's manifest; in older manifests every output is binary."""
         return cls.model_validate({name: label[name] for name in cls.model_fields if label.get(name) is not None})
 
     @property
     def outputs(self) -> int:
-        """Logits a row, O."""
+        """Number of logits of a row, O."""
         return len(self.classes) if self.output in ("multi_class", "actions") else 1
 
 

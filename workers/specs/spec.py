@@ -1,4 +1,4 @@
-"""A spec: a frozen pydantic model that checks, explains and serialises itself. What every other spec is made of."""
+"""The base of all specs: a frozen pydantic model that checks, explains and serialises itself."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.config import JsonDict
 
 MORE: JsonDict = {"group": "more"}
-TUNED: JsonDict = {"empty": "tuned"}  # what an empty field of a form stands for, where that is not "none"
+TUNED: JsonDict = {"empty": "tuned"}  # the meaning of an empty field in a form, where that is not "none"
 
 
 class Spec(BaseModel):
@@ -28,7 +28,7 @@ class Spec(BaseModel):
 
 
 def explain(error: ValidationError) -> str:
-    """One plain sentence a field: what is wrong, with which value."""
+    """One plain sentence per field: its name, its value, and what is wrong with it."""
     sentences = []
     for fault in error.errors():
         where = ".".join(str(part) for part in fault["loc"]) or "spec"
@@ -40,6 +40,6 @@ def explain(error: ValidationError) -> str:
             message = fault["msg"].removeprefix("Value error, ")
             sentences.append(message if where == "spec" else f"{where}: {message}")
         else:
-            shown = repr(fault["input"])
-            sentences.append(f"{where} is {shown[:80]}: {fault['msg'][0].lower()}{fault['msg'][1:]}.")
+            given = repr(fault["input"])
+            sentences.append(f"{where} is {given[:80]}: {fault['msg'][0].lower()}{fault['msg'][1:]}.")
     return " ".join(sentences)

@@ -14,18 +14,20 @@ SHARDINGS = ("table_wise", "row_wise", "column_wise", "data_parallel")
 class TrainSpec(Spec):
     """Everything about a run that is not the data or the architecture."""
 
-    epochs: int = Field(40, ge=1, le=1000, description="Passes over the training split at most; early stopping may end sooner")
-    batch_size: int = Field(1024, ge=2, le=1 << 20, description="Rows per process and step")
+    epochs: int = Field(
+        40, ge=1, le=1000, description="Maximum number of passes over the training split; early stopping may end the run sooner"
+    )
+    batch_size: int = Field(1024, ge=2, le=1 << 20, description="Rows that each process reads in a step")
     processes: int = Field(1, ge=1, le=1024, description="Training processes (ranks) that TorchDistributor starts")
     table_learning_rate: float | None = Field(
-        None, gt=0, le=10, description="Learning rate of the embedding tables; empty: what suits the model"
+        None, gt=0, le=10, description="Learning rate of the embedding tables; empty: the model's default"
     )
     table_epsilon: float | None = Field(
         None,
         gt=0,
         le=1,
-        description="Added to the root of what Adagrad remembers of a row: the larger, the smaller the first steps of rare rows, so that a "
-        "high rate suits rare and frequent rows alike; empty: what suits the model",
+        description="Epsilon of Adagrad in the tables: a larger one makes the first updates of rare rows smaller, so that a high learning "
+        "rate suits rare and frequent rows alike; empty: the model's default",
         json_schema_extra=MORE,
     )
     dense_learning_rate: float = Field(0.001, gt=0, le=10, description="Learning rate of all other weights")
@@ -35,21 +37,21 @@ class TrainSpec(Spec):
     seed: int = Field(1, ge=0, lt=2**31, description="Seed of weights, shuffling and dropout", json_schema_extra=MORE)
     table_optimizer: Literal["rowwise_adagrad", "adagrad", "adam", "sgd"] = Field(
         "rowwise_adagrad",
-        description="Optimizer of the tables, fused into the backward; adam needs cuda, or data_parallel sharding",
+        description="Optimizer of the tables, fused into the backward pass; adam needs cuda, or data_parallel sharding",
         json_schema_extra=MORE,
     )
     dense_optimizer: Literal["adam", "adamw"] = Field("adam", description="Optimizer of all other weights", json_schema_extra=MORE)
     weight_decay: float = Field(
-        0.0, ge=0, le=1, description="Weight decay of all weights that are not in tables (decoupled with adamw)", json_schema_extra=MORE
+        0.0, ge=0, le=1, description="Weight decay of all weights outside the tables (decoupled with adamw)", json_schema_extra=MORE
     )
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="Learning rates after the warm-up: constant, or down to 0 over all epochs", json_schema_extra=MORE
     )
-    warmup_steps: int = Field(0, ge=0, description="Steps in which learning rates rise from 0", json_schema_extra=MORE)
+    warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rates rise from 0", json_schema_extra=MORE)
     gradient_clip: float | None = Field(
         None,
         gt=0,
-        description="Greatest norm of the gradient of all weights that are not in tables; empty: as it is",
+        description="Maximum norm of the gradient of all weights outside the tables; empty: no clipping",
         json_schema_extra=MORE,
     )
     precision: Literal["fp32", "bf16"] = Field(
@@ -57,11 +59,17 @@ class TrainSpec(Spec):
     )
     sharding: Literal["auto", "table_wise", "row_wise", "column_wise", "data_parallel"] = Field(
         "auto",
-        description="How tables are split over processes; auto leaves it to TorchRec's planner, and keeps them whole on CPUs",
+        description="How tables are split over processes; auto: whole tables on CPUs, else as TorchRec's planner decides",
+        json_schema_extra=MORE,
+    )
+    shared_tables: bool = Field(
+        True,
+        description="On CPUs: processes of one host look up tables and average gradients in memory that they share, which is faster; off: "
+        "TorchRec's own way",
         json_schema_extra=MORE,
     )
     table_sharding: tuple[str, ...] = Field(
-        (), description="Tables that are split otherwise, such as user_id=row_wise, genres=data_parallel", json_schema_extra=MORE
+        (), description="Sharding of single tables, such as user_id=row_wise, genres=data_parallel", json_schema_extra=MORE
     )
     local_mode: bool = Field(
         True,
@@ -81,7 +89,7 @@ class TrainSpec(Spec):
         return dict(entry.split("=", 1) for entry in self.table_sharding)  # type: ignore[misc]
 
     def rate(self, step: int, steps: int) -> float:
-        """What learning rates are multiplied with at a step (from 1) of `steps` in all; the last one is above 0."""
+        """The factor of the learning rates at a step (from 1) of `steps` in all; that of the last step is above 0."""
         if step <= self.warmup_steps:
             return step / self.warmup_steps
         left = 1 - (step - self.warmup_steps - 1) / max(1, steps - self.warmup_steps)

@@ -4,16 +4,20 @@ import gc
 import os
 import sys
 
-# Steps make their tensors anew. glibc hands large ones back to the kernel at once, which gives them back empty, page by page; so blocks
-# of up to 256 MiB are kept, which a rank can afford, and pages are large where the kernel has them.
+# Every step allocates its tensors again. By default glibc returns large blocks to the kernel at once, which then clears them page by page:
+# so blocks of up to 256 MiB are kept, which a rank can afford, and pages are large where the kernel has large ones.
 MALLOC = "glibc.malloc.mmap_threshold=0x10000000:glibc.malloc.trim_threshold=0x100000000:glibc.malloc.hugetlb=1"
 
 
 def environment(threads: int, one_host: bool) -> dict[str, str]:
-    """The variables that ranks start with, who have so many threads each; what somebody has told malloc stays."""
+    """The environment variables of ranks.
+
+    Args:
+        threads: of each rank. one_host: whether all ranks are on this host.
+    """
     return {
         "PYTHONIOENCODING": "utf-8:backslashreplace",
-        "FBGEMM_TBE_BOUNDS_CHECK_MODE": "0",  # as below
+        "FBGEMM_TBE_BOUNDS_CHECK_MODE": "0",  # as in `train_rank`
         "OMP_NUM_THREADS": str(threads),
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", MALLOC),
@@ -24,10 +28,10 @@ def environment(threads: int, one_host: bool) -> dict[str, str]:
 def train_rank(run_dir: str, dataset_dir: str, attempt: int) -> None:
     """One rank of a training run; see `workers.training.train.train_rank`."""
     for stream in (sys.stdout, sys.stderr):
-        # TorchDistributor dies of one byte that is not UTF-8
+        # TorchDistributor fails on a byte that is not UTF-8
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     os.environ.setdefault("FBGEMM_TBE_BOUNDS_CHECK_MODE", "0")  # fatal: fbgemm's default trains on row 0 for a bad id
-    gc.disable()  # a sixth of the import would go into looking for garbage among modules that stay
+    gc.disable()  # a sixth of the import would be spent on looking for garbage among modules that stay
     from workers.training.train import train_rank as work
 
     gc.freeze()

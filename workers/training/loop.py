@@ -18,7 +18,7 @@ from workers.specs import ITEM_ID, TrainSpec
 from workers.training.sharding import DistributedModel, optimizer_state
 
 log = logging.getLogger(__name__)
-FALLBACK = "auc"  # picks the epoch where a split leaves nobody to rank for
+FALLBACK = "auc"  # picks the epoch where a split has no users to rank for
 
 
 class Start(NamedTuple):

@@ -1,4 +1,4 @@
-"""Planner to DistributedModelParallel: tables split over ranks, their optimizer fused into the backward."""
+"""From the planner to DistributedModelParallel: tables split over ranks, their optimizer fused into the backward pass."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ from torchrec.optim.keyed import KeyedOptimizer
 from torchrec.optim.optimizers import in_backward_optimizer_filter
 
 from workers.artifacts import OPTIMIZER
-from workers.cpu import collections, features, gradients, products
+from workers.cpu import placed, use_shared_tables
 from workers.networks import Batch, Ranker
 from workers.specs import TrainSpec
 
 DATA_PARALLEL, TABLE_WISE = ShardingType.DATA_PARALLEL.value, ShardingType.TABLE_WISE.value
 FUSED = {"rowwise_adagrad": RowWiseAdagrad, "adagrad": Adagrad, "adam": Adam, "sgd": SGD}
-# tables that every rank holds whole are updated by torch itself, which has no row-wise Adagrad
+# tables that every rank holds whole are updated by torch, which has no row-wise Adagrad
 REPLICATED: dict[str, Any] = {
     "rowwise_adagrad": torch.optim.Adagrad, "adagrad": torch.optim.Adagrad, "adam": torch.optim.Adam, "sgd": torch.optim.SGD,
 }  # fmt: skip
@@ -35,7 +35,7 @@ Plan = dict[str, dict[str, Any]]  # table -> sharding, kernel, and shards (rank,
 
 
 class LossModule(nn.Module):
-    """What is distributed: the model's loss as a forward pass, so that gradients are averaged over ranks."""
+    """The module that is distributed: its forward pass is the model's loss, so that gradients are averaged over ranks."""
 
     def __init__(self, model: Ranker) -> None:
         super().__init__()
@@ -59,9 +59,9 @@ class _Sharder(EmbeddingBagCollectionSharder):
 
 @dataclass
 class Optimizers:
-    """What updates the weights of a distributed model: tables in the backward, the rest in `step`."""
+    """Update the weights of a distributed model: tables in the backward, all others in `step`."""
 
-    fused: KeyedOptimizer  # of the sharded tables; without parameters where every table is data-parallel
+    fused: KeyedOptimizer  # of the sharded tables; has no parameters where every table is data-parallel
     dense: list[torch.optim.Optimizer]
     clip: float | None = None
 
@@ -76,7 +76,7 @@ class Optimizers:
         """Multiply every learning rate of the spec, before the backward of a step."""
         for group, rate in zip(self._groups(), self._rates, strict=True):
             group["lr"] = rate * factor
-        self.fused.zero_grad()  # hands the rate to fbgemm; there is no gradient to drop
+        self.fused.zero_grad()  # passes the rate on to fbgemm; there is no gradient to drop
 
     def zero_grad(self) -> None:
         for one in self.dense:
@@ -110,33 +110,32 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> Distribu
     Raises:
         ValueError: the spec names a table that the model does not have.
     """
-    features.show_to_fbgemm()
-    products.use_onednn()
-    module = LossModule(model)
+    module, shared_tables = LossModule(model), spec.shared_tables and device.type == "cpu"
     wanted = _shardings(model, spec)
     fused = [model.ebc.embedding_bags[name].weight for name, kind in wanted.items() if kind != DATA_PARALLEL]
     if fused:
         apply_optimizer_in_backward(FUSED[spec.table_optimizer], fused, _rates(spec))
     world, sharders = dist.get_world_size(), [_Sharder()]
-    plan = _plan(module, wanted, sharders, device)
-    # gradients of an only rank are nobody's mean
-    distributed = DistributedModelParallel(module, device=device, plan=plan, sharders=sharders, init_data_parallel=world > 1)
-    if device.type == "cpu":
-        collections.use_shared_tables(distributed, together=model.side_by_side, timeout_s=spec.timeout_s)
-        gradients.share_gradients(distributed, spec.timeout_s)
+    plan = _plan(module, wanted, sharders, device, shared_tables)
+    data_parallel = world > 1 or not shared_tables  # one rank has no gradients to average
+    distributed = DistributedModelParallel(module, device=device, plan=plan, sharders=sharders, init_data_parallel=data_parallel)
+    if shared_tables:
+        use_shared_tables(distributed, together=model.side_by_side, timeout_s=spec.timeout_s)
     return DistributedModel(distributed, _optimizers(distributed, spec), _describe(distributed.plan), device)
 
 
-def _plan(module: LossModule, wanted: dict[str, str], sharders: list[Any], device: torch.device) -> ShardingPlan:
-    """Which rank has which tables; a collective call. wanted: of each table, what the spec says."""
+def _plan(
+    module: LossModule, wanted: dict[str, str], sharders: list[EmbeddingBagCollectionSharder], device: torch.device, shared_tables: bool
+) -> ShardingPlan:
+    """Which rank has which tables; a collective call. wanted: table -> the sharding that the spec names."""
     world = dist.get_world_size()
-    if world > 1 and device.type == "cpu" and {*wanted.values()} <= {"auto", TABLE_WISE}:
-        # whole tables have a shorter way between ranks on CPUs, and the planner does not keep those of one feature together
-        ranks = collections.placed(module.model.ebc.embedding_bag_configs(), world)
+    if world > 1 and shared_tables and {*wanted.values()} <= {"auto", TABLE_WISE}:
+        # the planner does not keep the tables of one feature together
+        ranks = placed(module.model.ebc.embedding_bag_configs(), world)
         each = {name: table_wise(rank, compute_kernel=EmbeddingComputeKernel.FUSED.value) for name, rank in ranks.items()}
         ebc = construct_module_sharding_plan(module.model.ebc, each, sharders[0], min(world, 8), world, device.type)
         return ShardingPlan({"model.ebc": ebc})
-    # one rank has nothing to gain from cutting a table, nor have CPUs: each part would look up all ids anew
+    # on one rank, and on CPUs, cutting a table gains nothing: each part would look up all ids again
     cut = world > 1 and device.type != "cpu"
     usual = [TABLE_WISE, ShardingType.COLUMN_WISE.value] if cut else [TABLE_WISE]
     constraints = {
@@ -153,7 +152,7 @@ def _plan(module: LossModule, wanted: dict[str, str], sharders: list[Any], devic
 
 
 def _shardings(model: Ranker, spec: TrainSpec) -> dict[str, str]:
-    """Table -> what the spec wants for it."""
+    """Table -> the sharding that the spec names for it."""
     names = [table.name for table in model.ebc.embedding_bag_configs()]
     if unknown := spec.sharding_of.keys() - set(names):
         raise ValueError(f"table_sharding names {', '.join(sorted(unknown))}; this model has the tables {', '.join(names)}.")
@@ -161,12 +160,12 @@ def _shardings(model: Ranker, spec: TrainSpec) -> dict[str, str]:
 
 
 def _rates(spec: TrainSpec) -> dict[str, Any]:
-    """Learning rate and epsilon of the tables, as far as their optimizer knows them."""
+    """Learning rate of the tables, and epsilon where their optimizer has one."""
     return {"lr": spec.table_learning_rate} | ({"eps": spec.table_epsilon} if spec.table_optimizer != "sgd" else {})
 
 
 def _optimizers(distributed: DistributedModelParallel, spec: TrainSpec) -> Optimizers:
-    """Weights that are in no fused table: data-parallel tables at the tables' rate, and all others at theirs."""
+    """Optimizers for what is in no fused table: data-parallel tables at the tables' rate, all other weights at theirs."""
     left = dict(in_backward_optimizer_filter(distributed.named_parameters()))
     tables = [weight for name, weight in left.items() if ".ebc." in f".{name}"]
     others = [weight for name, weight in left.items() if ".ebc." not in f".{name}"]
@@ -180,7 +179,7 @@ def _optimizers(distributed: DistributedModelParallel, spec: TrainSpec) -> Optim
 
 
 def fused_state(optimizers: Optimizers) -> dict[str, Any]:
-    """What the optimizers of sharded tables remember, by name, sharded as they are."""
+    """The states of the optimizers of sharded tables, by name, sharded as the tables are."""
     return {
         f"{OPTIMIZER}{weight}.{name}": value
         for weight, state in optimizers.fused.state_dict()["state"].items()
@@ -190,12 +189,12 @@ def fused_state(optimizers: Optimizers) -> dict[str, Any]:
 
 
 def optimizer_state(optimizers: Optimizers) -> dict[str, Any]:
-    """What all optimizers remember, by name: sharded as the tables are, or whole and the same on every rank."""
-    found = fused_state(optimizers)
+    """The states of all optimizers, by name: sharded as the tables are, or whole and the same on every rank."""
+    states = fused_state(optimizers)
     for place, one in enumerate(optimizers.dense):
         for at, weight in enumerate(weight for group in one.param_groups for weight in group["params"]):
-            found |= {f"{OPTIMIZER}{place}.{at}.{name}": torch.as_tensor(value) for name, value in one.state.get(weight, {}).items()}
-    return found
+            states |= {f"{OPTIMIZER}{place}.{at}.{name}": torch.as_tensor(value) for name, value in one.state.get(weight, {}).items()}
+    return states
 
 
 def restore_dense(optimizers: Optimizers, states: Mapping[str, torch.Tensor]) -> None:

@@ -74,7 +74,7 @@ def _train(context: RunContext[RunSpec]) -> None:
         context.finish({"processes": len(memory)} | results | cost)
 
 
-class _Fresh(NamedTuple):
+class _Beginning(NamedTuple):
     """A model before its first step."""
 
     begin: Start
@@ -82,7 +82,7 @@ class _Fresh(NamedTuple):
     liked: torch.Tensor  # [rows of item_id] how often each item is liked in train; empty without items
 
 
-def _build(context: RunContext[RunSpec]) -> tuple[DistributedModel, _Fresh]:
+def _build(context: RunContext[RunSpec]) -> tuple[DistributedModel, _Beginning]:
     """The network, spread over the ranks, with the weights that training begins with. A collective call."""
     spec, dataset = context.spec, context.dataset
     torch.manual_seed(spec.train.seed)  # the same on all ranks: dense weights must start equal
@@ -96,10 +96,10 @@ def _build(context: RunContext[RunSpec]) -> tuple[DistributedModel, _Fresh]:
     model = distribute(network, spec.train, device)
     begin = _continue_from(before, model) if before else NOTHING
     torch.manual_seed(spec.train.seed + 1 + dist.get_rank())  # dropout differs between ranks
-    return model, _Fresh(begin, parameters, liked)
+    return model, _Beginning(begin, parameters, liked)
 
 
-def _batches(context: RunContext[RunSpec], start: _Fresh) -> tuple[Callable[[int], Iterator[Batch]], int]:
+def _batches(context: RunContext[RunSpec], start: _Beginning) -> tuple[Callable[[int], Iterator[Batch]], int]:
     """The batches of an epoch, for this rank, and how many they are."""
     spec, dataset, rank, begun = context.spec, context.dataset, dist.get_rank(), start.begin.epoch
     size, network, seed = spec.train.batch_size, spec.network, spec.train.seed
@@ -130,7 +130,7 @@ def _write_results(context: RunContext[RunSpec], evaluation: NetworkEvaluation, 
 
 
 def _serve(context: RunContext[RunSpec]) -> dict[str, float]:
-    """Open the checkpoint as whoever serves it would, index its items and time it; nobody waits for other ranks here."""
+    """Open the checkpoint as for serving, index its items and time it; without waiting for other ranks."""
     dataset = context.dataset
     return measure.serve(context.folder, open_run(context.folder, dataset), *measure.people_to_rank(dataset, None))
 

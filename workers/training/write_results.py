@@ -12,7 +12,7 @@ from workers.run import RunContext, RunSpec
 from workers.specs import Task
 
 if TYPE_CHECKING:
-    from workers.evaluation import NetworkEvaluation, Scored
+    from workers.evaluation import NetworkEvaluation, ScoredRows
     from workers.training.sharding import Plan
 
 SHOWN_ROWS = 500  # test rows kept with their predictions, for people to look at
@@ -65,7 +65,7 @@ def _hash(keys: np.ndarray) -> np.ndarray:
     return keys ^ (keys >> np.uint64(31))
 
 
-def _some_rows(task: Task, scored: "Scored") -> pd.DataFrame:
+def _some_rows(task: Task, scored: "ScoredRows") -> pd.DataFrame:
     """A fixed random part of the test rows: user and item (rows of the vocabularies), label, target, predicted (a list of O numbers)."""
     some = np.sort(np.random.default_rng(0).permutation(len(scored.labels))[:SHOWN_ROWS])
     predicted = predictions(task, scored.logits[some].astype(np.float64))

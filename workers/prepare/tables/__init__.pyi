@@ -3,6 +3,6 @@
 from .columns import PROBLEM as PROBLEM, Output as Output, as_text as as_text, refused_type as refused_type, shape as shape
 from .files import (
     DAMAGED as DAMAGED, WIDE as WIDE, ColumnsReader as ColumnsReader, Compression as Compression, LinesReader as LinesReader, Part as Part,
-    PartsReader as PartsReader, opened as opened, read as read,
+    PartsReader as PartsReader, open_part as open_part, read as read,
 )
 from .lines import Layout as Layout, json_text as json_text, quoted as quoted

@@ -1,7 +1,7 @@
-"""Columns of a stranger's table become the columns that a source gives: ids as their very text, lists joined, numbers as numbers."""
+"""Columns of an unknown table become columns of a source: ids as exact text, lists joined, numbers as numbers."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -11,7 +11,7 @@ EXACT = 2**53
 
 
 class Output(NamedTuple):
-    """One column to give: its name, the column it is read from, and how. blank: text, null when blank; tags: "a|b|c" or null."""
+    """An output column: its name, the column it is read from, and how. blank: text, null when blank; tags: "a|b|c" or null."""
 
     name: str
     column: str
@@ -20,30 +20,32 @@ class Output(NamedTuple):
 
 
 def shape(table: "pa.Table", outputs: Sequence[Output]) -> "pa.Table":
-    """The columns asked for, all text but numbers (float64), then `problem` and `raw`."""
+    """The output columns, text except for numbers (float64), then `problem` and `raw`."""
     import pyarrow as pa
 
-    found: dict[str, Any] = {}
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {}
     for output in outputs:
         column = table[output.column]
-        found[output.name] = _HOW[output.how](column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column, output.separator)
+        columns[output.name] = _HOW[output.how](
+            column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column, output.separator
+        )
     for name in PROBLEM:
-        found[name] = table[name] if name in table.column_names else pa.nulls(table.num_rows, pa.string())
-    return pa.table(found)
+        columns[name] = table[name] if name in table.column_names else pa.nulls(table.num_rows, pa.string())
+    return pa.table(columns)
 
 
-def _same(column: Any, separator: str) -> Any:
+def _same(column: "pa.Array", separator: str) -> "pa.Array":
     return column
 
 
-def _blank(column: Any, separator: str) -> Any:
+def _blank(column: "pa.Array", separator: str) -> "pa.Array":
     import pyarrow as pa
     import pyarrow.compute as pc
 
     return pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), pa.scalar(None, pa.string()), column)
 
 
-def _tags(column: Any, separator: str) -> Any:
+def _tags(column: "pa.Array", separator: str) -> "pa.Array":
     import pyarrow.compute as pc
 
     if separator != "|":
@@ -52,7 +54,7 @@ def _tags(column: Any, separator: str) -> Any:
     return _blank(pc.utf8_trim(pc.utf8_trim_whitespace(column), "|"), separator)
 
 
-def _number(column: Any, separator: str) -> Any:
+def _number(column: "pa.Array", separator: str) -> "pa.Array":
     """float64; null for what is no finite number."""
     import numpy as np
     import pandas as pd
@@ -83,7 +85,7 @@ def refused_type(kind: "pa.DataType") -> str | None:
     return "bytes of fixed size" if pa.types.is_fixed_size_binary(kind) else None
 
 
-def as_text(column: Any) -> Any:
+def as_text(column: "pa.Array") -> "pa.Array":
     """A typed column as text: whole numbers with all their digits, dates and times as ISO 8601 in UTC, lists joined by "|".
 
     NaN is null: it is how many writers say that a whole number is missing.
@@ -113,7 +115,7 @@ def as_text(column: Any) -> Any:
     return pc.if_else(pc.is_valid(text), text, pa.scalar(None, pa.string()))
 
 
-def _float_text(column: Any) -> Any:
+def _float_text(column: "pa.Array") -> "pa.Array":
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -1,4 +1,4 @@
-"""Files of a table, read in parts by whoever needs them: a page reads the first rows, each Spark task a part of its own."""
+"""Files of a table, read in parts: a page reads the first rows, each Spark task a part of its own."""
 
 import bz2
 import gzip
@@ -17,9 +17,10 @@ from workers.prepare.tables.lines import Layout
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from _typeshed import WriteableBuffer
 
 BLOCK, MAX_LINE = 1 << 20, 64 << 20
-MAX_RATIO, FREE_BYTES = 100, 64 << 20  # text of interactions compresses 4 to 20 times
+MAX_RATIO, FREE_BYTES = 100, 64 << 20  # tables of interactions compress 4 to 20 times
 WIDE = ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")  # where a line end is no single byte
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)
 Compression = Literal["none", "gzip", "bz2", "zstd", "xz", "zip"]
@@ -43,14 +44,14 @@ def read(part: Part, layout: Layout | None, wanted: Sequence[str]) -> "Iterator[
     """`wanted` columns as text, `problem` and `raw`, in the order of the file. Without a layout the file is Parquet.
 
     Raises:
-        ValueError: the file is damaged, or swells when it is unpacked as no table does.
+        ValueError: the file is damaged, or grows more when it is unpacked than a table does.
     """
     if layout is None:
         yield from _parquet(part, wanted)
         return
     name = Path(part.path).name
     try:
-        with opened(part) as stream:
+        with open_part(part) as stream:
             if layout.quoting == "lines" and layout.format == "csv":
                 yield from table_lines.batches(table_lines.records(_text(stream, layout.encoding), layout), layout, wanted)
             elif layout.encoding in WIDE:
@@ -73,19 +74,19 @@ def _text(stream: IO[bytes], encoding: str) -> io.TextIOWrapper:
 
 
 def _utf8(line: str) -> bytes:
-    return line.encode("utf-8", "surrogatepass")  # what was no text in the file is none here either
+    return line.encode("utf-8", "surrogatepass")  # text that could not be decoded stays so
 
 
-def opened(part: Part) -> IO[bytes]:
-    """The content of a file, unpacked on the way and no more than a table may swell."""
+def open_part(part: Part) -> IO[bytes]:
+    """The content of a file, unpacked while it is read; it may not grow more than a table does."""
     path = Path(part.path)
     if part.compression == "none":
         return path.open("rb")
     if part.compression == "zip":
         archive = zipfile.ZipFile(path)
         packed = archive.getinfo(cast(str, part.member)).compress_size
-        return cast(IO[bytes], io.BufferedReader(Guarded(archive.open(cast(str, part.member)), packed, path.name), BLOCK))
-    return cast(IO[bytes], io.BufferedReader(Guarded(_unpacking(path, part.compression), path.stat().st_size, path.name), BLOCK))
+        return cast(IO[bytes], io.BufferedReader(LimitedReader(archive.open(cast(str, part.member)), packed, path.name), BLOCK))
+    return cast(IO[bytes], io.BufferedReader(LimitedReader(_unpacking(path, part.compression), path.stat().st_size, path.name), BLOCK))
 
 
 def _unpacking(path: Path, compression: Compression) -> IO[bytes]:
@@ -98,8 +99,8 @@ def _unpacking(path: Path, compression: Compression) -> IO[bytes]:
     return cast(IO[bytes], bz2.open(path, "rb") if compression == "bz2" else lzma.open(path, "rb"))
 
 
-class Guarded(io.RawIOBase):
-    """What is unpacked, until it is a hundred times what was packed."""
+class LimitedReader(io.RawIOBase):
+    """Reads unpacked bytes; ValueError when they are more than MAX_RATIO times the packed ones."""
 
     def __init__(self, inner: IO[bytes], packed: int, name: str) -> None:
         self.inner, self.name, self.left = inner, name, max(MAX_RATIO * packed, FREE_BYTES)
@@ -107,12 +108,13 @@ class Guarded(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
-        data = self.inner.read(len(buffer))
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer)
+        data = self.inner.read(len(view))
         self.left -= len(data)
         if self.left < 0:
             raise ValueError(f"{self.name} grows more than {MAX_RATIO} times when it is unpacked, which no table does. It was not read on.")
-        buffer[: len(data)] = data
+        view[: len(data)] = data
         return len(data)
 
     def close(self) -> None:

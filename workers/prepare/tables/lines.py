@@ -1,13 +1,13 @@
-"""Lines of delimited text or JSON become columns of text; a line that cannot be read keeps its place, with what is wrong with it.
+"""Lines of delimited text or JSON become columns of text; a line that cannot be read keeps its place, with the reason.
 
-Every line stands for itself, so that a file may be cut anywhere between two lines and still reads the same. Nothing is guessed:
-values keep their very characters ("007", "NA", " padded ").
+Every line is read by itself, so that a file may be cut anywhere between two lines and gives the same rows. Nothing is guessed:
+values keep their exact characters ("007", "NA", " padded ").
 """
 
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,14 +19,15 @@ NOT_CLOSED = "a quote that is opened and not closed"
 AFTER_QUOTE = "text after a closing quote"
 NUL_BYTE = "a NUL byte"
 
-Fields = tuple[list[str | None] | None, str | None]  # the values, or None and what is wrong
+Fields = tuple[list[str | None] | None, str | None]  # the values, or None and the reason
+Record = tuple[list[str | None] | None, str | None, str]  # as Fields, and the row as text
 
 
 class Layout(NamedTuple):
-    """How rows stand in the lines of a file.
+    """How the lines of a file hold rows.
 
-    names: every column, in the order of the file (JSON: the keys to read). headers: lines that say the same are no rows.
-    quoting: none (a quote is a character like others), quotes (a value in double quotes may hold the delimiter), lines (and
+    names: every column, in the order of the file (JSON: the keys to read). headers: lines equal to one of these are not rows.
+    quoting: none (a quote is an ordinary character), quotes (a value in double quotes may hold the delimiter), lines (and
     line breaks).
     """
 
@@ -39,11 +40,11 @@ class Layout(NamedTuple):
 
 
 def parse(lines: Sequence[bytes], layout: Layout, wanted: Sequence[str], encoding: str | None = None) -> "pa.Table":
-    """One row a line that is not blank: `wanted` columns as text, `problem` and, where there is one, the line as `raw`.
+    """One row per line that is not blank: `wanted` columns as text, `problem` and, where there is one, the line as `raw`.
 
     Args:
         lines: without their line ends.
-        encoding: of these lines, where it is not that of the file.
+        encoding: of these lines, where it differs from that of the file.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -62,7 +63,7 @@ def parse(lines: Sequence[bytes], layout: Layout, wanted: Sequence[str], encodin
 
 
 def _decoded(lines: Sequence[bytes], encoding: str) -> "tuple[pa.Array, pa.Array]":
-    """The lines as text without a byte order mark, and what is wrong with those that are not text in this encoding."""
+    """The lines as text without a byte order mark, and the reason for those that are not text in this encoding."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -73,21 +74,21 @@ def _decoded(lines: Sequence[bytes], encoding: str) -> "tuple[pa.Array, pa.Array
         text = pa.array(lines, pa.binary()).cast(pa.string())
         broken = pa.nulls(len(lines), pa.string())
     except ValueError:  # ArrowInvalid is one
-        found: list[str] = []
+        decoded: list[str] = []
         wrong: list[str | None] = []
         for line in lines:
             try:
-                found.append(line.decode(codec))
+                decoded.append(line.decode(codec))
                 wrong.append(None)
             except UnicodeDecodeError:
-                found.append(line.decode(codec, "replace"))
+                decoded.append(line.decode(codec, "replace"))
                 wrong.append(f"bytes that are not {encoding.upper()} text")
-        text, broken = pa.array(found, pa.string()), pa.array(wrong, pa.string())
+        text, broken = pa.array(decoded, pa.string()), pa.array(wrong, pa.string())
     return pc.utf8_ltrim(text, MARK) if codec == "utf-8" and pc.any(pc.starts_with(text, MARK)).as_py() else text, broken
 
 
 def _delimited(text: "pa.Array", broken: "pa.Array", layout: Layout, wanted: Sequence[str]) -> "pa.Table":
-    """Lines with quotes or NUL go through the csv module, all others are cut at the delimiter at once."""
+    """Lines with quotes or NUL go through the csv module; all others are cut at the delimiter together."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -106,8 +107,8 @@ def _delimited(text: "pa.Array", broken: "pa.Array", layout: Layout, wanted: Seq
             {name: pa.array(columns[layout.names.index(name)], pa.string()) for name in wanted} | dict.fromkeys(NOTED, nothing)
         )
     else:
-        told = zip(lines, broken.filter(odd).to_pylist(), quoted(lines, layout), strict=True)
-        rows = [(None, why or NUL_BYTE, line) if why or NUL in line else (*_counted(read, layout), line) for line, why, read in told]
+        read_lines = zip(lines, broken.filter(odd).to_pylist(), quoted(lines, layout), strict=True)
+        rows = [(None, why or NUL_BYTE, line) if why or NUL in line else (*_counted(read, layout), line) for line, why, read in read_lines]
         special = _table(rows, layout, wanted)
     mask = odd.to_numpy(zero_copy_only=False)
     order = np.argsort(np.concatenate([np.flatnonzero(~mask), np.flatnonzero(mask)]))
@@ -115,7 +116,7 @@ def _delimited(text: "pa.Array", broken: "pa.Array", layout: Layout, wanted: Seq
 
 
 def _all_sound(lines: list[str], layout: Layout) -> list[list[str]] | None:
-    """The fields of lines that are all as they should be, or None: the usual case, ten times as quick as one by one."""
+    """The fields of lines if all of them are correct, else None: the usual case, ten times as fast as line by line."""
     csv.field_size_limit(FIELD_LIMIT)
     try:
         rows = list(csv.reader(lines, delimiter=layout.delimiter, strict=True))
@@ -132,18 +133,18 @@ def _cut(text: "pa.Array", layout: Layout, wanted: Sequence[str]) -> "pa.Table":
     fields = pc.split_pattern(text, layout.delimiter)
     count, starts, width = pc.list_value_length(fields), fields.offsets[:-1], len(layout.names)
     sound, nothing = pc.equal(count, width), pa.scalar(None, pa.string())
-    found = {
+    columns = {
         name: fields.values.take(pc.if_else(sound, pc.add(starts, pa.scalar(layout.names.index(name), pa.int32())), None))
         for name in wanted
     }
-    told = pc.if_else(pc.equal(count, 1), "1 field", pc.binary_join_element_wise(count.cast(pa.string()), "fields", " "))
-    problem = pc.if_else(sound, nothing, pc.binary_join_element_wise(told, f"instead of {width}", " "))
+    counted = pc.if_else(pc.equal(count, 1), "1 field", pc.binary_join_element_wise(count.cast(pa.string()), "fields", " "))
+    problem = pc.if_else(sound, nothing, pc.binary_join_element_wise(counted, f"instead of {width}", " "))
     raw = pc.if_else(sound, nothing, pc.utf8_slice_codeunits(text, 0, RAW_LIMIT))
-    return pa.table({**found, "problem": problem, "raw": raw})
+    return pa.table({**columns, "problem": problem, "raw": raw})
 
 
 def quoted(lines: list[str], layout: Layout) -> list[Fields]:
-    """The fields of each line, or what is wrong with its quotes."""
+    """The fields of each line, or the problem with its quotes."""
     if layout.quoting == "none" or len(layout.delimiter) > 1:
         return [(list(line.split(layout.delimiter)), None) for line in lines]
     csv.field_size_limit(FIELD_LIMIT)
@@ -166,15 +167,15 @@ def _complaint(error: csv.Error) -> str:
 def _counted(read: Fields, layout: Layout) -> Fields:
     fields, problem = read
     if fields is not None and len(fields) != len(layout.names):
-        told = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
-        return None, f"{told} instead of {len(layout.names)}"
+        counted = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+        return None, f"{counted} instead of {len(layout.names)}"
     return fields, problem
 
 
-def records(lines: Iterable[str], layout: Layout) -> Iterator[tuple[list[str | None] | None, str | None, str]]:
-    """Rows whose quoted values may hold line breaks, from lines with their ends: values, what is wrong, the row as text.
+def records(lines: Iterable[str], layout: Layout) -> Iterator[Record]:
+    """Rows whose quoted values may hold line breaks, from lines with their ends: values, the problem, the row as text.
 
-    Text that is not of the encoding comes with surrogates in its place. When a row that spans lines does not fit, its first line
+    Text that is not of the encoding has surrogates in its place. When a row that spans lines does not fit, its first line
     is set aside and the others are read again: a stray quote costs one line, not the rest of the file.
     """
     csv.field_size_limit(FIELD_LIMIT)
@@ -213,9 +214,9 @@ def _taking(again: list[str], source: Iterator[str], taken: list[str]) -> Iterat
         yield line
 
 
-def batches(rows: Iterable[tuple[list[str | None] | None, str | None, str]], layout: Layout, wanted: Sequence[str]) -> "Iterator[pa.Table]":
+def batches(rows: Iterable[Record], layout: Layout, wanted: Sequence[str]) -> "Iterator[pa.Table]":
     """Rows of `records` as tables."""
-    held: list[Any] = []
+    held: list[Record] = []
     for row in rows:
         held.append(row)
         if len(held) == BATCH_ROWS:
@@ -224,7 +225,7 @@ def batches(rows: Iterable[tuple[list[str | None] | None, str | None, str]], lay
     yield _table(held, layout, wanted)
 
 
-def _table(rows: Sequence[tuple[list[str | None] | None, str | None, str]], layout: Layout, wanted: Sequence[str]) -> "pa.Table":
+def _table(rows: Sequence[Record], layout: Layout, wanted: Sequence[str]) -> "pa.Table":
     import pyarrow as pa
 
     places = {name: layout.names.index(name) for name in wanted}
@@ -234,14 +235,14 @@ def _table(rows: Sequence[tuple[list[str | None] | None, str | None, str]], layo
     return pa.table({**columns, "problem": pa.array(problems, pa.string()), "raw": pa.array(raw, pa.string())})
 
 
-def _from_json(line: str, names: tuple[str, ...], broken: Any) -> tuple[list[str | None] | None, str | None, str]:
+def _from_json(line: str, names: tuple[str, ...], broken: "pa.Scalar") -> Record:
     if broken.as_py() or NUL in line:
         return None, broken.as_py() or NUL_BYTE, line
     try:
-        found = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)  # numbers keep their digits
-        if not isinstance(found, dict):
+        value = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)  # numbers keep their digits
+        if not isinstance(value, dict):
             return None, "no JSON object", line
-        values = [json_text(found.get(name)) for name in names]
+        values = [json_text(value.get(name)) for name in names]
         "".join(value for value in values if value).encode()
     except UnicodeEncodeError:
         return None, "half of a surrogate pair, which is no text", line
@@ -254,7 +255,7 @@ def _from_json(line: str, names: tuple[str, ...], broken: Any) -> tuple[list[str
     return values, None, line
 
 
-def json_text(value: Any) -> str | None:
+def json_text(value: object) -> str | None:
     """A JSON value as text; a list of plain values is joined by "|".
 
     Raises:

@@ -17,7 +17,7 @@ from workers.matrices.ease import EASE
 from workers.matrices.item_knn import ItemKNN
 from workers.matrices.popularity import Popularity
 from workers.models import MODELS
-from workers.serving.opened_model import Met, OpenedFunnel, OpenedMatrix, OpenedModel, OpenedNetwork, newcomer
+from workers.serving.opened_model import OpenedFunnel, OpenedMatrix, OpenedModel, OpenedNetwork, UserItems, newcomer
 from workers.specs.schema import Categorical, Dense, FeatureSchema
 
 N = 12
@@ -149,7 +149,7 @@ def test_a_ranker_says_what_its_history_adds():
 
 def test_a_funnel_has_the_reasons_of_its_ranker():
     ranker, places = network("dlrm", True), np.array([0, 4])
-    met = Met(np.array([1]), np.ones(1, np.float32), np.array([1]))
+    met = UserItems(np.array([1]), np.ones(1, np.float32), np.array([1]))
     row = newcomer(SCHEMA, [2])
     alone = reasons(ranker, SCHEMA, row, met, places)
     funnel = reasons(OpenedFunnel(OpenedMatrix(ITEMS, ease()), ranker, None, 5), SCHEMA, row, met, places)
@@ -235,7 +235,7 @@ def test_features_left_out_are_those_of_somebody_and_something_unknown():
     items = ITEMS.assign(**{"feature.genres": genres, "feature.year": np.linspace(-1, 1, N)})
     none = items.assign(**{"feature.genres": [np.zeros(0, np.int32)] * N, "feature.year": 0.0})
     opened, bare = OpenedNetwork(items, model, schema), OpenedNetwork(none, model, schema)
-    stranger, met = newcomer(schema, [3, 5]), Met(np.array([2, 4]), np.ones(2, np.float32), np.array([2, 4]))
+    stranger, met = newcomer(schema, [3, 5]), UserItems(np.array([2, 4]), np.ones(2, np.float32), np.array([2, 4]))
     known = stranger.assign(**{"feature.user_id": 4, "feature.job": 2, "feature.age": 1.5})
     alone = known.assign(**{"feature.history": [np.zeros(0, np.int32)]})
 

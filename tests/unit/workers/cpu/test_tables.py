@@ -18,7 +18,7 @@ from torchrec.modules.embedding_configs import EmbeddingBagConfig
 from tests.contracts.test_models import ITEMS, SCHEMA, USERS, batch, every_model, network
 from workers.batches.batches import take, to_batch
 from workers.cpu import kernels
-from workers.cpu.collections import AloneTables, placed
+from workers.cpu.collections import LoneTables, placed
 from workers.cpu.tables import CpuTables
 from workers.models.base import NetworkSpec
 from workers.networks.feature_rankers import pair_products, sum_of_pairs
@@ -61,7 +61,7 @@ def _bags(rng: np.random.Generator, kind: str) -> tuple[torch.Tensor, torch.Tens
 @pytest.mark.parametrize("pooling", [PoolingMode.SUM, PoolingMode.MEAN])
 def test_lookups_and_updates_are_those_of_fbgemm(kind: str, pooling: PoolingMode) -> None:
     theirs, ours = _kernel(pooling), _kernel(pooling)
-    assert CpuTables.take_over(ours)
+    assert CpuTables.wrap(ours)
     rng = np.random.default_rng(0)
     for step in range(4):
         if step == 2:
@@ -80,7 +80,7 @@ def test_lookups_and_updates_are_those_of_fbgemm(kind: str, pooling: PoolingMode
 
 def test_no_rows_have_no_embeddings() -> None:
     tables = _kernel(PoolingMode.SUM)
-    assert CpuTables.take_over(tables)
+    assert CpuTables.wrap(tables)
     assert tables(torch.zeros(0, dtype=torch.long), torch.zeros(1, dtype=torch.long)).shape == (0, 28)
 
 
@@ -88,7 +88,7 @@ def test_no_rows_have_no_embeddings() -> None:
 @pytest.mark.parametrize("kind", ["single", "bags"])
 def test_an_id_that_is_no_row_is_refused_though_the_next_table_has_it(kind: str, bad: int) -> None:
     tables = _kernel(PoolingMode.SUM)
-    assert CpuTables.take_over(tables)
+    assert CpuTables.wrap(tables)
     ids, offsets = _bags(np.random.default_rng(0), kind)
     ids[5] = bad
     with pytest.raises(IndexError, match=f"Id {bad} of a"):
@@ -168,7 +168,7 @@ def test_the_only_rank_sees_the_logits_that_a_catalogue_is_ranked_with(model: ty
     rows = batch(USERS | ITEMS)
     distributed = distribute(network(model), RATES, torch.device("cpu")).module
     net = distributed.module.model.eval()
-    assert isinstance(net.ebc, AloneTables)
+    assert isinstance(net.ebc, LoneTables)
     whole = network(model)
     whole.load_state_dict({name.removeprefix("model."): _own(value) for name, value in distributed.state_dict().items()})
     with torch.no_grad():

@@ -24,7 +24,7 @@ from workers.matrices.popularity import Popularity
 from workers.models import MODELS
 from workers.run.context import RunContext
 from workers.run.journal import Journal
-from workers.serving.opened_model import Met, OpenedFunnel, OpenedMatrix, OpenedModel, OpenedNetwork
+from workers.serving.opened_model import OpenedFunnel, OpenedMatrix, OpenedModel, OpenedNetwork, UserItems
 
 ITEMS, RUN = 40, "a" * 32
 
@@ -156,7 +156,7 @@ def test_the_best_are_those_of_a_sort(k):
     scores = rng.integers(-3, 3, (40, 30)).astype(np.float32)  # ties everywhere, -0.0 aside
     scores[5:9, ::2] = -np.inf
     scores[9] = -np.inf
-    met = [Met(np.zeros(0, np.int64), np.zeros(0, np.float32), rng.choice(30, rng.integers(0, 31), replace=False)) for _ in range(40)]
+    met = [UserItems(np.zeros(0, np.int64), np.zeros(0, np.float32), rng.choice(30, rng.integers(0, 31), replace=False)) for _ in range(40)]
     ties = tie_order(30, 7)
     for (places, best), row, one in zip(top_lists(Given(scores), pd.DataFrame(index=range(40)), met, ties, k), scores, met, strict=True):
         left = [place for place in range(30) if place not in set(one.seen) and np.isfinite(row[place])]
@@ -168,7 +168,7 @@ def test_the_best_are_those_of_a_sort(k):
 def test_a_diverged_model_is_refused():
     scores = np.zeros((1, 5), np.float32)
     scores[0, 2] = np.nan
-    none = [Met(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))]
+    none = [UserItems(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64))]
     with pytest.raises(ValueError, match="NaN"):
         top_lists(Given(scores), pd.DataFrame(index=[0]), none, tie_order(5, 1), 2)
 

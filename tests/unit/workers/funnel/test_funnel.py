@@ -9,7 +9,7 @@ from workers.funnel import blend, measure
 from workers.models.funnel import FunnelSpec
 from workers.run.journal import Journal
 from workers.run.spec import RunSpec
-from workers.serving.opened_model import Met, OpenedFunnel, OpenedModel
+from workers.serving.opened_model import OpenedFunnel, OpenedModel, UserItems
 
 ITEMS, USERS = 40, 25
 RNG = np.random.default_rng(5)
@@ -46,7 +46,7 @@ def people():
         {"user_id": [f"u{n}" for n in range(USERS)], "seen": [s + 1 for s in seen], "relevant": [one + 1 for one in liked]}
     )
     none = (np.zeros(0, np.int64), np.zeros(0, np.float32))
-    return users, [Met(*none, one.astype(np.int64)) for one in seen]
+    return users, [UserItems(*none, one.astype(np.int64)) for one in seen]
 
 
 def made(indexed: bool, candidates: int) -> OpenedFunnel:
@@ -139,13 +139,13 @@ def test_where_nothing_can_be_chosen_the_ranker_alone_orders(people):
     opened.retriever.of_items[:] = 0  # all alike: it says nothing
     opened.index = None
     assert blend.choose(opened, users, met, 10)[:2] == (0.0, 0.0)
-    everything = [Met(*met[0][:2], np.arange(ITEMS))] * USERS
+    everything = [UserItems(*met[0][:2], np.arange(ITEMS))] * USERS
     assert blend.choose(opened, users, everything, 10).tried[0] == {"share": 0.0, "ndcg": 0.0}
 
 
 def test_a_user_who_has_seen_everything_gets_nothing(people):
     users, _ = people
-    everything = Met(np.zeros(0, np.int64), np.zeros(0, np.float32), np.arange(ITEMS))
+    everything = UserItems(np.zeros(0, np.int64), np.zeros(0, np.float32), np.arange(ITEMS))
     opened = made(True, 10)
     person = opened.people(users.head(1), [everything])[0]
     assert len(opened.retrieve(person, 10).places) == 0 and not np.isfinite(opened.scores(person)).any()
