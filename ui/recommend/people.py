@@ -188,10 +188,11 @@ def _fresh(users: pd.DataFrame) -> str | None:
 
 
 def draw(dataset: str, held_out: bool) -> None:
-    """Put one of the thousand most active users into the address."""
-    users = engine.datasets.search_users(dataset, "", limit=1000, held_out_only=held_out)
-    if len(users):
-        st.query_params["user"] = str(random.choice(users["user_id"].tolist()))
+    """Put another one of the thousand most active users into the address."""
+    users = engine.datasets.search_users(dataset, "", limit=1000, held_out_only=held_out)["user_id"].astype(str)
+    others = users[users != address.value("user")].tolist()
+    if others:
+        _go(random.choice(others))
 
 
 def _user_label(row: Mapping[str, Any]) -> str:

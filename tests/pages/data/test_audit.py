@@ -48,7 +48,7 @@ def test_what_is_wrong_comes_by_its_level(own: Workspace, visit: Visit) -> None:
     at = audited(own, visit, AUDIT.model_copy(update={"findings": findings}))
     assert [error.value for error in at.error] == ["nothing to learn"]
     assert [warning.value.startswith("odd") for warning in at.warning] == [True]
-    folded = next(box for box in at.expander if box.label == "How things were taken (5)")
+    folded = next(box for box in at.expander if box.label == "How the data was read (5)")
     assert "note 4" in folded.caption[0].value
     assert not foreign_markup(at)
 
@@ -56,7 +56,7 @@ def test_what_is_wrong_comes_by_its_level(own: Workspace, visit: Visit) -> None:
 def test_every_figure_of_the_audit_is_explained(own: Workspace, visit: Visit) -> None:
     at = audited(own, visit, AUDIT)
     told = metrics(at)
-    assert (told["Rows read"], told["Rows used"], told["Filled"]) == ("1,010", "1,000", "80 %")
+    assert (told["Rows read"], told["Rows used"], told["Density"]) == ("1,010", "1,000", "80 %")
     assert (told["From"], told["To"], told["Models predict"]) == ("2020-09-13", "2021-05-03", "liked or not")
     assert all(metric.help for metric in at.metric)
 
@@ -105,7 +105,7 @@ def test_a_dataset_without_an_audit_says_so(own: Workspace, visit: Visit) -> Non
 def test_rows_without_people_or_time_have_no_empty_charts(own: Workspace, visit: Visit) -> None:
     at = audited(own, visit, ROWS, own.clicks)
     told = metrics(at)
-    assert not {"Users", "Items", "Filled", "From", "To", "Repeated pairs"} & told.keys()
+    assert not {"Users", "Items", "Density", "From", "To", "Repeated pairs"} & told.keys()
     assert not {"Interactions per user", "Interactions per item", "Popularity, long tail", "Label over time"} & headings(at)
     assert len(at.get("plotly_chart")) == 3  # where the rows went, the labels, the split
 
@@ -113,7 +113,7 @@ def test_rows_without_people_or_time_have_no_empty_charts(own: Workspace, visit:
 def test_time_that_is_a_count_is_no_date(own: Workspace, visit: Visit, says: Says) -> None:
     at = audited(own, visit, AUDIT.model_copy(update={"time": "order", "first": 1, "last": 1000}))
     assert not {"From", "To"} & metrics(at).keys()
-    assert "from 1 to 1,000; it is no date" in says(at)
+    assert "from 1 to 1,000, not a date" in says(at)
 
 
 def test_an_audit_of_nothing_opens(own: Workspace, visit: Visit) -> None:

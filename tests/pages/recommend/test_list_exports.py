@@ -11,7 +11,7 @@ from tests.records import HOSTILE
 from tests.workspace import Workspace
 from ui.runs import list_exports
 from ui.shared import words
-from workers.exports import ASKED, ListExportSpec
+from workers.exports import CHOSEN, ListExportSpec
 from workers.run import Journal
 
 FACTS = {"k": 5, "rows": 195, "users": 40, "without_items": 1, "unknown_to_train": 0, "exclude_seen": True}
@@ -55,7 +55,7 @@ def test_chosen_users_are_read_and_nobody_cannot_be_exported_for(own: Workspace,
     at.button(key="batches.start").click().run()
     spec = asked(own)
     assert (spec.run, spec.k, spec.users, spec.exclude_seen) == (own.runs["ease"], 10, "chosen", False)
-    assert (own.folder / "runs" / own.launched()[0].run_id / ASKED).read_text().split() == ["3", "17"]
+    assert (own.folder / "runs" / own.launched()[0].run_id / CHOSEN).read_text().split() == ["3", "17"]
 
 
 def test_a_refusal_is_told_as_text(own: Workspace, drivers: None, visit: Visit) -> None:
@@ -77,7 +77,7 @@ def test_past_exports_stand_there_with_their_files(own: Workspace, visit: Visit,
     assert done.facts["rows"] == len(engine.datasets.search_users(own.films)) * 5
     at = page(visit, own)
     told = says(at)
-    assert list_exports.said(done.facts) in told
+    assert list_exports.summary(done.facts) in told
     assert "No space left" in told and "Another" not in told and "<img" not in told.replace("\\<", "")
     assert str(done.folder) in [one.value for one in at.code]
     assert len(at.get("download_button")) == 2
@@ -88,9 +88,8 @@ def test_past_exports_stand_there_with_their_files(own: Workspace, visit: Visit,
 
 
 def test_what_was_written_is_said_with_who_has_no_row() -> None:
-    assert (
-        list_exports.said(FACTS)
-        == "195 rows for 40 users, 1 of them have seen every item and have no rows, without what users met in train."
+    assert list_exports.summary(FACTS) == (
+        "195 rows for 40 users, 1 of them have seen every item and have no rows, items seen in training excluded."
     )
 
 

@@ -20,7 +20,7 @@ def test_nothing_tells_whose_a_list_is(own: Workspace, visit: Visit, says: Says)
         assert shown.count("<li") == 10 and shown.count('<span class="side"></span>') == 10, side  # no score, no move
         assert 'class="why"' not in shown and "✓" not in shown and 'class="hit"' not in shown
     told = says(at) + " ".join(one.label + str(one.help) for one in at.button)
-    for name in ("Two-tower", "DLRM", "A ·", "B ·", "because", "went on to like", "Held-out likes"):
+    for name in ("Two-tower", "DLRM", "A ·", "B ·", "because", "held-out like", "Held-out likes"):
         assert name not in re.sub(r"<style>.*?</style>|What each model would show[^.]*\.", "", told, flags=re.DOTALL), name
 
 
@@ -32,7 +32,7 @@ def test_a_vote_is_kept_and_can_be_taken_back(own: Workspace, visit: Visit, says
     kept = engine.recommend.votes.list_votes(own.films)
     assert [(vote.whom, vote.k, set(vote.runs)) for vote in kept] == [("7", 5, {own.runs["two_tower"], own.runs["dlrm"]})]
     assert kept[0].runs[0 if kept[0].choice == "first" else 1] == left
-    assert "Every pair of these contenders is voted on for this person" in says(at)
+    assert "You have voted on every pair of these contenders" in says(at)
     assert "no preference beyond chance" in says(at)  # under the fold
     at.button(key="vote.person").click().run()
     assert at.query_params["user"] != "7" and at.button(key="vote.left")
@@ -61,7 +61,7 @@ def test_lists_that_are_the_same_are_not_asked_about(own: Workspace, visit: Visi
     at = visit("recommend", runs=own.ids("two_tower", "again"), user="7", vote="on")
     assert "Both lists are the same" in says(at) and "Left" not in {one.label for one in at.button}
     at.button(key="vote.next").click().run()
-    assert "Every pair" in says(at) and engine.recommend.votes.list_votes(own.films) == []
+    assert "every pair" in says(at) and engine.recommend.votes.list_votes(own.films) == []
 
 
 def test_one_contender_has_nothing_to_be_voted_against(own: Workspace, visit: Visit) -> None:
@@ -96,7 +96,7 @@ def test_a_vote_that_cannot_be_written_is_told_and_asked_again(
     with monkeypatch.context() as disk:
         disk.setattr("os.fsync", full)
         at.button(key="vote.left").click().run()
-    assert not at.exception and "The vote was not kept" in says(at) and engine.recommend.votes.list_votes(own.films) == []
+    assert not at.exception and "The vote was not saved" in says(at) and engine.recommend.votes.list_votes(own.films) == []
     at.button(key="vote.left").click().run()
     assert len(engine.recommend.votes.list_votes(own.films)) == 1 and "not kept" not in says(at)
 

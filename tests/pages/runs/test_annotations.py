@@ -132,10 +132,10 @@ def test_runs_that_need_it_are_named_before(own: Workspace, drivers: None, visit
     more = engine.runs.submit(engine.runs.continued(own.runs["deepfm"], 1))
     engine.runs.rename(more, f"{HOSTILE} more")
     at = visit("runs", run=own.runs["deepfm"])
-    assert "goes on from it, or has it for a part" in says(at)
+    assert "it continues that run, or uses it in a funnel" in says(at)
     assert not foreign_markup(at)
-    assert "goes on from it" in says(visit("runs", run=own.runs["dlrm"]))  # the funnel's ranker
-    assert "goes on from it" not in says(visit("runs", run=own.runs["ease"]))
+    assert "it continues that run" in says(visit("runs", run=own.runs["dlrm"]))  # the funnel's ranker
+    assert "it continues that run" not in says(visit("runs", run=own.runs["ease"]))
 
 
 def test_a_pinned_run_is_what_differences_are_against(own: Workspace, visit: Visit) -> None:

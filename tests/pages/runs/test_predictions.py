@@ -80,7 +80,7 @@ def test_where_nothing_is_predicted_a_sentence_says_why(shared: Workspace, visit
 def test_a_run_that_left_no_predictions_says_so(own: Workspace, visit: Visit, says: Says) -> None:
     (own.path("dlrm") / "results" / "outputs.json").unlink()
     assert engine.runs.why_no_predictions(own.run("dlrm")) is None
-    assert "left no predictions" in says(visit("runs", run=own.runs["dlrm"]))
+    assert "stored no predictions" in says(visit("runs", run=own.runs["dlrm"]))
 
 
 def test_alarms_of_a_finished_run_stand_at_its_top(own: Workspace, visit: Visit) -> None:
@@ -129,7 +129,7 @@ def test_a_run_that_continues_another_leads_to_it(own: Workspace, drivers: None,
     assert "Continues \\*\\*Bold" in says(at)
     assert not foreign_markup(at)
     own.forget(own.runs["dlrm"])
-    assert "which is not here any more" in says(visit("runs", run=more))
+    assert "which is no longer in this workspace" in says(visit("runs", run=more))
 
 
 def test_runs_of_one_title_are_told_apart_by_their_seed(shared: Workspace, visit: Visit) -> None:

@@ -102,7 +102,7 @@ def test_seeds_repeat_networks_and_fit_the_others_once(own: Workspace, drivers: 
 def test_more_runs_than_a_machine_holds_are_not_launched(shared: Workspace, visit: Visit, says: Says) -> None:
     at = visit("train", models="two_tower,dlrm,deepfm,dlrm_dcnv2", dataset=shared.films)
     at.number_input("train.seeds.new").set_value(10).run()
-    assert "40 runs wait in as many processes" in says(at)
+    assert "40 runs are too many for one launch" in says(at)
     assert button(at, "Launch 40 runs").disabled
     at.number_input("train.seeds.new").set_value(7).run()
     assert not button(at, "Launch 28 runs").disabled
@@ -113,7 +113,7 @@ def test_ten_contenders_are_the_most(own: Workspace, drivers: None, visit: Visit
     for _ in range(8):
         button(at, "Add Popularity").click().run()
     assert button(at, "Add Popularity").disabled
-    assert "These are 10 contenders" in says(at)
+    assert "At most 10 contenders" in says(at)
     assert "J · Popularity" in says(at)
     button(at, "Launch 10 runs").click().run()
     assert len(own.launched()) == 10
@@ -128,7 +128,7 @@ def test_every_model_is_offered_in_its_group(shared: Workspace, visit: Visit) ->
 
 def test_rankers_and_fitted_models_say_what_they_trade(shared: Workspace, visit: Visit, says: Says) -> None:
     said = says(visit("train", models="dlrm", dataset=shared.films))
-    assert "negatives from the catalogue teach choice, and its logits are then no probabilities" in said
+    assert "With negatives from the catalogue it learns choice; its logits are not probabilities" in said
     assert "training settings below do not apply" not in said
     assert "training settings below do not apply" in says(visit("train", models="ease", dataset=shared.films))
 
@@ -136,7 +136,7 @@ def test_rankers_and_fitted_models_say_what_they_trade(shared: Workspace, visit:
 def test_where_nobody_is_ranked_for_no_negatives_are_offered_as_a_trade(shared: Workspace, visit: Visit, says: Says) -> None:
     said = says(visit("train", dataset=shared.clicks))
     assert "probability" in said
-    assert "teach choice" not in said
+    assert "it learns choice" not in said
 
 
 LABELS: list[tuple[dict[str, Any], str]] = [
