@@ -87,6 +87,7 @@ def test_data_train_compare_recommend(page: Page, server: str) -> None:
     expect(page.get_by_role("button", name="Load sample ratings and compare")).to_be_visible()
     page.get_by_role("link", name="Data", exact=True).first.click()
     page.get_by_role("button", name="Prepare a dataset").or_(page.get_by_text("New dataset")).first.click()
+    page.get_by_text("Sample ratings", exact=True).first.click()
     expect(page.get_by_text("Users to rank for").first).to_be_visible()
     page.get_by_role("button", name="Prepare", exact=True).click()
     # the page may be left and come back to: no page owns the run

@@ -193,3 +193,25 @@ def test_costs_of_seeds_are_their_mean(add: Add) -> None:
     first, second = runs.get_run("a"), runs.get_run(add("b", seed=2))
     slow = second.model_copy(update={"resources": second.resources | {"training_s": 37.5}})
     assert facts.costs({"A": [first, slow]}).set_index("fact").loc["Training time", "A"] == pytest.approx(25)
+
+
+def test_the_oracle_wins_nothing_and_may_be_what_deltas_are_against() -> None:
+    assert judged(("A", 0.7, NO), ("rnd", 0.5, NO), ("best", 0.8, NO), metric="auc", best="oracle", rnd="random") == ["A"]
+    assert judged(("A", 0.6, NO), ("best", 0.5, NO), metric="log_loss", best="oracle") == []  # no competitor
+    assert judged(("A", 0.9, NO), ("mean", 0.8, NO), metric="set_rmse", mean="user_mean") == ["mean"]  # a contender like any other
+    table = pd.DataFrame([("auc", "A", 0.7), ("auc", "rnd", 0.5), ("auc", "best", 0.8)], columns=["metric", "contender", "value"])
+    deltas = comparison._with_difference(table, "best").set_index("contender")["delta"]
+    assert deltas.round(6).dropna().to_dict() == {"A": -0.1, "rnd": -0.3}
+
+
+def test_deltas_are_against_the_chosen_baseline_or_the_first() -> None:
+    def contender(letter: str, model: str, run_id: str | None = None) -> engine.compare.Contender:
+        return engine.compare.Contender(letter=letter, run_id=run_id, name=model, model=model, color_index=0)
+
+    run = contender("A", "dlrm", "r1")
+    click_data = [run, contender("rnd", "random"), contender("best", "oracle")]
+    assert comparison._against("oracle", click_data) == "best"
+    assert comparison._against("r1", click_data) == "A"
+    assert comparison._against("popularity", click_data) == "rnd"
+    assert comparison._against("dlrm", click_data) == "rnd"
+    assert comparison._against("popularity", [run]) == "A"

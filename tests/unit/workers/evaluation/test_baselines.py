@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from engine.compare.comparison import Contender, _against, _judge
 from tests import tiny
 from workers.evaluation.baselines import write_baselines
 
@@ -64,30 +63,3 @@ def test_with_users_and_items_popularity_and_chance_rank_too_and_sets_have_the_u
     assert found["user_mean"]["set_rmse"] == pytest.approx(np.sqrt(((test["rating"] - test["user_mean"]) ** 2).mean()))
     assert found["user_mean"]["sets"] == len(test)
     assert found["user_mean"]["sets_left_out"] == 1
-
-
-def table(*cells: tuple[str, str, float]) -> pd.DataFrame:
-    return pd.DataFrame(cells, columns=["metric", "contender", "value"])
-
-
-def test_the_oracle_wins_no_crown_and_may_be_measured_against() -> None:
-    judged = _judge(table(("auc", "A", 0.7), ("auc", "rnd", 0.5), ("auc", "best", 0.8)), "best").set_index("contender")
-    assert judged["best"].to_dict() == {"A": True, "rnd": False, "best": False}
-    assert judged["delta"].round(6).dropna().to_dict() == {"A": -0.1, "rnd": -0.3}
-    lone = _judge(table(("log_loss", "A", 0.6), ("log_loss", "best", 0.5)), "best")
-    assert not lone["best"].any()  # nobody else to beat
-    mean = _judge(table(("set_rmse", "A", 0.9), ("set_rmse", "mean", 0.8)), "mean").set_index("contender")
-    assert mean["best"].to_dict() == {"A": False, "mean": True}  # the user's mean is a contender like others
-
-
-def test_deltas_are_against_what_was_asked_for_or_the_first_that_there_is() -> None:
-    def contender(letter: str, model: str, run_id: str | None = None) -> Contender:
-        return Contender(letter=letter, run_id=run_id, name=model, model=model, color_index=0)
-
-    run = contender("A", "dlrm", "r1")
-    click_data = [run, contender("rnd", "random"), contender("best", "oracle")]
-    assert _against("oracle", click_data) == "best"
-    assert _against("r1", click_data) == "A"
-    assert _against("popularity", click_data) == "rnd"
-    assert _against("dlrm", click_data) == "rnd"
-    assert _against("popularity", [run]) == "A"
