@@ -89,7 +89,9 @@ def test_data_train_compare_recommend(page: Page, server: str) -> None:
     page.get_by_role("button", name="Prepare a dataset").or_(page.get_by_text("New dataset")).first.click()
     page.get_by_text("Sample ratings", exact=True).first.click()
     expect(page.get_by_text("Users to rank for").first).to_be_visible()
-    page.get_by_role("button", name="Prepare", exact=True).click()
+    prepare = page.get_by_role("button", name="Prepare", exact=True)
+    expect(prepare).to_have_count(1)  # while the page is drawn anew, its last drawing is still there
+    prepare.click()
     # the page may be left and come back to: no page owns the run
     expect(page.get_by_text(re.compile("starting Spark|numbering|writing", re.I)).first).to_be_visible()
     page.goto("/")

@@ -95,7 +95,7 @@ def stored(monkeypatch: pytest.MonkeyPatch, tmp_path, workspace):
     pd.DataFrame(table).assign(**{"feature.age": 0.0}).to_parquet(tmp_path / "users.parquet")
     relevant = pd.Series([np.sort(draw.permutation(40)[:2] + 1) for _ in users], index=users)
     monkeypatch.setattr(datasets, "get_dataset", lambda id: type("D", (), {"path": tmp_path}))
-    monkeypatch.setattr(compare, "known", lambda id: type("K", (), {"relevant": relevant}))
+    monkeypatch.setattr(compare, "list_facts", lambda id: type("K", (), {"relevant": relevant}))
     tops = {}
     for run in ("a", "b", "c"):
         kept = {user: draw.permutation(40)[:10] + 1 for user in users if (run, user) != ("c", "u7")}
