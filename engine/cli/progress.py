@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -33,7 +33,7 @@ def wait(run_ids: list[str]) -> list["Run"]:
     return ended
 
 
-def _bar(title: str) -> "tqdm[None]":
+def _bar(title: str) -> "tqdm[NoReturn]":
     from tqdm import tqdm
 
     # no bar where standard error is not a terminal

@@ -1,7 +1,7 @@
 """The audit of a preview, with pandas. `engine.prepare.audit` computes the same figures with Spark."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,11 @@ def rating_counts(values: pd.Series) -> tuple[list[tuple[float, int]], float | N
     """(value, rows) of each label, or of 60 bins and their width when there are more than 100 distinct values."""
     counts = values.value_counts()
     if len(counts) <= MOST_VALUES:
-        return [(float(v), int(n)) for v, n in counts.sort_index().items()], None
+        counts = counts.sort_index()
+        return [(float(v), int(n)) for v, n in zip(counts.index, counts, strict=True)], None
     low, width = float(values.min()), float(values.max() - values.min()) / RATING_BINS
-    bins = np.minimum((values - low) // width, RATING_BINS - 1).value_counts().sort_index()
-    return [(low + k * width, int(n)) for k, n in bins.items()], width
+    bins = pd.Series(np.minimum((values - low) // width, RATING_BINS - 1)).value_counts().sort_index()
+    return [(low + k * width, int(n)) for k, n in zip(bins.index, bins, strict=True)], width
 
 
 def log_bins(counts: pd.DataFrame) -> list[tuple[int, int]]:
@@ -35,7 +36,7 @@ def log_bins(counts: pd.DataFrame) -> list[tuple[int, int]]:
     n = counts["n"].to_numpy()
     powers = 2 ** np.floor(np.log2(np.maximum(n, 1))).astype(int)
     summed = counts.assign(power=powers)[n > 0].groupby("power")["many"].sum()
-    return [(int(power), int(many)) for power, many in summed.items()]
+    return [(int(power), int(many)) for power, many in zip(summed.index, summed, strict=True)]
 
 
 def long_tail(counts: pd.DataFrame, points: int = 60) -> list[tuple[float, float]]:
@@ -143,7 +144,7 @@ def _table_of(feature: SourceFeature, rows: pd.DataFrame, tables: dict[str, pd.D
 
 def _category_facts(feature: SourceFeature, table: pd.DataFrame, spec: DatasetSpec) -> FeatureFacts:
     values = table["value"].astype(object)
-    values = values.where(values.notna(), None)
+    values = values.where(values.notna(), None)  # type: ignore[call-overload]  # pandas takes None
     long = table.assign(value=values.map(lambda v: None if v is None else str(v)))
     if feature.kind == "multi":
         long["value"] = long["value"].str.split("|").map(lambda bag: list(dict.fromkeys(bag)) if isinstance(bag, list) else bag)
@@ -165,7 +166,7 @@ def _category_facts(feature: SourceFeature, table: pd.DataFrame, spec: DatasetSp
     )  # fmt: skip
 
 
-def _collisions(values: Sequence[str], rows: int) -> float:
+def _collisions(values: Iterable[str], rows: int) -> float:
     """Share of the values that share their row of the hashed table with another one."""
     from xxhash import xxh64_intdigest
 
@@ -190,5 +191,6 @@ def _dense_facts(feature: SourceFeature, table: pd.DataFrame, spec: DatasetSpec)
     std = float(math.sqrt(max(0.0, (value**2 * weight).sum() / total - mean**2))) if total else 0.0
     low, high = float(value.min()), float(value.max())
     width = (high - low) / DENSE_BINS or 1.0
-    bins = np.minimum((value - low) // width, DENSE_BINS - 1).value_counts().sort_index()
-    return FeatureFacts(**common, mean=mean, std=std, low=low, high=high, histogram=[(low + k * width, int(n)) for k, n in bins.items()])
+    bins = pd.Series(np.minimum((value - low) // width, DENSE_BINS - 1)).value_counts().sort_index()
+    histogram = [(low + k * width, int(n)) for k, n in zip(bins.index, bins, strict=True)]
+    return FeatureFacts(**common, mean=mean, std=std, low=low, high=high, histogram=histogram)

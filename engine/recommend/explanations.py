@@ -115,7 +115,7 @@ def _left_out(
     bag = row[FEATURE + HISTORY].iloc[0] if schema.has_history else ()
     without = {"user": opened.scores(opened.people(newcomer(schema, bag), [met])[0], places)}
     if schema.has_history:
-        nothing = row.assign(**{FEATURE + HISTORY: [np.zeros(0, np.int32)]})
+        nothing = row.assign(**{FEATURE + HISTORY: [np.zeros(0, np.int32)]})  # type: ignore[arg-type]  # an array in the cell
         without = {"history": opened.scores(opened.people(nothing, [met])[0], places)} | without
     bare = OpenedNetwork(_without_features(opened.items.iloc[places], schema), opened.model, schema)
     without["item"] = bare.scores(person)

@@ -1,5 +1,6 @@
 """Funnels on the Compare page: one contender's model retrieves, another's ranks; relevant items lost at each stage, by candidates."""
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -70,7 +71,7 @@ def _losses(comparison: Comparison, made: list[Contender]) -> None:
     st.caption(index_sentence(found["index"]))
 
 
-def sentence(row: dict[str, Any], k: int) -> str:
+def sentence(row: Mapping[Hashable, Any], k: int) -> str:
     """Markdown: what becomes of the relevant items with some number of candidates, and how long a list takes."""
     shares = ", ".join(f"**{words.percent(row[key])}** {'were ' if key == 'found' else ''}{name}" for key, name, _ in PARTS)
     text = f"With N = {words.count(row['candidates'])}, of the relevant items that fit into a list of {k}, {shares}."

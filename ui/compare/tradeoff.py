@@ -1,6 +1,6 @@
 """Quality against cost on the Compare page: a point per run, and the Pareto front."""
 
-from typing import Literal
+from typing import Literal, cast
 
 import pandas as pd
 import streamlit as st
@@ -17,7 +17,8 @@ def section(comparison: Comparison) -> None:
     costs = comparison.costs.set_index("fact")
     runs = [c for c in comparison.contenders if c.run_id is not None]
     letters = [c.letter for c in runs if c.letter in costs.columns]
-    facts = [fact for fact in costs.index if letters and pd.to_numeric(costs.loc[fact, letters], errors="coerce").notna().any()]
+    of_fact = {fact: cast(pd.Series, costs.loc[fact, letters]) for fact in costs.index if letters}
+    facts = [fact for fact, values in of_fact.items() if pd.to_numeric(values, errors="coerce").notna().any()]
     if not facts:
         return
     st.subheader("Quality and cost", anchor=False)
@@ -79,7 +80,7 @@ def _points(comparison: Comparison, runs: list[Contender], key: str, fact: str) 
     for one in runs:
         if one.letter in table.index and one.letter in costs.columns:
             drawn, row = compare.look(one.color_index), table.loc[one.letter]
-            cost = float(costs.loc[fact, one.letter])
+            cost = float(costs[one.letter].loc[fact])
             points.append((one.letter, short[one.letter], cost, row["value"], row["low"], row["high"], drawn.color, drawn.marker))
     frame = pd.DataFrame(points, columns=["letter", "name", "x", "y", "low", "high", "color", "marker"])
     return frame.dropna(subset=["x", "y"]).reset_index(drop=True)

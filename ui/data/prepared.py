@@ -227,5 +227,5 @@ def moment(text: str | None) -> datetime | None:
     """An ISO time of a manifest; None when there is none."""
     if not text:
         return None
-    time: pd.Timestamp = pd.to_datetime(text, utc=True, errors="coerce")
+    time = pd.to_datetime(text, utc=True, errors="coerce")
     return None if pd.isna(time) else time.to_pydatetime()

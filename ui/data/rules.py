@@ -67,7 +67,7 @@ def values_of(rows: pd.DataFrame) -> Values:
     if "category" in used:
         counts = used["category"].str.split("|").explode().value_counts()
         return Values(classes=tuple(str(name) for name in counts.index[:MOST_STEPS]))
-    return Values(classes=tuple(name.removeprefix("action.") for name in used if name.startswith("action.")))
+    return Values(classes=tuple(name.removeprefix("action.") for name in map(str, used) if name.startswith("action.")))
 
 
 def label_controls(reading: Reading, values: Values, key: str, start: Mapping[str, Any] | None) -> dict[str, Any]:

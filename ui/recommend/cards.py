@@ -19,7 +19,7 @@ def _card(
     )
 
 
-def _genres(value: object) -> str:
+def _genres(value: str | float | None) -> str:
     return "" if pd.isna(value) else str(value).replace("|", ", ")
 
 
@@ -35,7 +35,7 @@ def interactions(frame: pd.DataFrame, label: str) -> None:
     """
     cards = []
     for row in frame.to_dict("records"):
-        day = pd.to_datetime(row.get("timestamp") or None, unit="s", errors="coerce")  # 0 where the data have no time
+        day = pd.to_datetime(row.get("timestamp") or float("nan"), unit="s", errors="coerce")  # 0 where the data have no time
         when = "" if pd.isna(day) else f"{day:%Y-%m-%d}"
         cards.append(
             _card(

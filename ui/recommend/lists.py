@@ -138,7 +138,8 @@ def popular(dataset: str, k: int, chosen: filters.Chosen, seen: set[str], liked:
 def person(met: pd.DataFrame) -> Person:
     """A user of the dataset, by their likes."""
     liked = met[met["label"] > 0]
-    return Person(*(liked[liked["split"] == split] for split in ("train", "valid", "test")))
+    before, valid, after = (liked[liked["split"] == split] for split in ("train", "valid", "test"))
+    return Person(before, valid, after)
 
 
 def side_by_side(whose: Person, columns: list[List], k: int, chosen: filters.Chosen) -> None:

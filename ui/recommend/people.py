@@ -1,7 +1,7 @@
 """Whom lists are for: a new user, or a user of the dataset, by search, by browsing or at random."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -163,7 +163,7 @@ def _where(by: str, users: pd.DataFrame, order: list[str], user: str) -> None:
     st.caption(" · ".join(parts))
 
 
-def _exactly(dataset: str, user: str) -> list[dict[str, Any]]:
+def _exactly(dataset: str, user: str) -> list[dict[Hashable, Any]]:
     """The user with exactly this id, as a list of none or one row."""
     return [row for row in engine.datasets.search_users(dataset, user, limit=1).to_dict("records") if row["user_id"] == user]
 
@@ -195,7 +195,7 @@ def draw(dataset: str, held_out: bool) -> None:
         _go(random.choice(others))
 
 
-def _user_label(row: Mapping[str, Any]) -> str:
+def _user_label(row: Mapping[Hashable, Any]) -> str:
     known = {"user_id", "row", "interactions", "train_positives", "test_positives", "rank_biased_overlap"}
     facts = {name: value for name, value in row.items() if name not in known and not pd.isna(value)}
     # a number needs its name: 50 may be an age

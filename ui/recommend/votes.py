@@ -1,7 +1,7 @@
 """Blind votes: two lists for one person without their names, and the tally of votes."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -175,7 +175,7 @@ def _table(tally: pd.DataFrame, names: dict[str, str], dataset: str) -> None:
     )
 
 
-def _row(row: dict[str, Any], short: dict[str, str]) -> list[str]:
+def _row(row: Mapping[Hashable, Any], short: dict[str, str]) -> list[str]:
     decided = row["run_wins"] + row["other_wins"]
     share = f"{words.percent(row['share'])} ({words.percent(row['low'])} to {words.percent(row['high'])})" if decided else words.DASH
     leader = row["leader"] if isinstance(row["leader"], str) else None

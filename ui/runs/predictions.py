@@ -144,14 +144,14 @@ def _readable(frame: pd.DataFrame) -> pd.DataFrame:
             shown[name] = shown[name].fillna(new)
     if shown["truth"].dtype == bool:
         shown["truth"] = shown["truth"].map({True: "liked", False: "not liked"})
-    for name in shown.select_dtypes(exclude="number"):
-        shown[name] = shown[name].map(lambda value: None if pd.isna(value) else words.plain(value, 80))
+    for text in shown.select_dtypes(exclude="number"):
+        shown[text] = shown[text].map(lambda value: None if pd.isna(value) else words.plain(value, 80))
     return shown
 
 
 def _columns(frame: pd.DataFrame) -> dict[str, Any]:
     column = st.column_config
-    share = {name: column.NumberColumn(words.plain(name, 24), format="%.3f") for name in frame if str(name).startswith("P(")}
+    share = {name: column.NumberColumn(words.plain(name, 24), format="%.3f") for name in map(str, frame) if name.startswith("P(")}
     tooltip = "A probability." if frame["truth"].dtype == bool else None
     return {
         "user_id": column.TextColumn("User"),

@@ -1,7 +1,7 @@
 """Figures: a DataFrame in, a plotly figure out. Transparent, so that one template serves light and dark; SVG, never WebGL."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -168,7 +168,7 @@ def quality_cost(frame: pd.DataFrame, x: str, y: str, popularity: float | None =
     return figure
 
 
-def _point(figure: go.Figure, row: Mapping[str, Any], place: str, on_front: bool) -> None:
+def _point(figure: go.Figure, row: Mapping[Hashable, Any], place: str, on_front: bool) -> None:
     """One contender with its interval and its letter; paler and smaller where another is better in both."""
     error = None
     if pd.notna(row["low"]) and pd.notna(row["high"]):
@@ -198,7 +198,9 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return [step * 10.0**decade for decade in decades for step in steps]
 
 
-def label_places(x: Sequence[float], y: Sequence[float], line: float | None = None, joined: Sequence[bool] | None = None) -> list[str]:
+def label_places(
+    x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray, line: float | None = None, joined: Sequence[bool] | None = None
+) -> list[str]:
     """Where to place each point's letter, so that letters cover neither points, nor a horizontal line, nor each other.
 
     Args:
@@ -222,6 +224,6 @@ def label_places(x: Sequence[float], y: Sequence[float], line: float | None = No
     return chosen
 
 
-def _scaled(values: Sequence[float], pixels: float) -> np.ndarray:
+def _scaled(values: Sequence[float] | np.ndarray, pixels: float) -> np.ndarray:
     numbers = np.asarray(values, float)
     return (numbers - numbers.min()) / (np.ptp(numbers) or 1) * pixels if len(numbers) else numbers

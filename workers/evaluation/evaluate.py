@@ -42,7 +42,10 @@ def users_to_rank(dataset: Path, split: str, limit: int | None = None, protocol:
     """
     users = pd.read_parquet(dataset / RANKING / f"{split}.parquet")
     users = users.head(limit) if limit else users
-    return users if protocol.exclude_seen else users.assign(relevant=_liked(dataset, split, users["user"].to_numpy()))
+    if protocol.exclude_seen:
+        return users
+    liked = _liked(dataset, split, users["user"].to_numpy())
+    return users.assign(relevant=liked)  # type: ignore[arg-type]  # an array in each cell
 
 
 def _liked(dataset: Path, split: str, users: np.ndarray) -> list[np.ndarray]:

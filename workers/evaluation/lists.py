@@ -60,7 +60,7 @@ def facts_of(items: "pd.DataFrame", num_users: int) -> Facts:
     return Facts(metrics.self_information(likes, max(num_users, 1)), metrics.popularity_percentile(likes), group, groups)
 
 
-def padded(lists: Sequence[Any], length: int) -> Ints:
+def padded(lists: "Sequence[Any] | pd.Series", length: int) -> Ints:
     """The first items of each list as positions in the catalogue, int64 [U, length]: item row - 1, and -1 behind a shorter list."""
     top = np.full((len(lists), length), -1, np.int64)
     for place, items in enumerate(lists):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 
 from workers.batches import Likes
 from workers.matrices.matrix import MatrixModel, ReportProgress, no_report
@@ -44,7 +44,7 @@ def weighted(likes: csr_matrix, similarity: Similarity) -> csr_matrix:
     """
     from implicit.nearest_neighbours import bm25_weight, normalize, tfidf_weight
 
-    documents = likes.T.astype(np.float64)
+    documents: csr_matrix | csc_matrix = likes.T.astype(np.float64)
     if similarity == "bm25":
         documents = bm25_weight(documents, K1, B)
     if similarity == "tfidf":

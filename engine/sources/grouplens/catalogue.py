@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from engine.sources.grouplens.releases import GENRES_100K, OCCUPATIONS_1M, Release
 
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHUNK_ROWS = 1_000_000
+
+Quoting = Literal[0, 1, 2, 3]  # csv.QUOTE_…
 
 
 def read_items(path: Path, release: Release) -> "pd.DataFrame":
@@ -21,16 +23,16 @@ def read_items(path: Path, release: Release) -> "pd.DataFrame":
         columns = ["item_id", "title", "released", "video", "url", *GENRES_100K]
         text = pd.concat(_read(path, release, columns, csv.QUOTE_NONE))
         _no_gaps(path, text, ["item_id", "title", GENRES_100K[-1]])
-        flags = text[list(GENRES_100K[1:])].eq("1").to_numpy()
+        flags = text[list(GENRES_100K[1:])].eq("1").to_numpy()  # type: ignore[arg-type]  # pandas takes text
         text["genres"] = ["|".join(g for g, on in zip(GENRES_100K[1:], row, strict=True) if on) for row in flags]
         year = text["released"].str.extract(r"(\d{4})$")[0]
     else:
-        quoting = csv.QUOTE_MINIMAL if release.header else csv.QUOTE_NONE
+        quoting: Quoting = csv.QUOTE_MINIMAL if release.header else csv.QUOTE_NONE
         text = pd.concat(_titles(path) if release.separator == "::" else _read(path, release, ["item_id", "title", "genres"], quoting))
         _no_gaps(path, text, ["item_id", "title", "genres"])
         year = pd.Series(None, index=text.index, dtype=object)
     text["year"] = pd.to_numeric(text["title"].str.extract(r"\((\d{4})(?:[-–]\d{0,4})?\)\s*$")[0].fillna(year), errors="coerce")
-    text["genres"] = text["genres"].where(~text["genres"].isin(["", "(no genres listed)"]), None)
+    text["genres"] = text["genres"].where(~text["genres"].isin(["", "(no genres listed)"]), None)  # type: ignore[call-overload]  # pandas takes None
     return text[["item_id", "title", "genres", "year"]].drop_duplicates("item_id").reset_index(drop=True)
 
 
@@ -64,7 +66,7 @@ def read_users(path: Path, release: Release) -> "pd.DataFrame":
         text["occupation"] = text["occupation"].map(names).fillna(text["occupation"])
     text["age"] = pd.to_numeric(text["age"], errors="coerce")
     text["region"] = text["zip"].str[:1].str.upper()
-    blank = text[["gender", "occupation", "region"]].eq("")
+    blank = text[["gender", "occupation", "region"]].eq("")  # type: ignore[arg-type]  # pandas takes text
     text[["gender", "occupation", "region"]] = text[["gender", "occupation", "region"]].mask(blank, None)
     return text[["user_id", "age", "gender", "occupation", "region", "zip"]].drop_duplicates("user_id").reset_index(drop=True)
 
@@ -72,12 +74,12 @@ def read_users(path: Path, release: Release) -> "pd.DataFrame":
 def _no_gaps(path: Path, text: "pd.DataFrame", columns: list[str]) -> None:
     if text.empty:
         raise ValueError(f"{path.name} holds nothing; copy the release again.")
-    short = text[columns].eq("").any(axis=1)
+    short = text[columns].eq("").any(axis=1)  # type: ignore[arg-type]  # pandas takes text
     if short.any():
         raise ValueError(f"{path.name}, line {short.idxmax()}: the line is cut short; copy the release again.")
 
 
-def _read(path: Path, release: Release, columns: list[str], quoting: int) -> "Iterator[pd.DataFrame]":
+def _read(path: Path, release: Release, columns: list[str], quoting: Quoting) -> "Iterator[pd.DataFrame]":
     """Chunks of a delimited text file, all columns as text; the index is the line number, a missing field is "".
 
     An extra field is an error; blank lines are skipped.

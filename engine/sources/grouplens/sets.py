@@ -41,7 +41,7 @@ def judged_frame(raw: "pd.DataFrame") -> "pd.DataFrame":
     ]
     first_problem = np.select([raw["problem"].notna(), *faults], [raw["problem"].astype(object), *PROBLEMS], "")
     problem = pd.Series(first_problem, raw.index, dtype=object)
-    problem = problem.where(problem.ne(""), None)
+    problem = problem.where(problem.ne(""), None)  # type: ignore[call-overload]  # pandas takes None
     lines = raw["raw"].astype(object)
     without_text = problem.notna() & lines.isna()
     lines[without_text] = [",".join(row) for row in raw.loc[without_text, list(COLUMNS)].fillna("").to_numpy()]  # no field holds a comma
@@ -73,7 +73,8 @@ def exploded_frame(ratings: "pd.DataFrame") -> "pd.DataFrame":
     """A set as five rows of weight 1/5 with the set's rating; an invalid one as one row with its problem."""
     bad = ratings["problem"].notna()
     items = [[None] if no else ids for no, ids in zip(bad, ratings[ITEMS].to_numpy().tolist(), strict=True)]
-    return ratings.drop(columns=ITEMS).assign(item_id=items, weight=WEIGHT).explode("item_id", ignore_index=True)
+    listed = ratings.drop(columns=ITEMS).assign(item_id=items, weight=WEIGHT)  # type: ignore[arg-type]  # a list in each cell
+    return listed.explode("item_id", ignore_index=True)
 
 
 def exploded(ratings: "DataFrame") -> "DataFrame":
