@@ -24,7 +24,7 @@ def test_every_kind_is_a_button(shared: Workspace, visit: Visit) -> None:
 
 def test_names_in_the_verdict_are_escaped_for_the_page_and_plain_elsewhere() -> None:
     said = (Part("take "), Part(f"A {HOSTILE}", name=True), Part(": +0.1"))
-    assert verdict.markdown(said) == f"take **{words.md(f'A {HOSTILE}', 80)}**: +0.1"
+    assert verdict.markdown(said) == f"take **{words.md(f'A {HOSTILE}', 160)}**: +0.1"
     assert plain(said) == f"take A {HOSTILE}: +0.1"
 
 

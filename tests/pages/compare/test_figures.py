@@ -53,11 +53,11 @@ def test_the_sentence_names_the_front_from_the_cheapest_on_and_escapes_names() -
     said = tradeoff.sentence(frame, "lower")
     assert said.startswith("On the Pareto front, cheapest first: **B b")
     assert said.index("**B ") < said.index("**A ")
-    assert "the others (C) one on the front costs no more and reaches no less" in said
+    assert "the others (C) a run on the front costs no more and is at least as good" in said
     assert "<img" not in said.replace("\\<", "")
     assert tradeoff.sentence(frame, "higher").index("**A ") < tradeoff.sentence(frame, "higher").index("**B ")
     assert "Points count" not in said  # nobody has an interval
-    assert "On the front alone: **A a" in tradeoff.sentence(frame[:1], "lower")
+    assert "Alone on the Pareto front: **A a" in tradeoff.sentence(frame[:1], "lower")
     assert "others" not in tradeoff.sentence(frame[:1], "lower")
 
 
@@ -142,7 +142,7 @@ def test_reliability_of_all_is_one_figure_with_their_ece(own: Workspace, visit: 
     metrics = own.run("deepfm").metrics
     own.measure("deepfm", **{key: value for key, value in metrics.items() if key != "ece"})
     at = visit("compare", runs=own.ids("deepfm", "dlrm"))
-    drawn = figure(at, "share that is liked")
+    drawn = figure(at, "observed share of likes")
     assert [trace.get("name", "")[:1] for trace in drawn["data"][1:]] == ["A", "B"]
     assert drawn["data"][2]["name"].endswith(f"ECE {words.number(own.run('dlrm').metrics['ece'])}")
     assert drawn["data"][1]["name"].endswith("ECE –")

@@ -20,7 +20,7 @@ def test_a_funnel_says_what_was_lost_where(shared: Workspace, visit: Visit) -> N
     assert found["candidates"] == 12 and 10 in rows
     at = visit("compare", runs=shared.ids("two_tower", "dlrm", "funnel"))
     assert funnels.sentence(rows[12], found["k"]) in texts(at)
-    assert funnels.index_told(found["index"]) in texts(at)
+    assert funnels.index_sentence(found["index"]) in texts(at)
     at.select_slider(key=f"compare.funnel.n.{shared.runs['funnel']}").set_value(10).run()
     assert funnels.sentence(rows[10], found["k"]) in texts(at)
 
@@ -32,7 +32,7 @@ def test_what_was_lost_is_said_in_shares_and_times() -> None:
     assert "With N = 200" in said and "**40 %** were found" in said and "**25 %** lost at retrieval" in said
     assert "2.50 ms" in said
     index = {"factory": "HNSW32", "items": 1000, "recall_at_100": 0.987}
-    assert "recall of the exact top 100: 0.987" in funnels.index_told(index)
+    assert "recall of the exact top 100: 0.987" in funnels.index_sentence(index)
 
 
 def test_the_form_launches_one_run_with_what_was_chosen(own: Workspace, drivers: None, visit: Visit) -> None:

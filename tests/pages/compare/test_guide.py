@@ -105,7 +105,7 @@ def test_the_page_folds_the_guide_beside_the_verdict(own: Workspace, visit: Visi
     assert "Training time" in timed
     costs = {fact: (value, unit) for fact, value, unit in rank.costs}
     shown = [f"{fact.lower()} {page._quantity(*costs[fact])}" for fact in ("Parameters", *timed)]
-    shown += [f"{words.count(rank.train_rows)} rows of train", f"{len(rank.reads)} of {rank.features} features"]
+    shown += [f"{words.count(rank.train_rows)} training rows", f"{len(rank.reads)} of {rank.features} features"]
     for said in (*shown, "No two-tower here", f"AUC {words.number(rank.metrics['auc'])}"):
         assert said in html, said
     assert "hundreds or thousands of good candidates" in html

@@ -35,7 +35,9 @@ def test_what_was_met_is_shown_as_the_contenders_were_measured(
     assert labelled(again.toggle, "Include items seen in training").value is not usual
 
 
-@pytest.mark.parametrize("seen, told", [(False, "without items that the user has seen in training"), (True, "met in train included")])
+@pytest.mark.parametrize(
+    "seen, told", [(False, "without items that the user has seen in training"), (True, "with items that the user has seen in training")]
+)
 def test_what_was_measured_is_one_sentence_with_the_whole_of_it_behind(
     own: Workspace, visit: Visit, says: Says, seen: bool, told: str
 ) -> None:
@@ -45,7 +47,7 @@ def test_what_was_measured_is_one_sentence_with_the_whole_of_it_behind(
     assert told in caption.value and "39 test users" in caption.value and "seed 20240229" in caption.value
     dataset = engine.datasets.get_dataset(own.films)
     assert f"of {dataset.counts['train_items']} items" in caption.value
-    assert f"Items met in train left out: {'no' if seen else 'yes'}." in caption.help
+    assert f"Items seen in training left out: {'no' if seen else 'yes'}." in caption.help
     assert all(field.description in caption.help for field in Protocol.model_fields.values())
     shutil.rmtree(dataset.path)  # gone: what was measured on it is not told by halves
     assert "Measured on" not in says(visit("compare", runs=ids))

@@ -145,7 +145,7 @@ def test_implicit_data_says_what_it_cannot_teach(empty: Workspace, flow: Flow, s
     said = says(at)
     assert "each interaction counts as positive" in said
     assert "refused" in said
-    assert "see the future" in said  # no time: the split is random
+    assert "leaks the future" in said  # no time: the split is random
     button(at, "Prepare").click().run()
     (spec,) = specs(empty)
     assert (spec.label.kind, spec.split.kind, spec.name) == ("implicit", "random", "events")

@@ -134,5 +134,5 @@ def test_a_run_that_continues_another_leads_to_it(own: Workspace, drivers: None,
 
 def test_runs_of_one_title_are_told_apart_by_their_seed(shared: Workspace, visit: Visit) -> None:
     shown = visit("runs").dataframe[0].value["Run"].tolist()
-    assert sorted(name.rpartition(" · ")[2] for name in shown if name.startswith("Two-tower")) == ["seed 1", "seed 1", "seed 2"]
+    assert sorted(name.rpartition(" · ")[2] for name in shown if name.startswith("Two-tower")) == ["seed 1", "seed 1", "seed 2", "seed 3"]
     assert [name for name in shown if name.startswith("DeepFM")] == [words.plain(shared.run("deepfm").title, 80)]

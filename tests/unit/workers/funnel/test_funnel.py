@@ -172,7 +172,7 @@ def test_settings_name_the_parts_of_a_funnel(monkeypatch):
         "titles": ("Two-tower · softmax · dim 64", "DLRM · history · dim 16"),
     }
     spec = RunSpec.model_validate({"dataset": "sample-1", "model": asked}).model_dump(mode="json")
-    made = run("f").model_copy(update={"spec": spec, "model": "funnel"})
+    made = run("f").model_copy(update={"settings": spec, "model": "funnel"})
     monkeypatch.setattr(facts, "_chosen", lambda run: {})  # nothing was tuned, and nothing is stored
     told = facts.settings({"A": [run("a")], "B": [made]}).set_index("setting")["B"]
     assert told["model.retriever"] == "Two-tower · softmax" and told["model.ranker"] == "DLRM · history"
