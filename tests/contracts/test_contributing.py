@@ -95,7 +95,7 @@ def test_registry_command_line_and_form_pick_both_up(copy: Path) -> None:
 
 def test_the_contracts_hold_for_both(copy: Path) -> None:
     suites = ["tests/unit/workers/matrices", "tests/contracts/test_sources.py", "tests/contracts/test_floors.py"]
-    printed = run(copy, "-m", "pytest", "-v", "-p", "no:cacheprovider", *suites, "-k", f"{MODEL} or {SOURCE} or floor or lowest")
+    printed = run(copy, "-m", "pytest", "-v", "-n", "0", "-p", "no:cacheprovider", *suites, "-k", f"{MODEL} or {SOURCE} or floor or lowest")
     for name in (MODEL, SOURCE, "a_walk_of_three_steps", "imports_go_down"):
         assert re.search(rf"{name}.*PASSED", printed, re.IGNORECASE), name
 

@@ -239,7 +239,12 @@ def test_a_stock_streaming_dataset_reads_every_row_and_locks_others_out_once_a_s
     from streaming import StreamingDataset
 
     locked, prepare = [], StreamingDataset.prepare_shard
-    monkeypatch.setattr(StreamingDataset, "prepare_shard", lambda stream, shard, *how: [locked.append(shard), prepare(stream, shard, *how)])
+
+    def counting(stream: StreamingDataset, shard_id: int, blocking: bool = True) -> None:
+        locked.append(shard_id)
+        prepare(stream, shard_id, blocking)
+
+    monkeypatch.setattr(StreamingDataset, "prepare_shard", counting)
     stream = open_split(prepared.path, "train")
     for _ in range(5):
         assert sum(len(block["label"]) for block in stream) == len(prepared.train)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from engine.sources.table import TableSource
-from engine.tables import reader, stored
+from engine.tables import reader, remote, stored
 from engine.tables.inspect import inspect_table
 from tests import messy
 from tests.alike import same_in_spark
@@ -159,7 +159,8 @@ def test_a_page_looks_at_the_catalogue_through_a_process_of_its_own(
     (tmp_path / "conf" / "spark-defaults.conf").write_text(settings)
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path / "conf"))
     monkeypatch.setenv("RECBENCH_SPARK_MASTER", "local[1]")
-    monkeypatch.setattr(stored, "active", lambda: None)
+    for module in (stored, remote):
+        monkeypatch.setattr(module, "active", lambda: None)
     rows = (
         "SELECT concat('0', id) AS user, id % 7 AS item, id % 5 + 0.5D AS rating, timestamp_seconds(1700000000 + id) AS at FROM range(100)"
     )
