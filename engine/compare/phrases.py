@@ -24,12 +24,12 @@ Sentence = tuple[Part, ...]
 
 def sentences(comparison: Comparison) -> list[Sentence]:
     """What the verdict says, a paragraph for each stage whose metric was measured."""
-    short, told, costs = names(comparison.contenders), [], list[CostNote]()
+    short, lines, costs = names(comparison.contenders), [], list[CostNote]()
     for stage, found in verdict_of(comparison).of_stages():
         name = Part(f"{found.run} {_plain(short[found.run or ''])}", name=True)
-        told.append(_stage(comparison, stage, name, found, found.cost if found.cost not in costs else None))
+        lines.append(_stage(comparison, stage, name, found, found.cost if found.cost not in costs else None))
         costs += [found.cost] if found.cost else []
-    return told
+    return lines
 
 
 def plain(sentence: Sentence) -> str:
@@ -148,7 +148,7 @@ def _best_possible(found: MetricVerdict) -> str:
 
 
 def _cost(cost: CostNote) -> str:
-    """What a clear lead costs against the next, or which of those that cannot be told apart trains fastest."""
+    """What a clear lead costs against the next contender, or which of several without a clear difference trains fastest."""
     own, other = duration(cost.run_s), duration(cost.other_s)
     if cost.tied:
         who, how = ("the two", "faster") if cost.of == 2 else ("these", "fastest")
