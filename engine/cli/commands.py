@@ -17,7 +17,7 @@ from engine.cli.progress import wait
 if TYPE_CHECKING:
     import pandas as pd
 
-    from engine.compare import Comparison
+    from engine.compare import Comparison, MetricVerdict
     from engine.datasets import DatasetSpec
     from engine.runs import Run
     from engine.specs import RunSpec
@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("run_ids", nargs="+", metavar="RUN")
     compare.add_argument("--k", type=int, default=10, help="length of the lists that are measured, 1 to 100 (default 10)")
     compare.add_argument("--baseline", help="what deltas are against: popularity, random or a run; default: the pinned one among them")
+    compare.add_argument("--matters", type=float, metavar="PERCENT", help="the difference that matters, in percent of a value (default 1)")
     compare.add_argument(
         "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html or .json"
     )
@@ -207,7 +208,8 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
         named = ", ".join(f"{run.title} ({run.run_id[:8]})" for run in trashed)
         print(f"In the trash, and compared all the same: {named}. `recbench restore RUN` takes a run out of it.", file=sys.stderr)
     baseline = args.baseline or next((run.run_id for run in runs if run.pinned), "popularity")
-    found = engine.compare.compare(args.run_ids, baseline, k=args.k)
+    matters = engine.compare.THRESHOLD if args.matters is None else args.matters / 100
+    found = engine.compare.compare(args.run_ids, baseline, k=args.k, threshold=matters)
     sentences = [engine.compare.plain(sentence) for sentence in engine.compare.sentences(found)]
     _print_comparison(found, sentences)
     for path in args.export:
@@ -218,13 +220,14 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
         "contenders": [c.model_dump() for c in found.contenders],
         "table": json.loads(found.table.to_json(orient="records")),
         "verdict": engine.compare.verdict_of(found).model_dump(mode="json"),
+        "pairs": {key: [pair.model_dump(mode="json") for pair in tested] for key, tested in (found.tests or {}).items()},
         "sentences": sentences,
         "apart": found.apart,
     }
 
 
 def _print_comparison(found: "Comparison", sentences: list[str]) -> None:
-    """The contenders, a row per metric in which a star marks the winner, the verdict in sentences, and what is not compared."""
+    """The contenders, a row per metric with the stars of the page, the verdict in sentences, what looks wrong, and what is not compared."""
     import engine
 
     letters, verdict = [c.letter for c in found.contenders], engine.compare.verdict_of(found)
@@ -235,19 +238,31 @@ def _print_comparison(found: "Comparison", sentences: list[str]) -> None:
         rows = found.table[found.table["metric"] == key].set_index("contender")
         if rows["value"].isna().all():
             continue
-        cells = [_cell(rows.loc[letter], verdict.winner(key) == letter) for letter in letters]
+        judged = verdict.metrics.get(key)
+        cells = [_cell(rows.loc[letter], mark_of(judged, letter)) for letter in letters]
         print(f"{engine.specs.metric(key).label:<20}" + "".join(f"{cell:>22}" for cell in cells))
+    print("\n★ best · ☆ best value, but not surely ahead · in brackets: 95 % intervals")
     for sentence in sentences:
         print(f"\n{sentence}")
+    for letter, alarms in verdict.alarms.items():
+        for alarm in alarms:
+            print(f"\n⚠ {letter}: {alarm}")
     for title, reason in found.apart:
         print(f"apart: {title} {reason}")
 
 
-def _cell(row: "pd.Series[Any]", best: bool) -> str:
+def mark_of(judged: "MetricVerdict | None", letter: str) -> str:
+    """A star for the winner of a metric, a hollow one for who leads without being surely ahead; as on the page."""
+    if judged is None or judged.leader != letter:
+        return ""
+    return "☆" if judged.unsure_of else "★"
+
+
+def _cell(row: "pd.Series[Any]", mark: str) -> str:
     if row["value"] != row["value"]:
         return "—"
     span = f" [{row['low']:.3f}, {row['high']:.3f}]" if row["low"] == row["low"] else ""
-    return f"{'*' if best else ''}{row['value']:.3f}{span}"
+    return f"{mark}{row['value']:.3f}{span}"
 
 
 def _placeholders(source: str) -> dict[str, str]:

@@ -9,17 +9,22 @@ from .judging import judge as judge, verdict_of as verdict_of
 from .lists_at_k import MOST_K as MOST_K, STORED_K as STORED_K, ListFacts as ListFacts, ListMetrics as ListMetrics, list_facts as list_facts
 from .numbers import (
     DASH as DASH, count as count, decimals as decimals, duration as duration, missing as missing, number as number, percent as percent,
-    signed as signed,
+    rough as rough, signed as signed, signed_with_half as signed_with_half, with_half as with_half,
 )
 from .palette import (
     BASELINE as BASELINE, COLORS as COLORS, DASHES as DASHES, GLYPHS as GLYPHS, GRAY as GRAY, MARKERS as MARKERS, MOST_LOOKS as MOST_LOOKS,
     Look as Look, look as look,
 )
-from .phrases import Part as Part, Sentence as Sentence, p_value as p_value, plain as plain, sentences as sentences
-from .significance import pairs as pairs, testable as testable
+from .phrases import (
+    Part as Part, Sentence as Sentence, half as half, p_value as p_value, pair_answer as pair_answer, pair_difference as pair_difference,
+    pair_needed as pair_needed, plain as plain, sentences as sentences,
+)
+from .seed_noise import MoreSeeds as MoreSeeds, more_seeds as more_seeds
+from .significance import OVER_ROWS as OVER_ROWS, pairs as pairs, testable as testable
 from .slices import FEW_IN_SLICE as FEW_IN_SLICE, slice_choices as slice_choices, slice_metrics as slice_metrics, sliced as sliced
 from .tradeoff import pareto_front as pareto_front
 from .verdict import (
-    Answer as Answer, Baseline as Baseline, BaselineVerdict as BaselineVerdict, CostNote as CostNote, Method as Method,
-    MetricVerdict as MetricVerdict, PairVerdict as PairVerdict, Reason as Reason, StageVerdict as StageVerdict, Verdict as Verdict,
+    THRESHOLD as THRESHOLD, Allowance as Allowance, Answer as Answer, Baseline as Baseline, BaselineVerdict as BaselineVerdict,
+    CostNote as CostNote, MetricVerdict as MetricVerdict, PairVerdict as PairVerdict, Reason as Reason, StageVerdict as StageVerdict,
+    Verdict as Verdict,
 )

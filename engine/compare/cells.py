@@ -32,13 +32,11 @@ def run_cells(group: list[Run], letter: str, k: int = lists_at_k.STORED_K) -> li
 
     keys, reached = lists_at_k.keys_at(k), [_of_run(run, k) for run in group]
     values = {key: float(np.mean([own.get(key, math.nan) for own, _ in reached])) for key in keys}
-    ends = [runs.done(run.run_id).get("metrics", {}) for run in group]
-    errors = {key: float(np.mean([end.get(key, math.nan) for end in ends])) for end in ends for key in end if key.endswith("_se")}
     frames = [frame for _, frame in reached if frame is not None]
     per_user = pd.concat(frames) if len(frames) == len(group) else None
     if per_user is not None and len(group) > 1:
         per_user = per_user.groupby("user_id", sort=False).mean(numeric_only=True)
-    cells = _cells(letter, keys, values, per_user, errors)
+    cells = _cells(letter, keys, values, per_user)
     if len(group) == 1:
         return cells
     spread = {key: float(np.std([own.get(key, math.nan) for own, _ in reached], ddof=1)) for key in keys}
@@ -46,11 +44,11 @@ def run_cells(group: list[Run], letter: str, k: int = lists_at_k.STORED_K) -> li
 
 
 def baseline_cells(dataset: str, name: str, values: dict[str, float], letter: str, k: int = lists_at_k.STORED_K) -> list[Cell]:
-    """The metrics of a baseline; `values`: those that were stored, with their standard errors."""
+    """The metrics of a baseline; `values`: those that were stored."""
     known = lists_at_k.list_facts(dataset) if _missing(values, k) else None
-    found = lists_at_k.of_baseline(name, known, k) if known else None
-    reached, per_user = _with(found, values, datasets.baseline_per_user(dataset, name))
-    return _cells(letter, lists_at_k.keys_at(k), reached, per_user, values)
+    at_k = lists_at_k.of_baseline(name, known, k) if known else None
+    reached, per_user = _with(at_k, values, datasets.baseline_per_user(dataset, name))
+    return _cells(letter, lists_at_k.keys_at(k), reached, per_user)
 
 
 def _of_run(run: Run, k: int) -> Results:
@@ -79,15 +77,8 @@ def _with(found: lists_at_k.ListMetrics | None, stored: dict[str, float], per_us
     return found.values | stored, per_user.merge(found.per_user[new], on="user_id", how="left")
 
 
-def _cells(letter: str, keys: list[str], values: dict[str, float], per_user: "pd.DataFrame | None", errors: dict[str, float]) -> list[Cell]:
+def _cells(letter: str, keys: list[str], values: dict[str, float], per_user: "pd.DataFrame | None") -> list[Cell]:
+    """With the intervals of means over users; those of metrics over rows come with the tests: see `significance.with_intervals`."""
     of_users = [key for key in keys if metric(key).per_user and per_user is not None and key in per_user]
     ends = dict(zip(of_users, intervals(per_user[of_users].to_numpy(float)), strict=True)) if per_user is not None and of_users else {}
-    cells = []
-    for key in keys:
-        value, low, high = values.get(key, math.nan), math.nan, math.nan
-        if key in ends:
-            low, high = ends[key]
-        elif f"{key}_se" in errors:
-            low, high = value - 1.96 * errors[f"{key}_se"], value + 1.96 * errors[f"{key}_se"]
-        cells.append((key, letter, value, low, high, math.nan))
-    return cells
+    return [(key, letter, values.get(key, math.nan), *ends.get(key, (math.nan, math.nan)), math.nan) for key in keys]

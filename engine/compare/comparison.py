@@ -10,11 +10,13 @@ from engine.compare.cells import baseline_cells, protocol_of, run_cells
 from engine.compare.contenders import Comparison, Contender
 from engine.compare.facts import costs, differences, is_fitted, settings
 from engine.compare.judging import judge
-from engine.compare.significance import all_pairs
-from engine.compare.verdict import Baseline
+from engine.compare.seed_noise import repeated, without_seed
+from engine.compare.significance import measured_by, tests_of, with_intervals
+from engine.compare.verdict import THRESHOLD, Baseline
 from engine.datasets import DatasetSpec
 from engine.runs import Run, RunState
 from workers.artifacts import METRICS, metric
+from workers.models import MatrixSpec, ModelSpec
 from workers.run import RunSpec
 from workers.specs import Protocol
 
@@ -24,16 +26,23 @@ if TYPE_CHECKING:
 CURVE = ["metric", "step", "epoch", "rows", "time_s", "value"]
 
 
-def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = True, k: int = lists_at_k.STORED_K) -> Comparison:
+def compare(
+    run_ids: Sequence[str],
+    baseline: str = "popularity",
+    seeds: bool = True,
+    k: int = lists_at_k.STORED_K,
+    threshold: float = THRESHOLD,
+) -> Comparison:
     """Set finished runs of one dataset side by side, and with them what needs no training on it.
 
     Args:
         run_ids: in the order of their letters A, B, …; the first finished one says which dataset is compared.
         baseline: the contender that deltas are against: a run id, or "popularity", "random", "user_mean" or "oracle"; where the
-            dataset does not have that one, the first that it has.
+            dataset does not have that one, the first that it has. A run of popularity takes the place of the baseline.
         seeds: runs that differ in their seed alone are one contender (`seed_groups`): the mean of their values, with the deviation
             between them.
         k: 1 to 100. Metrics of lists are those at k, from the lists that were stored; at 10 all cutoffs that runs log are there.
+        threshold: the difference that matters to who compares, as a share of a value, 0 to 1.
 
     Returns:
         `table`: metric (a key that `metric` knows), contender, value, low, high (95 % intervals), std (between seeds, nan for one),
@@ -42,17 +51,20 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
         `apart`: title and reason of each run, or baseline, that cannot be compared with the others.
 
     Raises:
-        LookupError: no such run. ValueError: none of the runs can be compared, or not at such a k.
+        LookupError: no such run. ValueError: none of the runs can be compared, or not at such a k, or there is no such threshold.
     """
     import pandas as pd
 
     k = lists_at_k.checked(k)
+    if not 0 <= threshold < 1:
+        raise ValueError(f"The threshold is {threshold}; choose a share of a value from 0 on and below 1, such as 0.01 for 1 %.")
     together, apart = _sort_out([runs.get_run(run_id) for run_id in dict.fromkeys(run_ids)])
     dataset, groups = together[0].dataset or "", _groups(together, seeds)
     contenders = [_contender(group, place, together) for place, group in enumerate(groups)]
     cells = [cell for one, group in zip(contenders, groups, strict=True) for cell in run_cells(group, one.letter, k)]
     curves = [_curves(group).assign(contender=one.letter) for one, group in zip(contenders, groups, strict=True)]
     baselines, left_out = _measured_like(protocol_of(together[0]), _baselines(dataset))
+    baselines = {name: values for name, values in baselines.items() if name not in {one.model for one in contenders}}  # once is enough
     for name, values in baselines.items():
         letter, title = _baseline(name)
         contenders.append(Contender(letter=letter, run_id=None, name=title, model=name, color_index=len(contenders)))
@@ -72,6 +84,8 @@ def compare(run_ids: Sequence[str], baseline: str = "popularity", seeds: bool = 
         users=int(max(run.resources.get("users", 0) for run in together)),
         against=against,
         k=k,
+        threshold=threshold,
+        repeats=repeated(together),
     )
     return _judged(comparison)
 
@@ -80,7 +94,13 @@ def _contender(group: list[Run], place: int, together: list[Run]) -> Contender:
     """Runs that are one contender, named by the first of them."""
     many = f" · {len(group)} seeds" if len(group) > 1 else _seed(group[0], together)
     ids, model = tuple(run.run_id for run in group), group[0].model or ""
-    return Contender(letter=_letter(place), run_id=ids[0], name=group[0].title + many, model=model, color_index=place, run_ids=ids)
+    named = {"letter": _letter(place), "run_id": ids[0], "name": group[0].title + many, "model": model}
+    return Contender(**named, color_index=place, run_ids=ids, tuned=_tuned(group[0].training.model))
+
+
+def _tuned(model: ModelSpec) -> bool:
+    """Whether a model was fitted with several settings, of which validation chose one."""
+    return isinstance(model, MatrixSpec) and any(getattr(model, name) is None for name in model.tuned)
 
 
 def seed_groups(run_ids: Sequence[str], seeds: bool = True) -> list[list[str]]:
@@ -96,12 +116,11 @@ def seed_groups(run_ids: Sequence[str], seeds: bool = True) -> list[list[str]]:
 def _groups(together: list[Run], seeds: bool) -> list[list[Run]]:
     """Runs that differ in their seed (and name) alone, in the order of the first of each; a seed that was run twice counts once."""
     groups: dict[Any, list[Run]] = {}
-    met: Counter[tuple[str, int]] = Counter()
+    trained: Counter[tuple[str, int]] = Counter()
     for run in together:
-        spec = run.training
-        alike = spec.model_copy(update={"name": None, "train": spec.train.model_copy(update={"seed": 0})}).model_dump_json()
-        times = met[alike, spec.train.seed]
-        met[alike, spec.train.seed] += 1
+        alike, seed = without_seed(run), run.training.train.seed
+        times = trained[alike, seed]
+        trained[alike, seed] += 1
         groups.setdefault((alike, times) if seeds else run.run_id, []).append(run)
     return list(groups.values())
 
@@ -129,7 +148,7 @@ def _curves(group: list[Run]) -> "pd.DataFrame":
 
 def _against(baseline: str, contenders: list[Contender]) -> str:
     """The letter of what deltas are taken from."""
-    asked = [c.letter for c in contenders if baseline in (c.runs or (c.model,))]
+    asked = [c.letter for c in contenders if baseline in (*c.runs, c.model)]
     return (asked or [c.letter for c in contenders if c.run_id is None] or [contenders[0].letter])[0]
 
 
@@ -191,12 +210,24 @@ def _with_difference(table: "pd.DataFrame", against: str) -> "pd.DataFrame":
 
 
 def _judged(comparison: Comparison) -> Comparison:
-    """With its tests and its verdict; `best` marks the winners in the table."""
-    tests = all_pairs(comparison)
-    verdict = judge(comparison, tests)
-    table = comparison.table
+    """With the intervals of metrics over rows, its tests and its verdict; `best` marks the winners in the table."""
+    measured = measured_by(comparison)
+    tests = tests_of(comparison, measured)
+    verdict = judge(comparison, tests).model_copy(update={"alarms": _alarms(comparison)})
+    table = with_intervals(comparison.table, measured)
     best = [verdict.winner(key) == letter for key, letter in zip(table["metric"], table["contender"], strict=True)]
     return comparison.model_copy(update={"tests": tests, "verdict": verdict, "table": table.assign(best=best)})
+
+
+def _alarms(comparison: Comparison) -> dict[str, tuple[str, ...]]:
+    """Letter -> signs that a finished model is of no use, each with the seed that shows it; only contenders that have any."""
+    signs = {one.letter: _signs(one) for one in comparison.contenders if one.run_id is not None}
+    return {letter: own for letter, own in signs.items() if own}
+
+
+def _signs(one: Contender) -> tuple[str, ...]:
+    signs = [(at, sentence) for at, run_id in enumerate(one.runs, 1) for sentence in runs.alarms(run_id)]
+    return tuple(sentence if len(one.runs) == 1 else f"Run {at} of {len(one.runs)}: {sentence}" for at, sentence in signs)
 
 
 def command_line(spec: DatasetSpec | RunSpec) -> str:

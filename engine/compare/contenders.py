@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.compare.lists_at_k import STORED_K
-from engine.compare.verdict import Baseline, Verdict
+from engine.compare.verdict import THRESHOLD, Baseline, PairVerdict, Verdict
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -25,6 +25,7 @@ class Contender(BaseModel):
     model: str
     color_index: int
     run_ids: tuple[str, ...] = ()  # more than one where runs that differ in their seed alone are one contender
+    tuned: bool = False  # whether its training time is that of trying several settings
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -37,11 +38,20 @@ class Contender(BaseModel):
         return next((one for one in Baseline if self.run_id is None and one.model == self.model), None)
 
 
+class Repeated(BaseModel):
+    """Trainings that differ in their seed alone: their kind of model, and the metrics of each."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    metrics: tuple[dict[str, float], ...]
+
+
 class Comparison(BaseModel):
     """Contenders side by side; frames are long or have one column per letter. `against`: the letter that differences are taken from.
 
-    See `compare`. `tests`: of each metric that can be tested the frame that `pairs` gives. `verdict`: who is ahead; None in a comparison
-    that was not made by `compare`, for which `verdict_of` makes it.
+    See `compare`. `tests`: of each metric that can be tested what `pairs` gives. `verdict`: who is ahead. Both are None in a comparison
+    that was not made by `compare`: they are made when asked for. `threshold`: the share of a value by which a difference matters.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -57,15 +67,15 @@ class Comparison(BaseModel):
     users: int
     against: str = Baseline.POPULARITY.value
     k: int = STORED_K  # of the metrics of lists
-    tests: dict[str, DataFrame] = Field(default_factory=dict, repr=False)
+    threshold: float = THRESHOLD
+    repeats: tuple[Repeated, ...] = Field((), repr=False)  # what was trained over several seeds on the dataset, among these runs or not
+    tests: dict[str, list[PairVerdict]] | None = Field(None, repr=False)
     verdict: Verdict | None = None
 
 
 def competitors(comparison: Comparison) -> list[Contender]:
-    """Contenders except the oracle, and except baselines that are among the runs as well."""
-    models = {one.model for one in comparison.contenders if one.run_id is not None}
-    left_out = models | {Baseline.ORACLE.model}
-    return [one for one in comparison.contenders if one.run_id is not None or one.model not in left_out]
+    """Contenders except the oracle, which knows the answers."""
+    return [one for one in comparison.contenders if one.baseline is not Baseline.ORACLE]
 
 
 def short_names(titles: Mapping[str, str]) -> dict[str, str]:

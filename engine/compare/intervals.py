@@ -1,9 +1,12 @@
-"""95 % intervals of means over users, by the bootstrap: of many users by what it tends to, so that memory and time stay bounded."""
+"""95 % intervals: of means over users by the bootstrap (of many by what it tends to, which is fast), of others by their error."""
 
 import math
 from functools import lru_cache
 
 import numpy as np
+from scipy.special import stdtrit
+
+from workers.evaluation import FEW
 
 RESAMPLES, SEED, LEVEL = 2000, 7, 0.95
 Z = 1.959963984540054  # the 97.5 % point of the standard normal distribution, LEVEL of which lies within
@@ -18,7 +21,7 @@ def intervals(values: np.ndarray) -> list[tuple[float, float]]:
     With more than LARGE users each column is resampled on its own: see `limit_of`.
 
     Args:
-        values: [U, M], nan where a user has no value; nan comes back below two users with one, and where all are equal.
+        values: [U, M], nan where a user has no value; nan comes back below FEW users with one, and where all are equal.
     """
     there = np.isfinite(values)
     if len(values) > LARGE:
@@ -30,14 +33,14 @@ def intervals(values: np.ndarray) -> list[tuple[float, float]]:
         times = drawn[start : start + batch].astype(np.float64)
         counts = times @ there
         np.divide(times @ filled, counts, out=means[start : start + batch], where=counts > 0)
-    found = []
+    ends = []
     for own, known, resampled in zip(values.T, there.T, means.T, strict=True):
-        if known.sum() < 2 or np.ptp(own[known]) == 0:
-            found.append((math.nan, math.nan))
+        if known.sum() < FEW or np.ptp(own[known]) == 0:
+            ends.append((math.nan, math.nan))
             continue
         low, high = np.nanpercentile(resampled, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-        found.append((float(low), float(high)))
-    return found
+        ends.append((float(low), float(high)))
+    return ends
 
 
 def _of_many(known: np.ndarray) -> tuple[float, float]:
@@ -45,6 +48,28 @@ def _of_many(known: np.ndarray) -> tuple[float, float]:
     if len(known) <= LARGE:
         return intervals(known[:, None])[0]
     return limit_of(known) if np.ptp(known) > 0 else (math.nan, math.nan)
+
+
+def within(bounds: tuple[float, float], value: float, error: float, n: int) -> tuple[float, float]:
+    """95 % interval of a value with a standard error, which stays inside the bounds of its metric; nan at a bound, or without an error.
+
+    Student's interval on a scale without bounds, the logit of a share or the logarithm of a loss, and back (delta method: Agresti,
+    "Categorical data analysis", 2002, section 3.1).
+
+    Args:
+        bounds: the least and the greatest value, which may be inf. n: users that the error comes from.
+    """
+    low, high = bounds
+    if not (low < value < high and error > 0 and n >= FEW):
+        return math.nan, math.nan
+    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * error
+    if math.isinf(high):
+        factor = math.exp(half / (value - low))
+        return low + (value - low) / factor, low + (value - low) * factor
+    share = (value - low) / (high - low)
+    step = half / (high - low) / (share * (1 - share))
+    ends = [1 / (1 + (1 - share) / share * math.exp(-sign * step)) for sign in (-1, 1)]
+    return low + (high - low) * ends[0], low + (high - low) * ends[1]
 
 
 def limit_of(values: np.ndarray) -> tuple[float, float]:
@@ -60,7 +85,7 @@ def limit_of(values: np.ndarray) -> tuple[float, float]:
     deviation = math.sqrt(squares.mean())
     skewness = float((squares * apart).mean()) / deviation**3
     ends = [mean + deviation / math.sqrt(n) * (z + skewness * (Z * Z - 1) / (6 * math.sqrt(n))) for z in (-Z, Z)]
-    return ends[0], ends[1]
+    return max(ends[0], float(values.min())), min(ends[1], float(values.max()))
 
 
 def resampled_means(values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:

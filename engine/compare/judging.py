@@ -1,17 +1,18 @@
-"""Who is ahead, judged once for a comparison: by paired tests where they exist, otherwise by seeds and intervals."""
+"""Who is ahead, judged once for a comparison, by paired tests: nobody wins what was not tested."""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from engine.compare.contenders import Comparison, competitors
+from engine.compare.seed_noise import allowances
 from engine.compare.significance import all_pairs, same_settings
 from engine.compare.verdict import (
+    Allowance,
     Answer,
     Baseline,
     BaselineVerdict,
     CostNote,
-    Method,
     MetricVerdict,
     PairVerdict,
     Reason,
@@ -19,9 +20,6 @@ from engine.compare.verdict import (
     Verdict,
 )
 from workers.artifacts import metric as metric_of
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 STAGES = (
     ("For retrieval", ("ndcg_at_{k}",)),
@@ -35,14 +33,19 @@ CLEARLY = 1.5  # times that a cost must differ to be worth a sentence
 TRAINING = "Training time"
 
 
+REVERSED = {
+    Answer.A_BETTER: Answer.B_BETTER,
+    Answer.B_BETTER: Answer.A_BETTER,
+    Answer.A_SLIGHTLY: Answer.B_SLIGHTLY,
+    Answer.B_SLIGHTLY: Answer.A_SLIGHTLY,
+}
+
+
 class Value(NamedTuple):
-    """What a contender has by one metric; nan where it has no interval, or one seed."""
+    """What a contender has by one metric."""
 
     letter: str
     value: float
-    low: float
-    high: float
-    std: float
 
 
 def verdict_of(comparison: Comparison) -> Verdict:
@@ -50,35 +53,36 @@ def verdict_of(comparison: Comparison) -> Verdict:
     return comparison.verdict or judge(comparison)
 
 
-def judge(comparison: Comparison, tests: "Mapping[str, pd.DataFrame] | None" = None) -> Verdict:
+def judge(comparison: Comparison, tests: Mapping[str, Sequence[PairVerdict]] | None = None) -> Verdict:
     """Who is ahead by each metric that has a best and was measured.
 
     Args:
         tests: of each metric that can be tested what `pairs` gives; None: those of the comparison, else they are made.
     """
-    known = tests if tests is not None else comparison.tests or all_pairs(comparison)
+    known = all_pairs(comparison) if tests is None else tests
     keys = [key for key in dict.fromkeys(comparison.table["metric"]) if metric_of(key).crowned]
-    judged = {key: found for key in keys if (found := _metric(comparison, key, known.get(key))) is not None}
+    every = {key: _metric(comparison, key, known.get(key, ()), allowances(comparison, key)) for key in keys}
+    judged = {key: verdict for key, verdict in every.items() if verdict is not None}
     stages = []
     for stage, names in STAGES:
         metrics = [name for one in names if (name := one.format(k=comparison.k)) in judged and judged[name].run is not None]
         stages += [StageVerdict(stage=stage, metric=metrics[0])] if metrics else []
-    return Verdict(metrics=judged, stages=tuple(stages))
+    return Verdict(metrics=judged, stages=tuple(stages), threshold=comparison.threshold)
 
 
-def _metric(comparison: Comparison, key: str, tested: "pd.DataFrame | None") -> MetricVerdict | None:
+def _metric(comparison: Comparison, key: str, tested: Sequence[PairVerdict], allowed: Mapping[str, Allowance]) -> MetricVerdict | None:
     """None where nobody has a value."""
     values = _values(comparison, key)
     if not values:
         return None
     pairs = Pairs(comparison, key, tested)
-    competing, runs = {c.letter for c in competitors(comparison)}, {c.letter for c in comparison.contenders if c.run_id is not None}
-    rivals, of_runs = [one for one in values if one.letter in competing], [one for one in values if one.letter in runs]
+    competing, of_runs = {c.letter for c in competitors(comparison)}, {c.letter for c in comparison.contenders if c.run_id is not None}
+    rivals, own = [one for one in values if one.letter in competing], [one for one in values if one.letter in of_runs]
     leader = rivals[0].letter if len(rivals) > 1 and rivals[0].value != rivals[1].value else None
     unsure = [other.letter for other in rivals[1:] if not pairs.of(rivals[0], other).ahead] if leader else []
-    if not of_runs:
+    if not own:
         return MetricVerdict(metric=key, leader=leader, unsure_of=tuple(unsure))
-    first, *others = of_runs
+    first, *others = own
     judged = [pairs.of(first, other) for other in others]
     return MetricVerdict(
         metric=key,
@@ -90,94 +94,50 @@ def _metric(comparison: Comparison, key: str, tested: "pd.DataFrame | None") -> 
         baselines=tuple(_baselines(comparison, key, pairs, first, values)),
         best_possible=_best_possible(comparison, values),
         cost=_cost(comparison, first.letter, judged),
+        allowances=dict(allowed),
+        one_seed=tuple(one.letter for one in own if one.letter in allowed and allowed[one.letter].seeds == 1),
     )
 
 
 def _values(comparison: Comparison, key: str) -> list[Value]:
     """Contenders that have a value, best first; equal ones in the order of their letters."""
     table = comparison.table[(comparison.table["metric"] == key) & comparison.table["value"].notna()]
-    rows = table.reindex(columns=["contender", "value", "low", "high", "std"]).to_numpy().tolist()
-    values = [Value(str(letter), *map(float, numbers)) for letter, *numbers in rows]
+    values = [Value(str(letter), float(value)) for letter, value in zip(table["contender"], table["value"], strict=True)]
     return sorted(values, key=lambda one: one.value if metric_of(key).better == "lower" else -one.value)
 
 
 class Pairs:
     """Judges any two contenders by one metric."""
 
-    def __init__(self, comparison: Comparison, metric: str, tested: "pd.DataFrame | None") -> None:
-        """tested: what `pairs` gives; None where nothing can be tested."""
+    def __init__(self, comparison: Comparison, metric: str, tested: Sequence[PairVerdict]) -> None:
+        """tested: what `pairs` gives; empty where nothing can be tested."""
         self.comparison, self.metric = comparison, metric
-        self.tested: dict[tuple[str, str], PairVerdict] = {}
-        self.runs = {c.model: c.letter for c in comparison.contenders if c.run_id is not None}
+        self.tested = {(one.a, one.b): one for one in [*tested, *map(reverse, tested)]}
         self.contenders = {c.letter: c for c in comparison.contenders}
-        for row in [] if tested is None else tested.to_dict("records"):
-            one = PairVerdict(
-                a=row["a"],
-                b=row["b"],
-                metric=metric,
-                **{name: _finite(row[name]) for name in ("low", "high", "p", "p_holm")},
-                lead=row["difference"],  # until the values of the two are known: see `of`
-                difference=row["difference"],
-                n=int(row["n"]),
-                unit=row["unit"],
-                answer=row["verdict"],
-                reason=row["reason"] or None,
-                method=Method.TEST,
-            )
-            self.tested[one.a, one.b], self.tested[one.b, one.a] = one, reverse(one)
 
     def of(self, a: Value, b: Value) -> PairVerdict:
         """A test of the two, unless it contradicts their values: rows are tested over those that were kept, which may be few of many."""
-        test = self.tested.get((a.letter, b.letter)) or self._of_same_run(a.letter, b.letter)
-        if test is not None and test.answer in (Answer.NO_DIFFERENCE, self._by_value(a, b)):
-            return test.model_copy(update={"lead": a.value - b.value})
-        return self._untested(a, b)
-
-    def _of_same_run(self, a: str, b: str) -> PairVerdict | None:
-        """The test of the run that a baseline is, where it is among the runs as well."""
-        run = self.runs.get(self.contenders[b].model) if self.contenders[b].run_id is None else None
-        test = self.tested.get((a, run)) if run is not None else None
-        return None if test is None else test.model_copy(update={"b": b})
-
-    def _by_value(self, a: Value, b: Value) -> Answer:
-        if a.value == b.value:
-            return Answer.NO_DIFFERENCE
-        return Answer.A_BETTER if (a.value < b.value) == (metric_of(self.metric).better == "lower") else Answer.B_BETTER
+        lead = a.value - b.value
+        test = self.tested.get((a.letter, b.letter))
+        if test is None:
+            return self._untested(a, b)
+        right_way = (lead > 0) == (metric_of(self.metric).better == "higher")
+        if lead and ((test.ahead and not right_way) or (test.behind and right_way)):
+            return self._untested(a, b)
+        return test.model_copy(update={"lead": lead})
 
     def _untested(self, a: Value, b: Value) -> PairVerdict:
-        """By what is known of each alone: settings, intervals, seeds; by the values where nothing is known."""
-        intervals = all(math.isfinite(end) for end in (a.low, a.high, b.low, b.high))
-        spread = max((one.std for one in (a, b) if math.isfinite(one.std)), default=math.nan)
-        method = Method.INTERVALS if intervals else Method.SEEDS if math.isfinite(spread) else Method.VALUES
-        reason = None
-        if self._same_settings(a.letter, b.letter):
-            reason, method = Reason.SAME_SETTINGS, Method.SETTINGS
-        elif intervals and a.low <= b.high and b.low <= a.high:
-            reason = Reason.OVERLAP
-        elif abs(a.value - b.value) <= spread:
-            reason, method = Reason.SEEDS, Method.SEEDS
-        elif a.value == b.value:
-            reason, method = Reason.TIE, Method.VALUES
-        answer = Answer.NO_DIFFERENCE if reason else self._by_value(a, b)
-        names = {"a": a.letter, "b": b.letter, "metric": self.metric}
-        return PairVerdict(**names, lead=a.value - b.value, answer=answer, reason=reason, method=method)
-
-    def _same_settings(self, a: str, b: str) -> bool:
-        both_runs = all(self.contenders[one].run_id is not None for one in (a, b))
-        return both_runs and same_settings(self.comparison, a, b)
+        alike = all(self.contenders[one.letter].run_id is not None for one in (a, b)) and same_settings(self.comparison, a.letter, b.letter)
+        reason = Reason.SAME_SETTINGS if alike else Reason.UNTESTED
+        return PairVerdict(a=a.letter, b=b.letter, metric=self.metric, lead=a.value - b.value, answer=Answer.UNKNOWN, reason=reason)
 
 
 def reverse(pair: PairVerdict) -> PairVerdict:
     """The same pair, seen from b."""
-    answers = {Answer.A_BETTER: Answer.B_BETTER, Answer.B_BETTER: Answer.A_BETTER}
     low, high = (None if end is None else -end for end in (pair.high, pair.low))
     difference = None if pair.difference is None else -pair.difference
     seen = {"a": pair.b, "b": pair.a, "lead": -pair.lead, "difference": difference, "low": low, "high": high}
-    return pair.model_copy(update=seen | {"answer": answers.get(pair.answer, pair.answer)})
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    return pair.model_copy(update=seen | {"answer": REVERSED.get(pair.answer, pair.answer)})
 
 
 def _baselines(comparison: Comparison, key: str, pairs: Pairs, run: Value, values: Sequence[Value]) -> list[BaselineVerdict]:
@@ -207,7 +167,9 @@ def _cost(comparison: Comparison, run: str, judged: Sequence[PairVerdict]) -> Co
         return None
     near = [pair.b for pair in judged if not pair.ahead]
     row = costs[costs["fact"] == TRAINING].iloc[0]
-    times = {letter: float(row[letter]) for letter in [run, *(near or [judged[0].b])] if letter in row and row[letter] is not None}
+    tuned = {one.letter: one.tuned for one in comparison.contenders}  # trying many settings says nothing beside the time of one fit
+    others = [letter for letter in near or [judged[0].b] if tuned.get(letter) == tuned.get(run)]
+    times = {letter: float(row[letter]) for letter in [run, *others] if letter in row and row[letter] is not None}
     times = {letter: seconds for letter, seconds in times.items() if math.isfinite(seconds) and seconds > 0}
     own = times.pop(run, None)
     if own is None or not times:

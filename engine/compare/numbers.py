@@ -25,6 +25,33 @@ def number(value: float | None, places: int | None = None) -> str:
     return f"{value:,.{decimals(value) if places is None else places}f}".replace("-", "−")
 
 
+def places_of(half: float) -> int:
+    """Places that half of an interval supports: its first digit, and the one behind a 1 (Particle Data Group, "Review", section 5.3)."""
+    if not half > 0 or not math.isfinite(half):
+        return 3
+    first = f"{half:.1e}"
+    return min(9, max(0, -int(first.split("e")[1]) + (first[0] == "1")))
+
+
+def with_half(value: float, half: float | None) -> str:
+    """0.012 ± 0.004: a value with as many places as half of its interval supports; three digits where there is none."""
+    if half is None or missing(half) or half == 0:
+        return number(value)
+    return f"{number(value, places_of(half))} ± {number(half, places_of(half))}"
+
+
+def signed_with_half(value: float, half: float | None) -> str:
+    """+0.012 ± 0.004."""
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return sign + with_half(abs(value), half)
+
+
+def rough(value: float) -> str:
+    """A count of which the first two digits are worth saying: 4,100."""
+    digits = max(0, len(str(int(value))) - 2)
+    return f"{round(value, -digits):,.0f}"
+
+
 def count(value: float | None) -> str:
     """A whole number with separators."""
     return DASH if missing(value) or value is None else f"{int(value):,}"

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from engine.compare.contenders import Comparison, names
 from engine.compare.judging import verdict_of
-from engine.compare.numbers import DASH, count, duration, missing, number, percent, signed
-from engine.compare.verdict import Baseline, BaselineVerdict, CostNote, Method, MetricVerdict, PairVerdict, Reason
+from engine.compare.numbers import DASH, count, duration, missing, number, percent, rough, signed_with_half, with_half
+from engine.compare.verdict import Answer, Baseline, BaselineVerdict, CostNote, MetricVerdict, PairVerdict, Reason, Verdict
 from workers.artifacts import metric as metric_of
 
 LONGEST_NAME = 60
@@ -23,13 +23,47 @@ Sentence = tuple[Part, ...]
 
 
 def sentences(comparison: Comparison) -> list[Sentence]:
-    """What the verdict says, a paragraph for each stage whose metric was measured."""
+    """What the verdict says: a paragraph for each stage whose metric was measured, and one about seeds where something rests on one."""
     short, lines, costs = names(comparison.contenders), [], list[CostNote]()
-    for stage, found in verdict_of(comparison).of_stages():
-        name = Part(f"{found.run} {_plain(short[found.run or ''])}", name=True)
-        lines.append(_stage(comparison, stage, name, found, found.cost if found.cost not in costs else None))
-        costs += [found.cost] if found.cost else []
-    return lines
+    verdict = verdict_of(comparison)
+    for stage, judged in verdict.of_stages():
+        name = Part(f"{judged.run} {_plain(short[judged.run or ''])}", name=True)
+        lines.append(_stage(comparison, stage, name, judged, judged.cost if judged.cost not in costs else None))
+        costs += [judged.cost] if judged.cost else []
+    seeds = seed_sentence(verdict)
+    return [*lines, (Part(seeds),)] if seeds else lines
+
+
+PAIR_REASONS = {
+    Reason.CHANCE: "cannot be told",
+    Reason.SEEDS: "cannot be told: another seed may change it by as much",
+    Reason.SAME_SETTINGS: "the two differ in their seed alone",
+    Reason.FEW_USERS: "cannot be told: too few users",
+    Reason.UNTESTED: "not tested",
+}
+
+
+def pair_answer(pair: PairVerdict, comparison: Comparison) -> str:
+    """The answer of a pair in a few words; a contender is named by its letter, a baseline by its name."""
+    if pair.answer is Answer.UNKNOWN:
+        return PAIR_REASONS[pair.reason or Reason.CHANCE]
+    if pair.answer is Answer.SAME:
+        return "the same for your purpose"
+    better = pair.a if pair.ahead else pair.b
+    who = next(c.letter if c.run_id else c.name for c in comparison.contenders if c.letter == better)
+    return f"{who} is better{', by less than matters' if pair.answer in (Answer.A_SLIGHTLY, Answer.B_SLIGHTLY) else ''}"
+
+
+def pair_difference(pair: PairVerdict) -> str:
+    """+0.012 ± 0.004; a dash where there is no test."""
+    return DASH if pair.difference is None else signed_with_half(pair.difference, half(pair))
+
+
+def pair_needed(pair: PairVerdict) -> str:
+    """How many users would tell; a dash for what has been told."""
+    if pair.reason not in (Reason.CHANCE, Reason.SEEDS):
+        return DASH
+    return "more seeds" if pair.needed is None else f"about {rough(pair.needed)}"
 
 
 def plain(sentence: Sentence) -> str:
@@ -49,53 +83,85 @@ def _plain(name: str) -> str:
     return line if len(line) <= LONGEST_NAME else line[: LONGEST_NAME - 1] + "…"
 
 
-def _stage(comparison: Comparison, stage: str, name: Part, found: MetricVerdict, cost: CostNote | None) -> Sentence:
-    """Who to take, or how far the best run is ahead of whom; what baselines and costs say of it."""
-    before, after = _first(comparison, stage, found)
-    popularity, random, mean = (found.against(one) for one in (Baseline.POPULARITY, Baseline.RANDOM, Baseline.USER_MEAN))
-    if next(c.model for c in comparison.contenders if c.letter == found.run) == Baseline.POPULARITY.model:
-        popular = "No model here does better than recommending what is liked most."
+def _stage(comparison: Comparison, stage: str, name: Part, judged: MetricVerdict, cost: CostNote | None) -> Sentence:
+    """Who to take, or how far the best run is from whom; what baselines and costs say of it."""
+    before, after = _first(stage, judged, comparison.threshold)
+    popularity, random, mean = (judged.against(one) for one in (Baseline.POPULARITY, Baseline.RANDOM, Baseline.USER_MEAN))
+    if next(c.model for c in comparison.contenders if c.letter == judged.run) == Baseline.POPULARITY.model:
+        popular = "No model here does better than recommending what is liked most." if judged.runs else ""
     else:
-        popular = _against(found, popularity, "popularity") or _against(found, random, "random")
-    rest = [popular, _against(found, mean, "each user's mean"), _won_by_baseline(comparison, found), _best_possible(found)]
+        popular = _against(judged, popularity, "popularity") or _against(judged, random, "a random order")
+    rest = [popular, _against(judged, mean, "each user's mean"), _best_possible(judged)]
     rest += [_cost(cost)] if cost else []
     return Part(before), name, Part(" ".join(part for part in [after, *rest] if part))
 
 
-def _first(comparison: Comparison, stage: str, found: MetricVerdict) -> tuple[str, str]:
-    """The first sentence: before and after the name of the best run."""
-    value = f"{metric_of(found.metric).label} {number(found.value)}"
-    take = found.winner == found.run
-    if not found.runs:
-        return (f"{stage} take ", f": {value}.") if take else (f"{stage}, ", f" reaches {value}.")
-    second, near = found.runs[0], [pair for pair in found.runs if not pair.ahead]
-    behind = [pair.p_holm for pair in found.runs if pair.ahead and pair.method is Method.TEST and pair.p_holm is not None]
-    if near:
-        rest = f" All others are behind ({_p(max(behind))})." if behind and len(behind) + len(near) == len(found.runs) else ""
-        leads = "is ahead with" if second.lead else "reaches"
-        return f"{stage}, ", f" {leads} {value}, but {', and '.join(_noise(near))}.{rest}"
-    sure = {Method.TEST: f" ({_p(second.p_holm)}, {_n(second)})", Method.VALUES: " (no interval to judge this by)"}.get(second.method, "")
-    if second.method is Method.SEEDS:
-        sure = " (more than seeds are from each other)"
-    rest = f" All others are behind, too ({_p(max(behind))})." if len(behind) == len(found.runs) > 1 else ""
-    gap = f"{_ahead(second)}{sure}.{rest}"
-    return (f"{stage} take ", f": {value}, {gap}") if take else (f"{stage}, ", f" is ahead with {value}, {gap}")
+def _first(stage: str, judged: MetricVerdict, threshold: float) -> tuple[str, str]:
+    """The first sentences: before and after the name of the best run."""
+    label, value = metric_of(judged.metric).label, number(judged.value)
+    take = judged.winner == judged.run
+    if not judged.runs:
+        return (f"{stage} take ", f": {label} {value}.") if take else (f"{stage}, ", f" reaches {label} {value}.")
+    better = [pair for pair in judged.runs if pair.answer is Answer.A_BETTER]
+    others = [pair for pair in judged.runs if pair.answer is not Answer.A_BETTER]
+    if not others:
+        gap = f"{value}, {_gap(better[0])}.{_all_behind(better[1:], ' Further behind: ')}"
+        return (f"{stage} take ", f": {label} {gap}") if take else (f"{stage}, ", f" is the best run with {label} {gap}")
+    highest = "the highest" if metric_of(judged.metric).better == "higher" else "the lowest"
+    rest = _all_behind(better, " Behind it: ")
+    return f"{stage}, ", f" has {highest} {label}, {value}, but {', and '.join(_unclear(others, threshold))}.{rest}"
 
 
-def _noise(near: Sequence[PairVerdict]) -> list[str]:
-    """Why a lead over somebody is no more than noise."""
+def _gap(pair: PairVerdict) -> str:
+    """How far the best is from another in the direction that is better, and how sure that is."""
+    where = "above" if metric_of(pair.metric).better == "higher" else "below"
+    return f"{_size(pair)} {where} {pair.b} ({_p(pair.p_holm)}, {count(pair.n)} test {pair.unit})"
 
-    def of(reason: Reason) -> list[PairVerdict]:
-        return [pair for pair in near if pair.reason is reason]
 
-    chance = [f"{pair.b} ({_p(pair.p_holm)})" for pair in of(Reason.CHANCE)]
-    overlap, seeds, alike, ties = ([pair.b for pair in of(one)] for one in (Reason.OVERLAP, Reason.SEEDS, Reason.SAME_SETTINGS, Reason.TIE))
-    parts = [f"inside the noise of {_listed(chance)}"] if chance else []
-    parts += [f"inside the noise of {_listed(overlap)}: intervals overlap"] if overlap else []
-    parts += [f"no further from {_listed(seeds)} than seeds are from each other"] if seeds else []
-    parts += [f"differs from {_listed(alike)} in its seed alone"] if alike else []
-    parts += [f"{_listed(ties)} {'has' if len(ties) == 1 else 'have'} the same value"] if ties else []
-    return parts
+def _size(pair: PairVerdict) -> str:
+    """A difference without its sign, and half of its interval."""
+    return with_half(abs(pair.difference or 0.0), half(pair))
+
+
+def half(pair: PairVerdict) -> float | None:
+    """Half of the 95 % interval of a difference."""
+    return None if pair.low is None or pair.high is None else (pair.high - pair.low) / 2
+
+
+def _all_behind(pairs: Sequence[PairVerdict], start: str) -> str:
+    known = [pair.p_holm for pair in pairs if pair.p_holm is not None]
+    return f"{start}{_listed([pair.b for pair in pairs])} ({_p(max(known))})." if pairs and known else ""
+
+
+def _unclear(pairs: Sequence[PairVerdict], threshold: float) -> list[str]:
+    """Why the best run is not simply better than these."""
+
+    def of(answer: Answer, reason: Reason | None = None) -> list[PairVerdict]:
+        return [pair for pair in pairs if pair.answer is answer and pair.reason is reason]
+
+    chance = [f"{pair.b} ({_p(pair.p_holm)}{_would_tell(pair)})" for pair in of(Answer.UNKNOWN, Reason.CHANCE)]
+    slightly = [f"{pair.b} ({_size(pair)})" for pair in of(Answer.A_SLIGHTLY)]
+    letters = {reason: _listed([pair.b for pair in some]) for reason in Reason if (some := of(Answer.UNKNOWN, reason))}
+    parts = [f"it cannot be told from {_listed(chance)}"] if chance else []
+    parts += [f"it is better than {_listed(slightly)} by less than the {percent(threshold)} that matters"] if slightly else []
+    same = [f"{pair.b} ({_p(pair.p_same)})" for pair in of(Answer.SAME)]
+    parts += [f"it is the same as {_listed(same)} to within the {percent(threshold)} that matters"] if same else []
+    said = {
+        Reason.SEEDS: "another seed may move it by as much as it is from {}: more seeds would tell",
+        Reason.SAME_SETTINGS: "it differs from {} in its seed alone",
+        Reason.FEW_USERS: "the test users are too few to compare it with {}",
+        Reason.UNTESTED: "it was not tested against {}, whose results by user are not here",
+    }
+    parts += [text.format(letters[reason]) for reason, text in said.items() if reason in letters]
+    behind = [pair.b for pair in pairs if pair.behind]
+    return parts + ([f"{_listed(behind)} is ahead over the users that both have"] if behind else [])
+
+
+def _would_tell(pair: PairVerdict) -> str:
+    """How many users would tell; that no number would, where what seeds do is in the way."""
+    if pair.needed is None:
+        return "; more seeds, not more users, would tell" if pair.difference else ""
+    return f"; about {rough(pair.needed)} test {pair.unit} would tell"
 
 
 def _p(p: float | None) -> str:
@@ -103,48 +169,32 @@ def _p(p: float | None) -> str:
     return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
 
 
-def _n(pair: PairVerdict) -> str:
-    return f"{count(pair.n)} test {pair.unit}"
-
-
-def _ahead(pair: PairVerdict) -> str:
-    """How far the best is from the next, in the direction that is better."""
-    if metric_of(pair.metric).better == "higher":
-        return f"{signed(pair.lead)} over {pair.b}"
-    return f"{number(abs(pair.lead))} below {pair.b}"
-
-
-def _against(found: MetricVerdict, baseline: BaselineVerdict | None, name: str) -> str:
-    """How far the best run is from a baseline; empty where that has no value, or 0."""
-    if baseline is None or baseline.value == 0 or found.value is None:
+def _against(judged: MetricVerdict, baseline: BaselineVerdict | None, name: str) -> str:
+    """How the best run does against a baseline; empty where that has no value, or 0."""
+    if baseline is None or baseline.value == 0 or judged.value is None:
         return ""
-    gap, pair = found.value - baseline.value, baseline.pair
-    lower = metric_of(found.metric).better == "lower"
-    judged = "" if not lower or gap == 0 else ", which is worse" if gap > 0 else ", which is better"
-    apart = number(abs(gap)) if baseline.relative is None else percent(abs(baseline.relative))
-    text = f"That is {apart} {'above' if gap >= 0 else 'below'} {name} ({number(baseline.value)}){judged}"
+    pair, has = baseline.pair, f"{name[0].upper()}{name[1:]} has {number(baseline.value)}"
+    if pair.behind:
+        return f"{has}, which is better ({_p(pair.p_holm)}): no run here does better than {name}."
+    if pair.answer is Answer.SAME:
+        return f"{has}: the same to within what matters ({_p(pair.p_same)})."
     if pair.reason is Reason.CHANCE:
-        return f"{text}, inside the noise ({_p(pair.p_holm)})."
-    if pair.reason is Reason.OVERLAP:
-        return f"{text}, inside the noise: the intervals overlap."
+        return f"{has}: the two cannot be told apart ({_p(pair.p_holm)}{_would_tell(pair)})."
     if pair.reason is Reason.SEEDS:
-        return f"{text}, no further than seeds are from each other."
-    if pair.method is Method.TEST:
-        return f"{text}, {_p(pair.p_holm)}."
-    return f"{text}, and the intervals are apart." if pair.method is Method.INTERVALS else f"{text}."
+        return f"{has}: another seed may change that order."
+    if not pair.ahead:
+        return f"{has}; a difference was not tested."
+    where = "above" if metric_of(judged.metric).better == "higher" else "below"
+    size = _size(pair) if baseline.relative is None else percent(abs(baseline.relative))
+    little = ", which is less than matters" if pair.answer is Answer.A_SLIGHTLY else ""
+    return f"That is {size} {where} {name} ({number(baseline.value)}), {_p(pair.p_holm)}{little}."
 
 
-def _won_by_baseline(comparison: Comparison, found: MetricVerdict) -> str:
-    """That a baseline is the winner; empty where it is not."""
-    winner = next((c for c in comparison.contenders if c.letter == found.winner and c.run_id is None), None)
-    return "" if winner is None else f"{winner.name} is better than every run."
-
-
-def _best_possible(found: MetricVerdict) -> str:
+def _best_possible(judged: MetricVerdict) -> str:
     """What nothing can beat, where the law that made the data is known."""
-    if found.best_possible is None:
+    if judged.best_possible is None:
         return ""
-    return f"The best possible {metric_of(found.metric).label} here is {number(found.best_possible)}."
+    return f"The best possible {metric_of(judged.metric).label} here is {number(judged.best_possible)}."
 
 
 def _cost(cost: CostNote) -> str:
@@ -157,6 +207,28 @@ def _cost(cost: CostNote) -> str:
     if ratio > 1:
         return f"It takes {number(ratio, 0 if ratio >= 10 else 1)} times the training time of {cost.other}: {own} against {other}."
     return f"It also trains faster: {own} against {other} for {cost.other}."
+
+
+SOURCES = {
+    "its kind": "from what was repeated of the same kind of model on this dataset",
+    "this dataset": "from what was repeated on this dataset",
+    "stated": "an assumption, for nothing was repeated on this dataset",
+}
+
+
+def seed_sentence(verdict: Verdict) -> str:
+    """Whose values rest on one seed, and what is allowed for it; empty where nothing does."""
+    letters = sorted({letter for _, judged in verdict.of_stages() for letter in judged.one_seed if judged.runs})
+    if not letters:
+        return ""
+    sources = {allowed.source for _, judged in verdict.of_stages() for letter in judged.one_seed if (allowed := judged.allowances[letter])}
+    worst = next(source for source in ("stated", "this dataset", "its kind") if source in sources)
+    each = " each" if len(letters) > 1 else ""
+    verb = "was" if len(letters) == 1 else "were"
+    return (
+        f"{_listed(letters)} {verb} trained with one seed{each}. What another seed may change is counted ({SOURCES[worst]}); repeat over "
+        "3 seeds to be sure."
+    )
 
 
 def _listed(letters: Sequence[str]) -> str:

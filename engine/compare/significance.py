@@ -1,119 +1,162 @@
-"""How sure a difference between two contenders is: paired tests over the same users, or the same rows, corrected for their number."""
+"""How sure a difference between two contenders is: paired tests over the same users, corrected for their number, and what they answer."""
 
-from itertools import combinations
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.compare import lists_at_k
 from engine.compare.contenders import Comparison
-from engine.compare.paired_tests import PairedTest, delong, holm, over_users, over_users_of_all, placements
-from engine.compare.paired_values import FROM_SCORES, of_scores, per_user, scored_together, user_tables, with_scores
-from engine.compare.verdict import Answer, Reason
+from engine.compare.intervals import within
+from engine.compare.paired_tests import ALPHA, Measured, PairedTest, SeedNoise, holm, test_pairs
+from engine.compare.paired_values import per_user, user_tables
+from engine.compare.row_metrics import ROW_METRICS, SET_METRICS, Estimates, estimates_of
+from engine.compare.seed_noise import allowances, noise
+from engine.compare.verdict import Answer, PairVerdict, Reason
 from workers.artifacts import metric as metric_of
+from workers.evaluation import standard_error
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ALPHA = 0.05
-BY_ROWS = "auc"  # the metric that is tested over rows
+OVER_ROWS = (*ROW_METRICS, *SET_METRICS)
 
 
 def testable(comparison: Comparison) -> list[str]:
-    """Metrics by which at least two contenders can be tested against each other, in their usual order; those of lists at its k."""
-    if comparison.tests:
-        return list(comparison.tests)
-    return _testable(comparison, user_tables(comparison))
+    """Metrics by which at least two contenders were tested against each other, in their usual order; those of lists at its k."""
+    return list(all_pairs(comparison))
 
 
-def _testable(comparison: Comparison, users: "dict[str, pd.DataFrame]") -> list[str]:
-    keys, letters = lists_at_k.keys_at(comparison.k), set(with_scores(comparison))
-    measured = comparison.table[comparison.table["value"].notna()].groupby("metric")["contender"].agg(set).to_dict()
-    by_users = {key for key in keys if key in measured and sum(key in frame for frame in users.values()) > 1}
-    by_scores = {key for key in (BY_ROWS, *FROM_SCORES) if len(measured.get(key, set()) & letters) > 1}
-    return [key for key in keys if key in by_users | by_scores]
+def pairs(comparison: Comparison, metric: str) -> list[PairVerdict]:
+    """Every two contenders by one metric, in the order of their letters; none where what a test needs is not in the workspace.
 
-
-def all_pairs(comparison: Comparison) -> "dict[str, pd.DataFrame]":
-    """What `pairs` gives, of every metric that can be tested: files are read once, and signs are drawn once for the same users."""
-    users = user_tables(comparison)
-    keys = _testable(comparison, users)
-    of_lists = {key: per_user(users, key) for key in keys if key not in (BY_ROWS, *FROM_SCORES)}
-    over_all = over_users_of_all(of_lists)
-    return {key: _judged(comparison, key, over_all[key], "users") if key in over_all else _of_scores(comparison, key) for key in keys}
-
-
-def pairs(comparison: Comparison, metric: str) -> "pd.DataFrame":
-    """Every two contenders by one metric: a row per pair; no row where what a test needs is not in the workspace.
-
-    Means over users are tested by flipping signs of the differences at random: it assumes no distribution, and is the test of choice
-    for retrieval (Smucker, Allan and Carterette, CIKM 2007). AUC per user and log loss are means over users too, weighted by their rows:
-    signs are flipped, and users resampled, with all rows of a user together (cluster bootstrap: Davison and Hinkley, "Bootstrap methods
-    and their application", 1997, section 3.8). The area under the ROC curve is tested by DeLong, DeLong and Clarke-Pearson (Biometrics
-    1988), which takes rows for independent. Seeds of a contender are averaged per user, or per row, first. Popularity is tested with the
-    likes in train as its scores.
-
-    Returns:
-        a, b: letters. difference: a - b. low, high: its 95 % interval. p: two-sided. p_holm: corrected over all rows (Holm 1979).
-        p_wilcoxon: signed ranks, zeros after Pratt (1959), unweighted and uncorrected; nan where all are zero, and over rows. effect: mean
-        over deviation of the differences, d_z (Lakens 2013); nan over rows. n: how many of unit, which is users or rows. spread: the larger
-        deviation between seeds of the two, nan where none was repeated. verdict: an `Answer`. reason: a `Reason` for no difference, or "".
+    A metric is tested over users: means over users by their values, metrics over rows by the influence of each user on them, all rows of
+    one user together. Where the data names no users rows are tested. Seeds of a contender are averaged per user first, and what another
+    seed would do is part of the error. See `engine.compare.paired_tests` for the tests, and `PairVerdict` for the numbers.
     """
-    if metric in comparison.tests:
-        return comparison.tests[metric]
-    if metric in (BY_ROWS, *FROM_SCORES):
-        return _of_scores(comparison, metric)
-    values = per_user(user_tables(comparison), metric)
-    return _judged(comparison, metric, over_users(list(values.columns), values.to_numpy(float)), "users")
+    return all_pairs(comparison).get(metric, [])
 
 
-def _of_scores(comparison: Comparison, metric: str) -> "pd.DataFrame":
-    """Pairs by a metric of scored test rows."""
-    if metric == BY_ROWS:
-        return _judged(comparison, metric, _by_rows(comparison), "rows")
-    values, weights, unit = of_scores(comparison, metric)
-    return _judged(comparison, metric, over_users(list(values.columns), values.to_numpy(float), weights), unit)
+def all_pairs(comparison: Comparison) -> dict[str, list[PairVerdict]]:
+    """What `pairs` gives, of every metric that can be tested: files are read once."""
+    return comparison.tests if comparison.tests is not None else tests_of(comparison, measured_by(comparison))
 
 
-def _judged(comparison: Comparison, metric: str, tested: list[PairedTest], unit: str) -> "pd.DataFrame":
-    """The frame of `pairs`, of tests by one metric."""
-    import pandas as pd
+def tests_of(comparison: Comparison, measured: Mapping[str, Measured]) -> dict[str, list[PairVerdict]]:
+    """What `all_pairs` gives, from what `measured_by` gives."""
+    return {key: _judged(comparison, key, one) for key, one in measured.items() if len(one.letters) > 1}
 
-    frame = pd.DataFrame(tested, columns=list(PairedTest._fields)).assign(unit=unit)
-    frame.insert(6, "p_holm", holm(frame["p"].to_numpy(float)))
-    table = comparison.table[comparison.table["metric"] == metric].set_index("contender")
-    spread = table["std"] if "std" in table else pd.Series(dtype=float)
-    both = list(zip(frame["a"], frame["b"], strict=True))
-    frame["spread"] = [float(pd.Series([spread.get(a), spread.get(b)], dtype=float).max()) for a, b in both]
-    higher = metric_of(metric).better == "higher"
-    judged = [
-        _answer(same_settings(comparison, test.a, test.b), higher, test.difference, p, own)
-        for test, p, own in zip(tested, frame["p_holm"], frame["spread"], strict=True)
+
+def with_intervals(table: "pd.DataFrame", measured: Mapping[str, Measured]) -> "pd.DataFrame":
+    """The table of a comparison with the intervals of metrics over rows, of all whose scored rows are here."""
+    ends = {}
+    for key, one in measured.items():
+        if key in OVER_ROWS:
+            for letter, influence in zip(one.letters, one.influence.T, strict=True):
+                ends[key, letter] = standard_error(influence), len(influence)
+    rows = zip(table["metric"], table["contender"], table["value"], table["low"], table["high"], strict=True)
+    both = [
+        within(metric_of(key).bounds, value, *ends[key, letter]) if (key, letter) in ends else (low, high)
+        for key, letter, value, low, high in rows
     ]
-    frame["verdict"], frame["reason"] = [answer for answer, _ in judged], [reason or "" for _, reason in judged]
-    return frame
+    return table.assign(low=[low for low, _ in both], high=[high for _, high in both])
 
 
-def _by_rows(comparison: Comparison) -> list[PairedTest]:
-    """Paired DeLong tests of the area under the ROC curve over rows whose user and item train knows."""
-    placed = {}
-    for letter, rows, seeds in scored_together(comparison, BY_ROWS):
-        liked = rows["label"].to_numpy(float) > 0.5
-        if liked.any() and not liked.all():
-            found = [placements(scores, liked) for scores in seeds]
-            placed[letter] = tuple(np.mean([part[side] for part in found], axis=0, dtype=np.float32) for side in (0, 1))
-    return [PairedTest(a, b, *delong(placed[a], placed[b])) for a, b in combinations(placed, 2)]
+def measured_by(comparison: Comparison) -> dict[str, Measured]:
+    """Metric -> its values and the influence of each user, of every contender whose results are here; in the usual order of metrics."""
+    users, rows = user_tables(comparison), estimates_of(comparison)
+    shown = comparison.table[comparison.table["value"].notna()].groupby("metric")["contender"].agg(set).to_dict()
+    every = {}
+    for key in lists_at_k.keys_at(comparison.k):
+        if key in OVER_ROWS:
+            one = _of_rows(rows, key, shown.get(key, set()))
+        else:
+            one = _of_users(per_user(users, key)) if any(key in table for table in users.values()) else None
+        if one is not None:
+            every[key] = one
+    return every
 
 
-def _answer(same: bool, higher: bool, difference: float, p: float, spread: float) -> tuple[Answer, Reason | None]:
-    """Which of a tested pair is better, or why that cannot be said. higher: whether that is better; p: corrected."""
-    if same:
-        return Answer.NO_DIFFERENCE, Reason.SAME_SETTINGS
-    if not p < ALPHA:
-        return Answer.NO_DIFFERENCE, Reason.CHANCE
-    if abs(difference) <= spread:
-        return Answer.NO_DIFFERENCE, Reason.SEEDS
-    return (Answer.A_BETTER if (difference > 0) == higher else Answer.B_BETTER), None
+def _of_users(values: "pd.DataFrame") -> Measured | None:
+    """A mean over users, from values: index user, a column per letter."""
+    if values.empty:
+        return None
+    numbers = values.to_numpy(float)
+    return Measured([str(letter) for letter in values], numbers.mean(axis=0), (numbers - numbers.mean(axis=0)) / len(numbers))
+
+
+def _of_rows(rows: Mapping[str, Sequence[Estimates]], key: str, shown: "set[str]") -> Measured | None:
+    """A metric over rows, of those that have a value of it and scored the same rows as the first; the mean of seeds."""
+    there = {letter: seeds for letter, seeds in rows.items() if letter in shown and all(key in one.metrics for one in seeds)}
+    alike = {letter: seeds for letter, seeds in there.items() if {one.rows for one in seeds} == {next(iter(there.values()))[0].rows}}
+    if not alike:
+        return None
+    every = {letter: [one.metrics[key] for one in seeds] for letter, seeds in alike.items()}
+    values = np.array([np.mean([one.value for one in seeds]) for seeds in every.values()])
+    influence = np.column_stack([np.mean([one.influence for one in seeds], axis=0) for seeds in every.values()])
+    return Measured(list(every), values, influence, next(iter(alike.values()))[0].unit)
+
+
+def threshold_of(comparison: Comparison, metric: str, a: float, b: float) -> float:
+    """The difference between two values that matters: a share of the larger distance from chance."""
+    return comparison.threshold * max(abs(value - metric_of(metric).chance) for value in (a, b))
+
+
+def _judged(comparison: Comparison, metric: str, measured: Measured) -> list[PairVerdict]:
+    allowed = allowances(comparison, metric)
+    values = measured.values
+    thresholds = np.array([[threshold_of(comparison, metric, a, b) for b in values] for a in values])
+    tests = test_pairs(measured, [noise(allowed[one]) if one in allowed else SeedNoise() for one in measured.letters], thresholds)
+    p, p_same = (holm(np.array([getattr(test, name) for test in tests])) for name in ("p", "p_same"))
+    places = {letter: place for place, letter in enumerate(measured.letters)}
+    return [
+        _pair(comparison, metric, measured.unit, test, float(own), float(same), float(thresholds[places[test.a], places[test.b]]))
+        for test, own, same in zip(tests, p, p_same, strict=True)
+    ]
+
+
+def _pair(comparison: Comparison, metric: str, unit: str, test: PairedTest, p: float, p_same: float, threshold: float) -> PairVerdict:
+    answer, reason = _answer(comparison, metric, test, p, p_same)
+    numbers = {name: _finite(getattr(test, name)) for name in ("low", "high", "p", "smallest")}
+    return PairVerdict(
+        a=test.a,
+        b=test.b,
+        metric=metric,
+        lead=test.difference,
+        difference=test.difference,
+        **numbers,
+        p_holm=_finite(p),
+        p_same=_finite(p_same),
+        threshold=threshold,
+        needed=math.ceil(test.needed) if math.isfinite(test.needed) else None,
+        n=test.n,
+        unit=unit,
+        answer=answer,
+        reason=reason,
+    )
+
+
+def _answer(comparison: Comparison, metric: str, test: PairedTest, p: float, p_same: float) -> tuple[Answer, Reason | None]:
+    """What a tested pair tells. p, p_same: corrected for the number of pairs."""
+    if same_settings(comparison, test.a, test.b):
+        return Answer.UNKNOWN, Reason.SAME_SETTINGS
+    if math.isnan(p):
+        return Answer.UNKNOWN, Reason.FEW_USERS
+    a_leads = (test.difference > 0) == (metric_of(metric).better == "higher")
+    if p < ALPHA:
+        slightly = p_same < ALPHA
+        return (Answer.A_SLIGHTLY if slightly else Answer.A_BETTER) if a_leads else (
+            Answer.B_SLIGHTLY if slightly else Answer.B_BETTER
+        ), None
+    if p_same < ALPHA:
+        return Answer.SAME, None
+    of_users = math.sqrt(max(0.0, test.error**2 - test.seed_error**2))
+    return Answer.UNKNOWN, Reason.SEEDS if abs(test.difference) > 2 * of_users and test.seed_error > 0 else Reason.CHANCE
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def same_settings(comparison: Comparison, a: str, b: str) -> bool:

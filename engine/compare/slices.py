@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine import datasets
-from engine.compare import paired_values, significance
+from engine.compare import paired_values, row_metrics, significance
 from engine.compare.contenders import Comparison, Contender, competitors
-from engine.compare.intervals import LARGE, LEVEL, resampled_means
+from engine.compare.intervals import LARGE, LEVEL, resampled_means, within
 from engine.datasets import INTERACTIONS, Dataset
 from engine.settings import settings
 from workers.artifacts import FEATURE, ITEMS, RANKING, RESULTS, TEST, TOP_K, TRAIN, USERS
-from workers.evaluation import auc
+from workers.evaluation import area, owners, standard_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ GROUPS, MOST_VALUES, MOST_GENRES = 4, 12, 12
 DAY = 86_400
 COLUMNS = ["slice", "contender", "value", "low", "high", "n"]
 _OWN = {"user_id", "row", "interactions", "train_positives", "test_positives"}
-BY_ROWS, RECALL = significance.BY_ROWS, "recall_at_10"
+BY_ROWS, RECALL = "auc", "recall_at_10"
 COLD = {(True, True): "known user and item", (True, False): "new item", (False, True): "new user", (False, False): "both new"}
 SIDES = {"cold": "row", "popularity": "item", "genre": "item"}  # all others slice users
 
@@ -55,7 +55,7 @@ def slice_metrics(comparison: Comparison, by: str) -> list[str]:
         return rows
     if SIDES.get(by) == "item":
         return [RECALL, *rows]
-    of_users = [key for key in significance.testable(comparison) if key not in (BY_ROWS, *paired_values.FROM_SCORES)]
+    of_users = [key for key in significance.testable(comparison) if key not in significance.OVER_ROWS]
     return [*of_users, *rows]
 
 
@@ -157,22 +157,24 @@ def _lists(one: Contender) -> "list[pd.DataFrame] | None":
 
 
 def _with_scores(comparison: Comparison) -> list[Contender]:
-    return [one for one in competitors(comparison) if paired_values.scored_files(one) is not None]
+    return [one for one in competitors(comparison) if row_metrics.scored_files(one) is not None]
 
 
 def _areas(comparison: Comparison, dataset: Dataset, by: str) -> list[Cell]:
     """AUC over the test rows of each slice; of several seeds the mean. Rows of what train does not know count by `cold` alone."""
     cells = []
     for one in _with_scores(comparison):
-        seeds = paired_values.scored(one)
+        seeds = row_metrics.scored(one)
         if seeds is None:
             continue
         for name, inside in _rows_of(seeds[0], dataset.path, by).items():
-            labels = seeds[0]["label"].to_numpy(float)[inside]
-            found = [auc(rows["score"].to_numpy(float)[inside], labels) for rows in seeds] if inside.any() else []
-            if found and not math.isnan(found[0][0]):
-                value, error = np.mean(found, axis=0)
-                cells.append((name, one.letter, float(value), float(value - 1.96 * error), float(value + 1.96 * error), int(inside.sum())))
+            labels, users = seeds[0]["label"].to_numpy(float)[inside], seeds[0]["user"].to_numpy(np.int64)[inside]
+            areas = [area(rows["score"].to_numpy(float)[inside], labels, owners(users)) for rows in seeds] if inside.any() else []
+            if areas and not math.isnan(areas[0].value):
+                value, influence = float(np.mean([part.value for part in areas])), np.mean([part.influence for part in areas], axis=0)
+                named = (users > 0).all()  # rows of users whom train does not know cannot be put together by user
+                ends = within((0, 1), value, standard_error(influence), len(influence)) if named else (math.nan, math.nan)
+                cells.append((name, one.letter, value, *ends, int(inside.sum())))
     return cells
 
 

@@ -1,8 +1,11 @@
 """Who is ahead, as one record: what pages, the command line, `--json` and every export phrase. `engine.compare.judging` makes it."""
 
 from enum import StrEnum
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
+
+THRESHOLD = 0.01  # the difference that matters, as a share of a value, to who has chosen no other
 
 
 class Baseline(StrEnum):
@@ -25,38 +28,44 @@ class Baseline(StrEnum):
 
 
 class Answer(StrEnum):
-    """Which of two contenders is better."""
+    """Which of two contenders is better, as far as the test users can tell."""
 
     A_BETTER = "a better"
     B_BETTER = "b better"
-    NO_DIFFERENCE = "no difference"
+    A_SLIGHTLY = "a better, by less than matters"
+    B_SLIGHTLY = "b better, by less than matters"
+    SAME = "the same for the purpose"
+    UNKNOWN = "cannot be told"
 
 
 class Reason(StrEnum):
-    """Why no difference can be stated."""
+    """Why it cannot be told."""
 
-    CHANCE = "chance"  # a paired test, corrected for the number of pairs, is not significant
-    SEEDS = "seeds"  # the difference is no greater than the deviation between seeds
+    CHANCE = "chance"  # a paired test, corrected for the number of pairs, shows neither a difference nor that it is small
+    SEEDS = "seeds"  # the users would show a difference, but what seeds do may be as large
     SAME_SETTINGS = "same settings"  # the two differ in their seed alone
-    OVERLAP = "intervals overlap"  # there is no test, and the 95 % intervals share a value
-    TIE = "same value"
+    FEW_USERS = "few users"  # fewer than ten
+    UNTESTED = "untested"  # results by user, or by row, of one of the two are not here
 
 
-class Method(StrEnum):
-    """What two contenders were judged by."""
+class Allowance(BaseModel):
+    """What another seed does to a metric: the deviation of one training, and where it is known from."""
 
-    TEST = "paired test"
-    INTERVALS = "intervals"
-    SEEDS = "seeds"
-    SETTINGS = "settings"
-    VALUES = "values"  # there is neither a test nor an interval nor a second seed
+    model_config = ConfigDict(frozen=True)
+
+    deviation: float  # in the metric's unit
+    source: Literal["its seeds", "its kind", "this dataset", "stated", "no seed"]
+    seeds: int  # trainings of the contender; 0 of what has no seed
+    df: float | None  # degrees of freedom behind the deviation; None: it is not an estimate
 
 
 class PairVerdict(BaseModel):
-    """Two contenders by one metric. Numbers are None where there is no such test or interval.
+    """Two contenders by one metric. Numbers are None where there is no test, or none that is finite.
 
-    `lead` is the value of a less that of b. `difference` is a - b over the users or rows that both have, with its 95 % interval; `p` is
-    two-sided, `p_holm` corrected for the number of pairs; `n` counts `unit`. `reason` is None unless there is no difference.
+    `lead` is the value of a less that of b. `difference` is a - b over the users or rows that both have, with its 95 % interval, in which
+    what seeds do is counted; `p` is two-sided, `p_holm` corrected for the number of pairs; `p_same`, corrected too, is that of the two one-
+    sided tests of a difference below `threshold`. `smallest` is the difference that 80 % of such tests would show, `needed` the number of
+    users with whom 80 % would give an answer (None where no number would: more seeds are needed). `n` counts `unit`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,20 +79,32 @@ class PairVerdict(BaseModel):
     high: float | None = None
     p: float | None = None
     p_holm: float | None = None
+    p_same: float | None = None
+    threshold: float | None = None
+    smallest: float | None = None
+    needed: int | None = None
     n: int | None = None
     unit: str | None = None
     answer: Answer
-    reason: Reason | None = None
-    method: Method
+    reason: Reason | None = None  # of UNKNOWN alone
 
     @property
     def ahead(self) -> bool:
-        """Whether `a` is better."""
-        return self.answer is Answer.A_BETTER
+        """Whether `a` is better, by however little."""
+        return self.answer in (Answer.A_BETTER, Answer.A_SLIGHTLY)
+
+    @property
+    def behind(self) -> bool:
+        """Whether `b` is better, by however little."""
+        return self.answer in (Answer.B_BETTER, Answer.B_SLIGHTLY)
+
+    @property
+    def tested(self) -> bool:
+        return self.p is not None
 
 
 class BaselineVerdict(BaseModel):
-    """The best run against a baseline: the baseline's value, the pair (the run is `a`) and the difference as a share of that value."""
+    """The best run against a baseline: the baseline's value, the pair (the run is `a`) and the lead as a share of that value."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -122,6 +143,8 @@ class MetricVerdict(BaseModel):
     runs: tuple[PairVerdict, ...] = ()  # the best run (a) against each other run, best first
     baselines: tuple[BaselineVerdict, ...] = ()
     best_possible: float | None = None  # the oracle's value
+    allowances: dict[str, Allowance] = Field(default_factory=dict)  # letter -> what seeds do to its value
+    one_seed: tuple[str, ...] = ()  # letters whose value rests on one seed, of those that the best run is compared with, itself included
     cost: CostNote | None = None
 
     @computed_field  # type: ignore[prop-decorator]
@@ -144,17 +167,22 @@ class StageVerdict(BaseModel):
 
 
 class Verdict(BaseModel):
-    """Who is ahead by each metric that was measured and has a best, and the one metric of each stage."""
+    """Who is ahead by each metric that was measured and has a best, the one metric of each stage, and what looks wrong with whom.
+
+    `threshold` is the difference that matters, as a share of the larger of two values (of an area: of its distance from chance).
+    """
 
     model_config = ConfigDict(frozen=True)
 
     metrics: dict[str, MetricVerdict]
     stages: tuple[StageVerdict, ...]
+    threshold: float = THRESHOLD
+    alarms: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # letter -> a sentence for each sign that a model is of no use
 
     def winner(self, metric: str) -> str | None:
         """The letter of who wins a metric; None where nobody does."""
-        found = self.metrics.get(metric)
-        return None if found is None else found.winner
+        verdict = self.metrics.get(metric)
+        return None if verdict is None else verdict.winner
 
     def of_stages(self) -> list[tuple[str, MetricVerdict]]:
         return [(one.stage, self.metrics[one.metric]) for one in self.stages]

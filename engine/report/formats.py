@@ -188,6 +188,7 @@ def bundle(comparison: Comparison) -> dict[str, Any]:
         "verdict": verdict_of(comparison).model_dump(mode="json"),
         "contenders": [c.model_dump(mode="json") for c in comparison.contenders],
         "apart": comparison.apart,
+        "pairs": {key: [pair.model_dump(mode="json") for pair in tested] for key, tested in (comparison.tests or {}).items()},
         "facts": json.loads(long(comparison).to_json(orient="records")),
         "files": specs,
         "commands": [*commands, f"recbench compare {' '.join(map(shlex.quote, ids))}{baseline}"],

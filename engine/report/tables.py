@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Hashable, Iterator, Mapping
+from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.compare import Comparison, Contender, plain, sentences, verdict_of
+from engine.compare import Comparison, Contender, p_value, pair_answer, pair_difference, pair_needed, plain, sentences, verdict_of
 from workers.artifacts import metric
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def one_line(text: object) -> str:
 
 
 def tables(comparison: Comparison) -> list[Table]:
-    """Who is compared, the metrics with half of their 95 % intervals, what they cost, and the settings in which they differ."""
-    every = [_contenders(comparison), _metrics(comparison), _costs(comparison), _settings(comparison)]
+    """Who is compared, the metrics with half of their 95 % intervals, pairs by each stage's metric, costs, and settings that differ."""
+    every = [_contenders(comparison), _metrics(comparison), *_pairs(comparison), _costs(comparison), _settings(comparison)]
     return [table for table in every if table.rows]
 
 
@@ -71,6 +72,29 @@ def _metric(row: Mapping[Hashable, float] | None, best: bool) -> Cell:
     known = row["low"] == row["low"] and row["high"] == row["high"]
     half = f" ± {number((row['high'] - row['low']) / 2)}" if known else ""
     return Cell(number(row["value"]) + half, best)
+
+
+def _pairs(comparison: Comparison) -> list[Table]:
+    """A table for each stage whose metric was tested."""
+    short = {c.letter: c.letter if c.run_id else c.name for c in comparison.contenders}
+    made = []
+    for key in dict.fromkeys(stage.metric for stage in verdict_of(comparison).stages):
+        rows = [
+            [
+                Cell(f"{short[pair.a]} − {short[pair.b]}"),
+                *map(
+                    Cell,
+                    (pair_difference(pair), p_value(pair.p_holm), _size(pair.smallest), pair_needed(pair), pair_answer(pair, comparison)),
+                ),
+            ]
+            for pair in (comparison.tests or {}).get(key, [])
+        ]
+        made.append(Table(f"Pairs by {metric(key).label}", ["pair", "difference", "p", "visible from", "users needed", "answer"], rows))
+    return made
+
+
+def _size(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.2g}"
 
 
 def _costs(comparison: Comparison) -> Table:
@@ -108,13 +132,14 @@ def quantity(value: float | None) -> str:
 def long(comparison: Comparison) -> "pd.DataFrame":
     """Everything in one long table, a row per number, setting or sentence, at full precision: the columns of LONG.
 
-    kind is metric, cost, setting or verdict. low and high are the ends of the 95 % interval, std the deviation between seeds, difference
-    that to the contender that the comparison is against; they are empty where there is none. A verdict's name is its metric, its contender
-    the winner (empty where nobody wins) and its value the sentence.
+    kind is metric, cost, setting, verdict, alarm or pair. low and high are the ends of the 95 % interval, std the deviation between seeds,
+    difference that to the contender that the comparison is against; they are empty where there is none. A verdict's name is its metric,
+    its contender the winner (empty where nobody wins) and its value the sentence. A pair's contender is its first one, and its name its
+    metric and its second one.
     """
     import pandas as pd
 
-    rows = [*_long_metrics(comparison), *_long_facts(comparison), *_long_verdicts(comparison)]
+    rows = [*_long_metrics(comparison), *_long_facts(comparison), *_long_verdicts(comparison), *_long_pairs(comparison)]
     return pd.DataFrame(rows, columns=LONG)
 
 
@@ -136,10 +161,29 @@ def _long_facts(comparison: Comparison) -> Iterator[LongRow]:
 
 
 def _long_verdicts(comparison: Comparison) -> Iterator[LongRow]:
+    """A row for each sentence; the ones behind those of the stages are about no metric."""
     named = {c.letter: c for c in comparison.contenders}
-    for (_, found), sentence in zip(verdict_of(comparison).of_stages(), sentences(comparison), strict=True):
-        who = _who(named[found.winner]) if found.winner else ("", "", "")
-        yield "verdict", found.metric, "", *who, plain(sentence), *_NOT_JUDGED
+    for stage, sentence in zip_longest(verdict_of(comparison).of_stages(), sentences(comparison)):
+        judged = stage[1] if stage else None
+        who = _who(named[judged.winner]) if judged and judged.winner else ("", "", "")
+        yield "verdict", judged.metric if judged else "", "", *who, plain(sentence), *_NOT_JUDGED
+    for letter, alarms in verdict_of(comparison).alarms.items():
+        for alarm in alarms:
+            yield "alarm", "", "", *_who(named[letter]), one_line(alarm), *_NOT_JUDGED
+
+
+def _long_pairs(comparison: Comparison) -> Iterator[LongRow]:
+    """Every tested pair: the contender is the first one; the name says the metric and the second one, the value is the difference."""
+    named = {c.letter: c for c in comparison.contenders}
+    for metric_key, tested in (comparison.tests or {}).items():
+        for pair in tested:
+            numbers = {"p": pair.p_holm, "p of being the same": pair.p_same, "visible from": pair.smallest, "users needed": pair.needed}
+            start = f"{metric_key} against {pair.b}"
+            yield "pair", start, "", *_who(named[pair.a]), pair.difference, pair.low, pair.high, None, None, None
+            for name, value in numbers.items():
+                if value is not None:
+                    yield "pair", f"{start}: {name}", "", *_who(named[pair.a]), value, *_NOT_JUDGED
+            yield "pair", f"{start}: answer", "", *_who(named[pair.a]), pair_answer(pair, comparison), *_NOT_JUDGED
 
 
 def _who(one: Contender) -> tuple[str, str, str]:

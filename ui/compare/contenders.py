@@ -1,10 +1,9 @@
 """Contenders on the Compare page: whose seeds are one contender, and what looks wrong with them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-import engine
 from engine.compare import Contender, names
 from ui.shared import address, words
 
@@ -20,25 +19,12 @@ def seeds_as_one(groups: list[list[str]]) -> bool:
     return chosen
 
 
-def alarms(contenders: Sequence[Contender]) -> dict[str, list[str]]:
-    """Letter -> signs that a finished model is of no use, each with the seed that shows it; only contenders that have any."""
-    found = {c.letter: _signs(c) for c in contenders if c.run_id is not None}
-    return {letter: signs for letter, signs in found.items() if signs}
-
-
-def _signs(contender: Contender) -> list[str]:
-    signs = [(at, sentence) for at, run_id in enumerate(contender.runs, 1) for sentence in engine.runs.alarms(run_id)]
-    if len(contender.runs) == 1:
-        return [sentence for _, sentence in signs]
-    return [f"Run {at} of {len(contender.runs)}: {sentence}" for at, sentence in signs]
-
-
-def what_looks_wrong(contenders: Sequence[Contender], found: dict[str, list[str]]) -> None:
+def what_looks_wrong(contenders: Sequence[Contender], alarms: Mapping[str, Sequence[str]]) -> None:
     """Every sign by letter, in a folded section; no section where there is none."""
-    if not found:
+    if not alarms:
         return
     short = names(contenders)
-    with st.expander(f"What looks wrong ({sum(map(len, found.values()))})", icon=":material/warning:"):
-        signs_by_name = [(f"{letter} {words.md(short[letter], 60)}", sentence) for letter, signs in found.items() for sentence in signs]
+    with st.expander(f"What looks wrong ({sum(map(len, alarms.values()))})", icon=":material/warning:"):
+        signs_by_name = [(f"{letter} {words.md(short[letter], 60)}", sentence) for letter, signs in alarms.items() for sentence in signs]
         lines = [f"- **{who}**: {words.md(sentence, 400)}" for who, sentence in signs_by_name]
         st.markdown("\n".join(lines))

@@ -20,7 +20,7 @@ FAMILIES = {
     "sets": "Rating sets of items",
 }
 ROOMY = 6  # columns that have room for wide cells at 1440 pixels
-BEST = "best: ahead of every other by more than chance and by more than the deviation between seeds, as far as both are known"
+BEST = "best: ahead of every other by more than chance and by more than what another seed may change"
 CLOSE = "best value, but not surely ahead of"
 Row = Mapping[Hashable, float]  # of a comparison's table
 Alarms = Mapping[str, Sequence[str]]  # letter -> what looks wrong with a contender
@@ -136,7 +136,7 @@ def _metric_cell(row: Row | None, places: int, one: Contender, baseline: str, ju
         shown += f' <span class="dim" title="95 % interval: {interval}">±{half}</span>'
     below = [words.signed(row["delta"], places)] if one.letter != baseline and pd.notna(row["delta"]) else []
     if pd.notna(row.get("std")):
-        meaning = f"standard deviation between {len(one.run_ids)} seeds; a lead that is no greater is not called best"
+        meaning = f"standard deviation between {len(one.run_ids)} seeds; it is counted in what is called best"
         below.append(f'<span title="{meaning}">σ {words.short(row["std"], places)}</span>')
     return f'<td>{shown}{"<br>" if below else ""}<span class="dim">{" ".join(below)}</span></td>'
 

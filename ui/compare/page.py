@@ -13,6 +13,7 @@ from ui.compare import (
     guide,
     metric_tables,
     metrics,
+    more_seeds,
     pairs,
     protocol,
     setup,
@@ -53,8 +54,9 @@ with right:
     seeds = contenders.seeds_as_one(engine.compare.seed_groups(chosen))
 with baseline_at:
     baseline = setup.baseline(engine.compare.seed_groups(chosen, seeds))
+    matters = setup.threshold()
 with st.spinner("Reading results and resampling users for the intervals …"):
-    comparison = setup.compared(tuple(chosen), baseline, seeds)
+    comparison = setup.compared(tuple(chosen), baseline, seeds, matters)
 setup.apart(comparison)
 why = setup.no_ranking(comparison)
 if why:
@@ -63,16 +65,17 @@ said = verdict.sentences(comparison)
 if said:
     with st.container(border=True):
         st.markdown("\n\n".join(said))
+        more_seeds.offer(comparison)
         st.caption(f"{words.md(setup.dataset_name(comparison))} · intervals are 95 %")
 
 if not why:
     protocol.show(comparison)
 guide.section(comparison)
-alarms = contenders.alarms(comparison.contenders)
+alarms = engine.compare.verdict_of(comparison).alarms
 contenders.what_looks_wrong(comparison.contenders, alarms)
 
 costs = comparison.costs.rename(columns={"fact": "cost"})
-k, at = metrics.drawn_at(), partial(setup.compared, tuple(chosen), baseline, seeds)
+k, at = metrics.drawn_at(), partial(setup.compared, tuple(chosen), baseline, seeds, matters)
 wide = metrics.turned() or len(comparison.contenders) > setup.BESIDE
 table_at = st.container() if wide else None
 grid = st.grid(2, min_column_width=500, gap="medium")

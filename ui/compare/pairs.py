@@ -1,58 +1,29 @@
 """Who differs from whom: paired tests of every two contenders, as rows, or as a matrix of signs where rows would be too many."""
 
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
 import engine
-from engine.compare import Answer, Comparison, Reason, names, p_value
+from engine.compare import Answer, Comparison, PairVerdict, names, p_value, pair_answer, pair_difference, pair_needed
 from ui.shared import address, tables, words
 
 MOST_IN_ROWS = 6  # contenders; more make a matrix
-EFFECTS = ((0.2, "negligible"), (0.5, "small"), (0.8, "medium"), (float("inf"), "large"))  # Cohen 1988
-REASONS = {
-    Reason.CHANCE: "no difference",
-    Reason.SEEDS: "no difference: within the spread between seeds",
-    Reason.SAME_SETTINGS: "no difference: the two differ in their seed alone",
-}
-SIGNS = {Answer.A_BETTER: "▲▼", Answer.B_BETTER: "▼▲", Answer.NO_DIFFERENCE: "··"}
-Row = Mapping[Hashable, Any]  # of the frame that `engine.compare.pairs` gives
-TOGETHER = {
-    "user_auc": ", each weighted by its rows",
-    "log_loss": ", all rows of a user together, as they are not independent",
-}
+SIGNS = {
+    Answer.A_BETTER: "▲▼", Answer.B_BETTER: "▼▲", Answer.A_SLIGHTLY: "△▽", Answer.B_SLIGHTLY: "▽△", Answer.SAME: "==", Answer.UNKNOWN: "··",
+}  # fmt: skip
 HEADS = {
-    "difference": "Mean of the first minus mean of the second, with its 95 % interval.",
+    "difference": "The first minus the second, with half of its 95 % interval. What another seed may change is counted in it.",
     "p": "Probability of a difference at least this large if there were none, corrected for the number of pairs (Holm).",
-    "effect": "The difference in standard deviations of the difference between users (Cohen's d).",
+    "visible from": "The smallest difference that 80 % of such tests would show with as many users and seeds.",
+    "users needed": "How many users it takes to show the difference, or that it is below what matters, in 80 % of such tests.",
 }
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _tested(key: str, metric: str, _comparison: Comparison) -> pd.DataFrame:
-    return engine.compare.pairs(_comparison, metric)
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _testable(key: str, _comparison: Comparison) -> list[str]:
-    return engine.compare.testable(_comparison)
-
-
-def key_of(comparison: Comparison) -> str:
-    """What identifies a comparison; finished runs do not change, so neither do results that are computed from it."""
-    return repr([comparison.dataset, comparison.k, *((c.letter, c.run_ids, c.run_id) for c in comparison.contenders)])
 
 
 def testable(comparison: Comparison) -> list[str]:
-    """What `engine.compare.testable` gives, computed once."""
-    return _testable(key_of(comparison), comparison)
-
-
-def tested(comparison: Comparison, metric: str) -> pd.DataFrame:
-    """What `engine.compare.pairs` gives, computed once."""
-    return _tested(key_of(comparison), metric, comparison)
+    """The metrics by which some pair was tested."""
+    return engine.compare.testable(comparison)
 
 
 def show(comparison: Comparison) -> None:
@@ -63,45 +34,42 @@ def show(comparison: Comparison) -> None:
     st.subheader("Who differs from whom", anchor=False)
     labels = {key: engine.specs.metric(key).label for key in options}
     metric = address.select("By", "compare.pairs", "pairs", labels, width=360)
-    frame = tested(comparison, metric)
-    if frame.empty:
-        st.caption("No two contenders were measured on the same users or rows.")
-        return
-    letters = list(dict.fromkeys([*frame["a"], *frame["b"]]))
+    tested = engine.compare.pairs(comparison, metric)
+    letters = list(dict.fromkeys(letter for pair in tested for letter in (pair.a, pair.b)))
     if len(letters) > MOST_IN_ROWS:
-        tables.show(matrix(frame, comparison, metric))
-        st.caption("▲ the row is better than the column · ▼ worse · “·” no significant difference")
-        with st.expander(f"All {len(frame)} pairs"):
-            tables.show(rows(frame, comparison, metric))
+        tables.show(matrix(tested, comparison, metric))
+        st.caption("▲ the row is better than the column · ▼ worse · △ ▽ by less than matters · = the same · “·” cannot be told")
+        with st.expander(f"All {len(tested)} pairs"):
+            tables.show(rows(tested, comparison, metric))
     else:
-        tables.show(rows(frame, comparison, metric))
-    st.caption(basis(frame, metric))
+        tables.show(rows(tested, comparison, metric))
+    st.caption(basis(tested, comparison))
 
 
-def basis(frame: pd.DataFrame, metric: str) -> str:
-    """How the pairs were tested."""
-    many = f"{words.count(frame['n'].max())} test {frame['unit'].iloc[0]}"
-    together = TOGETHER.get(metric, "") if frame["unit"].iloc[0] == "users" else ""
-    kind = f"Paired DeLong tests over {many}" if metric == "auc" else f"Paired sign-flip tests over {many}{together}"
-    return f"{kind} · p corrected for {_pairs(frame)} (Holm) · significant: p below 0.05"
+def basis(tested: Sequence[PairVerdict], comparison: Comparison) -> str:
+    """How the pairs were tested, and the difference that matters."""
+    unit = tested[0].unit
+    together = ", all rows of a user together" if unit == "users" and tested[0].metric in engine.compare.OVER_ROWS else ""
+    many = f"{len(tested)} pairs" if len(tested) > 1 else "1 pair"
+    matters = f" · what matters: {words.percent(comparison.threshold)} of a value"
+    return (
+        f"Paired t-tests over {words.count(max(pair.n or 0 for pair in tested))} test {unit}{together}, with what seeds may change · "
+        f"p corrected for {many} (Holm) · significant: p below 0.05{matters}"
+    )
 
 
-def _pairs(frame: pd.DataFrame) -> str:
-    return f"{len(frame)} pairs" if len(frame) > 1 else "1 pair"
-
-
-def rows(frame: pd.DataFrame, comparison: Comparison, metric: str) -> str:
+def rows(tested: Sequence[PairVerdict], comparison: Comparison, metric: str) -> str:
     """HTML: a row per pair, which names the better one."""
     short = _names(comparison)
-    places = words.decimals(max(frame["difference"].abs().max(), 1e-4))
     shown = pd.DataFrame(
         {
-            "difference": [_difference(row, places) for row in frame.to_dict("records")],
-            "p": [p_value(p) for p in frame["p_holm"]],
-            "effect": [effect(size) for size in frame["effect"]],
-            "": [_verdict(row, comparison) for row in frame.to_dict("records")],
+            "difference": [pair_difference(pair) for pair in tested],
+            "p": [p_value(pair.p_holm) for pair in tested],
+            "visible from": [words.number(pair.smallest) for pair in tested],
+            "users needed": [pair_needed(pair) for pair in tested],
+            "": [pair_answer(pair, comparison) for pair in tested],
         },
-        index=[f"{short[a]} − {short[b]}" for a, b in zip(frame["a"], frame["b"], strict=True)],
+        index=[f"{short[pair.a]} − {short[pair.b]}" for pair in tested],
     )
     return tables.small_table(shown, head=engine.specs.metric(metric).label, tooltips=HEADS)
 
@@ -112,37 +80,13 @@ def _names(comparison: Comparison) -> dict[str, str]:
     return {c.letter: f"{c.letter} {words.plain(short[c.letter], 30)}" if c.run_id else c.name for c in comparison.contenders}
 
 
-def _difference(row: Row, places: int) -> str:
-    difference = words.signed(row["difference"], places)
-    if words.missing(row["low"]) or words.missing(row["high"]):
-        return difference
-    return f"{difference} ({words.signed(row['low'], places)} to {words.signed(row['high'], places)})"
-
-
-def _verdict(row: Row, comparison: Comparison) -> str:
-    if row["verdict"] == Answer.NO_DIFFERENCE:
-        return REASONS[Reason(row["reason"])]
-    better = row["a" if row["verdict"] == Answer.A_BETTER else "b"]
-    return f"{next(c.letter if c.run_id else c.name for c in comparison.contenders if c.letter == better)} is better"
-
-
-def effect(size: float) -> str:
-    """An effect size in Cohen's words, with the number."""
-    if words.missing(size):
-        return words.DASH
-    return f"{next(name for most, name in EFFECTS if abs(size) < most)} ({abs(size):.2f})"
-
-
-def matrix(frame: pd.DataFrame, comparison: Comparison, metric: str) -> str:
+def matrix(tested: Sequence[PairVerdict], comparison: Comparison, metric: str) -> str:
     """HTML: signs of every contender, in rows, against every other, with the numbers as tooltips."""
     short, cells = _names(comparison), {}
-    places = words.decimals(max(frame["difference"].abs().max(), 1e-4))
-    for row in frame.to_dict("records"):
-        tooltip = (
-            f"{short[row['a']]} − {short[row['b']]}: {_difference(row, places)}, p {p_value(row['p_holm'])}, {_verdict(row, comparison)}"
-        )
-        sign = SIGNS[Answer(row["verdict"])]
-        cells[row["a"], row["b"]], cells[row["b"], row["a"]] = (sign[0], tooltip), (sign[1], tooltip)
+    for pair in tested:
+        tooltip = f"{short[pair.a]} − {short[pair.b]}: {pair_difference(pair)}, p {p_value(pair.p_holm)}, {pair_answer(pair, comparison)}"
+        sign = SIGNS[pair.answer]
+        cells[pair.a, pair.b], cells[pair.b, pair.a] = (sign[0], tooltip), (sign[1], tooltip)
     shown = [c for c in comparison.contenders if any(c.letter in pair for pair in cells)]
     heads = "".join(f'<th scope="col">{tables.letter(c)}</th>' for c in shown)
     body = []

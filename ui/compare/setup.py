@@ -1,11 +1,13 @@
 """Parts of the Compare page: the baseline, runs that cannot be compared with the others, settings."""
 
+import math
+
 import streamlit as st
 
 import engine
 from engine.compare import Comparison
 from ui.compare import metric_tables
-from ui.shared import address, tables, words
+from ui.shared import address, picker, tables, words
 
 BASELINES = {"popularity": "Popularity", "random": "Random", "user_mean": "User mean", "oracle": "Best possible"}
 BESIDE = 4  # contenders whose table has room beside the curves; a wider one gets the page's width
@@ -55,15 +57,33 @@ def _known_baselines(run_ids: list[str]) -> list[str]:
     return sorted(found, key=lambda name: list(BASELINES).index(name) if name in BASELINES else len(BASELINES))
 
 
-def compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool, k: int = engine.compare.STORED_K) -> Comparison:
-    """The comparison of finished runs, lists cut at k; made once, as long as nobody renames one of them."""
-    return _compared(run_ids, baseline_name, seeds, k, tuple(engine.runs.get_run(run_id).title for run_id in run_ids))
+def threshold() -> float:
+    """The difference that matters to the person, as a share of a value; bound to ?matters=, in percent."""
+    usual = 100 * engine.compare.THRESHOLD
+    try:
+        asked = float(address.value("matters") or usual)
+    except ValueError:
+        asked = usual
+    address.seed("compare.matters", "matters", min(50.0, max(0.0, asked)) if math.isfinite(asked) else usual)
+    text = "The smallest difference that would change your choice, in percent of a value (of an AUC: of its distance from 0.5)."
+    chosen = float(st.number_input("What matters, in %", 0.0, 50.0, step=0.5, format="%g", key="compare.matters", help=text))
+    address.remember("compare.matters", "matters", None if chosen == usual else f"{chosen:g}")
+    return chosen / 100
+
+
+def compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool, matters: float, k: int = engine.compare.STORED_K) -> Comparison:
+    """The comparison of finished runs, lists cut at k; made once, until a run is renamed or another training of the dataset ends."""
+    first = engine.runs.get_run(run_ids[0])
+    others = sum(run.dataset == first.dataset for run in picker.finished())  # repeats among them say what seeds do
+    return _compared(run_ids, baseline_name, seeds, matters, k, tuple(engine.runs.get_run(run_id).title for run_id in run_ids), others)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool, k: int, titles: tuple[str, ...]) -> Comparison:
+def _compared(
+    run_ids: tuple[str, ...], baseline_name: str, seeds: bool, matters: float, k: int, titles: tuple[str, ...], others: int
+) -> Comparison:
     """Results of finished runs no longer change, so neither does this."""
-    return engine.compare.compare(run_ids, baseline=baseline_name, seeds=seeds, k=k)
+    return engine.compare.compare(run_ids, baseline=baseline_name, seeds=seeds, k=k, threshold=matters)
 
 
 def apart(comparison: Comparison) -> None:

@@ -1,6 +1,7 @@
 """Names of the files of a prepared dataset and of a run, and all metrics; shared by writers and readers. Imports no torch."""
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Literal
@@ -19,7 +20,8 @@ CHECKPOINT, RESULTS = "checkpoint", "results"
 PER_USER, TOP_K, ITEM_EMBEDDINGS, PLAN = "per_user.parquet", "top_k.parquet", "item_embeddings.parquet", "plan.json"
 OUTPUTS, PREDICTIONS = "outputs.json", "predictions.parquet"  # tables behind the figures of outputs; predictions for some test rows
 FUNNEL = "funnel.json"  # of a funnel: hits and losses for each number of candidates
-SCORED = "scored.parquet"  # test rows with the score that ranks, sorted, so that files of two runs have the same rows in the same order
+SCORED = "scored.parquet"  # test rows with the score that ranks, sorted, so that two runs have the same rows in the same order
+RATED_SETS = "rated_sets.parquet"  # test ratings of sets, with the score and the rating that were predicted; in the order of the dataset
 TUNING = "tuning.json"  # of a fitted model: every setting that was tried, with its validation metrics
 
 
@@ -35,6 +37,8 @@ class Metric(BaseModel):
     description: str
     per_user: bool = True
     crowned: bool = True  # whether the best value wins a comparison: random lists are the most novel
+    chance: float = 0.0  # the value of guessing, from which shares of a value are taken
+    bounds: tuple[float, float] = (0.0, 1.0)  # the least and the greatest value
 
 
 RANKING_NAMES = ("ndcg", "recall", "precision", "map", "hit_rate")  # metrics of the family "ranking" that have a cutoff
@@ -87,6 +91,7 @@ def _at(name: str, k: int) -> Metric:
         description=text.format(k=k),
         per_user=name not in _TOGETHER,
         crowned=ranks,
+        bounds=(0.0, math.inf if name == "novelty" else 1.0),
     )
 
 
@@ -100,7 +105,17 @@ def _of_rows(
     text: str,
     family: Literal["pointwise", "value", "classes", "actions"] = "pointwise",
 ) -> Metric:
-    return Metric(key=key, label=label, better=better, family=family, description=text + _KNOWN, per_user=False, crowned=better != "one")
+    return Metric(
+        key=key,
+        label=label,
+        better=better,
+        family=family,
+        description=text + _KNOWN,
+        per_user=False,
+        crowned=better != "one",
+        chance=0.5 if key.endswith("auc") else 0.0,
+        bounds=(0.0, 1.0 if better == "higher" or key == "ece" else math.inf),
+    )
 
 
 METRICS: dict[str, Metric] = {
@@ -122,6 +137,7 @@ METRICS: dict[str, Metric] = {
             key="auc",
             label="AUC",
             better="higher",
+            chance=0.5,
             family="pointwise",
             per_user=False,
             description="Probability that a liked test interaction scores higher than a disliked one; 0.5 is chance. Over the interactions "
@@ -134,6 +150,7 @@ METRICS: dict[str, Metric] = {
             key="auc_all",
             label="AUC, cold too",
             better="higher",
+            chance=0.5,
             family="pointwise",
             per_user=False,
             description="AUC over every test interaction, including those of users and items that are not in train.",
@@ -170,6 +187,7 @@ METRICS: dict[str, Metric] = {
             key="set_rmse",
             label="Set RMSE",
             better="lower",
+            bounds=(0.0, math.inf),
             family="sets",
             per_user=False,
             description="Root mean squared error, in stars, of predicting the rating of a held-out set of items by the mean of its items' "
@@ -179,6 +197,7 @@ METRICS: dict[str, Metric] = {
             key="set_spearman",
             label="Set Spearman",
             better="higher",
+            bounds=(-1.0, 1.0),
             family="sets",
             per_user=False,
             description="Rank correlation between the mean of the items' scores and the ratings of held-out sets of items; 0 is chance.",

@@ -3,6 +3,10 @@
 from . import metrics as metrics
 from .alarms import list_alarms as list_alarms
 from .baselines import write_baselines as write_baselines
+from .clustered import (
+    BINS as BINS, FEW as FEW, MEASURED as MEASURED, Estimate as Estimate, Rows as Rows, area as area, area_per_user as area_per_user,
+    estimates as estimates, owners as owners, set_estimates as set_estimates, standard_error as standard_error,
+)
 from .evaluate import (
     CHUNK as CHUNK, DEFAULT as DEFAULT, catalogue as catalogue, count_users as count_users, describe as describe,
     rank_users as rank_users, summarise as summarise, users_to_rank as users_to_rank, users_to_validate as users_to_validate,
@@ -18,4 +22,4 @@ from .metrics import (
     ndcg_at_k as ndcg_at_k, tie_order as tie_order, user_areas as user_areas,
 )
 from .networks import NetworkEvaluation as NetworkEvaluation, ScoredRows as ScoredRows, evaluate_network as evaluate_network
-from .outputs import BINS as BINS, evaluate_outputs as evaluate_outputs, predictions as predictions
+from .outputs import evaluate_outputs as evaluate_outputs, predictions as predictions

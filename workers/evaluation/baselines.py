@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workers.artifacts import BASELINES, ITEMS, ORACLE, RANKING, TEST, TOP_K, write_json
+from workers.artifacts import BASELINES, ITEMS, ORACLE, RANKING, RATED_SETS, TEST, TOP_K, write_json
 from workers.batches import blocks_of, known_to_train
 from workers.evaluation.evaluate import (
     Scorer,
@@ -40,7 +40,9 @@ def write_baselines(dataset: Path) -> None:
     if has_sets(dataset):
         sets, left_out = rated_sets(dataset, TEST)
         means = sets["user_mean"].to_numpy(np.float64)
-        write_json(folder / "user_mean.json", evaluate_sets(means, sets["rating"].to_numpy(np.float64), means, left_out))
+        rated = evaluate_sets(sets, means, means, left_out)
+        write_json(folder / "user_mean.json", rated.metrics)
+        rated.sets.to_parquet(folder / f"user_mean_{RATED_SETS}", index=False)
     if (dataset / ITEMS).exists() and (dataset / RANKING).exists():
         _write_ranking_baselines(dataset, folder)
     else:

@@ -16,6 +16,7 @@ import pyarrow.dataset as parquet
 from workers.artifacts import ITEMS, MANIFEST, METRICS, RANKING, USERS, PreparedDataset
 from workers.batches import blocks_of
 from workers.evaluation import metrics
+from workers.evaluation.clustered import RANKED, Rows, area, estimates, owners, with_errors
 from workers.evaluation.lists import DEEPEST, Facts, all_lists_metrics, list_metrics, padded, ranking_metrics
 from workers.evaluation.outputs import evaluate_outputs
 from workers.specs import BINARY, ITEM_ID, USER_ID, Protocol
@@ -141,20 +142,24 @@ def pointwise(
     logits: np.ndarray, labels: np.ndarray, known: np.ndarray, *, probability: bool, users: np.ndarray | None = None
 ) -> dict[str, float]:
     """AUC over the interactions whose user and item are in train, of all users together and of each, and AUC over all interactions; where
-    the scores are logits of a probability, log loss and calibration too. Standard errors as `<key>_se`; what is undefined, since there is
-    one class or no row, is absent.
+    the scores are logits of a probability, log loss and calibration too. What is undefined, since there is one class or no row, is absent.
+
+    Standard errors, as `<key>_se`, are of a draw of users. Rows of users whom train does not know cannot be put together by user: AUC over
+    all interactions has an error only where there are none.
 
     Args:
         logits, labels: [B]. known: [B] bool, whether train has both the user and the item.
-        users: [B] rows of the vocabulary; None, or 0 in every row, where the dataset has no users.
+        users: [B] rows of the vocabulary; None, or 0 in every row, where the dataset has no users: then rows are drawn.
     """
     logits, labels = logits.astype(np.float64), labels.astype(np.float64)
-    values = dict(zip(("auc", "auc_se"), metrics.auc(logits[known], labels[known]), strict=True))
-    if users is not None:
-        some = known & (users > 0)
-        of_users = metrics.user_auc(logits[some], labels[some], users[some])
-        values |= dict(zip(("user_auc", "user_auc_se"), of_users, strict=True))
-    values |= dict(zip(("auc_all", "auc_all_se"), metrics.auc(logits, labels), strict=True))
+    who = np.zeros(len(labels), np.int64) if users is None else users
+    rows = Rows(logits[known], labels[known], owners(who[known]))
+    found = estimates(rows, tuple(RANKED) if (who[known] > 0).any() else ("auc",))
+    if len(labels):
+        found["auc_all"] = area(logits, labels, owners(who))
+    values = with_errors(found)
+    if (who == 0).any() and (who > 0).any():
+        values.pop("auc_all_se", None)
     if probability:
-        values |= evaluate_outputs(BINARY, logits[:, None], labels, labels, known)[0]
-    return {name: value for name, value in values.items() if np.isfinite(value)}
+        values |= evaluate_outputs(BINARY, logits[:, None], labels, labels, known, who)[0]
+    return values

@@ -13,7 +13,7 @@ from workers.artifacts import FEATURE, TEST, TRAIN, VALID, PreparedDataset
 from workers.batches import SplitRows, read_rows
 from workers.evaluation.evaluate import CHUNK, DEFAULT, catalogue, describe, pointwise, rank_users, summarise, users_to_rank
 from workers.evaluation.lists import facts_of
-from workers.evaluation.rated_sets import calibrated, evaluate_sets, has_sets, rated_sets, set_raters
+from workers.evaluation.rated_sets import SetResults, calibrated, evaluate_sets, has_sets, rated_sets, set_raters
 from workers.matrices import MatrixModel
 from workers.specs import USER_ID, Protocol
 
@@ -25,6 +25,7 @@ class MatrixEvaluation(NamedTuple):
     ranked: pd.DataFrame
     rows: SplitRows
     scores: np.ndarray  # [B] float32, of those rows
+    sets: pd.DataFrame | None = None  # of `SetResults`, on test, where sets were rated
 
 
 def evaluate_matrix(
@@ -56,9 +57,10 @@ def evaluate_matrix(
     scored = pair_scores(model, likes, held_out.users, held_out.items)
     values = summarise(ranked, len(items))
     values |= pointwise(scored, held_out.labels, held_out.known, probability=False, users=held_out.users)
-    if split == TEST and has_sets(dataset.folder):
-        values |= _evaluate_sets(model, likes, dataset.folder)
-    return MatrixEvaluation(values, ranked, held_out, scored)
+    if split != TEST or not has_sets(dataset.folder):
+        return MatrixEvaluation(values, ranked, held_out, scored)
+    rated = _evaluate_sets(model, likes, dataset.folder)
+    return MatrixEvaluation(values | rated.metrics, ranked, held_out, scored, rated.sets)
 
 
 def pair_scores(model: MatrixModel, likes: csr_matrix, users: np.ndarray, items: np.ndarray) -> np.ndarray:
@@ -74,15 +76,15 @@ def pair_scores(model: MatrixModel, likes: csr_matrix, users: np.ndarray, items:
     return np.where(items > 0, scores, np.float32(0))
 
 
-def _evaluate_sets(model: MatrixModel, likes: csr_matrix, dataset: Path) -> dict[str, float]:
+def _evaluate_sets(model: MatrixModel, likes: csr_matrix, dataset: Path) -> SetResults:
     """How well the mean score of a set's items predicts its rating on test, by a line through the sets of train and valid."""
     (held_out, left_out), (known, _) = rated_sets(dataset, TEST), rated_sets(dataset, TRAIN, VALID)
     if held_out.empty:
-        return evaluate_sets(np.zeros(0), np.zeros(0), None, left_out)
+        return evaluate_sets(held_out, np.zeros(0), None, left_out)
     raters = set_raters(dataset)[FEATURE + USER_ID].to_numpy(np.int64)
     scores, known_scores = (set_scores(model, likes, raters, sets) for sets in (held_out, known))
-    ratings, known_ratings = (sets["rating"].to_numpy(np.float64) for sets in (held_out, known))
-    return evaluate_sets(scores, ratings, calibrated(known_scores, known_ratings, scores), left_out)
+    known_ratings = known["rating"].to_numpy(np.float64)
+    return evaluate_sets(held_out, scores, calibrated(known_scores, known_ratings, scores), left_out)
 
 
 def set_scores(model: MatrixModel, likes: csr_matrix, raters: np.ndarray, sets: pd.DataFrame) -> np.ndarray:

@@ -221,29 +221,15 @@ def auc(logits: Floats, labels: Floats) -> tuple[float, float]:
     return float(above.mean()), float(np.sqrt(variance))
 
 
-def user_auc(scores: Floats, labels: Floats, users: Ints) -> tuple[float, float]:
-    """AUC of each user's own rows, averaged with the number of rows as weight, and its standard error; ties counted half.
+def user_areas(scores: Floats, labels: Floats, users: Ints) -> tuple[Ints, Floats, Ints]:
+    """The users, rising, who have rows of both classes, the AUC among each one's own rows, and how many these are: [U] each.
 
-    The GAUC of Zhu et al., "Optimized cost per click in Taobao display advertising", KDD 2017, with the weights of Zhou et al., "Deep
-    interest network for click-through rate prediction", KDD 2018: rows, not clicks. Users whose rows are all of one class have no
-    AUC and no weight; nan where no user has both. The error is that of a ratio of sums over users, drawn at random: Cochran,
-    "Sampling techniques", 3rd ed. 1977, chapter 6.
+    The mean of these with the rows as weights is the GAUC of Zhu et al., "Optimized cost per click in Taobao display advertising", KDD
+    2017, with the weights of Zhou et al., "Deep interest network for click-through rate prediction", KDD 2018: rows, not clicks.
 
     Args:
-        scores: [B]. labels: [B] 0 or 1. users: [B] numbers.
+        scores: [B]; ties count half. labels: [B] 0 or 1. users: [B] numbers.
     """
-    _, areas, weights = user_areas(scores, labels, users)
-    if len(areas) == 0:
-        return float("nan"), float("nan")
-    mean = float(np.average(areas, weights=weights))
-    if len(areas) < 2:
-        return mean, float("nan")
-    spread = ((weights * (areas - mean)) ** 2).sum() * len(areas) / (len(areas) - 1)
-    return mean, float(np.sqrt(spread) / weights.sum())
-
-
-def user_areas(scores: Floats, labels: Floats, users: Ints) -> tuple[Ints, Floats, Ints]:
-    """The users, rising, who have rows of both classes, the AUC among each one's own rows, and how many these are: [U] each."""
     if len(scores) == 0:
         return np.zeros(0, np.int64), np.zeros(0), np.zeros(0, np.int64)
     order = np.lexsort((scores, users))
@@ -258,14 +244,6 @@ def user_areas(scores: Floats, labels: Floats, users: Ints) -> tuple[Ints, Float
     both = (liked > 0) & (liked < rows)
     m, n = liked[both], (rows - liked)[both]
     return users[first][both], (np.bincount(own, ranks * positive)[both] - m * (m + 1) / 2) / (m * n), rows[both]
-
-
-def log_loss(logits: Floats, labels: Floats) -> tuple[float, float]:
-    """Mean binary cross entropy in nats and its standard error, from logits; nan without rows."""
-    if len(logits) == 0:
-        return float("nan"), float("nan")
-    losses = log_losses(logits, labels)
-    return float(losses.mean()), float(losses.std() / np.sqrt(len(losses)))
 
 
 def log_losses(logits: Floats, labels: Floats) -> Floats:

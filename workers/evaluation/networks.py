@@ -15,7 +15,7 @@ from workers.batches import Columns, blocks_of, join, known_to_train, num_rows, 
 from workers.evaluation.evaluate import DEFAULT, catalogue, describe, pointwise, rank_users, summarise, users_to_rank
 from workers.evaluation.lists import facts_of
 from workers.evaluation.outputs import evaluate_outputs
-from workers.evaluation.rated_sets import calibrated, evaluate_sets, has_sets, rated_sets, set_raters
+from workers.evaluation.rated_sets import SetResults, calibrated, evaluate_sets, has_sets, rated_sets, set_raters
 from workers.networks import Batch, Ranker
 from workers.specs import ITEM_ID, USER_ID, FeatureSchema, Protocol
 
@@ -43,6 +43,7 @@ class NetworkEvaluation(NamedTuple):
     scored: ScoredRows
     preference: np.ndarray  # [B] the score that ranks, of the rows of `scored`
     tables: dict[str, Any]  # for the figures of outputs, of `evaluate_outputs`
+    sets: pd.DataFrame | None = None  # of `SetResults`, on test, where sets were rated
 
 
 def _device() -> torch.device:
@@ -152,9 +153,9 @@ def evaluate_network(
     values = pointwise(preference, scored.labels, scored.known, probability=False, users=scored.users)
     tables: dict[str, Any] = {}
     if predicts_label:
-        own, tables = evaluate_outputs(dataset.task, scored.logits, scored.labels, scored.targets, scored.known)
+        own, tables = evaluate_outputs(dataset.task, scored.logits, scored.labels, scored.targets, scored.known, scored.users)
         values |= own
-    ranked, item_states = pd.DataFrame(), torch.zeros(0)
+    ranked, item_states, sets = pd.DataFrame(), torch.zeros(0), None
     if schema.can_rank:
         items = catalogue(folder)
         item_states = encode(model.encode_items, table_columns(items, schema, "item"), len(items), schema)
@@ -163,9 +164,10 @@ def evaluate_network(
         ranked = describe(_rank(model, users, item_states, schema, protocol, report_progress), facts)
         values = summarise(ranked, len(items)) | values
         if split == TEST and has_sets(folder):
-            values |= _evaluate_sets(model, dataset, item_states)
+            rated = _evaluate_sets(model, dataset, item_states)
+            values, sets = values | rated.metrics, rated.sets
     model.train()
-    return NetworkEvaluation(values, ranked, item_states, scored, preference, tables)
+    return NetworkEvaluation(values, ranked, item_states, scored, preference, tables, sets)
 
 
 def _rank(
@@ -192,7 +194,7 @@ def _rank(
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 
 
-def _evaluate_sets(model: Ranker, dataset: PreparedDataset, item_states: Tensor) -> dict[str, float]:
+def _evaluate_sets(model: Ranker, dataset: PreparedDataset, item_states: Tensor) -> SetResults:
     """Collective: how well the mean score of a set's items predicts its rating on test.
 
     The least-squares line through the sets of train and valid maps scores to ratings.
@@ -201,11 +203,11 @@ def _evaluate_sets(model: Ranker, dataset: PreparedDataset, item_states: Tensor)
     (held_out, left_out), (known, _) = rated_sets(folder, TEST), rated_sets(folder, TRAIN, VALID)
     raters = set_raters(folder)
     if held_out.empty:
-        return evaluate_sets(np.zeros(0), np.zeros(0), None, left_out)
+        return evaluate_sets(held_out, np.zeros(0), None, left_out)
     users = encode(model.encode_users, table_columns(raters, schema, "user"), len(raters), schema)
     scores, known_scores = (set_scores(model, users, item_states, sets) for sets in (held_out, known))
-    ratings, known_ratings = (sets["rating"].to_numpy(np.float64) for sets in (held_out, known))
-    return evaluate_sets(scores, ratings, calibrated(known_scores, known_ratings, scores), left_out)
+    known_ratings = known["rating"].to_numpy(np.float64)
+    return evaluate_sets(held_out, scores, calibrated(known_scores, known_ratings, scores), left_out)
 
 
 @torch.no_grad()

@@ -1,11 +1,13 @@
 """How well scores predict ratings of sets of items."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from workers.artifacts import SETS
+from workers.evaluation.clustered import set_estimates, with_errors
 
 
 def has_sets(dataset: Path) -> bool:
@@ -29,26 +31,28 @@ def set_raters(dataset: Path) -> pd.DataFrame:
     return pd.read_parquet(dataset / SETS / "users.parquet")
 
 
-def evaluate_sets(scores: np.ndarray, ratings: np.ndarray, predicted: np.ndarray | None, left_out: int) -> dict[str, float]:
-    """How well scores of sets predict their ratings [S]; what is undefined is absent.
+class SetResults(NamedTuple):
+    """How well scores of sets predict their ratings: metrics, and the sets behind them."""
+
+    metrics: dict[str, float]
+    sets: pd.DataFrame  # user (its place in `set_raters`), rating, score, predicted (nan without), in the order of the dataset
+
+
+def evaluate_sets(held_out: pd.DataFrame, scores: np.ndarray, predicted: np.ndarray | None, left_out: int) -> SetResults:
+    """How well scores of sets predict their ratings; what is undefined is absent.
 
     Args:
-        scores: in any unit, for the rank correlation. predicted: on the rating scale, for the error; None where there are none.
+        held_out: S sets of `rated_sets`.
+        scores: [S] in any unit, for the rank correlation. predicted: on the rating scale, for the error; None where there are none.
         left_out: sets that could not be scored; returned beside the number of those that were.
 
     Task and RMSE: Sharma, Harper, Karypis, "Learning from Sets of Items in Recommender Systems", ACM TiiS 9(4), 2019.
     """
-    from scipy.stats import spearmanr
-
+    users, ratings = held_out["place"].to_numpy(np.int64), held_out["rating"].to_numpy(np.float64)
     values = {"sets": float(len(ratings)), "sets_left_out": float(left_out)}
-    if predicted is not None and len(ratings):
-        errors = (predicted - ratings) ** 2
-        values["set_rmse"] = float(np.sqrt(errors.mean()))
-        if values["set_rmse"] > 0:  # the deviation of a root is that of its square over twice the root
-            values["set_rmse_se"] = float(errors.std() / np.sqrt(len(errors)) / (2 * values["set_rmse"]))
-    if len(ratings) > 1 and np.ptp(scores) > 0 and np.ptp(ratings) > 0:
-        values["set_spearman"] = float(spearmanr(scores, ratings).statistic)
-    return values
+    values |= with_errors(set_estimates(scores, ratings, predicted, users))
+    known = np.full(len(ratings), np.nan) if predicted is None else predicted
+    return SetResults(values, pd.DataFrame({"user": users, "rating": ratings, "score": scores, "predicted": known}))
 
 
 def calibrated(scores: np.ndarray, ratings: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:

@@ -23,6 +23,7 @@ class ModelSpec(Spec):
     label: ClassVar[str]
     stage: ClassVar[Literal["retrieval", "ranking"]]
     offered: ClassVar[bool] = True  # whether forms and specs offer to train it on its own
+    seeded: ClassVar[bool] = True  # whether another seed gives another model
     module: ClassVar[str | None] = None  # the module that one process runs, where ranks under TorchDistributor do not train the model
     kind: str
 

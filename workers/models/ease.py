@@ -21,6 +21,7 @@ class EASESpec(MatrixSpec):
 
     label: ClassVar[str] = "EASE"
     stage: ClassVar[Literal["retrieval", "ranking"]] = "retrieval"
+    seeded: ClassVar[bool] = False
     tuned: ClassVar[Mapping[str, tuple[Any, ...]]] = {"l2": (30.0, 100.0, 300.0, 1000.0, 3000.0)}
 
     kind: Literal["ease"] = "ease"

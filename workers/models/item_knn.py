@@ -18,6 +18,7 @@ class ItemKNNSpec(MatrixSpec):
 
     label: ClassVar[str] = "Item-kNN"
     stage: ClassVar[Literal["retrieval", "ranking"]] = "retrieval"
+    seeded: ClassVar[bool] = False
     tuned: ClassVar[Mapping[str, tuple[Any, ...]]] = {"neighbours": (10, 20, 50, 100, 200, 400), "similarity": ("cosine", "tfidf", "bm25")}
 
     kind: Literal["item_knn"] = "item_knn"

@@ -13,6 +13,7 @@ class PopularitySpec(MatrixSpec):
 
     label: ClassVar[str] = "Popularity"
     stage: ClassVar[Literal["retrieval", "ranking"]] = "retrieval"
+    seeded: ClassVar[bool] = False
 
     kind: Literal["popularity"] = "popularity"
 

@@ -18,6 +18,7 @@ from workers.artifacts import (
     ITEM_EMBEDDINGS,
     METRICS,
     PER_USER,
+    RATED_SETS,
     RESULTS,
     SCORED,
     TEST,
@@ -186,6 +187,8 @@ def _write_results(context: RunContext[RunSpec], tuned: Tuning, evaluation: Matr
     write_ranked(evaluation.ranked, folder / PER_USER, folder / TOP_K)
     rows = evaluation.rows
     scored_rows(rows.users, rows.items, rows.labels, rows.known, evaluation.scores).to_parquet(folder / SCORED, index=False)
+    if evaluation.sets is not None:
+        evaluation.sets.to_parquet(folder / RATED_SETS, index=False)
     embeddings = tuned.model.item_embeddings()
     if embeddings is not None:
         items = catalogue(context.dataset.folder)[["row", "item_id"]]

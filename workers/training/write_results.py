@@ -1,12 +1,26 @@
 """What a finished run leaves in its folder, done.json excepted: of networks rank 0 writes it. Imports no torch."""
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from workers.artifacts import BASELINES, ITEM_EMBEDDINGS, OUTPUTS, PER_USER, PLAN, PREDICTIONS, RESULTS, SCORED, TOP_K, write_json
+from workers.artifacts import (
+    BASELINES,
+    ITEM_EMBEDDINGS,
+    OUTPUTS,
+    PER_USER,
+    PLAN,
+    PREDICTIONS,
+    RATED_SETS,
+    RESULTS,
+    SCORED,
+    TOP_K,
+    write_json,
+)
 from workers.evaluation import DEFAULT, catalogue, list_alarms, predictions, write_ranked
 from workers.run import RunContext, RunSpec
 from workers.specs import Task
@@ -16,7 +30,7 @@ if TYPE_CHECKING:
     from workers.training.sharding import Plan
 
 SHOWN_ROWS = 500  # test rows kept with their predictions, for people to look at
-SCORED_ROWS = 2_000_000  # test rows kept with their scores, at most: 20 MB or so
+SCORED_NUMBERS = 2_000_000  # scores, and outputs, of test rows that are kept at most: 20 MB or so
 
 
 def write_results(context: RunContext[RunSpec], evaluation: "NetworkEvaluation", plan: "Plan") -> None:
@@ -26,7 +40,11 @@ def write_results(context: RunContext[RunSpec], evaluation: "NetworkEvaluation",
     write_json(folder / PLAN, plan)
     write_ranked(evaluation.ranked, folder / PER_USER, folder / TOP_K)
     rows = evaluation.scored
-    scored_rows(rows.users, rows.items, rows.labels, rows.known, evaluation.preference).to_parquet(folder / SCORED, index=False)
+    outputs = {} if context.dataset.task.output == "binary" else {"logits": rows.logits, "target": rows.targets}
+    own = scored_rows(rows.users, rows.items, rows.labels, rows.known, evaluation.preference, outputs)
+    own.to_parquet(folder / SCORED, index=False)
+    if evaluation.sets is not None:
+        evaluation.sets.to_parquet(folder / RATED_SETS, index=False)
     if context.spec.model.stage == "retrieval":
         items = catalogue(context.dataset.folder)[["row", "item_id"]]
         items.assign(embedding=list(evaluation.item_states.numpy())).to_parquet(folder / ITEM_EMBEDDINGS, index=False)
@@ -36,17 +54,25 @@ def write_results(context: RunContext[RunSpec], evaluation: "NetworkEvaluation",
 
 
 def scored_rows(
-    users: np.ndarray, items: np.ndarray, labels: np.ndarray, known: np.ndarray, scores: np.ndarray, most: int = SCORED_ROWS
+    users: np.ndarray,
+    items: np.ndarray,
+    labels: np.ndarray,
+    known: np.ndarray,
+    scores: np.ndarray,
+    outputs: Mapping[str, np.ndarray] = MappingProxyType({}),
+    most: int = SCORED_NUMBERS,
 ) -> pd.DataFrame:
-    """Test rows with the score that ranks: user, item (rows of the vocabularies, int32), label, known, score (float32).
+    """Test rows with the score that ranks: user, item (rows of the vocabularies, int32), label, known, score (float32), and `outputs`.
 
     Sorted by user, item and label, rows alike in them in the order of the dataset, so that two runs' rows stand beside each other.
-    Of more than `most` rows the same ones are kept of every run: those whose user and item, and place among the rows of both, hash
-    lowest.
+    Of more than `most` scores and outputs the same rows are kept of every run: those whose user and item, and place among the rows of
+    both, hash lowest.
 
     Args:
         users, items, labels, known, scores: [B], in the order of the dataset.
+        outputs: further columns, [B] or [B, O]; of O numbers a row they are lists.
     """
+    most //= 1 + sum(column[:1].size for column in outputs.values())
     order = np.lexsort((labels, items, users))
     if len(order) > most:
         pairs = (users[order].astype(np.uint64) << np.uint64(32)) | items[order].astype(np.uint64)
@@ -54,7 +80,8 @@ def scored_rows(
         place = np.arange(len(pairs)) - np.flatnonzero(first)[np.cumsum(first) - 1]
         order = order[np.sort(np.argsort(_hash(_hash(pairs) + place.astype(np.uint64)), kind="stable")[:most])]
     columns = {"user": users.astype(np.int32), "item": items.astype(np.int32), "label": labels.astype(np.float32), "known": known}
-    return pd.DataFrame({name: column[order] for name, column in (columns | {"score": scores.astype(np.float32)}).items()})
+    columns |= {"score": scores.astype(np.float32)} | {name: column.astype(np.float32) for name, column in outputs.items()}
+    return pd.DataFrame({name: column[order] if column.ndim == 1 else list(column[order]) for name, column in columns.items()})
 
 
 def _hash(keys: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import engine
@@ -60,11 +61,11 @@ def test_twelve_contenders_fill_one_table(shared: Workspace, visit: Visit, says:
     at = visit("compare", runs=shared.ids(*CROWD), seeds="apart")
     said = says(at)
     head = next(html.value for html in at.html if "Metrics of the compared runs" in html.value).split("</thead>")[0]
-    assert head.count('<th scope="col">') == 14  # and popularity and random
+    assert head.count('<th scope="col">') == 13  # and random: popularity is a run
     assert [glyph in head for glyph in looks.GLYPHS] == [True] * 12
     assert "EASE · l2 1000" in head  # what sets it apart, and no more
     assert "history" not in re.sub(r'title="[^"]*"', "", head)
-    assert head.count(">baseline<") == 2  # popularity the run and popularity the baseline are told apart
+    assert head.count(">baseline<") == 1
     assert "L" in said
 
 
@@ -94,12 +95,13 @@ def test_seeds_stand_as_one_until_they_are_set_apart(shared: Workspace, visit: V
     std = comparison.table.set_index(["metric", "contender"]).loc[("ndcg_at_10", "A"), "std"]
     assert std > 0 and f"σ {words.short(std, 3)}" in said
     assert "deviation between 3 seeds" in said
+    assert "B was trained with one seed." in said
     assert "C" not in tables_of(at, "Metrics")
     assert "What would they recommend to one user?" in links(at)
     toggle(at, "Seeds as one").set_value(False).run()
     assert not at.exception
     assert at.query_params["seeds"] == "apart"
-    assert "3 seeds" not in says(at)
+    assert "· 3 seeds" not in says(at)
     assert toggle(visit("compare", runs=ids, seeds="apart"), "Seeds as one").value is False
 
 
@@ -128,6 +130,7 @@ def test_what_looks_wrong_is_a_sign_in_the_header_and_a_list(own: Workspace, vis
     assert not any(engine.runs.alarms(own.runs[name]) for name in names)
     assert not [box for box in visit("compare", runs=own.ids(*names)).expander if "wrong" in box.label]
     own.change(own.path("deepfm") / "done.json", alarms=["Item embeddings have collapsed: their mean cosine is 0.995."])
+    st.cache_resource.clear()  # what a finished run says does not change otherwise
     at = visit("compare", runs=own.ids(*names))
     head = next(html.value for html in at.html if "Metrics of the compared runs" in html.value)
     assert head.count("⚠") == 1
@@ -170,28 +173,33 @@ def told(*rows: Row, models: dict[str, str] | None = None) -> Comparison:
 @pytest.mark.parametrize(
     "metric, values, said",
     [
-        ("rmse", (0.9, 1.0), "For predicting the value take **A Model A**: RMSE 0.900, 0.100 below B (no interval to judge this by)."),
-        ("class_log_loss", (1.2, 1.1), "For predicting the class take **B Model B**: Class log loss 1.10, 0.100 below A (no interval"),
-        ("accuracy", (0.4, 0.5), "For predicting the class take **B Model B**: Accuracy 0.500, +0.100 over A (no interval"),
-        ("action_auc", (0.7, 0.6), "For predicting actions take **A Model A**: Mean action AUC 0.700, +0.100 over B (no interval"),
+        ("rmse", (0.9, 1.0), "For predicting the value, **A Model A** has the lowest RMSE, 0.900, but it was not tested against B"),
+        (
+            "class_log_loss",
+            (1.2, 1.1),
+            "For predicting the class, **B Model B** has the lowest Class log loss, 1.10, but it was not tested",
+        ),
+        (
+            "accuracy",
+            (0.4, 0.5),
+            "For predicting the class, **B Model B** has the highest Accuracy, 0.500, but it was not tested against A",
+        ),
+        ("action_auc", (0.7, 0.6), "For predicting actions, **A Model A** has the highest Mean action AUC, 0.700, but it was not tested"),
     ],
 )
 def test_every_output_has_its_sentence_in_the_direction_that_is_better(metric: str, values: tuple[float, float], said: str) -> None:
     found = verdict.sentences(told(*((metric, letter, value, NO, NO, NO) for letter, value in zip("AB", values, strict=True))))
-    assert len(found) == 1
     assert found[0].startswith(said)
+    assert found[1:] == [
+        "A and B were trained with one seed each. What another seed may change is counted (an assumption, for nothing was repeated on this "
+        "dataset); repeat over 3 seeds to be sure."
+    ]
 
 
-def test_the_class_is_told_by_log_loss_where_there_is_one() -> None:
+def test_the_class_is_judged_by_log_loss_where_there_is_one() -> None:
     rows = [(m, letter, v, NO, NO, NO) for m in ("accuracy", "class_log_loss") for letter, v in (("A", 0.5), ("B", 0.6))]
-    assert len(verdict.sentences(told(*rows))) == 1
-
-
-def test_a_lead_within_the_spread_of_seeds_is_called_that() -> None:
-    close = verdict.sentences(told(("auc", "A", 0.703, NO, NO, 0.004), ("auc", "B", 0.7, NO, NO, NO)))[0]
-    assert "is ahead with AUC 0.703, but no further from B than seeds are from each other." in close
-    clear = verdict.sentences(told(("auc", "A", 0.71, NO, NO, 0.004), ("auc", "B", 0.7, NO, NO, NO)))[0]
-    assert clear.startswith("For ranking take **A")
+    first, _ = verdict.sentences(told(*rows))
+    assert "Class log loss" in first and "Accuracy" not in first
 
 
 def test_popularity_that_wins_is_not_compared_with_itself() -> None:
@@ -201,11 +209,10 @@ def test_popularity_that_wins_is_not_compared_with_itself() -> None:
     assert "popularity (" not in said
 
 
-def test_a_best_value_whose_interval_overlaps_is_a_hollow_star() -> None:
-    comparison = told(("ndcg_at_10", "A", 0.2, 0.18, 0.22, NO), ("ndcg_at_10", "B", 0.19, 0.17, 0.21, NO))
-    assert "not surely ahead of B" in metric_tables.metric_table(comparison, "pop")
-    comparison.table.loc[1, ["value", "low", "high"]] = (0.1, 0.09, 0.11)
-    assert "☆" not in metric_tables.metric_table(comparison, "pop")
+def test_a_best_value_that_was_not_tested_is_a_hollow_star() -> None:
+    comparison = told(("ndcg_at_10", "A", 0.2, 0.19, 0.21, NO), ("ndcg_at_10", "B", 0.1, 0.09, 0.11, NO))
+    html = metric_tables.metric_table(comparison, "pop")
+    assert "not surely ahead of B" in html and "☆" in html and "★" not in html
 
 
 def test_settings_of_one_contender_alone_share_a_row() -> None:

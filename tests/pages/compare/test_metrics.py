@@ -125,7 +125,7 @@ def test_metrics_of_lists_are_at_the_k_that_is_asked_for(shared: Workspace, visi
     html = next(h.value for h in at.html if "best first" in h.value)
     assert "NDCG@50" in html
     assert "NDCG@10" not in html
-    at.number_input[0].set_value(10).run()
+    at.number_input("compare.k").set_value(10).run()
     assert not at.exception
     assert "k" not in at.query_params
     assert at.query_params["metrics"] == "ndcg_at_10,auc"
@@ -133,7 +133,7 @@ def test_metrics_of_lists_are_at_the_k_that_is_asked_for(shared: Workspace, visi
 
 @pytest.mark.parametrize("k", ["0", "101", "-1", "x", "1e2", "\u0665", "9" * 5000])
 def test_a_k_that_is_none_is_the_usual_one(shared: Workspace, visit: Visit, k: str) -> None:
-    assert visit("compare", runs=shared.ids("two_tower", "dlrm"), k=k).number_input[0].value == 10
+    assert visit("compare", runs=shared.ids("two_tower", "dlrm"), k=k).number_input("compare.k").value == 10
 
 
 def test_the_star_is_full_only_where_tests_are_sure(shared: Workspace) -> None:

@@ -23,10 +23,12 @@ def test_trashed_runs_are_named_on_stderr_and_compared_all_the_same(
     )
     asked = []
     monkeypatch.setattr(engine.runs, "get_run", known.__getitem__)
-    monkeypatch.setattr(engine.compare, "compare", lambda run_ids, baseline, k: asked.append((list(run_ids), k)) or found)
-    main(["compare", "a", "b", "--k", "7", "--json"])
+    monkeypatch.setattr(
+        engine.compare, "compare", lambda run_ids, baseline, k, threshold: asked.append((list(run_ids), k, threshold)) or found
+    )
+    main(["compare", "a", "b", "--k", "7", "--matters", "5", "--json"])
     told = capsys.readouterr()
-    assert asked == [(["a", "b"], 7)]
+    assert asked == [(["a", "b"], 7, 0.05)]
     assert "In the trash, and compared all the same:" in told.err and "(b)" in told.err and "(a)" not in told.err
     assert json.loads(told.out.splitlines()[-1])["dataset"] == DATASET
     main(["compare", "a", "a"])

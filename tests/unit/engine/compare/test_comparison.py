@@ -40,6 +40,8 @@ def add(monkeypatch: pytest.MonkeyPatch) -> Add:
 
     for name, found in (("get_run", known.__getitem__), ("done", ends.__getitem__), ("per_user", users.__getitem__), ("history", history)):
         monkeypatch.setattr(runs, name, found)
+    monkeypatch.setattr(runs, "list_runs", lambda kind, dataset: list(known.values()))
+    monkeypatch.setattr(runs, "alarms", lambda run_id: ends[run_id].get("alarms", []))
     monkeypatch.setattr(comparison, "_baselines", lambda dataset: {})
     return added
 
@@ -85,11 +87,15 @@ def test_intervals_are_scipys() -> None:
     some[::3] = np.nan
     theirs = bootstrap((some[np.isfinite(some)],), np.mean, n_resamples=2000, method="percentile", rng=7).confidence_interval
     assert intervals(some)[0] == pytest.approx((theirs.low, theirs.high), abs=0.03)  # other resamples of the same 200 users
-    assert np.isnan(intervals(np.array([[1.0]]))).all() and np.isnan(intervals(np.zeros((0, 2)))).all()
+    assert np.isnan(intervals(np.arange(9.0)[:, None])).all() and np.isnan(intervals(np.zeros((0, 2)))).all()
 
 
-def judged(*values: tuple[str, float, float], metric: str = "ndcg_at_10", **models: str) -> list[str]:
-    """Who wins, of letter, value and deviation between seeds; letters of several characters are baselines."""
+NO = float("nan")
+
+
+def judged(*values: tuple[str, float, float], metric: str = "ndcg_at_10", **models: str) -> engine.compare.MetricVerdict:
+    """The verdict of contenders that were not tested, of letter, value and deviation between seeds; letters of several characters are
+    baselines."""
     table = pd.DataFrame([(metric, *row) for row in values], columns=["metric", "contender", "value", "std"])
     contenders = [
         engine.compare.Contender(
@@ -101,39 +107,39 @@ def judged(*values: tuple[str, float, float], metric: str = "ndcg_at_10", **mode
     made = engine.compare.Comparison(
         contenders=contenders, dataset=DATASET, apart=[], table=table, curves=nothing, differences=nothing, costs=nothing, users=1
     )
-    winner = engine.compare.judge(made, {}).winner(metric)
-    return [winner] if winner else []
+    return engine.compare.judge(made, {}).metrics[metric]
 
 
-NO = float("nan")
+@pytest.fixture
+def no_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "alarms", lambda run_id: [])
 
 
-@pytest.mark.parametrize(
-    "values, best",
-    [
-        ([("A", 0.30, 0.004), ("B", 0.29, NO)], ["A"]),
-        ([("A", 0.293, 0.004), ("B", 0.29, NO)], []),  # a lead within the leader's own seeds
-        ([("A", 0.293, NO), ("B", 0.29, 0.004)], []),  # and within those of the next
-        ([("A", 0.30, NO), ("B", 0.295, NO), ("C", 0.29, 0.02)], []),  # somebody further back may do as well with another seed
-        ([("A", 0.30, NO), ("B", 0.30, NO)], []),
-        ([("A", 0.30, NO)], []),
-    ],
-)
-def test_a_lead_within_the_spread_of_seeds_is_not_crowned(values: list[tuple[str, float, float]], best: list[str]) -> None:
-    assert judged(*values) == best
+@pytest.mark.usefixtures("no_alarms")
+def test_nobody_wins_what_was_not_tested() -> None:
+    found = judged(("A", 0.3, NO), ("B", 0.2, NO), ("pop", 0.1, NO), pop="popularity")
+    assert (found.leader, found.unsure_of, found.winner) == ("A", ("B", "pop"), None)
+    assert {pair.reason for pair in found.runs} == {engine.compare.Reason.UNTESTED}
+    assert judged(("A", 0.3, NO)).leader is None  # who is alone wins nothing
+    assert judged(("A", 0.3, NO), ("B", 0.3, NO)).leader is None
+    assert judged(("A", 0.9, NO), ("B", 0.8, NO), metric="rmse").leader == "B"
 
 
-def test_lower_is_better_where_it_is_and_closest_to_one_has_no_crown() -> None:
-    values = (("A", 0.9, NO), ("B", 0.8, NO))
-    assert judged(*values, metric="rmse") == ["B"]
-    assert judged(*values, metric="calibration") == []
+@pytest.mark.usefixtures("no_alarms")
+def test_what_is_best_at_one_has_no_crown() -> None:
+    with pytest.raises(KeyError):
+        judged(("A", 0.9, NO), ("B", 0.8, NO), metric="calibration")
     assert not METRICS["calibration"].crowned
 
 
-def test_a_baseline_that_is_also_a_run_is_no_rival_of_it() -> None:
-    values = (("A", 0.3, NO), ("B", 0.2, NO), ("pop", 0.3, NO))
-    assert judged(*values, pop="popularity") == []
-    assert judged(*values, pop="popularity", A="popularity") == ["A"]
+def test_a_baseline_that_is_also_a_run_stands_once(add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"popularity": {"ndcg_at_10": 0.1}, "random": {"ndcg_at_10": 0.01}}
+    monkeypatch.setattr(comparison, "_baselines", lambda dataset: known)
+    monkeypatch.setattr(comparison.datasets, "baseline_per_user", lambda dataset, name: None)
+    found = engine.compare.compare([add("a"), add("p", "popularity", ndcg=0.1)])
+    assert [c.letter for c in found.contenders] == ["A", "B", "rnd"]
+    assert found.against == "B"  # the run is what differences to popularity are taken from
+    assert cell(found, "ndcg_at_10", "A")["delta"] == pytest.approx(0.1)
 
 
 def test_a_fitted_model_has_no_batches_and_shows_what_it_tuned(add: Add) -> None:
@@ -184,7 +190,8 @@ def test_baselines_of_another_protocol_are_left_out_and_it_is_said(add: Add, mon
         ("Popularity", "was measured without the items that users met in train, the runs with the items that users met in train")
     ]
     assert found.against == "best"
-    assert cell(found, "ndcg_at_10", "B")["best"] and np.isnan(cell(found, "ndcg_at_10", "B")["delta"])
+    assert cell(found, "ndcg_at_10", "B")["best"] and not cell(found, "ndcg_at_10", "A")["best"]
+    assert np.isnan(cell(found, "ndcg_at_10", "B")["delta"])
     assert [c.letter for c in engine.compare.compare([add("c"), add("d", embedding_dim=16)]).contenders] == ["A", "B", "pop", "best"]
 
 
@@ -195,13 +202,31 @@ def test_costs_of_seeds_are_their_mean(add: Add) -> None:
     assert facts.costs({"A": [first, slow]}).set_index("fact").loc["Training time", "A"] == pytest.approx(25)
 
 
+@pytest.mark.usefixtures("no_alarms")
 def test_the_oracle_wins_nothing_and_may_be_what_deltas_are_against() -> None:
-    assert judged(("A", 0.7, NO), ("rnd", 0.5, NO), ("best", 0.8, NO), metric="auc", best="oracle", rnd="random") == ["A"]
-    assert judged(("A", 0.6, NO), ("best", 0.5, NO), metric="log_loss", best="oracle") == []  # no competitor
-    assert judged(("A", 0.9, NO), ("mean", 0.8, NO), metric="set_rmse", mean="user_mean") == ["mean"]  # a contender like any other
+    found = judged(("A", 0.7, NO), ("rnd", 0.5, NO), ("best", 0.8, NO), metric="auc", best="oracle", rnd="random")
+    assert (found.leader, found.best_possible) == ("A", 0.8)
+    assert judged(("A", 0.6, NO), ("best", 0.5, NO), metric="log_loss", best="oracle").leader is None  # no competitor
+    assert judged(("A", 0.9, NO), ("mean", 0.8, NO), metric="set_rmse", mean="user_mean").leader == "mean"  # a contender like any other
     table = pd.DataFrame([("auc", "A", 0.7), ("auc", "rnd", 0.5), ("auc", "best", 0.8)], columns=["metric", "contender", "value"])
     deltas = comparison._with_difference(table, "best").set_index("contender")["delta"]
     assert deltas.round(6).dropna().to_dict() == {"A": -0.1, "rnd": -0.3}
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.0, float("nan")])
+def test_a_difference_that_matters_is_a_share(add: Add, threshold: float) -> None:
+    with pytest.raises(ValueError, match="choose a share of a value"):
+        engine.compare.compare([add("a")], threshold=threshold)
+
+
+def test_times_of_one_fit_and_of_trying_many_settings_are_not_compared(add: Add) -> None:
+    ids = [add("a", "ease", ndcg=0.3, l2=100.0), add("b", "ease", ndcg=0.2), add("c", "ease", ndcg=0.2, l2=10.0)]
+    slow = runs.get_run("a")
+    runs.get_run("a").resources["training_s"] = 100.0
+    assert slow.resources["training_s"] == 100.0
+    assert engine.compare.verdict_of(engine.compare.compare(ids[:2])).metrics["ndcg_at_10"].cost is None
+    fixed = engine.compare.verdict_of(engine.compare.compare([ids[0], ids[2]])).metrics["ndcg_at_10"].cost
+    assert fixed is not None and fixed.run_s == 100.0
 
 
 def test_deltas_are_against_the_chosen_baseline_or_the_first() -> None:
@@ -213,5 +238,5 @@ def test_deltas_are_against_the_chosen_baseline_or_the_first() -> None:
     assert comparison._against("oracle", click_data) == "best"
     assert comparison._against("r1", click_data) == "A"
     assert comparison._against("popularity", click_data) == "rnd"
-    assert comparison._against("dlrm", click_data) == "rnd"
+    assert comparison._against("dlrm", click_data) == "A"
     assert comparison._against("popularity", [run]) == "A"

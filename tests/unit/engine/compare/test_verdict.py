@@ -16,7 +16,7 @@ import pytest
 import engine
 from engine import datasets, runs
 from engine.cli import main
-from engine.compare import Answer, Method, comparison
+from engine.compare import Answer, Reason, comparison
 from engine.report import formats
 from tests.records import DATASET, run
 from ui.compare import metric_tables, verdict
@@ -34,7 +34,6 @@ class Run(NamedTuple):
     users: Users = None
     model: str = "two_tower"
     seed: int = 1
-    error: float | None = None  # standard error, for an interval without users
     dim: int = 8
 
 
@@ -51,6 +50,13 @@ def spread(value: float, noise: np.ndarray = NOISE) -> Run:
     return Run(float(users.mean()), users)
 
 
+def few(value: float) -> Run:
+    """A run of which nine users have a value."""
+    users = np.full(USERS, np.nan)
+    users[:9] = value + NOISE[:9] - NOISE[:9].mean()
+    return Run(value, users)
+
+
 def with_(one: Run, **changes: object) -> Run:
     return one._replace(**changes)  # type: ignore[arg-type]
 
@@ -60,24 +66,27 @@ CASES = {
     "a clear lead": Case({"a": SURE, "b": BEHIND}, "A"),
     "a clear lead of the second": Case({"a": with_(BEHIND, dim=8), "b": with_(SURE, dim=16)}, "B"),
     "a tie": Case({"a": SURE, "b": with_(SURE, dim=16)}, None),
-    "a tie without tests and intervals": Case({"a": Run(0.3), "b": Run(0.3, dim=16)}, None),
+    "a tie without tests": Case({"a": Run(0.3), "b": Run(0.3, dim=16)}, None),
     "inside the noise by a test": Case({"a": SURE, "b": with_(spread(0.299, OTHER_NOISE), dim=16)}, None),
-    "inside the spread between seeds": Case(
-        {"a": spread(0.32), "again": with_(spread(0.28), seed=2), "b": with_(spread(0.29), dim=16)}, None
+    "inside what another seed may change": Case(
+        {"a": spread(0.34), "again": with_(spread(0.26), seed=2), "b": with_(spread(0.28), dim=16)}, None
     ),
-    "inside the spread between seeds, untested": Case({"a": Run(0.32), "again": Run(0.28, seed=2), "b": Run(0.29, dim=16)}, None),
-    "beyond the spread between seeds, untested": Case({"a": Run(0.31), "again": Run(0.30, seed=2), "b": Run(0.2, dim=16)}, "A"),
+    "nothing was repeated, a small lead": Case({"a": SURE, "b": with_(spread(0.295), dim=16)}, None),
+    "no seed, a small lead": Case({"a": with_(SURE, model="ease"), "b": with_(spread(0.295), model="item_knn")}, "A"),
+    "no seed, a lead too small to matter": Case({"a": with_(SURE, model="ease"), "b": with_(spread(0.299), model="item_knn")}, "A"),
     "a single contender": Case({"a": SURE}, None),
     "a single contender that beats popularity": Case({"a": SURE}, "A", {"popularity": 0.1}),
     "popularity wins": Case({"a": SURE, "b": BEHIND}, "pop", {"popularity": 0.4}),
     "within noise of popularity": Case({"a": SURE, "b": BEHIND}, None, {"popularity": 0.3}),
-    "lower is better": Case({"a": Run(1.0), "b": Run(0.9, dim=16)}, "B", metric="rmse"),
-    "untested with overlapping intervals": Case({"a": Run(0.30, error=0.01), "b": Run(0.29, error=0.01, dim=16)}, None),
-    "untested with intervals apart": Case({"a": Run(0.30, error=0.01), "b": Run(0.20, error=0.01, dim=16)}, "A"),
+    "lower is better, and nothing was tested": Case({"a": Run(1.0), "b": Run(0.9, dim=16)}, None, metric="rmse"),
+    "untested": Case({"a": Run(0.30), "b": Run(0.20, dim=16)}, None),
+    "one of three untested": Case({"a": SURE, "b": BEHIND, "c": Run(0.1, dim=32)}, None),
     "a baseline that is a run too": Case({"a": with_(spread(0.4), model="popularity"), "b": BEHIND}, "A", {"popularity": 0.4}),
     "the oracle does not compete": Case({"a": SURE, "b": BEHIND}, "A", {"oracle": 0.9}),
-    "only the seed differs, seeds apart": Case({"a": Run(0.3), "b": Run(0.2, seed=2)}, None, metric="auc"),
+    "only the seed differs, seeds apart": Case({"a": SURE, "b": with_(BEHIND, dim=8, seed=2)}, None),
+    "users are few": Case({"a": few(0.3), "b": with_(few(0.2), dim=16)}, None),
 }
+ALARMS = ["Every test row has the same logit, 0: the model does not look at its input."]
 Compared = Callable[..., engine.compare.Comparison]
 
 
@@ -88,12 +97,11 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
     found: Case = request.param
     known, ends = {}, {}
     for run_id, one in found.runs.items():
-        settings = {} if one.model == "popularity" else {"embedding_dim": one.dim}
+        settings = {"embedding_dim": one.dim} if one.model == "two_tower" else {}
         train = engine.specs.TrainSpec(seed=one.seed)
         spec = engine.specs.RunSpec(dataset=DATASET, model=engine.specs.MODELS[one.model](**settings), train=train)
         known[run_id] = run(run_id, one.model, spec=spec.model_dump(mode="json"), title=spec.title, metrics={found.metric: one.value})
-        error = {} if one.error is None else {f"{found.metric}_se": one.error}
-        ends[run_id] = {"metrics": {found.metric: one.value} | error}
+        ends[run_id] = {"metrics": {found.metric: one.value}}
 
     def per_user(run_id: str) -> pd.DataFrame:
         return table(found.runs[run_id].users)
@@ -108,6 +116,8 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
 
     for name, made in (("get_run", known.__getitem__), ("done", ends.__getitem__), ("per_user", per_user)):
         monkeypatch.setattr(runs, name, made)
+    monkeypatch.setattr(runs, "list_runs", lambda kind, dataset: list(known.values()))
+    monkeypatch.setattr(runs, "alarms", lambda run_id: ALARMS if run_id == "a" else [])
     columns = ["metric", "step", "epoch", "rows", "time_s", "value"]
     monkeypatch.setattr(runs, "history", lambda run_id: pd.DataFrame(columns=columns))
     stored = {name: {found.metric: value} for name, value in found.baselines.items()}
@@ -126,11 +136,20 @@ def name_of(case: Case) -> str:
 
 
 def told(sentence: str, found: engine.compare.Comparison) -> str | None:
-    """The letter of whom a sentence calls the winner."""
+    """The letter of whom a sentence calls the winner: whom to take, who leads by less than matters, or the baseline that beats all."""
     if take := re.search(r"\btake \W*([A-Z])\b", sentence):
         return take.group(1)
-    better = re.search(r"(\w+) is better than every run", sentence)
-    return next((c.letter for c in found.contenders if better and c.name == better.group(1)), None)
+    if re.search(r"\bbut it is better than [^,]+ by less than", sentence) and "cannot be told" not in sentence:
+        leader = re.search(r"For \w+, \W*([A-Z])\b", sentence)
+        return leader.group(1) if leader else None
+    return "pop" if "no run here does better than popularity" in sentence else None
+
+
+def stage_of(found: engine.compare.Comparison) -> str:
+    """The sentence of the stage; another may say who rests on one seed."""
+    first, *others = [engine.compare.plain(one) for one in engine.compare.sentences(found)]
+    assert all("trained with one seed" in other for other in others) and len(others) < 2
+    return first
 
 
 def in_row(cells: list[str], marked: Callable[[str], bool], letters: list[str]) -> str | None:
@@ -146,7 +165,7 @@ def test_the_table_marks_the_winner_of_the_record(case: Case, compared: engine.c
 
 
 def test_the_page_says_and_marks_the_winner(case: Case, compared: engine.compare.Comparison) -> None:
-    (said,) = verdict.sentences(compared)
+    said = verdict.sentences(compared)[0]
     assert told(said, compared) == case.winner
     html = metric_tables.metric_table(compared, compared.against, keys=[case.metric])
     cells = html.split("<tbody>")[1].split("<td>")[1:]
@@ -163,13 +182,19 @@ def test_the_command_line_prints_and_gives_the_winner(
     label = engine.specs.metric(case.metric).label
     (row,) = [line for line in lines if line.startswith(label)]
     cells = [row[20 + 22 * at : 42 + 22 * at] for at in range(len(letters))]
-    assert in_row(cells, lambda cell: "*" in cell, letters) == case.winner
-    (said,) = [engine.compare.plain(one) for one in engine.compare.sentences(compared)]
+    assert in_row(cells, lambda cell: "★" in cell, letters) == case.winner
+    leader = engine.compare.verdict_of(compared).metrics[case.metric].leader
+    assert in_row(cells, lambda cell: "☆" in cell, letters) == (leader if leader != case.winner else None)
+    alarm = ALARMS[0] if "again" not in case.runs else f"Run 1 of 2: {ALARMS[0]}"
+    assert f"⚠ A: {alarm}" in lines
+    said = stage_of(compared)
     assert said in lines and told(said, compared) == case.winner
     found = json.loads(last)
     assert [r["contender"] for r in found["table"] if r["best"] and r["metric"] == case.metric] == ([case.winner] if case.winner else [])
     assert found["verdict"]["metrics"][case.metric]["winner"] == case.winner
-    assert found["sentences"] == [said]
+    assert found["sentences"][0] == said and found["verdict"]["alarms"] == {"A": [alarm]}
+    tested = {metric: [pair.model_dump(mode="json") for pair in own] for metric, own in (compared.tests or {}).items()}
+    assert found["pairs"] == tested
 
 
 MARKS: dict[str, tuple[Callable[[str], str], str]] = {
@@ -183,7 +208,7 @@ MARKS: dict[str, tuple[Callable[[str], str], str]] = {
 def test_every_export_says_and_marks_the_winner(case: Case, compared: engine.compare.Comparison, kind: str) -> None:
     text = engine.report.export(compared, kind).decode("utf-8-sig")
     letters = [c.letter for c in compared.contenders]
-    (said,) = [engine.compare.plain(one) for one in engine.compare.sentences(compared)]
+    said = stage_of(compared)
     if kind in MARKS:
         escaped, strong = MARKS[kind]
         label = escaped(engine.specs.metric(case.metric).label)
@@ -196,12 +221,12 @@ def test_every_export_says_and_marks_the_winner(case: Case, compared: engine.com
         found = list(csv.DictReader(io.StringIO(text)))
         best = [row["contender"] for row in found if row["name"] == case.metric and row["best"] == "True"]
         assert best == ([case.winner] if case.winner else [])
-        (row,) = [row for row in found if row["kind"] == "verdict"]
+        row = next(row for row in found if row["kind"] == "verdict")
         assert (row["value"], row["contender"]) == (said, case.winner or "")
     else:
         bundle = json.loads(text)
         assert bundle["verdict"]["metrics"][case.metric]["winner"] == case.winner
-        assert bundle["sentences"] == [said]
+        assert bundle["sentences"][0] == said and list(bundle["verdict"]["alarms"]) == ["A"]
         facts = [fact for fact in bundle["facts"] if fact["kind"] == "metric" and fact["name"] == case.metric]
         assert [fact["contender"] for fact in facts if fact["best"]] == ([case.winner] if case.winner else [])
 
@@ -212,22 +237,26 @@ def test_a_record_survives_json(compared: engine.compare.Comparison) -> None:
 
 
 def test_tests_of_all_metrics_at_once_are_those_of_each(case: Case, compared: engine.compare.Comparison) -> None:
-    bare = compared.model_copy(update={"tests": {}, "verdict": None})
-    assert engine.compare.testable(bare) == list(compared.tests)
-    for metric, frame in compared.tests.items():
-        pd.testing.assert_frame_equal(engine.compare.pairs(bare, metric), frame)
-    assert engine.compare.verdict_of(bare) == compared.verdict
+    bare = compared.model_copy(update={"tests": None, "verdict": None})
+    assert engine.compare.testable(bare) == list(compared.tests or {})
+    for metric, tested in (compared.tests or {}).items():
+        assert engine.compare.pairs(bare, metric) == tested
+    assert engine.compare.verdict_of(bare).metrics == engine.compare.verdict_of(compared).metrics
 
 
-def test_a_lead_is_that_of_the_values_and_a_difference_that_of_the_users_in_common() -> None:
+def test_a_lead_is_that_of_the_values_and_a_difference_that_of_the_users_in_common(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "alarms", lambda run_id: [])
     contenders = [engine.compare.Contender(letter=one, run_id=one, name=one, model=one, color_index=0) for one in "AB"]
     table = pd.DataFrame({"metric": "rmse", "contender": ["A", "B"], "value": [0.9, 1.0]})
-    tested = {"a": "B", "b": "A", "difference": 0.03, "low": 0.01, "high": 0.05, "p": 0.01, "p_holm": 0.01, "n": 50, "unit": "users"}
-    tests = {"rmse": pd.DataFrame([tested | {"verdict": Answer.B_BETTER, "reason": ""}])}
+    tested = {"difference": 0.03, "low": 0.01, "high": 0.05, "p": 0.01, "p_holm": 0.01, "n": 50, "unit": "users", "lead": 0.03}
+    pair = engine.compare.PairVerdict(a="B", b="A", metric="rmse", answer=Answer.B_BETTER, **tested)
     nothing = pd.DataFrame()
     made = engine.compare.Comparison(
         contenders=contenders, dataset="d", apart=[], table=table, curves=nothing, differences=nothing, costs=nothing, users=1
     )
-    (pair,) = engine.compare.judge(made, tests).metrics["rmse"].runs
-    assert (pair.a, pair.ahead, pair.reason, pair.method) == ("A", True, None, Method.TEST)
-    assert (pair.lead, pair.difference, pair.low, pair.high) == (pytest.approx(-0.1), -0.03, -0.05, -0.01)
+    (seen,) = engine.compare.judge(made, {"rmse": [pair]}).metrics["rmse"].runs
+    assert (seen.a, seen.ahead, seen.reason) == ("A", True, None)
+    assert (seen.lead, seen.difference, seen.low, seen.high) == (pytest.approx(-0.1), -0.03, -0.05, -0.01)
+    against = pair.model_copy(update={"answer": Answer.A_BETTER})  # over the rows that were kept it is the other way round
+    (seen,) = engine.compare.judge(made, {"rmse": [against]}).metrics["rmse"].runs
+    assert (seen.ahead, seen.reason) == (False, Reason.UNTESTED)

@@ -19,7 +19,7 @@ from markdown_it.token import Token
 
 import engine
 from engine import runs
-from engine.compare import Comparison, Contender, judge, plain, sentences
+from engine.compare import Answer, Comparison, Contender, PairVerdict, Reason, judge, plain, sentences
 from engine.report import formats
 from engine.report.tables import LONG, long, one_line, tables
 from tests.records import DATASET, HOSTILE, run
@@ -68,13 +68,31 @@ def made(names: list[str], **changes: Any) -> Comparison:
         "users": 1234,
     }
     comparison = Comparison(**(values | changes))
-    return comparison.model_copy(update={"verdict": judge(comparison, {})})
+    tests = {key: [pair(key, "A", other) for other in letters[1:]] for key in ("ndcg_at_10", "auc")} if "table" not in changes else {}
+    return comparison.model_copy(update={"verdict": judge(comparison, tests | others(tests)), "tests": tests})
+
+
+def pair(key: str, a: str, b: str) -> PairVerdict:
+    """A is sure to be ahead by NDCG@10, and may be by AUC."""
+    ahead = key == "ndcg_at_10"
+    numbers = {"difference": 0.391, "low": 0.31, "high": 0.472, "p": 0.0001, "p_holm": 0.0002} if ahead else {
+        "difference": 0.0, "low": -0.02, "high": 0.02, "p": 0.9, "p_holm": 1.0, "needed": 41_234, "smallest": 0.031
+    }  # fmt: skip
+    answer = Answer.A_BETTER if ahead else Answer.UNKNOWN
+    reason = None if ahead else Reason.CHANCE
+    return PairVerdict(a=a, b=b, metric=key, lead=0.39, n=1234, unit="users", answer=answer, reason=reason, **numbers)
+
+
+def others(tests: dict[str, list[PairVerdict]]) -> dict[str, list[PairVerdict]]:
+    """With a pair against popularity, so that the first one wins."""
+    return {"ndcg_at_10": [*tests["ndcg_at_10"], pair("ndcg_at_10", "A", "pop")]} if tests else {}
 
 
 @pytest.fixture(autouse=True)
 def known_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RECBENCH_WORKSPACE", str(tmp_path))
     monkeypatch.setattr(runs, "get_run", lambda run_id: run(run_id, "dlrm"))
+    monkeypatch.setattr(runs, "alarms", lambda run_id: [])
 
 
 def text(comparison: Comparison, kind: str) -> str:
@@ -90,12 +108,14 @@ def test_csv_has_every_number_and_runs_none() -> None:
     found = list(csv.DictReader(io.StringIO(text(comparison, "csv"))))
     assert list(found[0]) == LONG
     assert all(not cell.startswith(("=", "+", "@", "\t")) for row in found for cell in row.values())
-    assert {row["kind"] for row in found} == {"metric", "cost", "setting", "verdict"}
+    assert {row["kind"] for row in found} == {"metric", "cost", "setting", "verdict", "pair"}
     ndcg = [row for row in found if row["name"] == "ndcg_at_10" and row["kind"] == "metric"]
     assert [float(row["value"]) for row in ndcg] == pytest.approx([0.5] + [0.1 + at / 100 for at in range(1, len(NASTY))] + [0.05])
     assert [row["best"] for row in ndcg] == ["True"] + ["False"] * len(NASTY)
     assert next(row["value"] for row in found if row["name"] == "model.l2") == "'-1"
-    assert len(found) == 3 * len(NASTY) + 1 + len(NASTY) + 1 + 2  # a sentence for retrieval, one for ranking
+    pairs = [row for row in found if row["kind"] == "pair"]
+    assert len(pairs) == (len(NASTY) - 1) * (3 + 5)  # difference, p, answer; of the second metric visible from and users needed too
+    assert len(found) - len(pairs) == 3 * len(NASTY) + 1 + len(NASTY) + 1 + 3  # a sentence for retrieval, one for ranking, one of seeds
     assert [row["value"] for row in found if row["kind"] == "verdict"] == [plain(one) for one in sentences(comparison)]
 
 
@@ -114,7 +134,7 @@ def test_markdown_is_tables_of_text_and_nothing_else(first: str) -> None:
     strong = [child.content for token in tokens for child in strong_text(token.children or [])]
     assert strong[:2] == [one_line(part.text) for sentence in sentences(comparison) for part in sentence if part.name]
     assert shown.count("model") == 1
-    assert sum(token.type == "heading_open" for token in tokens) == 5  # the title and four tables
+    assert sum(token.type == "heading_open" for token in tokens) == 7  # the title and six tables
     rows = sum(token.type == "tr_open" for token in tokens)
     assert rows == sum(len(table.rows) + 1 for table in tables(comparison))
 
@@ -145,7 +165,9 @@ def test_latex_sets_what_it_is_given_and_runs_nothing() -> None:
     assert [line for line in lines if r"\textbf" in line] == [next(line for line in lines if r"\textbf{0.5000 $\pm$ 0.1250}" in line)]
     for name in NASTY:
         told = [plain(one) for one in sentences(made([name, "Two"]))]
-        assert [line for line in text(made([name, "Two"]), "tex").split("\n") if line.startswith("% For")] == [f"% {one}" for one in told]
+        assert [line for line in text(made([name, "Two"]), "tex").split("\n") if line.startswith("% For")] == [
+            f"% {one}" for one in told[:2]
+        ]
 
 
 class Seen(HTMLParser):
@@ -223,12 +245,20 @@ def test_a_file_says_by_its_ending_what_it_is(tmp_path: Path) -> None:
 
 
 def test_every_file_says_who_is_ahead_and_who_is_not_surely() -> None:
-    ahead, tied = (plain(one) for one in sentences(made(["One", "Two"])))
-    assert ahead.startswith("For retrieval take A One: NDCG@10 0.500, +0.390 over B.")
-    assert tied == "For ranking, A One reaches AUC 0.700, but B has the same value."
-    assert "<p>For retrieval take <strong>A One</strong>: NDCG@10 0.500, +0.390 over B." in text(made(["One", "Two"]), "html")
+    ahead, untold, seeds = (plain(one) for one in sentences(made(["One", "Two"])))
+    start = "For retrieval take A One: NDCG@10 0.500, 0.39 ± 0.08 above B (p < 0.001, 1,234 test users)."
+    assert ahead.startswith(start)
+    assert (
+        untold
+        == "For ranking, A One has the highest AUC, 0.700, but it cannot be told from B (p = 1.00; about 41,000 test users would tell)."
+    )
+    assert seeds.startswith("A and B were trained with one seed each.")
+    assert "<p>" + start.replace("A One", "<strong>A One</strong>").replace("<", "&lt;").replace("&lt;strong>", "<strong>").replace(
+        "&lt;/strong>", "</strong>"
+    ) in text(made(["One", "Two"]), "html")
     for kind in ("csv", "json", "tex"):
-        assert ahead in text(made(["One", "Two"]), kind)
+        assert ahead in text(made(["One", "Two"]), kind).replace("\\u00b1", "±")
+    assert "| A − B | 0.00 ± 0.02 | 1.00 | 0.031 | about 41,000 | cannot be told |" in text(made(["One", "Two"]), "md").replace("\\", "")
 
 
 def test_names_of_files_hold_no_path() -> None:

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from workers.artifacts.results import METRICS, RANKING_NAMES, cutoff, metric
 from workers.evaluation import metrics
+from workers.evaluation.clustered import area, area_per_user, standard_error
 from workers.evaluation.evaluate import pointwise, rank_users, summarise
 from workers.evaluation.lists import RANKING_AT
 
@@ -121,7 +122,8 @@ def test_auc_and_log_loss_match_scikit_learn(seed):
     rng = np.random.default_rng(seed)
     labels, logits = (rng.random(300) < 0.3).astype(float), rng.integers(-6, 6, 300).astype(float)
     assert metrics.auc(logits, labels)[0] == pytest.approx(roc_auc_score(labels, logits), abs=1e-12)
-    assert metrics.log_loss(logits, labels)[0] == pytest.approx(sk_log_loss(labels, 1 / (1 + np.exp(-logits))), abs=1e-9)
+    assert area(logits, labels, np.arange(300)).value == pytest.approx(roc_auc_score(labels, logits), abs=1e-12)
+    assert metrics.log_losses(logits, labels).mean() == pytest.approx(sk_log_loss(labels, 1 / (1 + np.exp(-logits))), abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -132,20 +134,24 @@ def test_auc_per_user_is_scikit_learns_of_each_weighted_by_rows(seed):
     labels[users == 7] = 1  # a user who liked everything has no AUC
     found = [(roc_auc_score(labels[own], scores[own]), own.sum()) for own in (users == u for u in range(40)) if len(set(labels[own])) == 2]
     areas, rows = np.array(found).T
-    assert metrics.user_auc(scores, labels, users)[0] == pytest.approx(np.average(areas, weights=rows), abs=1e-12)
+    one = area_per_user(scores, labels, users)
+    assert one.value == pytest.approx(np.average(areas, weights=rows), abs=1e-12)
     shuffled = rng.permutation(300)
-    assert metrics.user_auc(scores[shuffled], labels[shuffled], users[shuffled]) == pytest.approx(metrics.user_auc(scores, labels, users))
+    again = area_per_user(scores[shuffled], labels[shuffled], users[shuffled])
+    assert (again.value, again.users.tolist(), again.influence) == (
+        pytest.approx(one.value), one.users.tolist(), pytest.approx(one.influence)
+    )  # fmt: skip
 
 
 def test_auc_per_user_knows_no_more_than_what_tells_a_users_items_apart():
     """Scores that only say which user likes much are worth something over all rows, and nothing within a user."""
     users = np.repeat([1, 2], 4)
     labels = np.array([0, 0, 0, 1, 0, 1, 1, 1.0])
-    assert metrics.user_auc(users.astype(float), labels, users)[0] == 0.5 < metrics.auc(users.astype(float), labels)[0]
-    value, error = metrics.user_auc(labels[:4], labels[:4], users[:4])
-    assert value == 1 and np.isnan(error)
-    assert np.isnan(metrics.user_auc(np.arange(2.0), np.ones(2), np.arange(2))).all()
-    assert np.isnan(metrics.user_auc(np.zeros(0), np.zeros(0), np.zeros(0, int))).all()
+    assert area_per_user(users.astype(float), labels, users).value == 0.5 < metrics.auc(users.astype(float), labels)[0]
+    alone = area_per_user(labels[:4], labels[:4], users[:4])
+    assert alone.value == 1 and np.isnan(standard_error(alone.influence))
+    assert np.isnan(area_per_user(np.arange(2.0), np.ones(2), np.arange(2)).value)
+    assert np.isnan(area_per_user(np.zeros(0), np.zeros(0), np.zeros(0, int)).value)
 
 
 def test_standard_error_of_auc_per_user_is_that_of_repeated_samples():
@@ -155,7 +161,8 @@ def test_standard_error_of_auc_per_user_is_that_of_repeated_samples():
         users = np.repeat(np.arange(120), rng.integers(4, 30, 120))
         labels = (rng.random(len(users)) < 0.4).astype(float)
         skill = rng.normal(0.8, 0.8, 120)[users]  # users differ in how well they are known
-        return metrics.user_auc(labels * skill + rng.normal(0, 1, len(users)), labels, users)
+        one = area_per_user(labels * skill + rng.normal(0, 1, len(users)), labels, users)
+        return one.value, standard_error(one.influence)
 
     values, errors = np.array([draw() for _ in range(300)]).T
     assert errors.mean() == pytest.approx(values.std(), rel=0.1)
@@ -171,8 +178,20 @@ def test_standard_error_of_auc_is_that_of_repeated_samples():
 def test_one_class_and_no_rows_are_undefined_not_wrong():
     assert np.isnan(metrics.auc(np.array([1.0, 2.0]), np.ones(2))).all()
     assert np.isnan(metrics.auc(np.zeros(0), np.zeros(0))).all()
-    assert np.isnan(metrics.log_loss(np.zeros(0), np.zeros(0))).all()
-    assert metrics.log_loss(np.array([1000.0, -1000.0]), np.array([1.0, 0.0]))[0] == 0  # no overflow
+    assert metrics.log_losses(np.array([1000.0, -1000.0]), np.array([1.0, 0.0])).tolist() == [0, 0]  # no overflow
+
+
+def test_the_errors_of_rows_are_those_of_a_draw_of_users():
+    rng = np.random.default_rng(5)
+    users = np.repeat(np.arange(1, 41), 10)
+    scores, labels = rng.normal(size=400) + rng.normal(size=41)[users], (rng.random(400) < 0.4).astype(float)
+    known = np.ones(400, bool)
+    found = pointwise(scores, labels, known, probability=True, users=users)
+    assert found["auc_se"] == standard_error(area(scores, labels, users).influence) == found["auc_all_se"]
+    assert {"log_loss_se", "ne_se", "calibration_se", "ece_se", "user_auc_se"} <= found.keys()
+    users[:20] = 0  # of users whom train does not know nobody can say which rows are of one
+    strangers = pointwise(scores, labels, users > 0, probability=False, users=users)
+    assert "auc_se" in strangers and "auc_all" in strangers and "auc_all_se" not in strangers
 
 
 def test_auc_per_user_is_of_known_rows_and_absent_without_users():
@@ -180,7 +199,7 @@ def test_auc_per_user_is_of_known_rows_and_absent_without_users():
     scores, labels, known, users = rng.normal(size=60), rng.integers(0, 2, 60), rng.random(60) < 0.7, rng.integers(0, 6, 60)
     found = pointwise(scores, labels, known, probability=False, users=users)
     some = known & (users > 0)
-    assert found["user_auc"] == metrics.user_auc(scores[some], labels[some].astype(float), users[some])[0]
+    assert found["user_auc"] == area_per_user(scores[some], labels[some].astype(float), users[some]).value
     for none in (None, np.zeros(60, int)):
         assert not {"user_auc", "user_auc_se"} & pointwise(scores, labels, known, probability=False, users=none).keys()
 

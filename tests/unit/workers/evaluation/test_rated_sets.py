@@ -11,22 +11,40 @@ from workers.evaluation.rated_sets import calibrated, evaluate_sets, rated_sets
 from workers.networks.ranker import weighted_mean
 
 
+def rated(ratings: np.ndarray) -> pd.DataFrame:
+    """Ratings of sets, two of each user."""
+    return pd.DataFrame({"place": np.arange(len(ratings)) // 2, "rating": ratings})
+
+
 def test_sets_are_judged_by_distance_and_by_order() -> None:
     ratings = np.array([1.0, 2.0, 3.0, 4.0])
-    assert evaluate_sets(ratings, ratings, ratings, 3) == {
+    sets = rated(ratings)
+    assert evaluate_sets(sets, ratings, ratings, 3).metrics == {
         "set_rmse": 0, "set_spearman": pytest.approx(1), "sets": 4, "sets_left_out": 3,
     }  # fmt: skip
-    assert evaluate_sets(5 - ratings, ratings, ratings, 0)["set_spearman"] == pytest.approx(-1)
-    assert evaluate_sets(ratings, ratings, ratings + 2, 0)["set_rmse"] == 2
-    assert "set_spearman" not in evaluate_sets(np.full(4, 2.5), ratings, None, 0)
-    assert evaluate_sets(np.zeros(0), np.zeros(0), None, 5) == {"sets": 0, "sets_left_out": 5}
+    assert evaluate_sets(sets, 5 - ratings, ratings, 0).metrics["set_spearman"] == pytest.approx(-1)
+    assert evaluate_sets(sets, ratings, ratings + 2, 0).metrics["set_rmse"] == 2
+    assert "set_spearman" not in evaluate_sets(sets, np.full(4, 2.5), None, 0).metrics
+    none = evaluate_sets(rated(np.zeros(0)), np.zeros(0), None, 5)
+    assert none.metrics == {"sets": 0, "sets_left_out": 5} and none.sets.empty
+    kept = evaluate_sets(sets, 5 - ratings, ratings + 2, 0).sets
+    assert kept.to_dict("list") == {
+        "user": [0, 0, 1, 1], "rating": ratings.tolist(), "score": (5 - ratings).tolist(), "predicted": (ratings + 2).tolist()
+    }  # fmt: skip
 
 
-def test_the_error_of_a_set_rmse_is_that_of_repeated_samples() -> None:
+def test_the_errors_of_sets_are_those_of_repeated_samples_of_users() -> None:
     rng = np.random.default_rng(2)
-    drawn = [evaluate_sets(np.zeros(300), np.zeros(300), rng.normal(0, 1.3, 300), 0) for _ in range(400)]
-    values, errors = (np.array([found[name] for found in drawn]) for name in ("set_rmse", "set_rmse_se"))
-    assert errors.mean() == pytest.approx(values.std(), rel=0.1)
+
+    def drawn() -> dict[str, float]:
+        of_user = np.repeat(rng.normal(0, 0.8, 150), 2)  # the two sets of a user are rated alike
+        ratings = of_user + rng.normal(0, 1, 300)
+        return evaluate_sets(rated(ratings), of_user + rng.normal(0, 1, 300), np.zeros(300), 0).metrics
+
+    every = [drawn() for _ in range(300)]
+    for key in ("set_rmse", "set_spearman"):
+        values, errors = (np.array([found[name] for found in every]) for name in (key, f"{key}_se"))
+        assert errors.mean() == pytest.approx(values.std(), rel=0.12)
 
 
 def test_scores_are_put_on_the_scale_by_the_least_squares_line() -> None:

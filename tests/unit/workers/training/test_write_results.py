@@ -34,22 +34,22 @@ def test_of_many_rows_every_run_keeps_the_same(most: int) -> None:
     """The second run read the rows in another order, and scored them otherwise."""
     user, item, label, known = rows(500, users=8, items=8)
     other = np.random.default_rng(1).permutation(500)
-    first = scored_rows(user, item, label, known, np.arange(500.0), most)
-    second = scored_rows(user[other], item[other], label[other], known[other], -np.arange(500.0), most)
+    first = scored_rows(user, item, label, known, np.arange(500.0), most=most)
+    second = scored_rows(user[other], item[other], label[other], known[other], -np.arange(500.0), most=most)
     assert len(first) == most
     ids = ["user", "item", "label", "known"]
     pd.testing.assert_frame_equal(first[ids], second[ids])
-    fewer = scored_rows(user, item, label, known, np.arange(500.0), most // 2)
+    fewer = scored_rows(user, item, label, known, np.arange(500.0), most=most // 2)
     assert fewer["score"].isin(first["score"]).all()
 
 
 def test_what_is_kept_is_a_fair_sample_also_of_rows_without_user_and_item() -> None:
     user, item, label, known = rows(20_000)
-    kept = scored_rows(user, item, label, known, np.zeros(20_000), 5000)
+    kept = scored_rows(user, item, label, known, np.zeros(20_000), most=5000)
     share = kept.groupby("user").size() / pd.Series(user).value_counts().sort_index()
     assert abs(share.mean() - 0.25) < 0.01 and share.between(0.15, 0.35).all()
     none = np.zeros(20_000, np.int32)
-    kept = scored_rows(none, none, label, known, np.arange(20_000.0), 5000)
+    kept = scored_rows(none, none, label, known, np.arange(20_000.0), most=5000)
     assert len(kept) == 5000
     assert abs(kept["label"].mean() - label.mean()) < 0.02
     ones = kept.loc[kept["label"] == 1, "score"]
@@ -65,3 +65,14 @@ def test_the_hash_is_that_of_splitmix64() -> None:
 
 def test_no_rows_are_no_trouble() -> None:
     assert scored_rows(*(np.zeros(0),) * 5).empty
+
+
+def test_outputs_are_kept_beside_their_rows_and_count_in_what_is_kept_at_most() -> None:
+    rng = np.random.default_rng(0)
+    users, labels, logits = rng.integers(1, 30, 300), rng.integers(0, 2, 300), rng.normal(size=(300, 3))
+    items = np.arange(300)  # tells rows apart
+    outputs = {"logits": logits, "target": labels * 2.0}
+    every = scored_rows(users, items, labels, labels > 0, logits[:, 0], outputs)
+    assert np.array(every["logits"].tolist()) == pytest.approx(logits[every["item"]], abs=1e-6)
+    assert every["target"].tolist() == (2 * every["label"]).tolist()
+    assert len(scored_rows(users, items, labels, labels > 0, logits[:, 0], outputs, most=500)) == 100  # a score and four outputs a row
