@@ -207,39 +207,39 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
         named = ", ".join(f"{run.title} ({run.run_id[:8]})" for run in trashed)
         print(f"In the trash, and compared all the same: {named}. `recbench restore RUN` takes a run out of it.", file=sys.stderr)
     baseline = args.baseline or next((run.run_id for run in runs if run.pinned), "popularity")
-    found = engine.compare.compare(args.run_ids, baseline, k=args.k)
-    sentences = [engine.compare.plain(sentence) for sentence in engine.compare.sentences(found)]
-    _print_comparison(found, sentences)
+    comparison = engine.compare.compare(args.run_ids, baseline, k=args.k)
+    sentences = [engine.compare.plain(sentence) for sentence in engine.compare.sentences(comparison)]
+    _print_comparison(comparison, sentences)
     for path in args.export:
-        engine.report.write_export(found, path)
+        engine.report.write_export(comparison, path)
         print(f"written: {path}")
     return {
-        "dataset": found.dataset,
-        "contenders": [c.model_dump() for c in found.contenders],
-        "table": json.loads(found.table.to_json(orient="records")),
-        "verdict": engine.compare.verdict_of(found).model_dump(mode="json"),
+        "dataset": comparison.dataset,
+        "contenders": [c.model_dump() for c in comparison.contenders],
+        "table": json.loads(comparison.table.to_json(orient="records")),
+        "verdict": engine.compare.verdict_of(comparison).model_dump(mode="json"),
         "sentences": sentences,
-        "apart": found.apart,
+        "apart": comparison.apart,
     }
 
 
-def _print_comparison(found: "Comparison", sentences: list[str]) -> None:
+def _print_comparison(comparison: "Comparison", sentences: list[str]) -> None:
     """The contenders, a row per metric in which a star marks the winner, the verdict in sentences, and what is not compared."""
     import engine
 
-    letters, verdict = [c.letter for c in found.contenders], engine.compare.verdict_of(found)
-    for contender in found.contenders:
+    letters, verdict = [c.letter for c in comparison.contenders], engine.compare.verdict_of(comparison)
+    for contender in comparison.contenders:
         print(f"{contender.letter:>4}  {contender.name}")
-    print(f"\nDataset {found.dataset}, {found.users} users ranked for\n{'':20}" + "".join(f"{letter:>22}" for letter in letters))
-    for key in found.table["metric"].unique():
-        rows = found.table[found.table["metric"] == key].set_index("contender")
+    print(f"\nDataset {comparison.dataset}, {comparison.users} users ranked for\n{'':20}" + "".join(f"{letter:>22}" for letter in letters))
+    for key in comparison.table["metric"].unique():
+        rows = comparison.table[comparison.table["metric"] == key].set_index("contender")
         if rows["value"].isna().all():
             continue
         cells = [_cell(rows.loc[letter], verdict.winner(key) == letter) for letter in letters]
         print(f"{engine.specs.metric(key).label:<20}" + "".join(f"{cell:>22}" for cell in cells))
     for sentence in sentences:
         print(f"\n{sentence}")
-    for title, reason in found.apart:
+    for title, reason in comparison.apart:
         print(f"apart: {title} {reason}")
 
 
