@@ -132,7 +132,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             key="auc_all",
-            label="AUC, cold too",
+            label="AUC, all rows",
             better="higher",
             family="pointwise",
             per_user=False,
