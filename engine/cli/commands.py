@@ -209,33 +209,33 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
         print(f"In the trash, and compared all the same: {named}. `recbench restore RUN` takes a run out of it.", file=sys.stderr)
     baseline = args.baseline or next((run.run_id for run in runs if run.pinned), "popularity")
     matters = engine.compare.THRESHOLD if args.matters is None else args.matters / 100
-    found = engine.compare.compare(args.run_ids, baseline, k=args.k, threshold=matters)
-    sentences = [engine.compare.plain(sentence) for sentence in engine.compare.sentences(found)]
-    _print_comparison(found, sentences)
+    comparison = engine.compare.compare(args.run_ids, baseline, k=args.k, threshold=matters)
+    sentences = [engine.compare.plain(sentence) for sentence in engine.compare.sentences(comparison)]
+    _print_comparison(comparison, sentences)
     for path in args.export:
-        engine.report.write_export(found, path)
+        engine.report.write_export(comparison, path)
         print(f"written: {path}")
     return {
-        "dataset": found.dataset,
-        "contenders": [c.model_dump() for c in found.contenders],
-        "table": json.loads(found.table.to_json(orient="records")),
-        "verdict": engine.compare.verdict_of(found).model_dump(mode="json"),
-        "pairs": {key: [pair.model_dump(mode="json") for pair in tested] for key, tested in (found.tests or {}).items()},
+        "dataset": comparison.dataset,
+        "contenders": [c.model_dump() for c in comparison.contenders],
+        "table": json.loads(comparison.table.to_json(orient="records")),
+        "verdict": engine.compare.verdict_of(comparison).model_dump(mode="json"),
+        "pairs": {key: [pair.model_dump(mode="json") for pair in tested] for key, tested in (comparison.tests or {}).items()},
         "sentences": sentences,
-        "apart": found.apart,
+        "apart": comparison.apart,
     }
 
 
-def _print_comparison(found: "Comparison", sentences: list[str]) -> None:
+def _print_comparison(comparison: "Comparison", sentences: list[str]) -> None:
     """The contenders, a row per metric with the stars of the page, the verdict in sentences, what looks wrong, and what is not compared."""
     import engine
 
-    letters, verdict = [c.letter for c in found.contenders], engine.compare.verdict_of(found)
-    for contender in found.contenders:
+    letters, verdict = [c.letter for c in comparison.contenders], engine.compare.verdict_of(comparison)
+    for contender in comparison.contenders:
         print(f"{contender.letter:>4}  {contender.name}")
-    print(f"\nDataset {found.dataset}, {found.users} users ranked for\n{'':20}" + "".join(f"{letter:>22}" for letter in letters))
-    for key in found.table["metric"].unique():
-        rows = found.table[found.table["metric"] == key].set_index("contender")
+    print(f"\nDataset {comparison.dataset}, {comparison.users} users ranked for\n{'':20}" + "".join(f"{letter:>22}" for letter in letters))
+    for key in comparison.table["metric"].unique():
+        rows = comparison.table[comparison.table["metric"] == key].set_index("contender")
         if rows["value"].isna().all():
             continue
         judged = verdict.metrics.get(key)
@@ -247,7 +247,7 @@ def _print_comparison(found: "Comparison", sentences: list[str]) -> None:
     for letter, alarms in verdict.alarms.items():
         for alarm in alarms:
             print(f"\n⚠ {letter}: {alarm}")
-    for title, reason in found.apart:
+    for title, reason in comparison.apart:
         print(f"apart: {title} {reason}")
 
 

@@ -167,7 +167,7 @@ def _sort_out(chosen: list[Run]) -> tuple[list[Run], list[tuple[str, str]]]:
         elif together and run.dataset != together[0].dataset:
             apart.append((run.title, f"was trained on {run.dataset}, the others on {together[0].dataset}"))
         elif together and not protocol_of(run).measures_like(protocol_of(together[0])):
-            apart.append((run.title, f"was measured {protocol_of(run).said}, the others {protocol_of(together[0]).said}"))
+            apart.append((run.title, f"was measured {protocol_of(run).in_words}, the others {protocol_of(together[0]).in_words}"))
         else:
             together.append(run)
     if not together:
@@ -184,7 +184,7 @@ def _measured_like(protocol: Protocol, baselines: dict[str, dict[str, float]]) -
     if protocol.measures_like(Protocol()):
         return baselines, []
     ranks = [name for name, values in baselines.items() if any(metric(key).family == "ranking" for key in values if key in METRICS)]
-    reason = f"was measured {Protocol().said}, the runs {protocol.said}"
+    reason = f"was measured {Protocol().in_words}, the runs {protocol.in_words}"
     kept = {name: values for name, values in baselines.items() if name not in ranks}
     return kept, [(_baseline(name)[1], reason) for name in ranks]
 

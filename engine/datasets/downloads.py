@@ -180,8 +180,8 @@ def _published_md5(session: "Session", wanted: Download) -> str | None:
             return None
         answer.raise_for_status()
         text = next(answer.iter_content(1000), b"").decode("latin-1")
-    found = re.search(r"\b[0-9a-fA-F]{32}\b", text)
-    return found[0].lower() if found else None
+    checksum = re.search(r"\b[0-9a-fA-F]{32}\b", text)
+    return checksum[0].lower() if checksum else None
 
 
 def _stream(session: "Session", wanted: Download, report_progress: ReportProgress) -> None:

@@ -160,10 +160,10 @@ def search_users(id: str, text: str = "", limit: int = 50, held_out_only: bool =
     import pyarrow.dataset as ds
 
     path = get_dataset(id).path / USERS
-    kept = ds.field("test_positives") > 0 if held_out_only else ds.scalar(True)
+    matching = ds.field("test_positives") > 0 if held_out_only else ds.scalar(True)
     if text:
-        kept &= pc.match_substring(ds.field("user_id"), text, ignore_case=True)
-    table = ds.dataset(path).to_table(columns=["user_id", "interactions"], filter=kept)
+        matching &= pc.match_substring(ds.field("user_id"), text, ignore_case=True)
+    table = ds.dataset(path).to_table(columns=["user_id", "interactions"], filter=matching)
     ids = table["user_id"]
     table = table.append_column("unlike", pc.add(pc.not_equal(ids, text).cast("int8"), pc.invert(pc.starts_with(ids, text)).cast("int8")))
     order = [("unlike", "ascending"), ("interactions", "descending"), ("user_id", "ascending")]

@@ -107,8 +107,8 @@ def encode(
             own.append(F.sort_array(F.collect_list(F.when(here, F.struct("at", "row"))))["row"].alias(FEATURE + f.name))
     encoded = table.join(rows.groupBy(F.col("key").alias(key)).agg(*own), key, "left").withColumn(FEATURE + key, F.col("row"))
     filled = [_filled(f) for f in known] + [hashed(f, spec.hash_rows).alias(FEATURE + f.name) for f in features if f.name in spec.hashed]
-    kept = [f"`{n}`" for n in encoded.columns if n not in {FEATURE + f.name for f in known}]
-    return encoded.select(*kept, *filled, *dense_columns(features, scales, spec, FEATURE))
+    others = [f"`{n}`" for n in encoded.columns if n not in {FEATURE + f.name for f in known}]
+    return encoded.select(*others, *filled, *dense_columns(features, scales, spec, FEATURE))
 
 
 def _filled(f: SourceFeature) -> "Column":
@@ -119,13 +119,13 @@ def _filled(f: SourceFeature) -> "Column":
 
 
 def encode_rows(
-    rows: "DataFrame", vocabulary: "DataFrame", sizes: Mapping[str, int], wanted: Mapping[str, str], folder: Path, kept: Sequence[str] = ()
+    rows: "DataFrame", vocabulary: "DataFrame", sizes: Mapping[str, int], wanted: Mapping[str, str], folder: Path, keep: Sequence[str] = ()
 ) -> "DataFrame":
     """Interactions with the rows of vocabularies in place of single-valued text.
 
     Args:
         wanted: column -> target; the vocabulary has the column's name. folder: the vocabularies as files.
-        kept: columns that stay next to their rows.
+        keep: columns that stay next to their rows.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import IntegerType, StructType
@@ -134,7 +134,7 @@ def encode_rows(
     for name in sorted(wanted, key=lambda name: sizes.get(name, 0)):
         if sizes.get(name) and (room := room - sizes[name]) >= 0:
             small[name] = wanted[name]
-    spent = tuple(name for name in small if name not in kept)
+    spent = tuple(name for name in small if name not in keep)
     if small:  # small vocabularies are looked up on the executors; large ones need a join
         files = tuple((name, str(folder / f"{name}.parquet"), target) for name, target in small.items())
         fields = StructType([field for field in rows.schema.fields if field.name not in spent])
@@ -146,7 +146,7 @@ def encode_rows(
             rows = (
                 look_up(rows, vocabulary, name=name, column=name, target=target) if sizes.get(name) else rows.withColumn(target, F.lit(0))
             )
-    return rows.drop(*(name for name in wanted if name not in kept))
+    return rows.drop(*(name for name in wanted if name not in keep))
 
 
 def context_bags(rows: "DataFrame", vocabulary: "DataFrame", f: SourceFeature, spec: DatasetSpec, target: str) -> "DataFrame":

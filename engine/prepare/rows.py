@@ -150,9 +150,9 @@ def set_aside_small(rows: "DataFrame", spec: DatasetSpec) -> "DataFrame":
         own = own.localCheckpoint()
         now = own.count()
         if now == before:
-            kept = own.select("row", F.lit(True).alias("_kept"))
-            small = F.col("reason").isNull() & F.col("_kept").isNull()
-            return rows.join(kept, "row", "left").withColumn("reason", F.when(small, CORE).otherwise(F.col("reason"))).drop("_kept")
+            large = own.select("row", F.lit(True).alias("_enough"))
+            small = F.col("reason").isNull() & F.col("_enough").isNull()
+            return rows.join(large, "row", "left").withColumn("reason", F.when(small, CORE).otherwise(F.col("reason"))).drop("_enough")
         before = now
     raise ValueError(f"The minimums did not settle in {MOST_ROUNDS} rounds; lower min_user_interactions or min_item_interactions.")
 

@@ -69,8 +69,8 @@ def set_aside(preparation: Preparation, source: SourceRows) -> UsableRows:
     used = reasons.pop(None, 0)
     reasons = dict(sorted(reasons.items(), key=lambda pair: -pair[1]))
     if not used:
-        said = "; ".join(f"{n:,} rows: {reason}" for reason, n in reasons.items())
-        raise ValueError(f"No row is left to use. {said}. Correct the mapping or the data.")
+        counts = "; ".join(f"{n:,} rows: {reason}" for reason, n in reasons.items())
+        raise ValueError(f"No row is left to use. {counts}. Correct the mapping or the data.")
     if reasons:
         _write_quarantine(preparation, source, judged, sum(reasons.values()))
     return UsableRows(judged.where(F.col("reason").isNull()).drop("reason", "raw"), used, reasons, pairs)

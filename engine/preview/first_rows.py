@@ -49,8 +49,8 @@ def preview(spec: DatasetSpec, rows: pd.DataFrame | None = None) -> Preview:
     rows = set_aside_small(rows, spec)
     used = rows[rows["reason"].isna()].drop(columns=["reason", "raw"]).reset_index(drop=True)
     if used.empty:
-        said = ", ".join(f"{n:,} have {reason}" for reason, n in _reasons(rows).items())
-        raise ValueError(f"No row is left to use: {said}. Correct the mapping.")
+        counts = ", ".join(f"{n:,} have {reason}" for reason, n in _reasons(rows).items())
+        raise ValueError(f"No row is left to use: {counts}. Correct the mapping.")
     used["split"] = split_rows(used, spec)
     refuse_crossing_copies(used, spec, pairs)
     used["label"], rule = label_rows(used, spec)

@@ -39,18 +39,18 @@ class Reasons(NamedTuple):
     parts: list[dict[str, float]]  # group of features -> score with it minus score without it
 
 
-def reasons(opened: OpenedModel, schema: FeatureSchema, row: pd.DataFrame, met: UserItems, places: np.ndarray) -> Reasons:
+def reasons(opened: OpenedModel, schema: FeatureSchema, row: pd.DataFrame, user_items: UserItems, places: np.ndarray) -> Reasons:
     """Why some items, at places int64 [k], were ranked as they were for a user.
 
     Args:
-        row: the user's encoded features. met: the items seen and liked in training.
+        row: the user's encoded features. user_items: the items seen and liked in training.
     """
     if isinstance(opened, OpenedFunnel):  # the ranker decides the order, or most of it
-        own = reasons(opened.ranker, schema, row, met, places)
+        own = reasons(opened.ranker, schema, row, user_items, places)
         whose = "For the ranker's part of the score, to which the retriever's part is added." if opened.weight else ORDERS
         return own._replace(method=f"{whose} {own.method}" if own.method else "")
-    liked, at = np.unique(met.liked, return_inverse=True)
-    weights = np.bincount(at, met.weights, len(liked))
+    liked, at = np.unique(user_items.liked, return_inverse=True)
+    weights = np.bincount(at, user_items.weights, len(liked))
     if (added := item_weights(opened)) is not None:
         among = added[liked][:, places]
         dense = among.toarray() if hasattr(among, "toarray") else among
@@ -58,7 +58,7 @@ def reasons(opened: OpenedModel, schema: FeatureSchema, row: pd.DataFrame, met: 
     if (vectors := unit_vectors(opened)) is not None:
         return Reasons(NEAREST, _strongest(liked, places, vectors[liked] @ vectors[places].T), [])
     if isinstance(opened, OpenedNetwork):
-        return Reasons(LEFT_OUT, [], _left_out(opened, schema, row, met, places))
+        return Reasons(LEFT_OUT, [], _left_out(opened, schema, row, user_items, places))
     return Reasons("", [], [])
 
 
@@ -108,15 +108,15 @@ def _strongest(liked: np.ndarray, places: np.ndarray, strength: np.ndarray) -> l
 
 
 def _left_out(
-    opened: OpenedNetwork, schema: FeatureSchema, row: pd.DataFrame, met: UserItems, places: np.ndarray
+    opened: OpenedNetwork, schema: FeatureSchema, row: pd.DataFrame, user_items: UserItems, places: np.ndarray
 ) -> list[dict[str, float]]:
-    person = opened.people(row, [met])[0]
+    person = opened.people(row, [user_items])[0]
     whole = opened.scores(person, places)
     bag = row[FEATURE + HISTORY].iloc[0] if schema.has_history else ()
-    without = {"user": opened.scores(opened.people(newcomer(schema, bag), [met])[0], places)}
+    without = {"user": opened.scores(opened.people(newcomer(schema, bag), [user_items])[0], places)}
     if schema.has_history:
         nothing = row.assign(**{FEATURE + HISTORY: [np.zeros(0, np.int32)]})  # type: ignore[arg-type]  # an array in the cell
-        without = {"history": opened.scores(opened.people(nothing, [met])[0], places)} | without
+        without = {"history": opened.scores(opened.people(nothing, [user_items])[0], places)} | without
     bare = OpenedNetwork(_without_features(opened.items.iloc[places], schema), opened.model, schema)
     without["item"] = bare.scores(person)
     read = {name: whole - scores for name, scores in without.items() if not np.array_equal(whole, scores)}

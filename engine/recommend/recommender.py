@@ -40,8 +40,8 @@ class Recommender:
 
     def scores(self, user_id: str, exclude_seen: bool = True) -> np.ndarray:
         """Scores of the whole catalogue for a user of the dataset, float32 [N]; -inf for what is not shown. LookupError: no such user."""
-        row, met = self._user(user_id)
-        return self._scores(row, met if exclude_seen else met._replace(seen=np.zeros(0, np.int64)))
+        row, user_items = self._user(user_id)
+        return self._scores(row, user_items if exclude_seen else user_items._replace(seen=np.zeros(0, np.int64)))
 
     def scores_of_new(self, liked: list[str]) -> np.ndarray:
         """Scores for a new user, from some liked items (ids), by history bag or fold-in. LookupError: no such item."""
@@ -111,15 +111,15 @@ class Recommender:
         Raises:
             LookupError: no such user. ValueError: the model has no item vectors.
         """
-        row, met = self._user(user_id)
-        found = self.opened.queries(self.opened.people(row, [met]))
-        if found is None:
+        row, user_items = self._user(user_id)
+        queries = self.opened.queries(self.opened.people(row, [user_items]))
+        if queries is None:
             raise ValueError("This model has no vectors of users and items; choose a two-tower or iALS.")
-        return found[0]
+        return queries[0]
 
-    def _scores(self, row: pd.DataFrame, met: UserItems) -> np.ndarray:
-        scores = np.array(self.opened.scores(self.opened.people(row, [met])[0]), np.float32)
-        scores[met.seen] = -np.inf
+    def _scores(self, row: pd.DataFrame, user_items: UserItems) -> np.ndarray:
+        scores = np.array(self.opened.scores(self.opened.people(row, [user_items])[0]), np.float32)
+        scores[user_items.seen] = -np.inf
         return scores
 
     def similar(self, item_id: str, k: int = 10, only: Filter = EVERYTHING) -> tuple[pd.DataFrame, str]:
@@ -133,8 +133,8 @@ class Recommender:
             raise ValueError("This model has neither vectors nor weights of items: it has no similarity of items.")
         return self.best(found[0], k, only).assign(seen=False, liked=False), found[1]
 
-    def _why(self, row: pd.DataFrame, met: UserItems, item_ids: list[str]) -> Explanation:
-        own: Reasons = reasons(self.opened, self.schema, row, met, self.places(item_ids))
+    def _why(self, row: pd.DataFrame, user_items: UserItems, item_ids: list[str]) -> Explanation:
+        own: Reasons = reasons(self.opened, self.schema, row, user_items, self.places(item_ids))
         titles = self.items["title"].where(self.items["title"].notna(), "item " + self.items["item_id"])
         return Explanation(own.method, [titles.iloc[places].tolist() for places in own.liked], own.parts)
 
@@ -162,11 +162,11 @@ class UserRecord(NamedTuple):
 @lru_cache(maxsize=32)
 def _known(path: Path, dataset: str, user_id: str) -> UserRecord:
     """Cached: a prepared dataset never changes. `path` distinguishes datasets of two workspaces."""
-    met = datasets.user_interactions(dataset, user_id)
-    train, liked = met["split"] == TRAIN, met["label"] > 0
-    held_out = met.loc[(met["split"] == TEST) & liked, "item_id"].tolist()
-    seen = met.loc[train, "item_id"].unique().tolist()
-    return UserRecord(datasets.user_row(dataset, user_id), met.loc[train & liked, ["item_id", "weight"]], seen, held_out)
+    interactions = datasets.user_interactions(dataset, user_id)
+    train, liked = interactions["split"] == TRAIN, interactions["label"] > 0
+    held_out = interactions.loc[(interactions["split"] == TEST) & liked, "item_id"].tolist()
+    seen = interactions.loc[train, "item_id"].unique().tolist()
+    return UserRecord(datasets.user_row(dataset, user_id), interactions.loc[train & liked, ["item_id", "weight"]], seen, held_out)
 
 
 def open_model(run_id: str) -> Recommender:

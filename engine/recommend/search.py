@@ -36,7 +36,7 @@ BROWSES = {
     "cold": "Liked nothing in train",
 }  # order of users -> its name; A and B are the first two contenders, right: a hit in the top k
 OF_LISTS = ("disagree", "a_not_b", "b_not_a", "neither")  # orders that need two contenders
-FOUND = ["item_id", "title", "genres", "train_positives"]
+COLUMNS = ["item_id", "title", "genres", "train_positives"]
 
 
 class Filter(BaseModel):
@@ -52,11 +52,11 @@ class Filter(BaseModel):
 
     def keeps(self, items: "pd.DataFrame") -> NDArray[np.bool_]:
         """Whether each item passes: bool [N]. Columns of items: genres, text such as Comedy|Drama or missing, and train_positives."""
-        kept = items["train_positives"].to_numpy() >= self.least_likes
+        passes = items["train_positives"].to_numpy() >= self.least_likes
         if self.genres:
             wanted = set(self.genres)
-            kept &= np.fromiter((not wanted.isdisjoint(_parts(text)) for text in items["genres"]), bool, len(items))
-        return kept
+            passes &= np.fromiter((not wanted.isdisjoint(_parts(text)) for text in items["genres"]), bool, len(items))
+        return passes
 
 
 EVERYTHING = Filter()
@@ -87,11 +87,11 @@ def search_items(id: str, text: str = "", limit: int = 12, without: Sequence[str
         LookupError: no such dataset.
     """
     catalogue, query, hidden = _catalogue(datasets.get_dataset(id).path, id), text.strip().casefold(), set(without)
-    parts, ids, kept = query.split(), catalogue.items["item_id"].tolist(), only.keeps(catalogue.items)
+    parts, ids, passes = query.split(), catalogue.items["item_id"].tolist(), only.keeps(catalogue.items)
     ranked = [
         (item.casefold() != query, not title.startswith(query), place)
         for place, (item, title) in enumerate(zip(ids, catalogue.titles, strict=True))
-        if kept[place] and item not in hidden and (item.casefold() == query or all(part in title for part in parts))
+        if passes[place] and item not in hidden and (item.casefold() == query or all(part in title for part in parts))
     ]
     return catalogue.items.iloc[[place for _, _, place in sorted(ranked)[:limit]]].reset_index(drop=True)
 
@@ -99,22 +99,22 @@ def search_items(id: str, text: str = "", limit: int = 12, without: Sequence[str
 def known_items(id: str, item_ids: Sequence[str]) -> "pd.DataFrame":
     """Those of some items that are in train, in the given order; columns as in `search_items`. LookupError: no such dataset."""
     items = _catalogue(datasets.get_dataset(id).path, id).items
-    asked = {item: place for place, item in enumerate(dict.fromkeys(item_ids))}
-    found: Any = items[items["item_id"].isin(list(asked))]
-    return found.sort_values("item_id", key=lambda ids: ids.map(asked)).reset_index(drop=True)
+    order = {item: place for place, item in enumerate(dict.fromkeys(item_ids))}
+    matches: Any = items[items["item_id"].isin(list(order))]
+    return matches.sort_values("item_id", key=lambda ids: ids.map(order)).reset_index(drop=True)
 
 
 def genres(id: str) -> list[str]:
     """The genres of a dataset's items, by number of items. LookupError: no such dataset."""
-    found = Counter(part for text in _catalogue(datasets.get_dataset(id).path, id).items["genres"] for part in _parts(text))
-    return [name for name, _ in found.most_common()]
+    counts = Counter(part for text in _catalogue(datasets.get_dataset(id).path, id).items["genres"] for part in _parts(text))
+    return [name for name, _ in counts.most_common()]
 
 
 @lru_cache(maxsize=4)
 def _catalogue(path: Path, id: str) -> Catalogue:
     """Cached: a prepared dataset never changes. `path` distinguishes datasets of two workspaces."""
     items = datasets.items(id)
-    items = items[items["row"] > 0].sort_values("train_positives", ascending=False, kind="stable")[FOUND].reset_index(drop=True)
+    items = items[items["row"] > 0].sort_values("train_positives", ascending=False, kind="stable")[COLUMNS].reset_index(drop=True)
     return Catalogue(items, [title.casefold() if isinstance(title, str) else "" for title in items["title"]])
 
 
@@ -179,8 +179,8 @@ def rank_biased_overlap(a: Ints, b: Ints, p: float = PERSISTENCE) -> Floats:
     at = np.minimum(np.searchsorted(known, (users * width + a + 1).ravel()), known.size - 1)
     both = (known[at] == (users * width + a + 1).ravel()) & (a.ravel() >= 0)
     from_depth = np.maximum(np.broadcast_to(depths - 1, a.shape).ravel(), order.ravel()[at])  # depth from which an item is in both lists
-    met = np.bincount((users * k + from_depth.reshape(a.shape)).ravel()[both], minlength=a.size).reshape(a.shape).cumsum(1)
-    agreement = met / depths
+    common = np.bincount((users * k + from_depth.reshape(a.shape)).ravel()[both], minlength=a.size).reshape(a.shape).cumsum(1)
+    agreement = common / depths
     with np.errstate(invalid="ignore"):
         seen = ((1 - p) / p * p**depths * agreement * (depths <= length[:, None])).sum(1)
         last = np.take_along_axis(agreement, np.maximum(length - 1, 0)[:, None], 1)[:, 0]
@@ -208,8 +208,8 @@ def _stored(path: Path) -> RunLists:
 
     if not path.is_file():
         raise LookupError(f"The lists of run {path.parent.parent.name} are not in this workspace; leave it out, or browse without lists.")
-    kept = pd.read_parquet(path, columns=[USER_ID, "items"])
-    return RunLists({user: place for place, user in enumerate(kept[USER_ID])}, padded(kept["items"], compare.MOST_K))
+    lists = pd.read_parquet(path, columns=[USER_ID, "items"])
+    return RunLists({user: place for place, user in enumerate(lists[USER_ID])}, padded(lists["items"], compare.MOST_K))
 
 
 def _in_order(id: str, users: list[str]) -> "pd.DataFrame":

@@ -112,8 +112,8 @@ def tally(dataset: str, run_ids: Sequence[str]) -> "pd.DataFrame":
     rows = []
     for at, run in enumerate(run_ids):
         for other in run_ids[at + 1 :]:
-            if found := counts.get((min(run, other), max(run, other))):
-                rows.append(_row(run, other, found))
+            if pair_votes := counts.get((min(run, other), max(run, other))):
+                rows.append(_row(run, other, pair_votes))
     names = ["run", "other", "run_wins", "other_wins", "both", "neither", "share", "low", "high", "leader"]
     return pd.DataFrame(rows, columns=names)
 
@@ -136,8 +136,8 @@ def interval(won: int, of: int) -> tuple[float, float]:
         return 0.0, 1.0
     from scipy.stats import binomtest
 
-    found = binomtest(won, of).proportion_ci(LEVEL, method="wilson")
-    return float(found.low), float(found.high)
+    bounds = binomtest(won, of).proportion_ci(LEVEL, method="wilson")
+    return float(bounds.low), float(bounds.high)
 
 
 def _path(dataset: str) -> Path:

@@ -95,13 +95,13 @@ def trash(run_ids: Sequence[str]) -> list[TrashRefusal]:
     Raises:
         LookupError: no such run; no run is moved then.
     """
-    kept = []
+    refusals = []
     for run in [read.get_run(run_id) for run_id in dict.fromkeys(run_ids)]:
         if why := why_kept(run):
-            kept.append(TrashRefusal(run.run_id, run.title, why))
+            refusals.append(TrashRefusal(run.run_id, run.title, why))
         else:
             store.set_tag(run.run_id, "trashed", datetime.now(UTC).isoformat(timespec="seconds"))
-    return kept
+    return refusals
 
 
 def why_kept(run: Run) -> str | None:

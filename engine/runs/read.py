@@ -165,7 +165,7 @@ def _run(stored: "StoredRun") -> Run:
         progress=_progress(folder) if live else None,
         metrics={key: metrics[f"test_{key}"] for key in METRICS if f"test_{key}" in metrics},
         resources={name: metrics[name] for name in RESOURCES if name in metrics},
-        **store.kept(stored.data.tags),
+        **store.annotations(stored.data.tags),
     )
 
 

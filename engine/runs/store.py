@@ -138,7 +138,7 @@ def annotate(run_id: str, note: str) -> None:
     _writing().set_tag(run_id, NOTE, note)
 
 
-def kept(tags: Mapping[str, str]) -> dict[str, Any]:
+def annotations(tags: Mapping[str, str]) -> dict[str, Any]:
     """What people wrote on a run, from its tags: note, tags, pinned, trashed_at. Invalid values (of `mlflow ui`) become empty."""
     trashed = tags.get(TAG + "trashed")
     try:

@@ -233,8 +233,8 @@ def rate(spec: SampleSource, chunk: int) -> dict[str, np.ndarray]:
     affinity = w.tastes[users] @ w.traits.T
     picked = np.argsort(-(w.fame + 1.1 * affinity + rng.gumbel(size=affinity.shape).astype(np.float32)), axis=1)
     counts = w.counts[users]
-    kept = np.arange(spec.items) < counts[:, None]
-    items, rows = picked[kept], np.repeat(np.arange(len(users)), counts)
+    among_first = np.arange(spec.items) < counts[:, None]
+    items, rows = picked[among_first], np.repeat(np.arange(len(users)), counts)
     mood = rng.normal(0, 0.3, len(users))
     stars = 2.85 + w.quality[items] + mood[rows] + 0.42 * affinity[rows, items] + rng.normal(0, 0.7, len(rows))
     return {
@@ -280,12 +280,12 @@ def _items_table(spec: SampleSource) -> dict[str, object]:
 def _titles(spec: SampleSource, genres: list[list[str]]) -> list[str]:
     """A title per item that suits one of its genres; a repeated name gets a number, like a sequel."""
     rng = np.random.default_rng([spec.seed, VERSION, 1, 1])
-    met: dict[str, int] = {}
+    uses: dict[str, int] = {}
     titles = []
     for item, year in enumerate(world(spec).years):
         words = SECOND[str(rng.choice(genres[item]))]
         first, second = FIRST[rng.integers(len(FIRST))], words[rng.integers(len(words))]
         name = f"The {first} {second}" if rng.random() < 0.6 else f"{first} {second}"
-        met[name] = met.get(name, 0) + 1
-        titles.append(f"{name} {met[name]} ({year})" if met[name] > 1 else f"{name} ({year})")
+        uses[name] = uses.get(name, 0) + 1
+        titles.append(f"{name} {uses[name]} ({year})" if uses[name] > 1 else f"{name} ({year})")
     return titles

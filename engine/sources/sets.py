@@ -186,10 +186,10 @@ def _movies(path: Path) -> Path:
     if path.suffix.lower() == ".zip" and path.is_file():
         path = extracted(path, {MOVIE_FILE})
     places = [path, path / MOVIE_FILE, *sorted(path.glob(f"*/{MOVIE_FILE}"))]
-    found = next((p for p in places if p.is_file() and p.suffix.lower() == ".csv"), None)
-    if not found:
+    file = next((p for p in places if p.is_file() and p.suffix.lower() == ".csv"), None)
+    if not file:
         raise FileNotFoundError(f"There is no {MOVIE_FILE} at {path}; give the folder of a MovieLens CSV release, such as ml-latest-small.")
-    return found
+    return file
 
 
 @functools.lru_cache(maxsize=8)

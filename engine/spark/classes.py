@@ -33,11 +33,11 @@ def flags(java: str, version: int, keeps: bool) -> str:
         java: the output of `java -version`.
         version: its major version.
     """
-    kept, late = _kept(java), version >= AHEAD_OF_TIME
-    if kept.is_file():
-        name, file = "AOTCache" if late else "SharedArchiveFile", kept
+    archive, late = _archive(java), version >= AHEAD_OF_TIME
+    if archive.is_file():
+        name, file = "AOTCache" if late else "SharedArchiveFile", archive
     elif keeps:
-        name, file = "AOTCacheOutput" if late else "ArchiveClassesAtExit", Path(tempfile.gettempdir()) / kept.name
+        name, file = "AOTCacheOutput" if late else "ArchiveClassesAtExit", Path(tempfile.gettempdir()) / archive.name
     else:
         return ""
     return f'"-XX:{name}={file}" -Xlog:disable -Xlog:all=error'
@@ -68,11 +68,11 @@ def keep(spark: "SparkSession", report: Callable[[str], None]) -> None:
 
 def forget(java: str) -> bool:
     """Remove the archive of this Java after a JVM did not start from it; returns whether there was one."""
-    kept = _kept(java)
-    if not kept.is_file():
+    archive = _archive(java)
+    if not archive.is_file():
         return False
-    kept.unlink(missing_ok=True)
-    log.warning("Spark did not start from the class archive %s; removed it", kept)
+    archive.unlink(missing_ok=True)
+    log.warning("Spark did not start from the class archive %s; removed it", archive)
     return True
 
 
@@ -91,7 +91,7 @@ def _publish(left: Path) -> None:
             other.unlink(missing_ok=True)
 
 
-def _kept(java: str) -> Path:
+def _archive(java: str) -> Path:
     import pyspark
 
     made_for = "\n".join([java, pyspark.__version__, str(Path(pyspark.__file__).parent)])

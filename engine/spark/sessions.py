@@ -37,7 +37,7 @@ def java_home() -> Path:
     """
     tried = []
     for home in _machine_homes():
-        version = _java_version(_says(home / "bin" / "java"))
+        version = _java_version(_version_output(home / "bin" / "java"))
         if version >= JAVA_NEEDED:
             return home
         tried.append(f"{home} has Java {version}" if version else f"{home} has no working Java")
@@ -59,7 +59,7 @@ def _machine_homes() -> list[Path]:
 
 
 @functools.cache
-def _says(java: Path) -> str:
+def _version_output(java: Path) -> str:
     """The output of `java -version`; empty when it does not run."""
     try:
         return subprocess.run([str(java), "-version"], capture_output=True, text=True, timeout=60, check=True).stderr
@@ -67,12 +67,12 @@ def _says(java: Path) -> str:
         return ""
 
 
-def _java_version(said: str) -> int:
+def _java_version(output: str) -> int:
     """The major version; 0 where the output has none."""
-    found = re.search(r'version "(\d+)(?:\.(\d+))?', said)
-    if not found:
+    match = re.search(r'version "(\d+)(?:\.(\d+))?', output)
+    if not match:
         return 0
-    major, minor = int(found[1]), int(found[2] or 0)
+    major, minor = int(match[1]), int(match[2] or 0)
     return minor if major == 1 else major  # Java 8 calls itself 1.8
 
 
@@ -118,14 +118,14 @@ def session(app_name: str, *, large: bool = False, keeps: bool = False) -> "Spar
     if is_local(config.spark_master):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
         builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
-    said = _says(home / "bin" / "java")
-    flags = classes.flags(said, _java_version(said), keeps)
+    java = _version_output(home / "bin" / "java")
+    flags = classes.flags(java, _java_version(java), keeps)
     for name, value in _options(scratch, large, flags).items():
         builder = builder.config(name, value)
     try:
         spark = builder.getOrCreate()
     except PySparkRuntimeError:  # the JVM crashed; Java 17 does so on a truncated archive
-        if not classes.forget(said):
+        if not classes.forget(java):
             raise
         spark = builder.config(classes.OPTIONS, _options(scratch, large, "")[classes.OPTIONS]).getOrCreate()
     spark.sparkContext.setLogLevel("WARN")

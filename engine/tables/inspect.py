@@ -45,13 +45,13 @@ def inspect_table(
 
 def _name_notes(file: InputFile, kind: str) -> list[str]:
     suffixes = [s.lower() for s in PurePosixPath(file.member or file.path.name).suffixes]
-    said = next(
+    expected = next(
         (name for name, endings in EXPECTED.items() if endings & set(suffixes)), "csv" if {".csv", ".tsv"} & set(suffixes) else None
     )
     notes = []
-    if said and (said == "parquet") != (kind == "parquet"):
+    if expected and (expected == "parquet") != (kind == "parquet"):
         notes.append(
-            f"{file.path.name} is named like {said}, but its content is {'Parquet' if kind == 'parquet' else 'text'}; that decides."
+            f"{file.path.name} is named like {expected}, but its content is {'Parquet' if kind == 'parquet' else 'text'}; that decides."
         )
     if file.member:
         notes.append(f"{file.path.name} is a zip file; {file.member} in it is read.")

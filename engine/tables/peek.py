@@ -77,9 +77,9 @@ def _answered(question: Mapping[str, Any], timeout_s: float) -> Iterator[Path]:
             env=environment,
             check=False,
         )
-        said = json.loads(failed.read_text(encoding="utf-8")) if (failed := answer.with_suffix(".error")).is_file() else None
-        if said:
-            raise ValueError(said)
+        problem = json.loads(failed.read_text(encoding="utf-8")) if (failed := answer.with_suffix(".error")).is_file() else None
+        if problem:
+            raise ValueError(problem)
         if done.returncode or not answer.is_file():
             lines = [line for line in done.stderr.splitlines() if line.strip()]
             raise ValueError(f"Spark could not read the table: {lines[-1][:300] if lines else 'it ended without a message'}.")

@@ -126,7 +126,7 @@ def _outcomes(columns: Open, table: str) -> Taken:
     if chosen is None:
         return []
     role, places, why = chosen
-    several = sum(bool(found) for found in (rated, classed, acted, done)) > 1 or len(rated) > 1
+    several = sum(bool(outcome) for outcome in (rated, classed, acted, done)) > 1 or len(rated) > 1
     taken: Taken = [(k, Meaning(role, "context", not several, why)) for k in places]
     others = set(rated + classed + acted + done) - set(places)
     return taken + [

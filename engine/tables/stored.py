@@ -119,10 +119,10 @@ def typed(spark: "SparkSession", path: str, format: str) -> "DataFrame":
         spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")  # pandas writes nanoseconds, which Spark refuses otherwise
         return spark.read.parquet(path)
     except (PySparkException, Py4JJavaError) as error:
-        said = str(getattr(error, "java_exception", error)).split("\n")[0][:300]
+        problem = str(getattr(error, "java_exception", error)).split("\n")[0][:300]
         if "delta" in format and "DATA_SOURCE_NOT_FOUND" in str(error):
-            said = "this Spark has no Delta: set spark.jars.packages to io.delta:delta-spark and its extensions in spark-defaults.conf"
-        raise ValueError(f"{path} cannot be read: {said.rstrip('.')}.") from error
+            problem = "this Spark has no Delta: set spark.jars.packages to io.delta:delta-spark and its extensions in spark-defaults.conf"
+        raise ValueError(f"{path} cannot be read: {problem.rstrip('.')}.") from error
 
 
 def stored(spark: "SparkSession", uri: str) -> list[StoreFile]:
@@ -144,9 +144,9 @@ def stored(spark: "SparkSession", uri: str) -> list[StoreFile]:
             if not name.startswith((".", "_")):
                 listed.append(StoreFile(status.getPath().toString(), int(status.getLen()), int(status.getModificationTime())))
     except Py4JJavaError as error:
-        said = str(error.java_exception).split("\n")[0][:300]
+        problem = str(error.java_exception).split("\n")[0][:300]
         raise ValueError(
-            f"{uri} cannot be read by Spark ({said}); check the address, the credentials and the connector in Spark."
+            f"{uri} cannot be read by Spark ({problem}); check the address, the credentials and the connector in Spark."
         ) from error
     if not listed:
         raise ValueError(f"{uri} holds no file; check the address.")

@@ -40,8 +40,8 @@ def keep_upload(name: str, data: "bytes | bytearray | memoryview | IO[bytes]") -
 
 
 def _ending(label: str) -> str:
-    kept = [suffix.lower() for suffix in PurePosixPath(label).suffixes if suffix.lower() in TABLES]
-    return "".join(kept[-2:])
+    endings = [suffix.lower() for suffix in PurePosixPath(label).suffixes if suffix.lower() in TABLES]
+    return "".join(endings[-2:])
 
 
 def _write(label: str, data: "bytes | bytearray | memoryview | IO[bytes]", target: Path) -> str:

@@ -47,14 +47,14 @@ class Column(NamedTuple):
 
 def words_of(name: str) -> frozenset[str]:
     """ "movieId", "movie_id" and "movieid" are movie and id."""
-    found = {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+", name)}
-    split = {word: word.removesuffix("id") for word in found if word.endswith("id") and word.removesuffix("id") in USER | ITEM}
-    return frozenset((found - set(split)) | set(split.values()) | ({"id"} if split else set()))
+    words = {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+", name)}
+    split = {word: word.removesuffix("id") for word in words if word.endswith("id") and word.removesuffix("id") in USER | ITEM}
+    return frozenset((words - set(split)) | set(split.values()) | ({"id"} if split else set()))
 
 
 def column_of(name: str, values: Sequence[str | None]) -> Column:
-    said = tuple(value for value in values if value is not None and value.strip().lower() not in UNKNOWN)
-    return Column(name, words_of(name), type_of(said), said, len(values))
+    known = tuple(value for value in values if value is not None and value.strip().lower() not in UNKNOWN)
+    return Column(name, words_of(name), type_of(known), known, len(values))
 
 
 def type_of(values: Sequence[str]) -> str:

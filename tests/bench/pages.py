@@ -4,7 +4,7 @@
 
 The workspace is a real one; RUNS are ids of finished runs of one dataset, separated by commas (without: the newest of each model, eight
 at most). Compare is drawn again with `engine.runs.read_once` and without it, in turns: the ratio is what reading once is worth on this
-machine. Nothing is written and nothing is asserted: the bound that is held is in tests/pages/test_store_reads.py.
+machine. Nothing is written and nothing is asserted: the bound that is held is in tests/pages/shared/test_store_reads.py.
 """
 
 import contextlib

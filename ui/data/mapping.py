@@ -169,10 +169,10 @@ def _editor(key: str, guess: TableGuess, table: str) -> list[dict[str, str]]:
     """The mapping as an editable table with one row per column. Changes are kept until the guessed columns change."""
     names = [column.name for column in guess.columns]
     digest = _digest(guess.path, names, table)
-    kept: dict[str, dict[str, str]] = st.session_state.setdefault(f"{key}.mapping.{digest}", {})
+    changes: dict[str, dict[str, str]] = st.session_state.setdefault(f"{key}.mapping.{digest}", {})
     widget, start = f"{key}.editor.{digest}", f"{key}.start.{digest}"
-    if widget not in st.session_state or start not in st.session_state:  # after a visit to another page it starts from the kept changes
-        st.session_state[start] = frame(guess, kept)
+    if widget not in st.session_state or start not in st.session_state:  # after a visit to another page it starts from the earlier changes
+        st.session_state[start] = frame(guess, changes)
     edited = st.data_editor(
         st.session_state[start],
         key=widget,
@@ -185,7 +185,7 @@ def _editor(key: str, guess: TableGuess, table: str) -> list[dict[str, str]]:
         alt="What each column means; role, side and separator can be changed",
     )
     columns = columns_of(edited, names)
-    kept.update({column["name"]: column for column in columns})
+    changes.update({column["name"]: column for column in columns})
     unsure = [column.name for column in guess.columns if not column.certain]
     if unsure:
         shown = ", ".join(words.md(name, 40) for name in unsure[:6]) + (" …" if len(unsure) > 6 else "")
@@ -216,11 +216,11 @@ def _columns(table: str) -> dict[str, Any]:
     }
 
 
-def frame(guess: TableGuess, kept: dict[str, dict[str, str]]) -> pd.DataFrame:
+def frame(guess: TableGuess, changes: dict[str, dict[str, str]]) -> pd.DataFrame:
     """The guess for each column, with the user's earlier changes."""
     rows = []
     for column in guess.columns:
-        mine = kept.get(column.name, {})
+        mine = changes.get(column.name, {})
         rows.append(
             {
                 "Column": words.plain(column.name, 80),

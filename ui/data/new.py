@@ -133,7 +133,7 @@ def _rules(kind: str, source: SourceSpec, rows: pd.DataFrame) -> tuple[DatasetSp
     split_at = _stage(4)
     with split_at.left:
         split = rules.split_controls(reading, f"{key}.split", given.get("split"))
-        kept = rules.row_controls(reading, key, given)
+        row_rules = rules.row_controls(reading, key, given)
     with _wide(5):
         encoded = features.controls(source, key, given)
         features_at = st.container()
@@ -143,7 +143,7 @@ def _rules(kind: str, source: SourceSpec, rows: pd.DataFrame) -> tuple[DatasetSp
         raw = forms.inputs(
             engine.datasets.DatasetSpec, f"{key}.{usual}", {"name": usual}, columns=3, only=("name", "eval_users", "seed"), fold=False
         )
-        spec = forms.built(engine.datasets.DatasetSpec, kept | encoded | raw | {"label": label, "split": split, "source": source})
+        spec = forms.built(engine.datasets.DatasetSpec, row_rules | encoded | raw | {"label": label, "split": split, "source": source})
         prepare_at = st.container()
     return spec, Places(label_at.right, split_at.right, features_at, audit_at, prepare_at)
 

@@ -135,9 +135,9 @@ def popular(dataset: str, k: int, chosen: filters.Chosen, seen: set[str], liked:
     )
 
 
-def person(met: pd.DataFrame) -> Person:
+def person(interactions: pd.DataFrame) -> Person:
     """A user of the dataset, by their likes."""
-    liked = met[met["label"] > 0]
+    liked = interactions[interactions["label"] > 0]
     before, valid, after = (liked[liked["split"] == split] for split in ("train", "valid", "test"))
     return Person(before, valid, after)
 

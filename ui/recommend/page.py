@@ -70,13 +70,13 @@ else:
     if user is None:
         st.stop()
     try:
-        met = engine.datasets.user_interactions(dataset, user)
+        interactions = engine.datasets.user_interactions(dataset, user)
     except LookupError:
         layout.unknown("user", [user])
         st.stop()
     st.subheader(f"User {words.md(user, 60)}", anchor=False)
     query = lists.Query(rules, user)
-    person, seen = lists.person(met), set(met.loc[met["split"] == "train", "item_id"])
+    person, seen = lists.person(interactions), set(interactions.loc[interactions["split"] == "train", "item_id"])
     held_out = set() if person.after is None else set(person.after["item_id"])
 
 if who != "item" and votes.blind(contenders):

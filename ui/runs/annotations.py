@@ -8,8 +8,8 @@ import engine
 from engine.runs import Run
 from ui.shared import address, layout, picker, words
 
-UNDO = "keeping.undo"  # in the session: the runs that were moved to the trash last
-TOAST = "keeping.said"
+UNDO = "annotations.undo"  # in the session: the runs that were moved to the trash last
+TOAST = "annotations.toast"
 
 
 def note(run: Run) -> None:
@@ -100,10 +100,10 @@ def _needed(some: Sequence[Run], runs: Sequence[Run]) -> None:
 
 def _throw(run_ids: list[str]) -> None:
     def move() -> str:
-        kept = engine.runs.trash(run_ids)
-        gone = [run_id for run_id in run_ids if run_id not in {one.run_id for one in kept}]
+        refusals = engine.runs.trash(run_ids)
+        gone = [run_id for run_id in run_ids if run_id not in {one.run_id for one in refusals}]
         st.session_state[UNDO] = gone
-        st.session_state["keeping.kept"] = [(one.title, one.reason) for one in kept]
+        st.session_state["annotations.refusals"] = [(one.title, one.reason) for one in refusals]
         if gone:
             st.query_params.pop("run", None)
         return "" if not gone else f"Moved {'the run' if len(gone) == 1 else f'{len(gone)} runs'} to the trash"
@@ -115,7 +115,7 @@ def undo() -> None:
     """At the top of the page: the toast of the last change, and an undo button for the last move to the trash."""
     if message := st.session_state.pop(TOAST, None):
         st.toast(words.md(message), icon=":material/check:")
-    for title, reason in st.session_state.pop("keeping.kept", []):
+    for title, reason in st.session_state.pop("annotations.refusals", []):
         st.warning(f"**{words.md(title, 80)}** was kept: {words.md(reason, 200)}.", icon=":material/keep:")
     if address.value("run"):  # another run was opened
         st.session_state.pop(UNDO, None)
@@ -127,7 +127,7 @@ def undo() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         named = words.md(engine.runs.get_run(gone[0]).title, 80) if len(gone) == 1 else f"{len(gone)} runs"
         st.markdown(f"{named} moved to the trash.", width="content")
-        if st.button("Undo", icon=":material/undo:", key="keeping.undo.button"):
+        if st.button("Undo", icon=":material/undo:", key="annotations.undo.button"):
             st.session_state.pop(UNDO)
             _done(lambda: engine.runs.restore(gone), "Restored")
 
@@ -135,7 +135,7 @@ def undo() -> None:
 def trash(runs: Sequence[Run]) -> None:
     """An expander with the runs that can be restored, and a choice of several runs to move at once."""
     trashed = engine.runs.list_trash()
-    with st.expander(f"Trash ({len(trashed)})" if trashed else "Trash", icon=":material/delete:", key="keeping.trash"):
+    with st.expander(f"Trash ({len(trashed)})" if trashed else "Trash", icon=":material/delete:", key="annotations.trash"):
         _several(runs)
         if not trashed:
             st.caption("The trash is empty. Runs moved here disappear from all lists and can be restored for 30 days.")
@@ -153,10 +153,10 @@ def _several(runs: Sequence[Run]) -> None:
     if not free:
         return
     shown = picker.labels(free)
-    st.session_state["keeping.several"] = [run_id for run_id in st.session_state.get("keeping.several", []) if run_id in shown]
-    chosen = st.multiselect("Move several to the trash", list(shown), format_func=lambda run_id: shown[run_id], key="keeping.several")
+    st.session_state["annotations.several"] = [run_id for run_id in st.session_state.get("annotations.several", []) if run_id in shown]
+    chosen = st.multiselect("Move several to the trash", list(shown), format_func=lambda run_id: shown[run_id], key="annotations.several")
     _needed([run for run in free if run.run_id in chosen], runs)
-    if chosen and st.button(f"Move {len(chosen)} to trash", key="keeping.several.button"):
+    if chosen and st.button(f"Move {len(chosen)} to trash", key="annotations.several.button"):
         _throw(chosen)
 
 

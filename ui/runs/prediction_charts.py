@@ -125,9 +125,9 @@ def _lumped(names: list[str], table: np.ndarray) -> tuple[list[str], np.ndarray]
     """At most MOST_CLASSES classes: the rarest true ones are combined into the last."""
     if len(names) <= MOST_CLASSES:
         return names, table
-    kept = np.sort(np.argsort(-table.sum(1), kind="stable")[: MOST_CLASSES - 1])
-    group = np.full(len(names), len(kept))
-    group[kept] = np.arange(len(kept))
-    small = np.zeros((len(kept) + 1,) * 2, int)
+    frequent = np.sort(np.argsort(-table.sum(1), kind="stable")[: MOST_CLASSES - 1])
+    group = np.full(len(names), len(frequent))
+    group[frequent] = np.arange(len(frequent))
+    small = np.zeros((len(frequent) + 1,) * 2, int)
     np.add.at(small, (group[:, None], group[None, :]), table)
-    return [*(names[k] for k in kept), f"{len(names) - len(kept)} others"], small
+    return [*(names[k] for k in frequent), f"{len(names) - len(frequent)} others"], small

@@ -187,9 +187,9 @@ def _constant_value(field: FieldInfo) -> Value:
 def _without_none(annotation: Annotation) -> tuple[Annotation, bool]:
     """int | None -> int, True."""
     if get_origin(annotation) in (Union, UnionType):
-        kept = [part for part in get_args(annotation) if part is not NoneType]
-        if len(kept) < len(get_args(annotation)) and len(kept) == 1:
-            return kept[0], True
+        others = [part for part in get_args(annotation) if part is not NoneType]
+        if len(others) < len(get_args(annotation)) and len(others) == 1:
+            return others[0], True
     return annotation, False
 
 

@@ -159,21 +159,21 @@ def restore(folder: Path, state: dict[str, Any]) -> None:
                     continue
                 if sizes.get(name) != shard["size"]:
                     raise ValueError(f"Checkpoint {folder} holds {name} {shard['size']}, which this model does not have.")
-                kept = file.get_tensor(key) if own[name] else None
-                for offsets, tensor in own[name] if kept is not None else ():
-                    left[name, tuple(offsets)] -= _copy_overlap(kept, shard["offsets"], tensor, offsets)
+                stored = file.get_tensor(key) if own[name] else None
+                for offsets, tensor in own[name] if stored is not None else ():
+                    left[name, tuple(offsets)] -= _copy_overlap(stored, shard["offsets"], tensor, offsets)
     if missing := sorted({name for (name, _), count in left.items() if count}):
         raise ValueError(f"Checkpoint {folder} lacks weights of {', '.join(missing)}.")
 
 
-def _copy_overlap(kept: Tensor, kept_at: list[int], live: Tensor, live_at: list[int]) -> int:
+def _copy_overlap(stored: Tensor, stored_at: list[int], live: Tensor, live_at: list[int]) -> int:
     """Copy what two parts of one tensor, each at its offsets, have in common; returns how many numbers that is."""
-    low = [max(a, b) for a, b in zip(kept_at, live_at, strict=True)]
-    high = [min(a + m, b + n) for a, m, b, n in zip(kept_at, kept.shape, live_at, live.shape, strict=True)]
+    low = [max(a, b) for a, b in zip(stored_at, live_at, strict=True)]
+    high = [min(a + m, b + n) for a, m, b, n in zip(stored_at, stored.shape, live_at, live.shape, strict=True)]
     if any(h <= lo for lo, h in zip(low, high, strict=True)):
         return 0
     there = live[tuple(slice(lo - at, h - at) for lo, h, at in zip(low, high, live_at, strict=True))]
-    there.copy_(kept[tuple(slice(lo - at, h - at) for lo, h, at in zip(low, high, kept_at, strict=True))])
+    there.copy_(stored[tuple(slice(lo - at, h - at) for lo, h, at in zip(low, high, stored_at, strict=True))])
     return there.numel()
 
 

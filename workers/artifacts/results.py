@@ -148,7 +148,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             key="auc_all",
-            label="AUC, cold too",
+            label="AUC, all rows",
             better="higher",
             chance=0.5,
             family="pointwise",

@@ -100,12 +100,12 @@ def write_lists(context: RunContext[ListExportSpec], opened_model: OpenedModel, 
 def _parts(some: People, items: int) -> Iterator[People]:
     step = max(1, min(CHUNK, CELLS // max(items, 1)))
     for start in range(0, len(some.frame), step):
-        yield People(some.frame.iloc[start : start + step], some.met[start : start + step])
+        yield People(some.frame.iloc[start : start + step], some.items[start : start + step])
 
 
 def _lists(opened_model: OpenedModel, people: People, ties: np.ndarray, k: int, ids: pa.Array, titles: pa.Array) -> tuple[pa.Table, int]:
     """Rows of SCHEMA for some users, and the number of users without any."""
-    tops = top_lists(opened_model, people.frame, people.met, ties, k)
+    tops = top_lists(opened_model, people.frame, people.items, ties, k)
     sizes = np.array([len(places) for places, _ in tops], np.int64)
     places = np.concatenate([np.zeros(0, np.int64), *(one for one, _ in tops)])
     scores = np.concatenate([np.zeros(0, np.float32), *(one for _, one in tops)])
@@ -117,7 +117,7 @@ def _lists(opened_model: OpenedModel, people: People, ties: np.ndarray, k: int, 
 
 
 def top_lists(
-    opened_model: OpenedModel, frame: pd.DataFrame, met: list[UserItems], ties: np.ndarray, k: int
+    opened_model: OpenedModel, frame: pd.DataFrame, user_items: list[UserItems], ties: np.ndarray, k: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """The k best items of each user that are not in `seen`, best first, equal scores by `ties`: places int64 [K], scores float32 [K].
 
@@ -126,16 +126,16 @@ def top_lists(
     Raises:
         ValueError: a score is NaN.
     """
-    grid = np.array(opened_model.grid(frame, met), np.float32)
-    for row, one in zip(grid, met, strict=True):
+    grid = np.array(opened_model.grid(frame, user_items), np.float32)
+    for row, one in zip(grid, user_items, strict=True):
         row[one.seen] = -np.inf
     k = min(k, grid.shape[1])
     last = np.partition(grid, -k, axis=1)[:, -k]  # NaN sorts last, and `best_places` refuses it
     lists = []
     for row, least in zip(grid, last, strict=True):
         # only candidates for the list are sorted, with all of a tie at its end: keys of whole rows take three times the memory
-        kept = np.flatnonzero(~(row < least) & (row != -np.inf))
-        best = kept[best_places(row[kept], ties[kept], k)]
+        places = np.flatnonzero(~(row < least) & (row != -np.inf))
+        best = places[best_places(row[places], ties[places], k)]
         lists.append((best, row[best]))
     return lists
 

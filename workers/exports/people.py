@@ -31,7 +31,7 @@ class People(NamedTuple):
     """Some users: their rows of users.parquet, and their items of train."""
 
     frame: pd.DataFrame
-    met: list[UserItems]
+    items: list[UserItems]
 
 
 def chosen(dataset: Path, users: str, file: Path) -> pa.Array | None:
@@ -84,10 +84,10 @@ def _distribute(dataset: Path, places: np.ndarray, scratch: Path) -> None:
     waiting, held = [NOBODY], 0
     for block in blocks_of(dataset, TRAIN):
         place = places[block[USER_ID]]
-        kept = (place >= 0) & (block[ITEM_ID] > 0)
-        rows = np.empty(int(kept.sum()), ROW)
-        rows["user"], rows["item"], rows["liked"] = place[kept], block[ITEM_ID][kept] - 1, block["label"][kept] > 0
-        rows["weight"] = block["weight"][kept] if "weight" in block else 1
+        wanted = (place >= 0) & (block[ITEM_ID] > 0)
+        rows = np.empty(int(wanted.sum()), ROW)
+        rows["user"], rows["item"], rows["liked"] = place[wanted], block[ITEM_ID][wanted] - 1, block["label"][wanted] > 0
+        rows["weight"] = block["weight"][wanted] if "weight" in block else 1
         waiting.append(rows)
         held += len(rows)
         if held >= SPILL:

@@ -33,13 +33,13 @@ class _Person(NamedTuple):
     wanted: int  # relevant items of the whole catalogue
 
 
-def choose(opened_model: OpenedFunnel, users: pd.DataFrame, met: Sequence[UserItems], k: int, share: float | None = None) -> Blend:
+def choose(opened_model: OpenedFunnel, users: pd.DataFrame, user_items: Sequence[UserItems], k: int, share: float | None = None) -> Blend:
     """The share with the best NDCG@k on users of validation, or the given one; the smaller of equals.
 
     Args:
-        users, met: as `measure.people_to_rank` returns them. share: None where it is to be chosen.
+        users, user_items: as `measure.people_to_rank` returns them. share: None where it is to be chosen.
     """
-    states = opened_model.people(users, met) if len(users) else []
+    states = opened_model.people(users, user_items) if len(users) else []
     people = [
         _person(opened_model, *one) for one in zip(states, (np.asarray(rows, np.int64) - 1 for rows in users["relevant"]), strict=True)
     ]
@@ -53,9 +53,9 @@ def choose(opened_model: OpenedFunnel, users: pd.DataFrame, met: Sequence[UserIt
 
 
 def _person(opened_model: OpenedFunnel, person: State, relevant: np.ndarray) -> _Person:
-    kept = opened_model.retrieve(person, opened_model.candidates)
-    scores = np.array(opened_model.ranker.scores(person[1], kept.places), np.float32)
-    return _Person(kept.scores, scores, np.isin(kept.places, relevant), opened_model.ties[kept.places], len(relevant))
+    candidates = opened_model.retrieve(person, opened_model.candidates)
+    scores = np.array(opened_model.ranker.scores(person[1], candidates.places), np.float32)
+    return _Person(candidates.scores, scores, np.isin(candidates.places, relevant), opened_model.ties[candidates.places], len(relevant))
 
 
 def _spread(scores: list[np.ndarray]) -> float:

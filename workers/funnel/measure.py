@@ -60,13 +60,13 @@ def _measure(context: RunContext[RunSpec]) -> None:
     (context.folder / RESULTS).mkdir(exist_ok=True)
     opened_model = _open(context, funnel)
     likes = read_likes(dataset).matrix
-    users, met = measure.people_to_rank(dataset, likes, context.spec.protocol)
+    users, user_items = measure.people_to_rank(dataset, likes, context.spec.protocol)
     journal.event("opened")
     order = _order(opened_model, context, likes)
     sizes = _sizes(funnel.candidates, len(opened_model.items))
-    ranked, curve = _evaluate(opened_model, users, met, sizes, journal, context.spec.protocol)
+    ranked, curve = _evaluate(opened_model, users, user_items, sizes, journal, context.spec.protocol)
     ranked = describe(ranked, facts_of(catalogue(dataset.folder), dataset.num_users))
-    timed = {n: _times(opened_model, users, met, n) for n in sizes}
+    timed = {n: _times(opened_model, users, user_items, n) for n in sizes}
     curve = [row | timed[int(row["candidates"])] for row in curve]
     journal.event("evaluated")
     _write(context.folder, opened_model, ranked, {"candidates": funnel.candidates, "k": K, "order": order, "curve": curve})
@@ -97,8 +97,8 @@ def _order(opened_model: OpenedFunnel, context: RunContext[RunSpec], likes: csr_
     assert isinstance(funnel, FunnelSpec)
     opened_model.weight = 0.0
     limit = users_to_validate(funnel.candidates)
-    users, met = measure.people_to_rank(context.dataset, likes, context.spec.protocol, VALID, limit)
-    chosen = blend.choose(opened_model, users, met, K, funnel.retriever_share)
+    users, user_items = measure.people_to_rank(context.dataset, likes, context.spec.protocol, VALID, limit)
+    chosen = blend.choose(opened_model, users, user_items, K, funnel.retriever_share)
     opened_model.weight = chosen.weight
     return {**chosen._asdict(), "tuned": funnel.retriever_share is None, "users": len(users)}
 
@@ -108,7 +108,12 @@ def _sizes(own: int, items: int) -> list[int]:
 
 
 def _evaluate(
-    opened_model: OpenedFunnel, users: pd.DataFrame, met: list[UserItems], sizes: list[int], journal: Journal, protocol: Protocol = DEFAULT
+    opened_model: OpenedFunnel,
+    users: pd.DataFrame,
+    user_items: list[UserItems],
+    sizes: list[int],
+    journal: Journal,
+    protocol: Protocol = DEFAULT,
 ) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """The protocol's per-user metrics at the funnel's own N, and for each N in `sizes` the items reached and those lost in either stage."""
     items, most = len(opened_model.items), sizes[-1]
@@ -121,15 +126,15 @@ def _evaluate(
         done = int(places[0])
         left = (len(users) - done) / done * (time.monotonic() - started) if done else None
         journal.progress("ranking", done, len(users), eta_s=left)
-        people = opened_model.people(users.iloc[places], [met[place] for place in places])
+        people = opened_model.people(users.iloc[places], [user_items[place] for place in places])
         grid = np.full((len(places), items), -np.inf, np.float32)
         for at, (place, person) in enumerate(zip(places, people, strict=True)):
-            kept = opened_model.retrieve(person, most)
-            scores = opened_model.order(person, kept)
-            relevant = np.isin(kept.places, np.asarray(users["relevant"].iloc[place], np.int64) - 1)
+            candidates = opened_model.retrieve(person, most)
+            scores = opened_model.order(person, candidates)
+            relevant = np.isin(candidates.places, np.asarray(users["relevant"].iloc[place], np.int64) - 1)
             for n in sizes:
-                tallies[n].append(_tally(scores[:n], relevant[:n], ties[kept.places[:n]], len(users["relevant"].iloc[place])))
-            grid[at, kept.places[: opened_model.candidates]] = scores[: opened_model.candidates]
+                tallies[n].append(_tally(scores[:n], relevant[:n], ties[candidates.places[:n]], len(users["relevant"].iloc[place])))
+            grid[at, candidates.places[: opened_model.candidates]] = scores[: opened_model.candidates]
         return grid
 
     ranked = rank_users(users, items, score, protocol)
@@ -167,18 +172,18 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else 0.0
 
 
-def _times(opened_model: OpenedFunnel, users: pd.DataFrame, met: list[UserItems], n: int) -> dict[str, float]:
+def _times(opened_model: OpenedFunnel, users: pd.DataFrame, user_items: list[UserItems], n: int) -> dict[str, float]:
     """Milliseconds from a person's row to K ranked items, one person at a time on one thread, and its three parts."""
     parts: dict[str, list[float]] = {"latency": [], "encode": [], "retrieve": [], "rank": []}
     with measure.one_thread():
         for place in range(min(len(users), TIMED)):
             since = [time.perf_counter()]
-            person = opened_model.people(users.iloc[place : place + 1], [met[place]])[0]
+            person = opened_model.people(users.iloc[place : place + 1], [user_items[place]])[0]
             since.append(time.perf_counter())
-            kept = opened_model.retrieve(person, n)
+            candidates = opened_model.retrieve(person, n)
             since.append(time.perf_counter())
-            scores = opened_model.order(person, kept)
-            best_places(scores, opened_model.ties[kept.places], K)
+            scores = opened_model.order(person, candidates)
+            best_places(scores, opened_model.ties[candidates.places], K)
             since.append(time.perf_counter())
             for name, spent in zip(parts, (since[3] - since[0], *np.diff(since)), strict=True):
                 parts[name].append(1000 * spent)

@@ -62,7 +62,7 @@ def _others(similar: coo_matrix, most: int) -> csr_matrix:
     order = np.lexsort((-values, rows))
     sizes = np.bincount(rows, minlength=similar.shape[0])
     place = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    kept = order[place < most]
-    nearest = csr_matrix((values[kept].astype(np.float32), (rows[kept], columns[kept])), similar.shape)
+    top = order[place < most]
+    nearest = csr_matrix((values[top].astype(np.float32), (rows[top], columns[top])), similar.shape)
     nearest.sort_indices()
     return nearest

@@ -147,8 +147,8 @@ def drop_history(sparse: KeyedJaggedTensor, share: float) -> KeyedJaggedTensor:
     lengths = sparse.lengths().clone()
     bag = lengths[place * stride : (place + 1) * stride]
     owner = torch.repeat_interleave(torch.arange(stride, device=bag.device), bag)
-    kept = torch.zeros_like(bag).index_add_(0, owner, keep.to(bag.dtype))
-    lengths[place * stride : (place + 1) * stride] = kept
+    remaining = torch.zeros_like(bag).index_add_(0, owner, keep.to(bag.dtype))
+    lengths[place * stride : (place + 1) * stride] = remaining
     values = sparse.values()
     return KeyedJaggedTensor(keys, torch.cat([values[:start], values[start:end][keep], values[end:]]), lengths=lengths)
 

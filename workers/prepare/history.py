@@ -74,8 +74,8 @@ class HistoryBags:
         sizes = end - begin
         ends = np.cumsum(sizes)
         at = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - sizes, sizes) + np.repeat(begin, sizes)
-        kept = at != np.repeat(own, sizes)
-        return sizes - (own != NOWHERE), likes.items[at[kept]]
+        others = at != np.repeat(own, sizes)
+        return sizes - (own != NOWHERE), likes.items[at[others]]
 
     def _bags_of_repeats(self, likes: "_Likes", again: "_Repeats", places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """`_bags` of "before" where users like an item more than once: its place in the bag then depends on the time."""
@@ -86,8 +86,8 @@ class HistoryBags:
         at = np.arange(len(owner)) - np.repeat(ends - sizes - begin, sizes)
         own = np.where(likes.train[places], likes.item[places], NOWHERE)
         # the latest like of its item before the row's second, and not the row's own item
-        kept = (again.next[at] >= end[owner]) & (again.items[at] != own[owner])
-        owner, at = owner[kept], at[kept]
+        counted = (again.next[at] >= end[owner]) & (again.items[at] != own[owner])
+        owner, at = owner[counted], at[counted]
         counts = np.bincount(owner, minlength=len(places))
         newest = np.cumsum(counts)[owner] - np.arange(len(owner)) <= self.most
         return np.minimum(counts, self.most), again.items[at[newest]]
@@ -119,15 +119,15 @@ class _Likes:
         latest = np.sort(len(liked) - 1 - np.unique(pair[liked][::-1], return_index=True)[1])
         likes.repeats = len(latest) < len(liked)
         likes.events = liked
-        kept = liked[latest]
-        likes.items = likes.item[kept]
-        likes.starts = np.searchsorted(likes.user[kept], np.arange(likes.user[-1] + 2))
-        ordered = np.argsort(pair[kept], kind="stable")
-        near = np.minimum(np.searchsorted(pair[kept][ordered], pair), max(len(kept) - 1, 0))
-        match = pair[kept][ordered][near] == pair if len(kept) else np.zeros(len(pair), bool)
-        likes.own = np.where(match, ordered[near] if len(kept) else NOWHERE, NOWHERE)
+        latest_liked = liked[latest]
+        likes.items = likes.item[latest_liked]
+        likes.starts = np.searchsorted(likes.user[latest_liked], np.arange(likes.user[-1] + 2))
+        ordered = np.argsort(pair[latest_liked], kind="stable")
+        near = np.minimum(np.searchsorted(pair[latest_liked][ordered], pair), max(len(latest_liked) - 1, 0))
+        match = pair[latest_liked][ordered][near] == pair if len(latest_liked) else np.zeros(len(pair), bool)
+        likes.own = np.where(match, ordered[near] if len(latest_liked) else NOWHERE, NOWHERE)
         second = np.concatenate([[0], np.cumsum((np.diff(moment) != 0) | (np.diff(likes.user) != 0))])
-        likes.before = np.searchsorted(second[kept], second) - likes.starts[likes.user]
+        likes.before = np.searchsorted(second[latest_liked], second) - likes.starts[likes.user]
         likes.earlier = np.searchsorted(second[liked], second) - np.searchsorted(likes.user[liked], likes.user)
         return likes
 

@@ -94,31 +94,31 @@ def read(raw: "pa.Table", reading: Reading, features: Sequence[SourceFeature]) -
     import pyarrow.compute as pc
 
     wanted, why = schema(reading, features, raw.column_names), _Reasons(raw.num_rows)
-    found: dict[str, Any] = {"row": raw["row"]}
+    columns: dict[str, Any] = {"row": raw["row"]}
     if "problem" in raw.column_names:
         why.add_texts(raw["problem"].to_pylist())
     for name in wanted.names[1:-2]:
         if name in ("user_id", "item_id"):
-            found[name] = raw[name].cast(pa.string())
-            why.add(_blank(found[name]), f"no {name.removesuffix('_id')} id")
+            columns[name] = raw[name].cast(pa.string())
+            why.add(_blank(columns[name]), f"no {name.removesuffix('_id')} id")
         elif name == "rating":
-            found[name] = _label(raw[name], reading, why)
+            columns[name] = _label(raw[name], reading, why)
         elif name == "category":
-            found[name] = raw[name].cast(pa.string())
-            why.add(_blank(found[name]), "no label")
+            columns[name] = raw[name].cast(pa.string())
+            why.add(_blank(columns[name]), "no label")
         elif name == "timestamp":
-            found[name] = _seconds(raw, reading.time, why)
+            columns[name] = _seconds(raw, reading.time, why)
         elif name == "split":
-            found[name] = _split(raw[name], why)
+            columns[name] = _split(raw[name], why)
         elif wanted.field(name).type == pa.string():
             column = raw[name].cast(pa.string())
-            found[name] = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+            columns[name] = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
         else:
-            found[name] = _numbers(raw[name])
-    _check_actions(found, reading, why)
-    found["reason"] = why.column()
-    found["raw"] = _raw_text(raw, found["reason"])
-    return pa.table({name: found[name] for name in wanted.names}, schema=wanted)
+            columns[name] = _numbers(raw[name])
+    _check_actions(columns, reading, why)
+    columns["reason"] = why.column()
+    columns["raw"] = _raw_text(raw, columns["reason"])
+    return pa.table({name: columns[name] for name in wanted.names}, schema=wanted)
 
 
 class _Reasons:
@@ -245,15 +245,15 @@ def _split(column: "pa.ChunkedArray", why: _Reasons) -> "pa.Array":
     return pa.array(named.fillna("train"), pa.string())
 
 
-def _check_actions(found: dict[str, Any], reading: Reading, why: _Reasons) -> None:
+def _check_actions(columns: dict[str, Any], reading: Reading, why: _Reasons) -> None:
     """Several 0/1 columns: an empty one means 0, unless all are empty."""
     import pyarrow as pa
 
     if reading.actions:
-        given = np.stack([found[f"action.{name}"].to_numpy(zero_copy_only=False) for name in reading.actions])
+        given = np.stack([columns[f"action.{name}"].to_numpy(zero_copy_only=False) for name in reading.actions])
         why.add(np.isnan(given).all(axis=0), "no label")
         why.add((np.nan_to_num(given) * (np.nan_to_num(given) - 1) != 0).any(axis=0), "an action is neither 0 nor 1")
-        found.update({f"action.{name}": pa.array(np.nan_to_num(row)) for name, row in zip(reading.actions, given, strict=True)})
+        columns.update({f"action.{name}": pa.array(np.nan_to_num(row)) for name, row in zip(reading.actions, given, strict=True)})
 
 
 def _raw_text(raw: "pa.Table", reasons: "pa.Array") -> "pa.Array":

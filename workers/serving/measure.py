@@ -41,7 +41,7 @@ def liked_of(likes: csr_matrix, row: int) -> tuple[np.ndarray, np.ndarray]:
     return likes.indices[start:end].astype(np.int64), likes.data[start:end]
 
 
-def serve(run: Path, opened_model: OpenedModel, users: pd.DataFrame, met: list[UserItems]) -> dict[str, float]:
+def serve(run: Path, opened_model: OpenedModel, users: pd.DataFrame, user_items: list[UserItems]) -> dict[str, float]:
     """Write the index of a retriever to the run's results, and time the model.
 
     Returns:
@@ -49,19 +49,19 @@ def serve(run: Path, opened_model: OpenedModel, users: pd.DataFrame, met: list[U
         empty where there is no user to rank for.
     """
     if opened_model.vectors is not None:
-        probes = opened_model.queries(opened_model.people(users.head(index.PROBES), met[: index.PROBES])) if len(users) else None
+        probes = opened_model.queries(opened_model.people(users.head(index.PROBES), user_items[: index.PROBES])) if len(users) else None
         index.save(index.build(opened_model.vectors, probes=probes), run / RESULTS)
-    return latency(opened_model, users, met)
+    return latency(opened_model, users, user_items)
 
 
-def latency(opened_model: OpenedModel, users: pd.DataFrame, met: list[UserItems]) -> dict[str, float]:
+def latency(opened_model: OpenedModel, users: pd.DataFrame, user_items: list[UserItems]) -> dict[str, float]:
     """See `serve`."""
     ties = tie_order(len(opened_model.items), TIE_SEED)
     times = []
     with one_thread():
         for place in range(min(len(users), TIMED + WARM_UP)):
             started = time.perf_counter()
-            one_list(opened_model, users.iloc[place : place + 1], met[place], ties)
+            one_list(opened_model, users.iloc[place : place + 1], user_items[place], ties)
             times.append(1000 * (time.perf_counter() - started))
     times = times[WARM_UP:] or times
     return percentiles(times, "latency") if times else {}
@@ -73,15 +73,15 @@ def percentiles(times: list[float], name: str) -> dict[str, float]:
 
 
 def one_list(
-    opened_model: OpenedModel, user: pd.DataFrame, met: UserItems, ties: np.ndarray, k: int = LISTED
+    opened_model: OpenedModel, user: pd.DataFrame, user_items: UserItems, ties: np.ndarray, k: int = LISTED
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k best items (places) that a person has not seen, best first, and their scores; fewer where there are no more.
 
     Args:
         ties: `tie_order` of the catalogue: equal scores in the protocol's order.
     """
-    scores = np.array(opened_model.scores(opened_model.people(user, [met])[0]), np.float32)
-    scores[met.seen] = -np.inf
+    scores = np.array(opened_model.scores(opened_model.people(user, [user_items])[0]), np.float32)
+    scores[user_items.seen] = -np.inf
     top = best_places(scores, ties, k)
     top = top[np.isfinite(scores[top])]
     return top, scores[top]

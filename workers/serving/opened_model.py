@@ -39,20 +39,20 @@ class OpenedModel(ABC):
         self.items = items
 
     @abstractmethod
-    def people(self, frame: pd.DataFrame, met: Sequence[UserItems]) -> list[State]:
+    def people(self, frame: pd.DataFrame, user_items: Sequence[UserItems]) -> list[State]:
         """The states of U people.
 
         Args:
-            frame: their encoded rows, as in users.parquet or ranking/*.parquet. met: their items of train.
+            frame: their encoded rows, as in users.parquet or ranking/*.parquet. user_items: their items of train.
         """
 
     @abstractmethod
     def scores(self, person: State, places: np.ndarray | None = None) -> np.ndarray:
         """Scores that rank, float32: of the whole catalogue [N], or of the items at some places [n]; -inf: never recommended."""
 
-    def grid(self, frame: pd.DataFrame, met: Sequence[UserItems]) -> np.ndarray:
+    def grid(self, frame: pd.DataFrame, user_items: Sequence[UserItems]) -> np.ndarray:
         """Scores of the whole catalogue for many people at once, float32 [U, N]: people as in `people`, scores as in `scores`."""
-        return np.stack([self.scores(person) for person in self.people(frame, met)])
+        return np.stack([self.scores(person) for person in self.people(frame, user_items)])
 
     def queries(self, people: Sequence[State]) -> np.ndarray | None:
         """Vectors [U, S] whose dot products with `vectors` rank as `scores` does; None for a model without such vectors."""
@@ -76,7 +76,7 @@ class OpenedNetwork(OpenedModel):
             self.states = torch.cat(states)
 
     @torch.no_grad()
-    def people(self, frame: pd.DataFrame, met: Sequence[UserItems]) -> list[State]:
+    def people(self, frame: pd.DataFrame, user_items: Sequence[UserItems]) -> list[State]:
         return list(self.model.encode_users(to_batch(table_columns(frame, self.schema, "user"), self.schema, len(frame))))
 
     @torch.no_grad()
@@ -85,8 +85,8 @@ class OpenedNetwork(OpenedModel):
         return self.model.score_grid(person[None], items)[0].numpy()
 
     @torch.no_grad()
-    def grid(self, frame: pd.DataFrame, met: Sequence[UserItems]) -> np.ndarray:
-        return self.model.score_grid(torch.stack(self.people(frame, met)), self.states).numpy()
+    def grid(self, frame: pd.DataFrame, user_items: Sequence[UserItems]) -> np.ndarray:
+        return self.model.score_grid(torch.stack(self.people(frame, user_items)), self.states).numpy()
 
     @torch.no_grad()
     def queries(self, people: Sequence[State]) -> np.ndarray | None:
@@ -104,13 +104,13 @@ class OpenedMatrix(OpenedModel):
         super().__init__(items)
         self.model = model
 
-    def people(self, frame: pd.DataFrame, met: Sequence[UserItems]) -> list[State]:
-        return [self._row(one.liked, one.weights) for one in met]
+    def people(self, frame: pd.DataFrame, user_items: Sequence[UserItems]) -> list[State]:
+        return [self._row(one.liked, one.weights) for one in user_items]
 
-    def grid(self, frame: pd.DataFrame, met: Sequence[UserItems]) -> np.ndarray:
-        owner = np.repeat(np.arange(len(met)), [len(one.liked) for one in met])
-        liked, weights = (np.concatenate(column) for column in zip(*((one.liked, one.weights) for one in met), strict=True))
-        rows = coo_matrix((weights, (owner, liked)), (len(met), len(self.items))).tocsr()
+    def grid(self, frame: pd.DataFrame, user_items: Sequence[UserItems]) -> np.ndarray:
+        owner = np.repeat(np.arange(len(user_items)), [len(one.liked) for one in user_items])
+        liked, weights = (np.concatenate(column) for column in zip(*((one.liked, one.weights) for one in user_items), strict=True))
+        rows = coo_matrix((weights, (owner, liked)), (len(user_items), len(self.items))).tocsr()
         rows.sort_indices()
         return self.model.scores(rows)
 
@@ -153,20 +153,20 @@ class OpenedFunnel(OpenedModel):
         self.retriever, self.ranker, self.index, self.candidates, self.weight = retriever, ranker, vectors, candidates, weight
         self.ties = tie_order(len(self.items), TIE_SEED)
 
-    def people(self, frame: pd.DataFrame, met: Sequence[UserItems]) -> list[State]:
-        pairs = zip(self.retriever.people(frame, met), self.ranker.people(frame, met), met, strict=True)
+    def people(self, frame: pd.DataFrame, user_items: Sequence[UserItems]) -> list[State]:
+        pairs = zip(self.retriever.people(frame, user_items), self.ranker.people(frame, user_items), user_items, strict=True)
         return [(first, second, one.seen) for first, second, one in pairs]
 
     def scores(self, person: State, places: np.ndarray | None = None) -> np.ndarray:
-        kept = self.retrieve(person, self.candidates)
+        candidates = self.retrieve(person, self.candidates)
         scores = np.full(len(self.items), -np.inf, np.float32)
-        scores[kept.places] = self.order(person, kept)
+        scores[candidates.places] = self.order(person, candidates)
         return scores if places is None else scores[places]
 
-    def order(self, person: State, kept: Candidates) -> np.ndarray:
+    def order(self, person: State, candidates: Candidates) -> np.ndarray:
         """The scores that order candidates: float32 [n]."""
-        scores = np.array(self.ranker.scores(person[1], kept.places), np.float32)
-        return scores + np.float32(self.weight) * kept.scores if self.weight else scores
+        scores = np.array(self.ranker.scores(person[1], candidates.places), np.float32)
+        return scores + np.float32(self.weight) * candidates.scores if self.weight else scores
 
     def retrieve(self, person: State, n: int) -> Candidates:
         """The n best items that the person has not seen, fewer where there are no more."""
@@ -209,13 +209,13 @@ def open_run(run: Path, dataset: PreparedDataset) -> OpenedModel:
         vectors = index.load(run / RESULTS) or index.load(run.parent / funnel.retriever / RESULTS)
         return OpenedFunnel(parts[0], parts[1], vectors, funnel.candidates, _weight(run / RESULTS / FUNNEL))
     folder = checkpoint.best(run / CHECKPOINT)
-    kept, items = checkpoint.facts(folder), catalogue(dataset.folder)
-    spec = RunSpec.model_validate(kept["spec"])  # with the settings that tuning or the dataset chose
+    facts, items = checkpoint.facts(folder), catalogue(dataset.folder)
+    spec = RunSpec.model_validate(facts["spec"])  # with the settings that tuning or the dataset chose
     if isinstance(spec.model, MatrixSpec):
         matrix = spec.model.build()
         matrix.load(checkpoint.load_arrays(folder))
         return OpenedMatrix(items, matrix)
-    model = spec.network.build(FeatureSchema.model_validate(kept["schema"]), dataset.task)
+    model = spec.network.build(FeatureSchema.model_validate(facts["schema"]), dataset.task)
     checkpoint.load_whole(folder, model)
     return OpenedNetwork(items, model, dataset.schema)
 

@@ -37,6 +37,6 @@ class Protocol(Spec):
         return self.model_copy(update={"list_length": other.list_length}) == other
 
     @property
-    def said(self) -> str:
+    def in_words(self) -> str:
         """The protocol in words, to follow "was measured"."""
         return "without the items that users met in train" if self.exclude_seen else "with the items that users met in train"

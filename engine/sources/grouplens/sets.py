@@ -65,8 +65,8 @@ def judged(raw: "DataFrame") -> "DataFrame":
     for fault, text in zip(faults, PROBLEMS, strict=True):
         problem = problem.when(fault, F.lit(text))
     line = F.coalesce(F.col("raw"), F.concat_ws(",", *(F.coalesce(F.col(name), F.lit("")) for name in COLUMNS)))
-    kept = [name for name in raw.columns if name not in ("problem", "raw")]
-    return raw.select(*kept, problem.alias("problem"), F.when(problem.isNotNull(), line).alias("raw"))
+    others = [name for name in raw.columns if name not in ("problem", "raw")]
+    return raw.select(*others, problem.alias("problem"), F.when(problem.isNotNull(), line).alias("raw"))
 
 
 def exploded_frame(ratings: "pd.DataFrame") -> "pd.DataFrame":

@@ -4,7 +4,7 @@ from streamlit.testing.v1 import AppTest
 
 import engine
 from engine.runs import processes, store
-from tests.pages.reading import Visit, button, foreign_markup, labelled
+from tests.pages.reading import Visit, button, foreign_markup, labelled, plainly
 from tests.records import HOSTILE
 from tests.workspace import Workspace
 from ui.compare import funnels
@@ -54,11 +54,13 @@ def test_the_form_launches_one_run_with_what_was_chosen(own: Workspace, drivers:
 
 
 def test_why_two_runs_make_no_funnel_is_said(own: Workspace, drivers: None, visit: Visit) -> None:
-    at = visit("compare", runs=own.ids("two_tower", "dlrm"))
     engine.runs.rename(own.runs["dlrm"], HOSTILE)
-    store.set_tag(own.runs["dlrm"], "dataset", own.clicks)  # as if it had been trained on other data
+    at = visit("compare", runs=own.ids("two_tower", "dlrm"))
+    store.set_tag(own.runs["dlrm"], "dataset", own.clicks)  # as if it had been trained on other data: the comparison is not made again
     button(at, "Measure the funnel").click().run()
     assert not at.exception and not foreign_markup(at)
+    (why,) = [plainly(one.value) for one in at.info]
+    assert f"cannot be the ranker: it was trained on {own.clicks}, the funnel is for {own.films}; choose two runs of one dataset" in why
     assert own.launched() == []
 
 

@@ -73,7 +73,8 @@ def test_what_is_not_known_is_none(own: Workspace) -> None:
     store.set_tag(own.runs["two_tower"], "spec", '{"model": {"kind": "from the future"}}')
     found = engine.compare.guide(made(own, ("A", "two_tower", "two_tower", {})))["retrieval"]
     assert found is not None
-    assert (found.reads, found.outputs, found.metrics, found.costs) == (None, None, {}, [])
+    assert (found.train_rows, found.reads, found.outputs, found.metrics, found.costs) == (None, None, None, {}, [])
+    assert page._facts(found) == ["–"] * len(page.GENERAL)
     assert page._facts(None) == ["–"] * len(page.GENERAL)
     assert engine.compare.guide(made(own, ("A", "ease", "ease", {"ndcg_at_10": 1.0}))) == {"retrieval": None, "ranking": None}
 

@@ -31,6 +31,17 @@ def test_compare_marks_the_best_and_judges_by_tests(shared: Workspace, visit: Vi
         assert words.signed(best["delta"], places) in said  # over popularity
 
 
+def test_retrieval_and_ranking_may_be_led_by_two_contenders(shared: Workspace, visit: Visit, says: Says) -> None:
+    comparison = compared(shared, "ials", "deepfm")
+    assert comparison.verdict is not None
+    assert [(judged.metric, judged.run) for _, judged in comparison.verdict.of_stages()] == [("ndcg_at_10", "A"), ("auc", "B")]
+    retrieval, ranking, _ = verdict.sentences(comparison)
+    assert retrieval.startswith("For retrieval") and "**A " in retrieval
+    assert ranking.startswith("For ranking") and "**B " in ranking
+    said = says(visit("compare", runs=shared.ids("ials", "deepfm")))
+    assert retrieval in said and ranking in said
+
+
 def test_a_lead_that_chance_would_make_cannot_be_told(shared: Workspace, visit: Visit, says: Says) -> None:
     comparison = compared(shared, "ials", "ease")
     assert comparison.verdict is not None

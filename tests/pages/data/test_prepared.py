@@ -18,6 +18,15 @@ def test_data_lists_datasets_and_shows_the_one_of_the_address(shared: Workspace,
     assert words.number(engine.datasets.baseline_results(shared.films)["popularity"]["ndcg_at_10"]) in said
 
 
+def test_a_list_without_datasets_leads_to_a_new_one(empty: Workspace, visit: Visit) -> None:
+    at = visit("data", view="list")
+    (offer,) = at.button
+    assert offer.label == "Prepare a dataset"
+    offer.click().run()
+    assert not at.exception
+    assert (at.query_params["view"], at.session_state["data.view"]) == ("new", "new")
+
+
 def test_the_dataset_list_reads_well_for_every_kind(own: Workspace, visit: Visit) -> None:
     label = {"kind": "multi_class", "liked": ["4", "5"], "threshold": None}
     own.change(own.folder / "datasets" / own.films / "manifest.json", label=label, split={"kind": "column"})

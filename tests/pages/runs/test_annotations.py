@@ -109,7 +109,7 @@ def test_several_are_moved_at_once_and_the_pinned_one_is_no_choice(own: Workspac
     left = own.only("two_tower", "dlrm", "ease", "running")
     engine.runs.pin(left.runs["two_tower"])
     at = visit("runs")
-    several = at.multiselect("keeping.several")
+    several = at.multiselect("annotations.several")
     assert len(several.options) == 2
     several.set_value([left.runs["dlrm"], left.runs["ease"]]).run()
     button(at, "Move 2 to trash").click().run()

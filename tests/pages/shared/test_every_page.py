@@ -17,9 +17,17 @@ def test_an_empty_workbench_opens_every_page(empty: Workspace, visit: Visit, pag
     assert at.title[0].value
 
 
-@pytest.mark.parametrize("page, leads_to", [("train", "data"), ("runs", "home"), ("compare", "train"), ("recommend", "train")])
-def test_an_empty_page_offers_the_next_step_alone(empty: Workspace, visit: Visit, page: str, leads_to: str) -> None:
-    assert [b.key for b in visit(page).button] == [f"empty.{leads_to}/page.py"]
+@pytest.mark.parametrize(
+    "page, leads_to, label",
+    [
+        ("train", "data", "Prepare a dataset"),
+        ("runs", "home", "Go to the home page"),
+        ("compare", "train", "Train models"),
+        ("recommend", "train", "Train models"),
+    ],
+)
+def test_an_empty_page_offers_the_next_step_alone(empty: Workspace, visit: Visit, page: str, leads_to: str, label: str) -> None:
+    assert [(b.key, b.label) for b in visit(page).button] == [(f"empty.{leads_to}/page.py", label)]
 
 
 @pytest.mark.parametrize("page", PAGES)

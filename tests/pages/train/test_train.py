@@ -81,11 +81,13 @@ def test_a_refused_launch_says_why(own: Workspace, drivers: None, visit: Visit, 
 
 
 def test_train_again_starts_from_the_settings_of_a_run(own: Workspace, drivers: None, visit: Visit) -> None:
+    own.respecify("dlrm", model=own.run("dlrm").settings["model"] | {"over_layers": [8, 4]})
     at = visit("train", **{"from": own.runs["dlrm"]})
     button(at, "Launch").click().run()
     (again,) = launched(own)
     assert again == own.run("dlrm").training
     assert (again.train.epochs, again.train.batch_size, again.network.embedding_dim) == (3, 128, 8)  # none of them the default
+    assert again.network.over_layers == (8, 4)  # type: ignore[attr-defined]  # a list in the spec, a text in the form
 
 
 def test_seeds_repeat_networks_and_fit_the_others_once(own: Workspace, drivers: None, visit: Visit, says: Says) -> None:

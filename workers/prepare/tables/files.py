@@ -169,10 +169,10 @@ def _after_line_end(stream: IO[bytes], name: str) -> tuple[int, bytes]:
 def _line_end(held: bytes, at: int) -> int:
     """Where the line that byte `at` belongs to, or ends, is over; 0 when that is not in sight."""
     at = max(at, 0)
-    found = [place for place in (held.find(b"\n", at), held.find(b"\r", at)) if place >= 0]
-    if not found:
+    ends = [place for place in (held.find(b"\n", at), held.find(b"\r", at)) if place >= 0]
+    if not ends:
         return 0
-    place = min(found)
+    place = min(ends)
     return place + 2 if held[place : place + 2] == b"\r\n" else place + 1
 
 
@@ -194,9 +194,9 @@ class PartsReader:
     layout: Layout | None
     outputs: tuple[Output, ...]
 
-    def __call__(self, found: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+    def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         wanted = list(dict.fromkeys(output.column for output in self.outputs))
-        for batch in found:
+        for batch in batches:
             for place in batch.column("id").to_pylist():
                 for table in read(self.parts[place], self.layout, wanted):
                     yield from shape(table, self.outputs).combine_chunks().to_batches(max_chunksize=table_lines.BATCH_ROWS)
@@ -209,9 +209,9 @@ class LinesReader:
     layout: Layout
     outputs: tuple[Output, ...]
 
-    def __call__(self, found: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+    def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         wanted = list(dict.fromkeys(output.column for output in self.outputs))
-        for batch in found:
+        for batch in batches:
             table = table_lines.parse(batch.column("value").to_pylist(), self.layout, wanted)
             yield from shape(table, self.outputs).combine_chunks().to_batches()
 
@@ -222,9 +222,9 @@ class ColumnsReader:
 
     outputs: tuple[Output, ...]
 
-    def __call__(self, found: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+    def __call__(self, batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
 
-        for batch in found:
+        for batch in batches:
             table = pa.table({name: as_text(batch.column(name)) for name in batch.schema.names})
             yield from shape(table, self.outputs).combine_chunks().to_batches()

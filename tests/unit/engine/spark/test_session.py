@@ -25,8 +25,8 @@ def fake_java(home: Path, version: str) -> Path:
 
 @pytest.mark.parametrize(("version", "major"), [("17.0.15", 17), ("25", 25), ("1.8.0_392", 8), ("nonsense", 0)])
 def test_the_version_is_read_as_java_prints_it(tmp_path: Path, version: str, major: int) -> None:
-    assert session._java_version(session._says(fake_java(tmp_path, version) / "bin" / "java")) == major
-    assert session._java_version(session._says(tmp_path / "nowhere")) == 0
+    assert session._java_version(session._version_output(fake_java(tmp_path, version) / "bin" / "java")) == major
+    assert session._java_version(session._version_output(tmp_path / "nowhere")) == 0
 
 
 @pytest.mark.usefixtures("no_java")

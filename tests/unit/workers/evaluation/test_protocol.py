@@ -52,7 +52,7 @@ def test_nothing_else_may_be_chosen(wrong: dict[str, object]) -> None:
 def test_how_much_of_a_list_is_kept_makes_no_other_protocol() -> None:
     assert Protocol(list_length=10).measures_like(Protocol())
     assert not AGAIN.measures_like(Protocol())
-    assert AGAIN.said != Protocol().said
+    assert AGAIN.in_words != Protocol().in_words
 
 
 def test_what_is_liked_again_counts_where_items_met_in_train_compete(repeats: Path) -> None:
