@@ -78,6 +78,8 @@ def _metric(comparison: Comparison, key: str, tested: Sequence[PairVerdict], all
     pairs = Pairs(comparison, key, tested)
     competing, of_runs = {c.letter for c in competitors(comparison)}, {c.letter for c in comparison.contenders if c.run_id is not None}
     rivals, own = [one for one in values if one.letter in competing], [one for one in values if one.letter in of_runs]
+    if not any(Baseline.RANDOM.value in (pair.a, pair.b) for pair in tested):  # a random order keeps no scores to be tested over
+        rivals = [one for one in rivals if one.letter != Baseline.RANDOM.value] if own else rivals
     leader = rivals[0].letter if len(rivals) > 1 and rivals[0].value != rivals[1].value else None
     unsure = [other.letter for other in rivals[1:] if not pairs.of(rivals[0], other).ahead] if leader else []
     if not own:

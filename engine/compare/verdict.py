@@ -54,7 +54,7 @@ class Allowance(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     deviation: float  # in the metric's unit
-    source: Literal["its seeds", "its kind", "this dataset", "stated", "no seed"]
+    source: Literal["its seeds", "its kind", "its stage", "this dataset", "stated", "no seed"]
     seeds: int  # trainings of the contender; 0 of what has no seed
     df: float | None  # degrees of freedom behind the deviation; None: it is not an estimate
 
