@@ -75,7 +75,7 @@ def test_ranks_measure_under_the_protocol_of_the_run(dataset, tmp_path):
 
 def test_same_spec_and_seed_give_the_same_metrics(dataset, tmp_path):
     spec = {"model": {"kind": "dlrm"}, "train": EPOCHS | {"epochs": 2}}
-    first, second = (ranks.train(tmp_path / name, dataset, spec)["metrics"] for name in ("a", "b"))
+    first, second = (ranks.train(tmp_path / name, dataset, spec, anew=True)["metrics"] for name in ("a", "b"))
     assert first == second
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from tests import ranks, tiny
 from workers.artifacts import checkpoint
@@ -149,11 +147,10 @@ def test_other_ranks_take_over_the_weights_and_a_broken_checkpoint_is_refused(da
 
 
 def test_candidates_come_from_every_rank_and_gradients_go_back(tmp_path):
-    mp.spawn(_gathers, (str(tmp_path / "store"),), nprocs=2)
+    ranks.side_by_side(2, tmp_path, _gathers)
 
 
-def _gathers(rank: int, store: str) -> None:
-    dist.init_process_group("gloo", store=dist.FileStore(store, 2), rank=rank, world_size=2)
+def _gathers(rank: int, world: int, folder: Path) -> None:
     own = (torch.arange(6.0).view(3, 2) + 10 * rank).requires_grad_()
     every = across_ranks(own)
     assert every.detach().tolist() == torch.cat([torch.arange(6.0).view(3, 2) + 10 * r for r in range(2)]).tolist()
@@ -161,4 +158,3 @@ def _gathers(rank: int, store: str) -> None:
     assert own.grad is not None
     assert own.grad[:, 0].tolist() == [3 * (3 * rank + place) for place in range(3)]
     assert across_ranks(torch.tensor([rank, rank])).tolist() == [0, 0, 1, 1]
-    dist.destroy_process_group()
