@@ -6,27 +6,17 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests import stores
+from tests.pages.reading import opened
 from ui.help import topics
-
-APP = Path(__file__).parents[2] / "ui" / "app.py"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def one_workspace(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Pages read it, and change nothing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RECBENCH_WORKSPACE", str(tmp_path_factory.mktemp("help")))
+        patch.setenv("RECBENCH_WORKSPACE", str(stores.copy(empty_store, tmp_path_factory.mktemp("help"))))
         yield
-
-
-def visit(page: str, **query: str) -> AppTest:
-    at = AppTest.from_file(APP, default_timeout=60).run()
-    at.switch_page(f"{page}/page.py")
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    assert not at.exception, at.exception
-    return at
 
 
 def shown(at: AppTest) -> str:
@@ -35,13 +25,13 @@ def shown(at: AppTest) -> str:
 
 @pytest.mark.parametrize("topic", topics.TOPICS)
 def test_every_topic_has_an_address(topic: str) -> None:
-    at = visit("help", topic=topic)
+    at = opened("help", topic=topic)
     assert topics.text(topic).strip() in shown(at)
     assert at.query_params["topic"] == topic
 
 
 def test_an_unknown_topic_says_so_and_shows_the_first() -> None:
-    at = visit("help", topic="nonsense")
+    at = opened("help", topic="nonsense")
     assert "There is no help topic" in at.warning[0].value
     assert topics.text(next(iter(topics.TOPICS))).strip() in shown(at)
 
@@ -56,6 +46,6 @@ def test_an_unknown_topic_says_so_and_shows_the_first() -> None:
     ],
 )
 def test_pages_lead_to_the_topic_that_they_need(page: str, topic: str, label: str) -> None:
-    links = [link for link in visit(page).get("page_link") if link.label == label]
+    links = [link for link in opened(page).get("page_link") if link.label == label]
     assert len(links) == 1
     assert links[0].proto.query_string == f"topic={topic}"
