@@ -15,12 +15,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-IMPORTED = ["workers.training.train", "workers.networks.feature_rankers", "faiss"]  # before the fork; nothing of it may start threads
-SERVER = {"OMP_NUM_THREADS": "1", "FBGEMM_TBE_BOUNDS_CHECK_MODE": "0"}  # read when torch and fbgemm are imported
+EARLY = {"OMP_NUM_THREADS": "1", "FBGEMM_TBE_BOUNDS_CHECK_MODE": "0"}  # read when torch and fbgemm are imported
 Job = Callable[[int, int, Path], None]  # rank, world, a folder that all ranks share
 Started = Callable[..., None]
 
@@ -33,19 +34,14 @@ def start(function: Started, *given: Any, environment: Mapping[str, str] | None 
         says: the file that gets what it prints, if anybody is to read it.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED)
-    variables = {**os.environ, **SERVER, **(environment or {})}
+    context.set_forkserver_preload(["tests.imported"])
+    variables = {**os.environ, **EARLY, **(environment or {})}
     process = context.Process(target=_begin, args=(variables, str(says or os.devnull), function, given))
-    before = {name: os.environ.get(name) for name in SERVER}
-    os.environ.update(SERVER)  # the first start also starts the process that all are forked from
-    try:
+    with pytest.MonkeyPatch.context() as patch:  # the first start also starts the process that all are forked from
+        for name, value in EARLY.items():
+            patch.setenv(name, value)
+        patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
         process.start()
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
     return process
 
 
