@@ -1,22 +1,11 @@
-"""The Help page on a real, empty workspace: topics by their address, and a link to each from where it is needed."""
-
-from collections.abc import Iterator
-from pathlib import Path
+"""The Help page: topics by their address, and a link to each from where it is needed."""
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests import stores
-from tests.pages.reading import opened
+from tests.pages.reading import Visit
+from tests.workspace import Workspace
 from ui.help import topics
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_workspace(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Pages read it, and change nothing."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RECBENCH_WORKSPACE", str(stores.copy(empty_store, tmp_path_factory.mktemp("help"))))
-        yield
 
 
 def shown(at: AppTest) -> str:
@@ -24,14 +13,14 @@ def shown(at: AppTest) -> str:
 
 
 @pytest.mark.parametrize("topic", topics.TOPICS)
-def test_every_topic_has_an_address(topic: str) -> None:
-    at = opened("help", topic=topic)
+def test_every_topic_has_an_address(empty: Workspace, visit: Visit, topic: str) -> None:
+    at = visit("help", topic=topic)
     assert topics.text(topic).strip() in shown(at)
     assert at.query_params["topic"] == topic
 
 
-def test_an_unknown_topic_says_so_and_shows_the_first() -> None:
-    at = opened("help", topic="nonsense")
+def test_an_unknown_topic_says_so_and_shows_the_first(empty: Workspace, visit: Visit) -> None:
+    at = visit("help", topic="nonsense")
     assert "There is no help topic" in at.warning[0].value
     assert topics.text(next(iter(topics.TOPICS))).strip() in shown(at)
 
@@ -45,7 +34,7 @@ def test_an_unknown_topic_says_so_and_shows_the_first() -> None:
         ("system", "scale", "Settings and scale"),
     ],
 )
-def test_pages_lead_to_the_topic_that_they_need(page: str, topic: str, label: str) -> None:
-    links = [link for link in opened(page).get("page_link") if link.label == label]
+def test_pages_lead_to_the_topic_that_they_need(empty: Workspace, visit: Visit, page: str, topic: str, label: str) -> None:
+    links = [link for link in visit(page).get("page_link") if link.label == label]
     assert len(links) == 1
     assert links[0].proto.query_string == f"topic={topic}"
