@@ -37,6 +37,14 @@ def workspace(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
     return folder
 
 
+@pytest.fixture
+def untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace whose folder nobody has made yet."""
+    folder = tmp_path / "untouched"
+    monkeypatch.setenv("RECBENCH_WORKSPACE", str(folder))
+    return folder
+
+
 def _real(name: str, file: str) -> Path:
     """A folder of real data: RECBENCH_TEST_DATA/<name>, or ../shared/data/<name> beside the repository; skips where there is none."""
     folder = Path(os.environ.get("RECBENCH_TEST_DATA", REPOSITORY.parent / "shared" / "data")) / name

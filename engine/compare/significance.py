@@ -44,8 +44,9 @@ def all_pairs(comparison: Comparison) -> dict[str, list[PairVerdict]]:
 
 
 def tests_of(comparison: Comparison, measured: Mapping[str, Measured]) -> dict[str, list[PairVerdict]]:
-    """What `all_pairs` gives, from what `measured_by` gives."""
-    return {key: _judged(comparison, key, one) for key, one in measured.items() if len(one.letters) > 1}
+    """What `all_pairs` gives, from what `measured_by` gives; baselines are not tested among themselves alone."""
+    ours = {one.letter for one in comparison.contenders if one.run_id is not None}
+    return {key: _judged(comparison, key, one) for key, one in measured.items() if len(one.letters) > 1 and ours & set(one.letters)}
 
 
 def with_intervals(table: "pd.DataFrame", measured: Mapping[str, Measured]) -> "pd.DataFrame":

@@ -17,7 +17,7 @@ from tests import ranks, tiny
 from tests.commands import asked, recbench, until
 from tests.integration.test_runs import space  # noqa: F401 - a fixture
 from workers.batches.likes import read_rows
-from workers.evaluation.metrics import user_auc
+from workers.evaluation.clustered import area_per_user
 from workers.specs.protocol import Protocol
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +86,8 @@ def _same_rows_and_scores_as_measured(dataset: Path, results: Path, found: dict)
         np.testing.assert_array_equal(scored[name], column[order], err_msg=name)
     known = scored[scored["known"]]
     assert roc_auc_score(known["label"], known["score"]) == pytest.approx(found["auc"], abs=1e-6)
-    assert user_auc(*(known[name].to_numpy(float) for name in ("score", "label", "user")))[0] == pytest.approx(found["user_auc"], abs=1e-6)
+    scores, labels, users = (known[name].to_numpy(float) for name in ("score", "label", "user"))
+    assert area_per_user(scores, labels, users.astype(int)).value == pytest.approx(found["user_auc"], abs=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])
