@@ -105,8 +105,8 @@ def _first(stage: str, judged: MetricVerdict, threshold: float) -> tuple[str, st
     take = judged.winner == judged.run
     if not judged.runs:
         return (f"{stage} take ", f": {label} {value}.") if take else (f"{stage}, ", f" reaches {label} {value}.")
-    better = [pair for pair in judged.runs if pair.answer is Answer.A_BETTER]
-    others = [pair for pair in judged.runs if pair.answer is not Answer.A_BETTER]
+    better = [pair for pair in judged.runs if pair.clearly]
+    others = [pair for pair in judged.runs if not pair.clearly]
     if not others:
         gap = f"{value}, {_gap(better[0])}.{_all_behind(better[1:], ' Further behind: ')}"
         return (f"{stage} take ", f": {label} {gap}") if take else (f"{stage}, ", f" is the best run with {label} {gap}")
@@ -153,7 +153,7 @@ def _unclear(pairs: Sequence[PairVerdict], threshold: float) -> list[str]:
     same = [f"{pair.b} ({_p(pair.p_same)})" for pair in of(Answer.SAME)]
     parts += [f"it is the same as {_listed(same)} to within the {percent(threshold)} that matters"] if same else []
     said = {
-        Reason.SEEDS: "another seed may move it by as much as it is from {}: more seeds would tell",
+        Reason.SEEDS: "another seed may change its place against {}: more seeds would tell",
         Reason.SAME_SETTINGS: "it differs from {} in its seed alone",
         Reason.FEW_USERS: "the test users are too few to compare it with {}",
         Reason.UNTESTED: "it was not tested against {}, whose results by user are not here",

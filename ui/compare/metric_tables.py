@@ -21,7 +21,7 @@ FAMILIES = {
 }
 ROOMY = 6  # columns that have room for wide cells at 1440 pixels
 BEST = "best: ahead of every other by more than chance and by more than what another seed may change"
-CLOSE = "best value, but not surely ahead of"
+CLOSE = "best value, but not surely, or by too little to matter, ahead of"
 Row = Mapping[Hashable, float]  # of a comparison's table
 Alarms = Mapping[str, Sequence[str]]  # letter -> what looks wrong with a contender
 
@@ -145,7 +145,7 @@ def legend(comparison: Comparison) -> str:
     """What the marks of the metric table mean."""
     against = next((c.name if c.run_id is None else c.letter for c in comparison.contenders if c.letter == comparison.against), "")
     seeds = ["σ standard deviation between seeds"] if any(len(c.run_ids) > 1 for c in comparison.contenders) else []
-    marks = ["★ best", "☆ ahead, but perhaps by chance", "± half of the 95 % interval"]
+    marks = ["★ best", "☆ best value, but perhaps by chance, or by too little to matter", "± half of the 95 % interval"]
     return " · ".join([*marks, *seeds, f"below: difference to {words.md(against, 60)}"])
 
 

@@ -212,7 +212,7 @@ def test_popularity_that_wins_is_not_compared_with_itself() -> None:
 def test_a_best_value_that_was_not_tested_is_a_hollow_star() -> None:
     comparison = told(("ndcg_at_10", "A", 0.2, 0.19, 0.21, NO), ("ndcg_at_10", "B", 0.1, 0.09, 0.11, NO))
     html = metric_tables.metric_table(comparison, "pop")
-    assert "not surely ahead of B" in html and "☆" in html and "★" not in html
+    assert "by too little to matter, ahead of B" in html and "☆" in html and "★" not in html
 
 
 def test_settings_of_one_contender_alone_share_a_row() -> None:

@@ -83,7 +83,7 @@ def test_whoever_cannot_be_told_from_the_best_is_named_with_the_users_that_would
 @pytest.mark.parametrize(
     "answer, reason, end",
     [
-        (UNTOLD, Reason.SEEDS, "but another seed may move it by as much as it is from B: more seeds would tell."),
+        (UNTOLD, Reason.SEEDS, "but another seed may change its place against B: more seeds would tell."),
         (UNTOLD, Reason.SAME_SETTINGS, "but it differs from B in its seed alone."),
         (UNTOLD, Reason.FEW_USERS, "but the test users are too few to compare it with B."),
         (Answer.SAME, None, "but it is the same as B (p < 0.001) to within the 1.0 % that matters."),
@@ -129,9 +129,7 @@ def test_the_lower_is_better_where_it_is() -> None:
 def test_a_lone_run_is_set_against_popularity(answer: Answer, reason: Reason | None, end: str) -> None:
     found = said(pairwise(("A", "pop", 0.2, answer, reason)), *ndcg(A=0.3, pop=0.25))
     start = (
-        "For retrieval take **A Model A**: NDCG@10 0.300."
-        if answer in (BETTER, Answer.A_SLIGHTLY)
-        else "For retrieval, **A Model A** reaches NDCG@10 0.300."
+        "For retrieval take **A Model A**: NDCG@10 0.300." if answer is BETTER else "For retrieval, **A Model A** reaches NDCG@10 0.300."
     )
     assert found == f"{start} {end}"
 
