@@ -9,3 +9,6 @@ from .rows import (
     check_given as check_given, leak as leak, liked_classes as liked_classes, merges_actions as merges_actions,
     quantile_place as quantile_place,
 )
+from .split_choice import (
+    better_split as better_split, compare_splits as compare_splits, is_thin as is_thin, one_user_in as one_user_in, seen_from as seen_from,
+)

@@ -80,11 +80,11 @@ def bin_width(first: int, last: int) -> int:
     return max(1, math.ceil((last - first + 1) / TIMELINE_BINS))
 
 
-def split_facts(rows: pd.DataFrame) -> dict[str, SplitFacts]:
+def split_facts(rows: pd.DataFrame, names: Iterable[str] = SPLITS) -> dict[str, SplitFacts]:
     """Of rows with `split` and `label`; users or items are None without the column."""
     train = rows[rows["split"] == TRAIN]
     facts_of = {}
-    for name in SPLITS:
+    for name in names:
         part = rows[rows["split"] == name]
         facts: dict[str, int | None] = {}
         for side in ("user", "item"):

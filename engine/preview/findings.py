@@ -3,9 +3,12 @@
 import time
 from datetime import UTC, datetime
 
-from engine.datasets import Audit, DatasetSpec, Finding
+from engine.datasets import Audit, DatasetSpec, Finding, SplitFacts
+from workers.evaluation import ENOUGH_USERS, smallest_difference
 
 DAY = 86_400
+COLD = 0.3  # share of test users or items that train does not have, from which it is said
+ADVICE = {"time": " Split per user, or give test a larger share.", "per_user": " Use more interactions."}
 
 
 def list_findings(audit: Audit, spec: DatasetSpec, odd_ids: dict[str, int]) -> list[Finding]:
@@ -14,7 +17,7 @@ def list_findings(audit: Audit, spec: DatasetSpec, odd_ids: dict[str, int]) -> l
     Args:
         odd_ids: kind of ids, in words -> number of distinct ids.
     """
-    findings = [*_nothing_to_learn(audit, spec), *_rows(audit, spec), *_times(audit), *_features(audit)]
+    findings = [*_nothing_to_learn(audit, spec), *_test(audit, spec), *_rows(audit, spec), *_times(audit), *_features(audit)]
     for what, n in odd_ids.items():
         level = "warn" if "missing" in what or "spaces" in what else "info"
         findings.append(Finding(level=level, text=f"{n:,} {what}: ids are kept as text."))
@@ -35,11 +38,33 @@ def _nothing_to_learn(audit: Audit, spec: DatasetSpec) -> list[Finding]:
         findings.append(
             Finding(level="block", text=f"{every} train row is liked{at}, so there is nothing to learn; change the label rule.")
         )
-    test = audit.splits.get("test")
-    if test and test.users_to_rank is not None and test.users_to_rank < 30:
-        text = f"Only {test.users_to_rank} users can be ranked for on test: ranking metrics will have wide intervals."
-        findings.append(Finding(level="warn", text=text))
     return findings
+
+
+def _test(audit: Audit, spec: DatasetSpec) -> list[Finding]:
+    """Whether test has enough users to rank for, and users and items that train has."""
+    findings, test = [], audit.splits.get("test")
+    if test is None or not test.rows:
+        return []
+    if test.users_to_rank is not None and test.users_to_rank < ENOUGH_USERS:
+        findings.append(Finding(level="warn", text=f"{few_users(test)}{ADVICE.get(spec.split.kind, '')}"))
+    if test.users and (test.cold_users or 0) > COLD * test.users:
+        share = f"{test.cold_users:,} of {test.users:,} test users ({test.cold_users / test.users:.0%})"  # type: ignore[operator]
+        text = f"{share} are not in train: models know nothing of them, and ranking metrics leave them out."
+        findings.append(Finding(level="warn", text=text))
+    if test.items and (test.cold_items or 0) > COLD * test.items:
+        share = f"{test.cold_items:,} of {test.items:,} test items ({test.cold_items / test.items:.0%})"  # type: ignore[operator]
+        findings.append(Finding(level="warn", text=f"{share} are not in train: no model can recommend them."))
+    return findings
+
+
+def few_users(test: SplitFacts) -> str:
+    """How few users of a test can be ranked for, and the smallest difference that they could show."""
+    ranked, of = test.users_to_rank or 0, "" if test.users is None else f" of the {test.users:,}"
+    if not ranked:
+        return "No test user can be ranked for, so there are no ranking metrics: none both is in train and likes an item of train anew."
+    seen = smallest_difference(ranked)
+    return f"Only {ranked:,}{of} test users can be ranked for: two models must differ by about {seen:.2f} in NDCG@10 for it to be seen."
 
 
 def _rows(audit: Audit, spec: DatasetSpec) -> list[Finding]:

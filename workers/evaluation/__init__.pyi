@@ -19,3 +19,4 @@ from .metrics import (
 )
 from .networks import NetworkEvaluation as NetworkEvaluation, ScoredRows as ScoredRows, evaluate_network as evaluate_network
 from .outputs import BINS as BINS, evaluate_outputs as evaluate_outputs, predictions as predictions
+from .power import ENOUGH_USERS as ENOUGH_USERS, PAIRED_SD as PAIRED_SD, smallest_difference as smallest_difference
