@@ -1,4 +1,4 @@
-"""Duplicates, minimums, split and label rule of a preview, with pandas. `engine.prepare.rows` does the same with Spark."""
+"""Duplicates, split, minimums and label rule of a preview, with pandas. `engine.prepare.rows` does the same with Spark."""
 
 import math
 from typing import NamedTuple
@@ -17,7 +17,7 @@ PAIRS = {
     "mean": "averaged into a row of the same user and item",
     "actions": "merged into a row of the same user and item",
 }
-CORE = "fewer interactions than the minimum"
+CORE = "fewer train interactions than the minimum"
 NOT_CONTENT = {"row", "reason", "raw", "split"}
 MOST_CLASSES = 100
 
@@ -89,19 +89,26 @@ def _pairs(rows: pd.DataFrame, has_pairs: bool, value: str, copy: pd.Series) -> 
     return Pairs(int(copy.sum()), groups.ngroups, conflicting)
 
 
-def set_aside_small(rows: pd.DataFrame, spec: DatasetSpec) -> pd.DataFrame:
-    """The k-core: rows of users and items with too few interactions are set aside until all that are left have enough."""
+def in_core(rows: pd.DataFrame, spec: DatasetSpec) -> "np.ndarray":
+    """Whether the user and the item of each row have the minimum of train rows (k-core): bool.
+
+    Train rows of users and items with too few of them are left out until all that are left have enough. Rows of valid and test count
+    for nothing, so that what is held out does not decide what is kept; they stay where their user and item do.
+
+    Args:
+        rows: with `split`.
+    """
     least = [("user_id", spec.min_user_interactions), ("item_id", spec.min_item_interactions)]
     least = [(key, most) for key, most in least if most > 1]
-    own = rows.loc[rows["reason"].isna(), [key for key, _ in least]] if least else rows.head(0)
-    while least:
+    own, before = rows.loc[rows["split"] == TRAIN, [key for key, _ in least]], -1
+    while least and len(own) != before:
         before = len(own)
         for key, most in least:
             own = own[own.groupby(key)[key].transform("size") >= most]
-        if len(own) == before:
-            rows.loc[rows["reason"].isna() & ~rows.index.isin(own.index), "reason"] = CORE
-            break
-    return rows
+    kept = np.ones(len(rows), bool)
+    for key, _ in least:
+        kept &= rows[key].isin(own[key].unique()).to_numpy()
+    return kept
 
 
 def split_rows(rows: pd.DataFrame, spec: DatasetSpec) -> "np.ndarray | pd.Series[str]":

@@ -6,7 +6,7 @@ import pandas as pd
 
 from engine.datasets import ColumnSplit, DatasetSpec, PerUserSplit, RandomSplit, Split, SplitFacts, TimeSplit
 from engine.preview.audit import split_facts
-from engine.preview.rows import label_rows, split_rows
+from engine.preview.rows import in_core, label_rows, split_rows
 from workers.artifacts import TEST
 from workers.evaluation import ENOUGH_USERS, smallest_difference
 
@@ -35,7 +35,7 @@ def compare_splits(rows: pd.DataFrame, spec: DatasetSpec) -> dict[str, SplitFact
     and items. Of many rows they are estimated from one user in `one_user_in(rows)`, items excepted, which are those of the sample.
 
     Args:
-        rows: those that are used.
+        rows: those that a split is made of: before the minimums, which count train rows alone.
     """
     if not {"user_id", "item_id"} <= set(rows):
         return {}
@@ -45,6 +45,7 @@ def compare_splits(rows: pd.DataFrame, spec: DatasetSpec) -> dict[str, SplitFact
         under = spec.model_copy(update={"split": split})
         try:
             parts = numbered.assign(split=split_rows(numbered, under))
+            parts = parts[in_core(parts, under)]
             sample = split_facts(parts.assign(label=label_rows(parts, under)[0]), (TEST,))[TEST]
             facts[kind] = sample.model_copy(update={name: times * (getattr(sample, name) or 0) for name in SCALED})
         except ValueError:  # such as labels that are no classes: the spec's own split says so
