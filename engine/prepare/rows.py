@@ -119,7 +119,8 @@ def _changes(own: "DataFrame", spec: DatasetSpec, paired: bool) -> "DataFrame":
         return copied if copied is not None else own.select("row", F.lit(None).cast("string").alias("_reason")).limit(0)
     left = own if spec.duplicates == "keep" else own.where("NOT _copy")
     pair = Window.partitionBy("user_id", "item_id")
-    order = ("timestamp", "row") if policy == "first" else (F.desc("timestamp"), F.desc("row"))
+    keys = ("timestamp", "_same.a", "row")
+    order = keys if policy == "first" else tuple(map(F.desc, keys))
     placed = left.withColumn("_place", F.row_number().over(pair.orderBy(*order))).withColumn(
         "_reason", F.when(F.col("_place") > 1, PAIRS[policy])
     )

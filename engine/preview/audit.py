@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from engine.datasets import DatasetSpec, FeatureFacts, SplitFacts
+from engine.preview.row_hash import SEED
 from workers.artifacts import TEST, TRAIN, VALID
 from workers.prepare import SourceFeature
 
 SPLITS = (TRAIN, VALID, TEST)
 TIMELINE_BINS, RATING_BINS, DENSE_BINS, MOST_VALUES, TOP = 60, 60, 20, 100, 5
-HASH_SEED = 42  # of Spark's xxhash64
 
 
 def rating_counts(values: pd.Series) -> tuple[list[tuple[float, int]], float | None]:
@@ -135,7 +135,7 @@ def _table_of(feature: SourceFeature, rows: pd.DataFrame, tables: dict[str, pd.D
     key = f"{feature.side}_id"
     counts = rows.groupby([key, "split"]).size().unstack(fill_value=0).reindex(columns=list(SPLITS), fill_value=0)
     if feature.name in rows:
-        at_train = rows.assign(_in=rows["split"] == TRAIN).sort_values(["_in", "timestamp", "row"], kind="stable")
+        at_train = rows.assign(_in=rows["split"] == TRAIN).sort_values(["_in", "timestamp", feature.name], kind="stable")
         values = at_train.groupby(key)[feature.name].last()
     else:
         values = tables[feature.side].drop_duplicates(key).set_index(key)[feature.name]
@@ -170,7 +170,7 @@ def _collisions(values: Iterable[str], rows: int) -> float:
     """Share of the values that share their row of the hashed table with another one."""
     from xxhash import xxh64_intdigest
 
-    taken = pd.Series([hash_row(xxh64_intdigest(value.encode(), HASH_SEED), rows) for value in values])
+    taken = pd.Series([hash_row(xxh64_intdigest(value.encode(), SEED), rows) for value in values])
     return float(taken.duplicated(keep=False).mean()) if len(taken) else 0.0
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from engine.datasets import ActionsLabel, ColumnSplit, DatasetSpec, MultiClassLabel, PerUserSplit, RandomSplit, RegressionLabel, TimeSplit
+from engine.preview.row_hash import row_hash
 from workers.artifacts import TEST, TRAIN, VALID
 from workers.specs import Output
 
@@ -64,8 +65,9 @@ def set_aside_pairs(rows: pd.DataFrame, spec: DatasetSpec) -> tuple[pd.DataFrame
         rows.loc[sound[copy], "reason"] = COPY
     policy = "actions" if merges_actions(spec) else spec.duplicates
     if policy in PAIRS:
-        own = rows[rows["reason"].isna()].sort_values(["timestamp", "row"], kind="stable")
-        key = ["user_id", "item_id"]
+        key, own = ["user_id", "item_id"], rows[rows["reason"].isna()]
+        own = own[own.duplicated(key, keep=False)]
+        own = own.assign(_tie=row_hash(own, content)).sort_values(["timestamp", "_tie", "row"])
         if policy == "mean":
             rows.loc[own.index, "rating"] = own.groupby(key)["rating"].transform("mean")
         if policy == "actions":
@@ -137,6 +139,7 @@ def quantile_place(share: float, rows: int) -> int:
 
 
 def by_time(rows: pd.DataFrame, split: TimeSplit) -> np.ndarray:
+    """All rows of one time are on one side, the later one, so that their order does not matter."""
     times = rows["timestamp"].to_numpy()
     ordered = np.sort(times)
     test_from = ordered[quantile_place(1 - split.test, len(ordered))]
@@ -145,8 +148,11 @@ def by_time(rows: pd.DataFrame, split: TimeSplit) -> np.ndarray:
 
 
 def per_user(rows: pd.DataFrame, split: PerUserSplit) -> np.ndarray:
-    order = [name for name in ("user_id", "timestamp", "item_id", "rating", "row") if name in rows]
-    ordered = rows.sort_values(order)
+    """Each user's last rows are held out, in order of time; of equal times in order of item, rating and a hash of the row."""
+    order = [name for name in ("user_id", "timestamp", "item_id", "rating") if name in rows]
+    tie, tied = np.zeros(len(rows), np.int64), rows.duplicated(order, keep=False).to_numpy()
+    tie[tied] = row_hash(rows[tied], [name for name in rows.columns if name not in NOT_CONTENT])
+    ordered = rows.assign(_tie=tie).sort_values([*order, "_tie", "row"])  # the row tells copies apart, which are alike
     by_user = ordered.groupby("user_id", sort=False)["user_id"]
     n, place = by_user.transform("size").to_numpy(), by_user.cumcount().to_numpy()
     from_end = n - 1 - place
