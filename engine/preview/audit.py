@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from engine.datasets import DatasetSpec, FeatureFacts, SplitFacts
+from engine.preview.leaks import train_rows, with_label_auc
 from engine.preview.row_hash import SEED
 from workers.artifacts import TEST, TRAIN, VALID
 from workers.prepare import SourceFeature
@@ -117,14 +118,14 @@ def feature_facts(rows: pd.DataFrame, spec: DatasetSpec, tables: dict[str, pd.Da
     """Facts of every feature.
 
     Args:
-        rows: used rows with `split`. tables: "user" and "item": the source's tables.
+        rows: used rows with `split` and `label`. tables: "user" and "item": the source's tables.
     """
     facts_of = []
     for feature in spec.source.features():
         table = _table_of(feature, rows, tables)
         find = _dense_facts if feature.kind == "dense" else _category_facts
         facts_of.append(find(feature, table, spec))
-    return facts_of
+    return with_label_auc(facts_of, train_rows(rows[rows["split"] == TRAIN], spec.source.features(), tables))
 
 
 def _table_of(feature: SourceFeature, rows: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from engine.datasets import Audit, DatasetSpec, Finding, SplitFacts
 from workers.evaluation import ENOUGH_USERS, smallest_difference
 
 DAY = 86_400
+LEAK = 0.98  # AUC of one feature alone from which it is said to tell the label
 COLD = 0.3  # share of test users or items that train does not have, from which it is said
 ADVICE = {"time": " Split per user, or give test a larger share.", "per_user": " Use more interactions."}
 
@@ -121,7 +122,7 @@ def _times(audit: Audit) -> list[Finding]:
 
 
 def _features(audit: Audit) -> list[Finding]:
-    findings = []
+    findings = _leaks(audit)
     if empty := [f.name for f in audit.features if f.missing == 1]:
         findings.append(Finding(level="warn", text=f"{_names(empty)} never have a value; leave them out of the mapping."))
     if gaps := [f.name for f in audit.features if 0.5 < f.missing < 1]:
@@ -133,6 +134,19 @@ def _features(audit: Audit) -> list[Finding]:
         text = f"More than 20 % of the values of {_names(crowded)} share a row of the hashed table with another value; raise hash_rows."
         findings.append(Finding(level="warn", text=text))
     return findings
+
+
+def _leaks(audit: Audit) -> list[Finding]:
+    """Features that alone tell the label, by their value or by whether they have one."""
+    told = [(f"{f.name} alone tells", f.auc) for f in audit.features] + [
+        (f"Whether {f.name} has a value tells", f.presence_auc) for f in audit.features
+    ]
+    advice = "If that is known only after the label, it is a leak: leave it out of the mapping."
+    return [
+        Finding(level="warn", text=f"{what} the label (AUC {area:.2f} on train). {advice}")
+        for what, area in told
+        if area is not None and area >= LEAK
+    ]
 
 
 def _names(names: list[str]) -> str:

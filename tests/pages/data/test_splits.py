@@ -1,4 +1,4 @@
-"""The Data page says at the split what it leaves to measure, and offers a better one."""
+"""The Data page says at the split what it leaves to measure, and offers a better one; and it names features that tell the label."""
 
 import random
 from pathlib import Path
@@ -51,3 +51,13 @@ def test_movielens_by_time_leaves_52_users(empty: Workspace, visit: Visit, says:
     assert "97 of 166 test users are not in training" in plainly(says(at))
     button(at, PICK).click().run()
     assert not any("left to rank" in title for title in titles(at))
+
+
+def test_a_feature_that_alone_tells_the_label_is_a_warning(empty: Workspace, visit: Visit, says: Says, tmp_path: Path) -> None:
+    chance = random.Random(1)
+    rows = [(f"u{chance.randint(1, 30)},i{chance.randint(1, 30)}", chance.randint(1, 5), 1_600_000_000 + 60 * n) for n in range(600)]
+    path = tmp_path / "leaky.csv"
+    lines = [f"{ids},{rating},{at},{'done' if rating >= 4 else 'open'}" for ids, rating, at in rows]
+    path.write_text("\n".join(["user_id,item_id,rating,timestamp,order_state", *lines]))
+    said = plainly(says(opened(visit, path, "table")))
+    assert "order_state alone tells the label (AUC 1.00 on train)" in said
