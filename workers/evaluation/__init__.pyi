@@ -1,7 +1,9 @@
 # fmt: off
 # isort: skip_file
 from . import metrics as metrics
-from .alarms import list_alarms as list_alarms
+from .alarms import (
+    at_edge as at_edge, cut_histories as cut_histories, few_users as few_users, list_alarms as list_alarms, still_rising as still_rising,
+)
 from .baselines import write_baselines as write_baselines
 from .evaluate import (
     CHUNK as CHUNK, DEFAULT as DEFAULT, catalogue as catalogue, count_users as count_users, describe as describe,
