@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests import ranks, tiny
+from tests import prepared, ranks, tiny
 from workers.artifacts import checkpoint
 from workers.networks.two_tower import across_ranks
 
@@ -91,7 +91,21 @@ def test_mixed_and_explicit_negatives_learn_on_two_ranks(dataset, tmp_path):
     done = ranks.train(tmp_path / "run", dataset, {"model": TWO_TOWER | more, "train": EPOCHS | {"epochs": 12}}, processes=2)
     assert done["metrics"]["recall_at_10"] > 0.9, done
     assert done["metrics"]["auc"] > 0.9
-    assert done["alarms"] == []
+    assert all("still rising" in sentence for sentence in done["alarms"])  # twelve epochs may be too few
+
+
+def test_a_run_says_that_more_epochs_would_help_and_that_histories_are_cut(tmp_path):
+    """Two epochs at a low rate are too few; the two items of a history that is kept are fewer than most users liked."""
+    folder = tmp_path / "dataset"
+    frame = tiny.groups(users=120, items=60)
+    tiny.write(frame, folder, history=2)
+    prepared.write_people(folder, frame)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"spec": {"history": 2}}))
+    spec = {"model": TWO_TOWER, "train": EPOCHS | {"epochs": 2, "table_learning_rate": 0.05}}
+    alarms = ranks.train(tmp_path / "run", folder, spec)["alarms"]
+    assert any("was still rising when training stopped after its 2 epochs: train longer" in sentence for sentence in alarms), alarms
+    assert "history 2 cuts the history of 100% of users: prepare the dataset with a longer one." in alarms
 
 
 def test_a_run_goes_on_from_the_weights_and_optimisers_of_another(dataset, tmp_path):

@@ -127,7 +127,8 @@ def test_a_baseline_of_the_address_may_be_any_seed_of_a_group(shared: Workspace,
 
 def test_what_looks_wrong_is_a_sign_in_the_header_and_a_list(own: Workspace, visit: Visit) -> None:
     names = ("two_tower", "dlrm", "deepfm")
-    assert not any(engine.runs.alarms(own.runs[name]) for name in names)
+    for name in names:  # three epochs on few rows may well raise one
+        own.change(own.path(name) / "done.json", alarms=[])
     assert not [box for box in visit("compare", runs=own.ids(*names)).expander if "wrong" in box.label]
     own.change(own.path("deepfm") / "done.json", alarms=["Item embeddings have collapsed: their mean cosine is 0.995."])
     st.cache_resource.clear()  # what a finished run says does not change otherwise
