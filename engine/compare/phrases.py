@@ -173,9 +173,12 @@ def _would_tell(pair: PairVerdict) -> str:
 def _would_tell_all(pairs: Sequence[PairVerdict]) -> str:
     """The same of many pairs: the least and the greatest numbers."""
     least = min(pair.p_holm for pair in pairs if pair.p_holm is not None)
-    needed, seeds = [pair.needed for pair in pairs if pair.needed is not None], any(pair.needed is None for pair in pairs)
-    users = f"; about {rough(min(needed))} to {rough(max(needed))} test {pairs[0].unit} would tell" if needed else ""
-    return f"{_p(least)} or more{users}{', for some only more seeds' if seeds and needed else _would_tell(pairs[0]) if seeds else ''}"
+    shown, needed = f"{_p(least)}{' or more' if least < 0.995 else ''}", [pair.needed for pair in pairs if pair.needed is not None]
+    if not needed:
+        return f"{shown}{_would_tell(pairs[0])}"
+    few, many = rough(min(needed)), rough(max(needed))
+    users = f"; about {few if few == many else f'{few} to {many}'} test {pairs[0].unit} would tell"
+    return f"{shown}{users}{', for some only more seeds' if len(needed) < len(pairs) else ''}"
 
 
 def _p(p: float | None) -> str:

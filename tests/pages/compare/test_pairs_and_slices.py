@@ -179,7 +179,7 @@ def test_twelve_are_judged_in_a_few_lines() -> None:
     rows = ndcg(**{letter: 0.3 - at / 100 for at, letter in enumerate(letters)})
     assert len(said(every_pair(letters), *rows)) < 200
     assert said(every_pair(letters, 0.5, UNTOLD, CHANCE), *rows).endswith(
-        "but it cannot be told from B, C, D, E, F, G, H, I, J, K and L (p = 0.50 or more; about 4,100 to 4,100 test users would tell)."
+        "but it cannot be told from B, C, D, E, F, G, H, I, J, K and L (p = 0.50 or more; about 4,100 test users would tell)."
     )
 
 
