@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 from scipy.stats import bootstrap
 
 import engine
 from engine import runs
 from engine.compare import comparison, facts
-from engine.compare.intervals import intervals
+from engine.compare.intervals import intervals, within
 from tests.records import DATASET, run
 from workers.artifacts.results import METRICS
 
@@ -88,6 +91,26 @@ def test_intervals_are_scipys() -> None:
     theirs = bootstrap((some[np.isfinite(some)],), np.mean, n_resamples=2000, method="percentile", rng=7).confidence_interval
     assert intervals(some)[0] == pytest.approx((theirs.low, theirs.high), abs=0.03)  # other resamples of the same 200 users
     assert np.isnan(intervals(np.arange(9.0)[:, None])).all() and np.isnan(intervals(np.zeros((0, 2)))).all()
+
+
+@given(
+    st.sampled_from([(0.0, 1.0), (-1.0, 1.0), (0.0, float("inf"))]),
+    st.floats(0.001, 0.999),
+    st.floats(1e-6, 10),
+    st.integers(10, 10_000),
+)
+def test_intervals_stay_inside_the_bounds_of_their_metric(bounds: tuple[float, float], share: float, error: float, n: int) -> None:
+    low, high = bounds
+    value = low + share * (2 if high == 1 and low else 1)
+    ends = within(bounds, value, error, n)
+    assert low <= ends[0] <= value <= ends[1] <= high
+    tight = within(bounds, value, 1e-5, n)
+    assert tight[1] - tight[0] == pytest.approx(2e-5 * stats.t.ppf(0.975, n - 1), rel=0.05)
+
+
+def test_a_value_at_a_bound_and_few_users_have_no_interval() -> None:
+    for value, error, n in ((1.0, 0.1, 50), (0.0, 0.1, 50), (0.5, 0.0, 50), (0.5, 0.1, 9), (0.5, NO, 50)):
+        assert np.isnan(within((0.0, 1.0), value, error, n)).all()
 
 
 NO = float("nan")
