@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import annotations, serving
+from engine.cli import annotations, serving, stress
 from engine.cli.annotations import Command
 from engine.cli.progress import wait
 
@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html or .json"
     )
+    stress.register(add)
     serving.register(add, wait)
     annotations.register(add)
     spec = add("spec", _spec, "Print a complete default spec; descriptions of its settings go to standard error.")

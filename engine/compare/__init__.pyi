@@ -22,6 +22,8 @@ from .phrases import (
 from .seed_noise import MoreSeeds as MoreSeeds, more_seeds as more_seeds
 from .significance import OVER_ROWS as OVER_ROWS, pairs as pairs, testable as testable
 from .slices import FEW_IN_SLICE as FEW_IN_SLICE, slice_choices as slice_choices, slice_metrics as slice_metrics, sliced as sliced
+from .stress import can_stress as can_stress, stress_test as stress_test
+from .stress_record import StressRow as StressRow, StressTest as StressTest, not_here as not_here, stress_sentence as stress_sentence
 from .tradeoff import pareto_front as pareto_front
 from .verdict import (
     THRESHOLD as THRESHOLD, Allowance as Allowance, Answer as Answer, Baseline as Baseline, BaselineVerdict as BaselineVerdict,

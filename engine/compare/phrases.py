@@ -28,7 +28,7 @@ def sentences(comparison: Comparison) -> list[Sentence]:
     short, lines, costs = names(comparison.contenders), [], list[CostNote]()
     verdict = verdict_of(comparison)
     for stage, judged in verdict.of_stages():
-        name = Part(f"{judged.run} {_plain(short[judged.run or ''])}", name=True)
+        name = Part(f"{judged.run} {plain_name(short[judged.run or ''])}", name=True)
         lines.append(_stage(comparison, stage, name, judged, judged.cost if judged.cost not in costs else None))
         costs += [judged.cost] if judged.cost else []
     seeds = seed_sentence(verdict)
@@ -79,7 +79,8 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A name, which may be any text, as one line of at most LONGEST_NAME characters."""
     line = " ".join("".join(c if c.isprintable() or c.isspace() else " " for c in name).split())
     return line if len(line) <= LONGEST_NAME else line[: LONGEST_NAME - 1] + "…"
 

@@ -18,6 +18,7 @@ from ui.compare import (
     protocol,
     setup,
     slices,
+    stress,
     tradeoff,
     verdict,
 )
@@ -96,6 +97,7 @@ if not why:
     funnels.section(comparison)
 pairs.show(at(k))
 slices.show(comparison)
+stress.show(comparison)
 votes.section(comparison)
 setup.settings(comparison)
 if not why:

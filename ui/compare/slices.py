@@ -35,14 +35,14 @@ def _sliced(key: str, by: str, metric: str, _comparison: Comparison) -> pd.DataF
     return engine.compare.sliced(_comparison, by, metric)
 
 
-def _key_of(comparison: Comparison) -> str:
+def key_of(comparison: Comparison) -> str:
     """What identifies a comparison; finished runs do not change, so neither do results that are computed from it."""
     return repr([comparison.dataset, comparison.k, *((c.letter, c.run_ids, c.run_id) for c in comparison.contenders)])
 
 
 def show(comparison: Comparison) -> None:
     """The section: what to slice by and which metric, then the figure; bound to ?slice= and ?sliced=. No section without slices."""
-    choices = _choices(_key_of(comparison), comparison)
+    choices = _choices(key_of(comparison), comparison)
     if not choices:
         return
     st.subheader("Where they differ", anchor=False)
@@ -53,7 +53,7 @@ def show(comparison: Comparison) -> None:
     labels = {metric: engine.specs.metric(metric).label for metric in metrics}
     with right:
         metric = address.select("Metric", f"compare.sliced.{'.'.join(metrics)}", "sliced", labels)
-    frame = _shown(comparison, _sliced(_key_of(comparison), by, metric, comparison))
+    frame = _shown(comparison, _sliced(key_of(comparison), by, metric, comparison))
     if frame.empty:
         st.caption("No slice has a value of this metric.")
         return
