@@ -17,7 +17,7 @@ from engine.cli.progress import wait
 if TYPE_CHECKING:
     import pandas as pd
 
-    from engine.compare import Comparison, MetricVerdict
+    from engine.compare import Comparison
     from engine.datasets import DatasetSpec
     from engine.runs import Run
     from engine.specs import RunSpec
@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html or .json"
     )
+    compare.add_argument("--note", metavar="TEXT", help="keep a text that stands above the report of these runs; an empty one deletes it")
     stress.register(add)
     serving.register(add, wait)
     annotations.register(add)
@@ -213,6 +214,8 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
     comparison = engine.compare.compare(args.run_ids, baseline, k=args.k, threshold=matters)
     sentences = [engine.compare.plain(sentence) for sentence in engine.compare.sentences(comparison)]
     _print_comparison(comparison, sentences)
+    if args.note is not None:
+        engine.report.set_narrative(engine.report.runs_of(comparison), args.note)
     for path in args.export:
         engine.report.write_export(comparison, path)
         print(f"written: {path}")
@@ -240,7 +243,7 @@ def _print_comparison(comparison: "Comparison", sentences: list[str]) -> None:
         if rows["value"].isna().all():
             continue
         judged = verdict.metrics.get(key)
-        cells = [_cell(rows.loc[letter], mark_of(judged, letter)) for letter in letters]
+        cells = [_cell(rows.loc[letter], engine.compare.mark_of(judged, letter)) for letter in letters]
         print(f"{engine.specs.metric(key).label:<20}" + "".join(f"{cell:>22}" for cell in cells))
     print("\n★ best · ☆ best value, but perhaps by chance, or by too little to matter · in brackets: 95 % intervals")
     for sentence in sentences:
@@ -250,13 +253,6 @@ def _print_comparison(comparison: "Comparison", sentences: list[str]) -> None:
             print(f"\n⚠ {letter}: {alarm}")
     for title, reason in comparison.apart:
         print(f"apart: {title} {reason}")
-
-
-def mark_of(judged: "MetricVerdict | None", letter: str) -> str:
-    """A star for the winner of a metric, a hollow one for who leads without being surely ahead; as on the page."""
-    if judged is None or judged.leader != letter:
-        return ""
-    return "☆" if judged.unsure_of else "★"
 
 
 def _cell(row: "pd.Series[Any]", mark: str) -> str:

@@ -1,10 +1,15 @@
 # fmt: off
 # isort: skip_file
 from .advice import StageFacts as StageFacts, guide as guide
-from .calibration import pooled_reliability as pooled_reliability
+from .calibration import pooled_reliability as pooled_reliability, reliability_of as reliability_of
 from .cells import protocol_of as protocol_of
 from .comparison import command_line as command_line, compare as compare, seed_groups as seed_groups
 from .contenders import Comparison as Comparison, Contender as Contender, names as names, short_names as short_names
+from .descriptions import (
+    BEST as BEST, CLOSE as CLOSE, FAMILIES as FAMILIES, PAIR_HEADS as PAIR_HEADS, RELIABILITY_NOTE as RELIABILITY_NOTE,
+    SETTINGS as SETTINGS, SLICE_NOTES as SLICE_NOTES, mark_legend as mark_legend, mark_of as mark_of, pairs_basis as pairs_basis,
+    protocol_sentence as protocol_sentence, protocol_setting as protocol_setting, protocol_settings as protocol_settings,
+)
 from .judging import judge as judge, verdict_of as verdict_of
 from .lists_at_k import MOST_K as MOST_K, STORED_K as STORED_K, ListFacts as ListFacts, ListMetrics as ListMetrics, list_facts as list_facts
 from .numbers import (

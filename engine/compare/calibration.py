@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from engine import runs
+from engine.compare.contenders import Contender
+
 Bins = Sequence[Mapping[str, float]]
 
 
@@ -27,3 +30,16 @@ def pooled_reliability(every: Sequence[Bins]) -> list[dict[str, float]]:
         {"predicted": float(sum_predicted[k] / total[k]), "observed": float(sum_observed[k] / total[k]), "rows": int(total[k])}
         for k in there
     ]
+
+
+def reliability_of(contender: Contender) -> list[dict[str, float]]:
+    """The reliability curve of a contender, over all of its seeds; empty where it predicts no probability, or its results are not here."""
+    return pooled_reliability([_bins(run_id) for run_id in contender.runs])
+
+
+def _bins(run_id: str) -> Bins:
+    """The reliability table of a finished run; empty where it predicts something else, or nothing."""
+    try:
+        return list(runs.outputs(run_id).get("reliability") or [])
+    except (LookupError, OSError, ValueError):
+        return []

@@ -1,11 +1,12 @@
 """Figures of the report as SVG that needs no script and no network: ink takes the page's colour, so that they suit light and dark."""
 
 import io
+import math
 import re
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.compare import Comparison, Contender, look, pareto_front
+from engine.compare import Comparison, Contender, look, number, pareto_front, reliability_of
 from workers.artifacts import METRICS, metric
 
 if TYPE_CHECKING:
@@ -40,6 +41,29 @@ def figures(comparison: Comparison) -> list[Figure]:
     """Validation curves, and quality against training time with the Pareto front: of those that have them."""
     drawn = [_curves(comparison), _tradeoff(comparison)]
     return [figure for figure in drawn if figure]
+
+
+def reliability(comparison: Comparison) -> Figure | None:
+    """Predicted probability against the observed share of likes, of contenders that predict one; None where none does."""
+    drawn = [(one, bins) for one in _runs(comparison) if (bins := reliability_of(one))]
+    if not drawn:
+        return None
+    sheet, axes = _axes("predicted probability", "observed share of likes")
+    axes.plot([0, 1], [0, 1], color=GRAY, linestyle=":", linewidth=1.2)
+    most = max(bin["rows"] for _, bins in drawn for bin in bins)
+    for one, bins in drawn:
+        x, y = [bin["predicted"] for bin in bins], [bin["observed"] for bin in bins]
+        style = _style(one.color_index)
+        axes.plot(x, y, label=one.letter, **style, markersize=4, linewidth=1.5)
+        sizes = [(4 + 8 * math.sqrt(bin["rows"] / most)) ** 2 for bin in bins]
+        axes.scatter(x, y, s=sizes, color=style["color"], alpha=0.35, linewidths=0)
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_ylim(-0.03, 1.03)
+    errors = comparison.table[comparison.table["metric"] == "ece"].set_index("contender")["value"]
+    said = ", ".join(f"{one.letter} {number(errors.get(one.letter))}" for one, _ in drawn)
+    others = [one.letter for one in _runs(comparison) if one.letter not in {c.letter for c, _ in drawn}]
+    without = f" {', '.join(others)}: no curve, as these scores are not probabilities." if others else ""
+    return Figure(f"Predicted against observed; ECE: {said}.{without}", _svg(sheet, axes))
 
 
 def _runs(comparison: Comparison) -> list[Contender]:

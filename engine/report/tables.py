@@ -5,7 +5,23 @@ from collections.abc import Hashable, Iterator, Mapping
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.compare import Comparison, Contender, p_value, pair_answer, pair_difference, pair_needed, plain, sentences, verdict_of
+from engine.compare import (
+    BEST,
+    FAMILIES,
+    Comparison,
+    Contender,
+    look,
+    mark_of,
+    p_value,
+    pair_answer,
+    pair_difference,
+    pair_needed,
+    pairs_basis,
+    plain,
+    sentences,
+    signed,
+    verdict_of,
+)
 from workers.artifacts import metric
 
 if TYPE_CHECKING:
@@ -23,16 +39,27 @@ _NOT_JUDGED = (None,) * 5
 
 
 class Cell(NamedTuple):
-    """Text as it is; whoever writes it down escapes it. `strong`: the winner of its row."""
+    """Text as it is; whoever writes it down escapes it. `strong`: the winner of its row.
+
+    Where there is room: `mark` is a sign in front of the text, in a `color` of the palette if it has one, and `below` a line under it.
+    """
 
     text: str
     strong: bool = False
+    mark: str = ""
+    color: str = ""
+    below: str = ""
 
 
 class Table(NamedTuple):
+    """Rows under a head. `words`: cells hold text, not numbers; `groups`: what each row belongs to; `note`: what is to be known of it."""
+
     title: str
     head: list[str]
     rows: list[list[Cell]]
+    words: bool = False
+    groups: tuple[str, ...] = ()
+    note: str = ""
 
 
 def one_line(text: object) -> str:
@@ -42,43 +69,60 @@ def one_line(text: object) -> str:
 
 def tables(comparison: Comparison) -> list[Table]:
     """Who is compared, the metrics with half of their 95 % intervals, pairs by each stage's metric, costs, and settings that differ."""
-    every = [_contenders(comparison), _metrics(comparison), *_pairs(comparison), _costs(comparison), _settings(comparison)]
+    every = [
+        contenders_table(comparison),
+        metrics_table(comparison),
+        *pair_tables(comparison),
+        costs_table(comparison),
+        settings_table(comparison),
+    ]
     return [table for table in every if table.rows]
 
 
-def _contenders(comparison: Comparison) -> Table:
-    rows = [[Cell(c.letter), Cell(one_line(c.name)), Cell(c.model), Cell(", ".join(c.run_ids) or NOTHING)] for c in comparison.contenders]
-    return Table("Contenders", ["", "name", "model", "runs"], rows)
+def contenders_table(comparison: Comparison) -> Table:
+    """Letter, name, kind of model and run ids of each contender."""
+    rows = []
+    for one in comparison.contenders:
+        drawn = look(one.color_index, baseline=one.run_id is None)
+        first = Cell(one.letter, mark=drawn.glyph, color=drawn.color)
+        rows.append([first, Cell(one_line(one.name)), Cell(one.model), Cell(", ".join(one.run_ids) or NOTHING)])
+    return Table("Contenders", ["", "name", "model", "runs"], rows, words=True)
 
 
-def _metrics(comparison: Comparison) -> Table:
+def metrics_table(comparison: Comparison) -> Table:
+    """Every metric that somebody has: values with half of their 95 % intervals, the stars of leaders, differences, deviations of seeds."""
     verdict = verdict_of(comparison)
     cells = {(row["metric"], row["contender"]): row for row in comparison.table.to_dict("records") if row["value"] == row["value"]}
     letters = [c.letter for c in comparison.contenders]
-    rows = []
+    rows, groups = [], []
     for key in dict.fromkeys(comparison.table["metric"]):  # in the order of the protocol
         found = metric(key)
         of_row = [cells.get((key, letter)) for letter in letters]
         if any(of_row):
-            best = [letter == verdict.winner(key) for letter in letters]
-            shown = [_metric(cell, is_best) for cell, is_best in zip(of_row, best, strict=True)]
+            judged = verdict.metrics.get(key)
+            shown = [_metric(cell, mark_of(judged, letter)) for cell, letter in zip(of_row, letters, strict=True)]
             rows.append([Cell(f"{found.label} {ARROWS[found.better]}"), *shown])
-    return Table("Metrics on test", ["metric", *letters], rows)
+            groups.append(FAMILIES.get(found.family, found.family))
+    return Table("Metrics on test", ["metric", *letters], rows, groups=tuple(groups))
 
 
-def _metric(row: Mapping[Hashable, float] | None, best: bool) -> Cell:
+def _metric(row: Mapping[Hashable, float] | None, mark: str) -> Cell:
     if row is None:
         return Cell(NOTHING)
     known = row["low"] == row["low"] and row["high"] == row["high"]
     half = f" ± {number((row['high'] - row['low']) / 2)}" if known else ""
-    return Cell(number(row["value"]) + half, best)
+    delta, deviation = row.get("delta", math.nan), row.get("std", math.nan)
+    below = [signed(delta, 4)] if delta == delta else []
+    below += [f"σ {number(deviation)}"] if deviation == deviation else []
+    return Cell(number(row["value"]) + half, strong=mark == BEST, mark=mark, below=" · ".join(below))
 
 
-def _pairs(comparison: Comparison) -> list[Table]:
+def pair_tables(comparison: Comparison) -> list[Table]:
     """A table for each stage whose metric was tested."""
     short = {c.letter: c.letter if c.run_id else c.name for c in comparison.contenders}
     made = []
     for key in dict.fromkeys(stage.metric for stage in verdict_of(comparison).stages):
+        tested = (comparison.tests or {}).get(key, [])
         rows = [
             [
                 Cell(f"{short[pair.a]} − {short[pair.b]}"),
@@ -87,9 +131,10 @@ def _pairs(comparison: Comparison) -> list[Table]:
                     (pair_difference(pair), p_value(pair.p_holm), _size(pair.smallest), pair_needed(pair), pair_answer(pair, comparison)),
                 ),
             ]
-            for pair in (comparison.tests or {}).get(key, [])
+            for pair in tested
         ]
-        made.append(Table(f"Pairs by {metric(key).label}", ["pair", "difference", "p", "visible from", "users needed", "answer"], rows))
+        head = ["pair", "difference", "p", "visible from", "users needed", "answer"]
+        made.append(Table(f"Pairs by {metric(key).label}", head, rows, note=pairs_basis(tested, comparison) if tested else ""))
     return made
 
 
@@ -97,7 +142,8 @@ def _size(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.2g}"
 
 
-def _costs(comparison: Comparison) -> Table:
+def costs_table(comparison: Comparison) -> Table:
+    """What each run took."""
     letters = [c.letter for c in comparison.contenders if c.letter in comparison.costs]
     rows = []
     for row in comparison.costs.to_dict("records"):
@@ -106,7 +152,8 @@ def _costs(comparison: Comparison) -> Table:
     return Table("Cost", ["cost", *letters], rows)
 
 
-def _settings(comparison: Comparison) -> Table:
+def settings_table(comparison: Comparison) -> Table:
+    """The settings in which runs differ."""
     frame = comparison.differences
     letters = [c.letter for c in comparison.contenders if c.letter in frame]
     rows = [[Cell(str(row["setting"])), *(_setting(row[letter]) for letter in letters)] for row in frame.to_dict("records")]

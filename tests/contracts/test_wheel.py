@@ -160,5 +160,6 @@ def test_a_wheel_carries_every_file_of_the_packages_and_the_settings_of_the_serv
     there = [path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     missing = {path.relative_to(ROOT).as_posix() for path in there} - names
     assert not missing
-    for wanted in ("engine/runs/__init__.pyi", "ui/shared/style.css", "ui/help/protocol.md", "ui/assets/compare.png"):
+    read = ("engine/report/page.html.j2", "ui/shared/style.css", "ui/help/protocol.md", "ui/assets/compare.png")
+    for wanted in ("engine/runs/__init__.pyi", *read):
         assert wanted in names, wanted

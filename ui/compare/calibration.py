@@ -17,7 +17,7 @@ Bins = Sequence[Mapping[str, float]]
 def section(comparison: Comparison) -> None:
     """The curve of every contender that predicts a probability, with its ECE; no section where none does."""
     runs = [c for c in comparison.contenders if c.run_id is not None]
-    curves = {c.letter: bins for c in runs if (bins := engine.compare.pooled_reliability([_bins(run_id) for run_id in c.runs]))}
+    curves = {c.letter: bins for c in runs if (bins := engine.compare.reliability_of(c))}
     if not curves:
         return
     st.subheader("Reliability", anchor=False)
@@ -34,16 +34,9 @@ def section(comparison: Comparison) -> None:
     alt = f"Reliability curves of {len(curves)} runs: predicted probability against the observed share of likes"
     charts.show(figure(curves, drawn), alt, key="compare.reliability")
     without = [c.letter for c in runs if c.letter not in curves]
-    text = "Of rows predicted at 70 %, 70 % should be liked: the dotted line. Below it a model predicts too much. Larger points: more rows."
-    st.caption(text + (f" {', '.join(without)}: no curve, as these scores are not probabilities." if without else ""))
-
-
-def _bins(run_id: str) -> Bins:
-    """The reliability table of a finished run; empty where it predicts something else, or nothing."""
-    try:
-        return list(engine.runs.outputs(run_id).get("reliability") or [])
-    except (LookupError, OSError, ValueError):
-        return []
+    st.caption(
+        engine.compare.RELIABILITY_NOTE + (f" {', '.join(without)}: no curve, as these scores are not probabilities." if without else "")
+    )
 
 
 def figure(curves: Mapping[str, Bins], drawn: Mapping[str, tuple[str, Look]]) -> go.Figure:

@@ -6,11 +6,13 @@ import streamlit as st
 
 import engine
 from engine.compare import Comparison
+from ui.compare import narrative
 
 
 def offer(comparison: Comparison) -> None:
-    """A button for every kind of export."""
+    """What is to stand above the report, and a button for every kind of export."""
     with st.popover("Export", icon=":material/download:"):
+        narrative.area(comparison)
         for kind, found in engine.report.EXPORTS.items():
             st.download_button(
                 found.label,

@@ -5,20 +5,10 @@ from collections.abc import Hashable, Mapping, Sequence
 import pandas as pd
 
 import engine
-from engine.compare import Comparison, Contender, MetricVerdict, names, verdict_of
+from engine.compare import FAMILIES, Comparison, Contender, MetricVerdict, names, protocol_setting, verdict_of
 from engine.specs import Metric
-from ui.compare import protocol
 from ui.shared import tables, words
 
-FAMILIES = {
-    "ranking": "Ranking the whole catalogue",
-    "lists": "Diversity and novelty of the lists",
-    "pointwise": "Predicting likes of given items",
-    "value": "Predicting the value",
-    "classes": "Predicting the class",
-    "actions": "Predicting actions",
-    "sets": "Rating sets of items",
-}
 ROOMY = 6  # columns that have room for wide cells at 1440 pixels
 BEST = "best: ahead of every other by more than chance and by more than what another seed may change"
 CLOSE = "best value, but not surely, or by too little to matter, ahead of"
@@ -142,11 +132,8 @@ def _metric_cell(row: Row | None, places: int, one: Contender, baseline: str, ju
 
 
 def legend(comparison: Comparison) -> str:
-    """What the marks of the metric table mean."""
-    against = next((c.name if c.run_id is None else c.letter for c in comparison.contenders if c.letter == comparison.against), "")
-    seeds = ["σ standard deviation between seeds"] if any(len(c.run_ids) > 1 for c in comparison.contenders) else []
-    marks = ["★ best", "☆ best value, but perhaps by chance, or by too little to matter", "± half of the 95 % interval"]
-    return " · ".join([*marks, *seeds, f"below: difference to {words.md(against, 60)}"])
+    """Markdown: what the marks of the metric table mean."""
+    return words.md(engine.compare.mark_legend(comparison), 400)
 
 
 def _look(contenders: Sequence[Contender]) -> str:
@@ -202,5 +189,5 @@ def settings_table(frame: pd.DataFrame, contenders: Sequence[Contender]) -> str:
 def _setting(name: str) -> str:
     """model.embedding_dim -> embedding dim, train.epochs -> train · epochs; settings of the protocol have names of their own."""
     if name.startswith("protocol."):
-        return words.html(f"measured · {protocol.setting(name.removeprefix('protocol.'))}")
+        return words.html(f"measured · {protocol_setting(name.removeprefix('protocol.'))}")
     return words.html(name.removeprefix("model.").replace("train.", "train · ").replace("_", " "))

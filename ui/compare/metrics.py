@@ -60,7 +60,7 @@ def pick(comparison: Comparison) -> MetricChoice:
         key = f"compare.metrics.{family}.{k}"
         address.seed(key, "metrics", [name for name in keys if name in asked])
         st.session_state[key] = [name for name in st.session_state[key] if name in keys]
-        label = metric_tables.FAMILIES.get(family, family.capitalize())
+        label = engine.compare.FAMILIES.get(family, family.capitalize())
         chosen += st.pills(label, keys, selection_mode="multi", format_func=_label, key=key)
     chosen = [key for key in every if key in chosen]
     order = _order(chosen, k)

@@ -13,12 +13,6 @@ MOST_IN_ROWS = 6  # contenders; more make a matrix
 SIGNS = {
     Answer.A_BETTER: "▲▼", Answer.B_BETTER: "▼▲", Answer.A_SLIGHTLY: "△▽", Answer.B_SLIGHTLY: "▽△", Answer.SAME: "==", Answer.UNKNOWN: "··",
 }  # fmt: skip
-HEADS = {
-    "difference": "The first minus the second, with half of its 95 % interval. What another seed may change is counted in it.",
-    "p": "Probability of a difference at least this large if there were none, corrected for the number of pairs (Holm).",
-    "visible from": "The smallest difference that 80 % of such tests would show with as many users and seeds.",
-    "users needed": "How many users it takes to show the difference, or that it is below what matters, in 80 % of such tests.",
-}
 
 
 def testable(comparison: Comparison) -> list[str]:
@@ -43,19 +37,7 @@ def show(comparison: Comparison) -> None:
             tables.show(rows(tested, comparison, metric))
     else:
         tables.show(rows(tested, comparison, metric))
-    st.caption(basis(tested, comparison))
-
-
-def basis(tested: Sequence[PairVerdict], comparison: Comparison) -> str:
-    """How the pairs were tested, and the difference that matters."""
-    unit = tested[0].unit
-    together = ", all rows of a user together" if unit == "users" and tested[0].metric in engine.compare.OVER_ROWS else ""
-    many = f"{len(tested)} pairs" if len(tested) > 1 else "1 pair"
-    matters = f" · what matters: {words.percent(comparison.threshold)} of a value"
-    return (
-        f"Paired t-tests over {words.count(max(pair.n or 0 for pair in tested))} test {unit}{together}, with what seeds may change · "
-        f"p corrected for {many} (Holm) · significant: p below 0.05{matters}"
-    )
+    st.caption(engine.compare.pairs_basis(tested, comparison))
 
 
 def rows(tested: Sequence[PairVerdict], comparison: Comparison, metric: str) -> str:
@@ -71,7 +53,7 @@ def rows(tested: Sequence[PairVerdict], comparison: Comparison, metric: str) -> 
         },
         index=[f"{short[pair.a]} − {short[pair.b]}" for pair in tested],
     )
-    return tables.small_table(shown, head=engine.specs.metric(metric).label, tooltips=HEADS)
+    return tables.small_table(shown, head=engine.specs.metric(metric).label, tooltips=engine.compare.PAIR_HEADS)
 
 
 def _names(comparison: Comparison) -> dict[str, str]:

@@ -3,21 +3,9 @@
 import streamlit as st
 
 import engine
-from engine.compare import Comparison
+from engine.compare import Comparison, protocol_sentence, protocol_settings
 from engine.specs import Protocol
 from ui.shared import words
-
-SAID = {
-    "candidates": "what is ranked",
-    "exclude_seen": "items seen in training left out",
-    "list_length": "items kept of each list",
-    "tie_seed": "seed of the order of ties",
-}  # names of a protocol's settings for people
-
-
-def setting(name: str) -> str:
-    """The name of a protocol's setting for people."""
-    return SAID.get(name, name.replace("_", " "))
 
 
 def show(comparison: Comparison) -> None:
@@ -27,23 +15,9 @@ def show(comparison: Comparison) -> None:
         items = engine.datasets.get_dataset(comparison.dataset).counts.get("train_items")
     except LookupError:
         return
-    st.caption(sentence(measured, items, comparison.users), help=whole(measured))
-
-
-def sentence(measured: Protocol, items: int | None, users: int) -> str:
-    """How lists were measured; `items`: of the catalogue, None where they were not counted."""
-    catalogue = "the full catalogue" if items is None else f"the full catalogue of {words.count(items)} items"
-    seen = "without items that the user has seen in training" if measured.exclude_seen else "with items that the user has seen in training"
-    people = f"{words.count(users)} test user{'' if users == 1 else 's'}"
-    order = f"equal scores are put in one random order, the same for all (seed {measured.tie_seed})"
-    return f"Measured on lists out of {catalogue}, {seen}, for {people}; {order}."
+    st.caption(protocol_sentence(measured, items, comparison.users), help=whole(measured))
 
 
 def whole(measured: Protocol) -> str:
     """Markdown: every setting with its value and what it means."""
-    lines = []
-    for name, field in type(measured).model_fields.items():
-        value = getattr(measured, name)
-        text = ("yes" if value else "no") if isinstance(value, bool) else str(value)
-        lines.append(f"- **{setting(name).capitalize()}: {words.md(text, 40)}.** {field.description}.")
-    return "\n".join(lines)
+    return "\n".join(f"- **{name.capitalize()}: {words.md(value, 40)}.** {meaning}" for name, value, meaning in protocol_settings(measured))

@@ -12,14 +12,6 @@ from engine import compare
 from engine.compare import GRAY, Comparison
 from ui.shared import address, charts, words
 
-NOTES = {
-    "popularity": "Recall of the relevant items of a group, over users who have one. Head, middle and tail hold a third of all likes in "
-    "training each.",
-    "genre": "Recall of the relevant items of a genre, over users who have one. An item counts in each of its genres.",
-    "recency": "Time between the user's last interaction in training and the last of all users.",
-    "activity": "Interactions of the user in training.",
-    "cold": "Test rows by whether their user and item occur in training.",
-}
 Row = Mapping[Hashable, Any]  # of the frame that `engine.compare.sliced` gives
 CROWDED = 6  # contenders from which on their dots are drawn closer together
 
@@ -60,7 +52,7 @@ def show(comparison: Comparison) -> None:
     units = "rows" if metric == "auc" else "users"
     alt = f"{labels[metric]} by {name.lower()}: {frame['contender'].nunique()} contenders in {frame['slice'].nunique()} slices. "
     charts.show(figure(frame, comparison, labels[metric], units), alt + leaders(frame, metric), key="compare.slices")
-    st.caption(" ".join(filter(None, [words.md(leaders(frame, metric), 900), NOTES.get(by, ""), _few(frame, units)])))
+    st.caption(" ".join(filter(None, [words.md(leaders(frame, metric), 900), engine.compare.SLICE_NOTES.get(by, ""), _few(frame, units)])))
 
 
 def _shown(comparison: Comparison, frame: pd.DataFrame) -> pd.DataFrame:

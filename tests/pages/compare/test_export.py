@@ -1,5 +1,6 @@
 """The Export popover: a button a kind of file, and the verdict without its markup."""
 
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 import engine
 from engine.cli import main
 from engine.compare import Part, plain
-from tests.pages.reading import Visit
+from tests.pages.reading import Visit, labelled
 from tests.records import HOSTILE
 from tests.workspace import Workspace
 from ui.compare import verdict
@@ -20,6 +21,25 @@ def test_every_kind_is_a_button(shared: Workspace, visit: Visit) -> None:
         "CSV, every number", "Markdown", "LaTeX, booktabs", "Report, one HTML file", "JSON, with specs and commands",
     ]  # fmt: skip
     assert f"recbench compare {shared.runs['two_tower']} {shared.runs['dlrm']} --export comparison.html" in [c.value for c in at.code]
+
+
+def test_what_is_typed_above_the_report_is_there_at_the_next_visit_and_in_the_files(
+    own: Workspace, visit: Visit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = own.ids("two_tower", "dlrm")
+    labelled(visit("compare", runs=ids).text_area, "Notes for the report").set_value(f"For the board.\n\n{HOSTILE}").run()
+    again = visit("compare", runs=own.ids("dlrm", "two_tower"))  # the same runs in another order
+    assert labelled(again.text_area, "Notes for the report").value == f"For the board.\n\n{HOSTILE}"
+    assert labelled(visit("compare", runs=own.ids("dlrm", "ease")).text_area, "Notes for the report").value == ""
+    page = tmp_path / "it.html"
+    main(["compare", *ids.split(","), "--export", str(page)])
+    assert "<p>For the board.</p>" in page.read_text() and f"<p>{escape(HOSTILE)}</p>" in page.read_text()
+    main(["compare", *ids.split(","), "--note", "Said <b>later</b>", "--export", str(page)])
+    assert "<p>Said &lt;b&gt;later&lt;/b&gt;</p>" in page.read_text() and "For the board" not in page.read_text()
+    main(["compare", *ids.split(","), "--note", ""])
+    assert labelled(visit("compare", runs=ids).text_area, "Notes for the report").value == ""
+    with pytest.raises(SystemExit, match="write 20,000 or fewer"):
+        main(["compare", *ids.split(","), "--note", "x" * 20_001])
 
 
 def test_names_in_the_verdict_are_escaped_for_the_page_and_plain_elsewhere() -> None:

@@ -49,7 +49,7 @@ def test_a_sensible_few_are_shown_to_who_has_not_chosen(measured: Workspace, vis
 def test_metrics_are_chosen_by_family_and_stand_in_the_address(measured: Workspace, visit: Visit) -> None:
     at = visit("compare", runs=measured.ids("two_tower", "dlrm"), metrics="auc_all,ndcg_at_20,made_up")
     assert rows(at) == ["NDCG@20 ↑", "AUC, all rows ↑"]  # in the order of the protocol
-    pills(at, metric_tables.FAMILIES["ranking"]).set_value(["ndcg_at_10", "ndcg_at_20"]).run()
+    pills(at, engine.compare.FAMILIES["ranking"]).set_value(["ndcg_at_10", "ndcg_at_20"]).run()
     assert not at.exception
     assert at.query_params["metrics"] == "ndcg_at_10,ndcg_at_20,auc_all"
     assert rows(at) == ["NDCG@10 ↑", "NDCG@20 ↑", "AUC, all rows ↑"]

@@ -198,7 +198,8 @@ def test_pairs_as_rows_name_the_better_one() -> None:
     html = pairs.rows(tested, comparison, "ndcg_at_10")
     assert "<td>+0.03 ± 0.02</td><td>&lt; 0.001</td><td>0.0612</td><td>–</td><td>B is better</td>" in html
     assert "<td>0.30</td><td>0.0612</td><td>about 4,100</td><td>cannot be told</td>" in html
-    assert "Paired t-tests over 477 test users, with what seeds may change · p corrected for 2 pairs" in pairs.basis(tested, comparison)
+    basis = engine.compare.pairs_basis(tested, comparison)
+    assert "Paired t-tests over 477 test users, with what seeds may change · p corrected for 2 pairs" in basis
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ def test_a_few_pairs_are_rows(shared: Workspace, visit: Visit, says: Says) -> No
     at = visit("compare", runs=shared.ids("dcnv2", "ease"))
     assert "Who differs from whom" in says(at)
     assert pairs.rows(tested, comparison, "ndcg_at_10") in page(at)
-    assert pairs.basis(tested, comparison) in says(at)
+    assert engine.compare.pairs_basis(tested, comparison) in says(at)
     assert f"over {tested[0].n} test users, with what seeds may change · p corrected for {len(tested)} pairs" in says(at)
     assert f"All {len(tested)} pairs" not in [box.label for box in at.expander]
 
@@ -243,7 +244,7 @@ def test_a_few_pairs_are_rows(shared: Workspace, visit: Visit, says: Says) -> No
     ],
 )
 def test_how_pairs_are_tested_is_told(metric: str, unit: str, text: str) -> None:
-    assert text in pairs.basis(pairwise(("A", "B", 0.2, BETTER, None), metric=metric, unit=unit), told(*ndcg(A=0.2, B=0.3)))
+    assert text in engine.compare.pairs_basis(pairwise(("A", "B", 0.2, BETTER, None), metric=metric, unit=unit), told(*ndcg(A=0.2, B=0.3)))
 
 
 def test_what_matters_is_the_persons_own(shared: Workspace, visit: Visit, says: Says) -> None:

@@ -8,7 +8,7 @@ import pytest
 import engine
 from tests.pages.reading import Says, Visit, labelled
 from tests.workspace import Workspace
-from ui.compare import metric_tables, protocol
+from ui.compare import metric_tables
 from workers.specs.protocol import Protocol
 
 
@@ -59,4 +59,4 @@ def test_settings_of_a_protocol_are_said_in_words(name: str, said: str) -> None:
     contenders = [engine.compare.Contender(letter=one, run_id=one, name=one, model="m", color_index=at) for at, one in enumerate("AB")]
     found = metric_tables.settings_table(frame, contenders)
     assert said in found and "protocol" not in found
-    assert set(protocol.SAID) == set(Protocol.model_fields)
+    assert set(engine.compare.SETTINGS) == set(Protocol.model_fields)

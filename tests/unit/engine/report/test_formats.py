@@ -6,10 +6,8 @@ import json
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,79 +17,18 @@ from markdown_it.token import Token
 
 import engine
 from engine import runs
-from engine.compare import Answer, Comparison, Contender, PairVerdict, Reason, judge, plain, sentences
+from engine.compare import Comparison, plain, sentences
 from engine.report import formats
 from engine.report.tables import LONG, long, one_line, tables
-from tests.records import DATASET, HOSTILE, run
-
-NO = float("nan")
-NASTY = [
-    HOSTILE,
-    "=HYPERLINK(\"http://e.vil\",\"x\")",
-    "+1+cmd|' /C calc'!A0",
-    "a | b \\| c\n| d | e |\n\n# heading",
-    "\\input{/etc/passwd} \\\\[9cm] & % $x$ # _ {} ~ ^ ^^5c",
-    "[1cm] * --- \"quoted\" `code` ``",
-    "</td></tr></table><script>alert(1)</script><svg onload=alert(1)>&lt;",
-    "<!-- --> ]]> javascript:alert(1) www.e.vil a@b.example",
-    "line\r\nbreak\x00\x07\x1b[31m\u2028para\u2029graph\x85next",
-    "1. - + > list",
-    "映画 🎬 \u202eright to left",
-    "'; rm -rf / #",
-]  # fmt: skip
-
-
-def made(names: list[str], **changes: Any) -> Comparison:
-    """A comparison of runs called so: each has a metric with an interval, a cost, a setting and a curve."""
-    letters = [chr(65 + at) for at in range(len(names))]
-    contenders = [
-        Contender(letter=letter, run_id=letter.lower() * 32, name=name, model="dlrm", color_index=at, run_ids=(letter.lower() * 32,))
-        for at, (letter, name) in enumerate(zip(letters, names, strict=True))
-    ] + [Contender(letter="pop", run_id=None, name="Popularity", model="popularity", color_index=len(names))]
-    ends = [(0.4, 0.65) if letter == "A" else (0.05, 0.3) for letter in letters]  # A is ahead of all
-    rows = [
-        ("ndcg_at_10", letter, 0.5 if letter == "A" else 0.1 + at / 100, low, high, NO, 0.01)
-        for at, (letter, (low, high)) in enumerate(zip(letters, ends, strict=True))
-    ]
-    rows += [("auc", letter, 0.7, NO, NO, NO, NO) for letter in letters] + [("ndcg_at_10", "pop", 0.05, NO, NO, NO, NO)]
-    columns = ["metric", "contender", "value", "low", "high", "std", "delta"]
-    settings = pd.DataFrame([{"setting": "model.kind"} | dict(zip(letters, names, strict=True)), {"setting": "model.l2", "A": "-1"}])
-    values: dict[str, Any] = {
-        "contenders": contenders,
-        "dataset": DATASET,
-        "apart": [],
-        "table": pd.DataFrame(rows, columns=columns),
-        "curves": pd.DataFrame({"contender": "A", "metric": "valid_ndcg_at_10", "epoch": [1, 2], "step": [5, 10], "value": [0.1, 0.2]}),
-        "settings": settings,
-        "differences": settings,
-        "costs": pd.DataFrame([{"fact": "Training time", "unit": "s"} | {one: 1.0 + at for at, one in enumerate(letters)}]),
-        "users": 1234,
-    }
-    comparison = Comparison(**(values | changes))
-    tests = {key: [pair(key, "A", other) for other in letters[1:]] for key in ("ndcg_at_10", "auc")} if "table" not in changes else {}
-    return comparison.model_copy(update={"verdict": judge(comparison, tests | others(tests)), "tests": tests})
-
-
-def pair(key: str, a: str, b: str) -> PairVerdict:
-    """A is sure to be ahead by NDCG@10, and may be by AUC."""
-    ahead = key == "ndcg_at_10"
-    numbers = {"difference": 0.391, "low": 0.31, "high": 0.472, "p": 0.0001, "p_holm": 0.0002} if ahead else {
-        "difference": 0.0, "low": -0.02, "high": 0.02, "p": 0.9, "p_holm": 1.0, "needed": 41_234, "smallest": 0.031
-    }  # fmt: skip
-    answer = Answer.A_BETTER if ahead else Answer.UNKNOWN
-    reason = None if ahead else Reason.CHANCE
-    return PairVerdict(a=a, b=b, metric=key, lead=0.39, n=1234, unit="users", answer=answer, reason=reason, **numbers)
-
-
-def others(tests: dict[str, list[PairVerdict]]) -> dict[str, list[PairVerdict]]:
-    """With a pair against popularity, so that the first one wins."""
-    return {"ndcg_at_10": [*tests["ndcg_at_10"], pair("ndcg_at_10", "A", "pop")]} if tests else {}
+from tests.compared import NASTY, NO, made, seen_in
+from tests.records import run
 
 
 @pytest.fixture(autouse=True)
 def known_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RECBENCH_WORKSPACE", str(tmp_path))
-    monkeypatch.setattr(runs, "get_run", lambda run_id: run(run_id, "dlrm"))
+    for place in ("engine.runs.get_run", "engine.runs.read.get_run"):
+        monkeypatch.setattr(place, lambda run_id: run(run_id, "dlrm"))
     monkeypatch.setattr(runs, "alarms", lambda run_id: [])
 
 
@@ -170,28 +107,10 @@ def test_latex_sets_what_it_is_given_and_runs_nothing() -> None:
         ]
 
 
-class Seen(HTMLParser):
-    """Tags, attributes and text of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.said: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-    def handle_data(self, data: str) -> None:
-        self.said.append(data)
-
-
 def test_the_page_is_one_file_without_scripts_that_asks_for_nothing() -> None:
     comparison = made(NASTY)
     page = text(comparison, "html")
-    seen = Seen()
-    seen.feed(page)
+    seen = seen_in(page)
     assert not {"script", "img", "link", "iframe", "object", "a", "image", "foreignobject"} & set(seen.tags)
     assert not [name for name, _ in seen.attributes if name.startswith("on")]
     outside = [(n, v) for n, v in seen.attributes if n in ("src", "href", "xlink:href") and not (v or "").startswith("#")]
@@ -199,10 +118,11 @@ def test_the_page_is_one_file_without_scripts_that_asks_for_nothing() -> None:
     assert "url(http" not in page
     assert "default-src 'none'" in page
     for cell in cells(comparison):
-        assert cell in seen.said
+        assert cell in map(str.strip, seen.cells)
     assert seen.tags.count("svg") == 2
     assert "currentColor" in page
-    assert seen.tags.count("tr") == sum(len(table.rows) + 1 for table in tables(comparison))
+    families = {family for table in tables(comparison) for family in table.groups}
+    assert seen.tags.count("tr") == sum(len(table.rows) + 1 for table in tables(comparison)) + len(families)
 
 
 def test_the_bundle_makes_it_again(tmp_path: Path) -> None:
