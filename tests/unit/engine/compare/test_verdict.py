@@ -1,6 +1,7 @@
 """One winner, or none: the table, the command line, --json, every export and the page's sentences name the same one."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -17,7 +18,7 @@ import engine
 from engine import datasets, runs
 from engine.cli import main
 from engine.compare import Answer, Reason, comparison
-from engine.report import formats
+from engine.report import escape
 from tests.records import DATASET, run
 from ui.compare import metric_tables, verdict
 
@@ -195,9 +196,9 @@ def test_the_command_line_prints_and_gives_the_winner(
 
 
 MARKS: dict[str, tuple[Callable[[str], str], str]] = {
-    "md": (formats.md, "**"),
-    "html": (formats.html, "<strong>"),
-    "tex": (formats.tex, r"\textbf{"),
+    "md": (escape.md, "**"),
+    "html": (html.escape, "<strong>"),
+    "tex": (escape.tex, r"\textbf{"),
 }
 
 
@@ -209,8 +210,9 @@ def test_every_export_says_and_marks_the_winner(case: Case, compared: engine.com
     if kind in MARKS:
         escaped, strong = MARKS[kind]
         label = escaped(engine.specs.metric(case.metric).label)
-        row = next(line for line in re.split(r"\n|</tr>", text) if re.match(r"(\| |<tr><td>|.*<tbody><tr><td>)?" + re.escape(label), line))
-        cells = re.split(r" \| | & |</td>", row)[1 : len(letters) + 1]
+        start = r"(\| |.*<tr><th scope=\"row\">)?"
+        row = next(line for line in re.split(r"\n|</tr>", text) if re.match(start + re.escape(label) + " ", line))
+        cells = re.split(r" \| | & |</t[dh]>", row)[1 : len(letters) + 1]
         assert in_row(cells, lambda cell: strong in cell, letters) == case.winner
         sentence = next(line for line in text.splitlines() if said[:8] in line)
         assert told(re.sub(r"<[^>]+>|\\", "", sentence), compared) == case.winner
