@@ -7,16 +7,40 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import stores
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever needs Spark is slow: its JVM takes seconds to start, and longer to get going."""
+    for item in items:
+        if "spark" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with an empty store, to copy (`tests.stores.copy`)."""
+    return stores.once(tmp_path_factory, "empty-store", stores.make)
+
+
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty workspace that the test alone sees."""
-    folder = tmp_path / "workspace"
+def workspace(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace with an empty store, which the test alone sees."""
+    folder = stores.copy(empty_store, tmp_path / "workspace")
+    monkeypatch.setenv("RECBENCH_WORKSPACE", str(folder))
+    return folder
+
+
+@pytest.fixture
+def untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace whose folder nobody has made yet."""
+    folder = tmp_path / "untouched"
     monkeypatch.setenv("RECBENCH_WORKSPACE", str(folder))
     return folder
 
@@ -62,5 +86,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[SparkSession]":
         patch.setenv("RECBENCH_WORKSPACE", str(tmp_path_factory.mktemp("spark")))
         patch.setenv("RECBENCH_SPARK_MASTER", "local[2]")
         running = session("tests")
+    running.conf.set("spark.sql.shuffle.partitions", 2)  # a test shuffles little; preparing sets its own number
     yield running
     running.stop()

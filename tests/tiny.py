@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from streaming import MDSWriter
-from streaming.base.util import merge_index
 
-from workers.batches.blocks import BlockWriter
+from workers.batches.blocks import BlockWriter, import_streaming
 from workers.evaluation.baselines import write_baselines
 from workers.specs.schema import Categorical, Dense, FeatureSchema
 
@@ -98,6 +96,9 @@ def write(frame: pd.DataFrame, folder: Path, history: int = 50, output: str = "b
 
 
 def _write_split(rows: pd.DataFrame, liked: dict[int, list[int]], folder: Path, history: int) -> None:
+    import_streaming()  # without the half of it that nobody here needs
+    from streaming.base.format.mds import MDSWriter
+
     columns = dict.fromkeys(("user_id", "item_id", "history.values", "history.lengths"), "ndarray:int32") | {"label": "ndarray:float32"}
     columns |= {"target": "ndarray:float32"} if "target" in rows else {}
     with MDSWriter(out=str(folder), columns=columns) as writer:
@@ -182,6 +183,9 @@ def clicks(rows: int = 6000, seed: int = 0) -> pd.DataFrame:
 
 def write_clicks(folder: Path, rows: int = 6000) -> FeatureSchema:
     """Write `clicks` as a prepared dataset without users and items, by the workbench's own BlockWriter."""
+    import_streaming()  # without the half of it that nobody here needs
+    from streaming.base.util import merge_index
+
     frame = clicks(rows)
     types = {"colour": pa.int32(), "shape": pa.int32(), "_partition": pa.int32(), "timestamp": pa.int64(), "split": pa.string()}
     types |= {"tags": pa.list_(pa.int32()), "target": pa.list_(pa.float32())}

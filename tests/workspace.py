@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import shutil
-import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,12 +21,11 @@ from engine.datasets import DatasetSpec
 from engine.runs import VERDICT, launch, processes, store
 from engine.runs.launch import SubmittedSpec
 from engine.settings import settings
-from tests import prepared
+from tests import prepared, ranks, stores
 from workers.artifacts import CANCEL, CHECKPOINT, DONE, JOURNAL, LOG, METRICS, RESULTS, SPEC, write_json
 from workers.exports import ListExportSpec
 from workers.run import Journal, RunSpec, read_journal
 
-DATABASE = "mlflow.db"
 QUICK = {"epochs": 1, "batch_size": 128, "table_learning_rate": 0.2, "dense_learning_rate": 0.01}
 LONGER = QUICK | {"epochs": 3}
 MODELS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -84,7 +82,7 @@ class Workspace(NamedTuple):
     def measure(self, name: str, **metrics: float) -> None:
         """Change what a run reached on test to some metrics and no others."""
         run_id = self.runs[name]
-        with sqlite3.connect(self.folder / DATABASE) as database:
+        with sqlite3.connect(self.folder / stores.DATABASE) as database:
             for table in ("metrics", "latest_metrics"):
                 database.execute(f"DELETE FROM {table} WHERE run_uuid = ? AND key LIKE 'test_%'", (run_id,))
         store.log_final(run_id, {f"test_{key}": value for key, value in metrics.items()})
@@ -125,6 +123,17 @@ def entered(folder: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RECBENCH_WORKSPACE", str(folder))
         yield
+
+
+def keep(workspace: Workspace, folder: Path) -> None:
+    """Write into a folder what a workspace has, for `kept`."""
+    (folder / "kept.json").write_text(json.dumps(workspace, default=str))
+
+
+def kept(folder: Path) -> Workspace:
+    """The workspace that `keep` told of."""
+    path, *rest = json.loads((folder / "kept.json").read_text())
+    return Workspace(Path(path), *rest)
 
 
 def build(folder: Path) -> Workspace:
@@ -185,7 +194,7 @@ def in_state(state: str, dataset: str) -> str:
     if state == "cancelled":
         end(run_id, folder, "KILLED", "Cancelled.")
     if state == "interrupted":
-        with sqlite3.connect(folder.parents[1] / DATABASE) as database:  # a run that began just now may be about to take its lock
+        with sqlite3.connect(folder.parents[1] / stores.DATABASE) as database:  # a run that began just now may be about to take its lock
             database.execute("UPDATE runs SET start_time = start_time - 60000 WHERE run_uuid = ?", (run_id,))
         runs.settle(run_id)
     return run_id
@@ -204,11 +213,7 @@ def held(workspace: Workspace) -> Iterator[Workspace]:
 
 def copy(workspace: Workspace, folder: Path) -> Workspace:
     """A copy in another folder, whose store knows that it is there."""
-    shutil.copytree(workspace.folder, folder)
-    with sqlite3.connect(folder / DATABASE) as database:
-        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("tags", "value")):
-            database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(workspace.folder), str(folder)))
-    return workspace._replace(folder=folder)
+    return workspace._replace(folder=stores.copy(workspace.folder, folder))
 
 
 def create(spec: SubmittedSpec) -> tuple[str, Path]:
@@ -276,12 +281,8 @@ def end(run_id: str, folder: Path, status: store.Status, message: str | None = N
 
 @contextmanager
 def _as_only_rank() -> Iterator[None]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    rank = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
     before = dict(os.environ)
-    os.environ.update(rank, RANK="0", LOCAL_RANK="0")
+    os.environ.update(ranks.places(1)[0])
     try:
         yield
     finally:

@@ -244,7 +244,7 @@ def _print_comparison(comparison: "Comparison", sentences: list[str]) -> None:
         judged = verdict.metrics.get(key)
         cells = [_cell(rows.loc[letter], engine.compare.mark_of(judged, letter)) for letter in letters]
         print(f"{engine.specs.metric(key).label:<20}" + "".join(f"{cell:>22}" for cell in cells))
-    print("\n★ best · ☆ best value, but not surely ahead · in brackets: 95 % intervals")
+    print("\n★ best · ☆ best value, but perhaps by chance, or by too little to matter · in brackets: 95 % intervals")
     for sentence in sentences:
         print(f"\n{sentence}")
     for letter, alarms in verdict.alarms.items():

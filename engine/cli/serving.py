@@ -22,7 +22,7 @@ def register(add: Callable[..., argparse.ArgumentParser], wait: Wait) -> None:
     funnel.add_argument("retriever", metavar="RETRIEVER", help="run whose model retrieves candidates from the whole catalogue")
     funnel.add_argument("ranker", metavar="RANKER", help="run whose model orders the candidates")
     funnel.add_argument("--candidates", type=int, default=200, help="candidates that the ranker gets (default 200)")
-    funnel.add_argument("--share", type=float, help="weight of the retriever's score, from 0 to below 1; default: chosen on validation")
+    funnel.add_argument("--share", type=float, help="weight of the retriever's score, from 0 to 1; default: chosen on validation")
     funnel.add_argument("--index", help="FAISS factory string, such as HNSW32; default: that of the retriever's run")
     lists = add("export-lists", lambda args: _export_lists(args, wait), "Write a run's top k for all or some users to Parquet and CSV.")
     lists.add_argument("run_id", metavar="RUN")

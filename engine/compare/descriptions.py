@@ -44,7 +44,7 @@ SETTINGS = {
 
 
 def mark_of(judged: MetricVerdict | None, letter: str) -> str:
-    """A star for the winner of a metric, a hollow one for who leads without being surely ahead; empty for all others."""
+    """A star for the winner of a metric, a hollow one for who leads, but not surely, or by too little to matter; empty for all others."""
     if judged is None or judged.leader != letter:
         return ""
     return CLOSE if judged.unsure_of else BEST
@@ -54,7 +54,7 @@ def mark_legend(comparison: Comparison) -> str:
     """What the marks of a table of metrics mean."""
     against = next((c.name if c.run_id is None else c.letter for c in comparison.contenders if c.letter == comparison.against), "")
     seeds = ["σ standard deviation between seeds"] if any(len(c.run_ids) > 1 for c in comparison.contenders) else []
-    marks = [f"{BEST} best", f"{CLOSE} ahead, but perhaps by chance", "± half of the 95 % interval"]
+    marks = [f"{BEST} best", f"{CLOSE} best value, but perhaps by chance, or by too little to matter", "± half of the 95 % interval"]
     return " · ".join([*marks, *seeds, f"below: difference to {against}"])
 
 

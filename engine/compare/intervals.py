@@ -4,13 +4,14 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import expit, logit, stdtrit
 
 from workers.evaluation import FEW
 
 RESAMPLES, SEED, LEVEL = 2000, 7, 0.95
 Z = 1.959963984540054  # the 97.5 % point of the standard normal distribution, LEVEL of which lies within
 LARGE = 20_000  # users from which on resampling gives what its limit gives, at a cost that pages cannot bear
+MOST_EXPONENT = 700.0  # beyond which a number is greater than floats can be
 BATCH = 4_000_000  # numbers that a batch of resamples may take: 32 MB
 
 
@@ -64,11 +65,11 @@ def within(bounds: tuple[float, float], value: float, error: float, n: int) -> t
         return math.nan, math.nan
     half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * error
     if math.isinf(high):
-        factor = math.exp(half / (value - low))
+        factor = math.exp(min(half / (value - low), MOST_EXPONENT))
         return low + (value - low) / factor, low + (value - low) * factor
     share = (value - low) / (high - low)
     step = half / (high - low) / (share * (1 - share))
-    ends = [1 / (1 + (1 - share) / share * math.exp(-sign * step)) for sign in (-1, 1)]
+    ends = [float(expit(logit(share) + sign * step)) for sign in (-1, 1)]
     return low + (high - low) * ends[0], low + (high - low) * ends[1]
 
 

@@ -78,8 +78,10 @@ def _metric(comparison: Comparison, key: str, tested: Sequence[PairVerdict], all
     pairs = Pairs(comparison, key, tested)
     competing, of_runs = {c.letter for c in competitors(comparison)}, {c.letter for c in comparison.contenders if c.run_id is not None}
     rivals, own = [one for one in values if one.letter in competing], [one for one in values if one.letter in of_runs]
+    if not any(Baseline.RANDOM.value in (pair.a, pair.b) for pair in tested):  # a random order keeps no scores to be tested over
+        rivals = [one for one in rivals if one.letter != Baseline.RANDOM.value] if own else rivals
     leader = rivals[0].letter if len(rivals) > 1 and rivals[0].value != rivals[1].value else None
-    unsure = [other.letter for other in rivals[1:] if not pairs.of(rivals[0], other).ahead] if leader else []
+    unsure = [other.letter for other in rivals[1:] if not pairs.of(rivals[0], other).clearly] if leader else []
     if not own:
         return MetricVerdict(metric=key, leader=leader, unsure_of=tuple(unsure))
     first, *others = own
@@ -161,11 +163,11 @@ def _best_possible(comparison: Comparison, values: Sequence[Value]) -> float | N
 
 
 def _cost(comparison: Comparison, run: str, judged: Sequence[PairVerdict]) -> CostNote | None:
-    """The best run's training time against that of the next, or of the fastest of those that it is not surely ahead of."""
+    """The best run's training time against that of the next, or of the fastest of those that it is not clearly ahead of."""
     costs = comparison.costs
     if not judged or "fact" not in costs or not (costs["fact"] == TRAINING).any():
         return None
-    near = [pair.b for pair in judged if not pair.ahead]
+    near = [pair.b for pair in judged if not pair.clearly]
     row = costs[costs["fact"] == TRAINING].iloc[0]
     tuned = {one.letter: one.tuned for one in comparison.contenders}  # trying many settings says nothing beside the time of one fit
     others = [letter for letter in near or [judged[0].b] if tuned.get(letter) == tuned.get(run)]

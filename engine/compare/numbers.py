@@ -63,7 +63,7 @@ def percent(share: float | None) -> str:
         return DASH
     if 0 < share < 0.0005:
         return "< 0.1 %"
-    return f"{100 * share:.1f} %" if 0 < abs(share) < 0.1 else f"{100 * share:.0f} %"
+    return f"{100 * share:.1f} %" if 0 < abs(share) < 0.1 else f"{100 * share:,.0f} %"
 
 
 def signed(value: float | None, places: int | None = None) -> str:

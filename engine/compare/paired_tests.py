@@ -45,10 +45,10 @@ class PairedTest(NamedTuple):
     low: float  # 95 % interval
     high: float
     p: float  # two-sided
+    p_users: float  # the same if seeds changed nothing
     p_same: float  # of the difference being as large as the threshold, or larger: two one-sided tests (Schuirmann 1987)
     n: int
     error: float  # standard error, of users and of seeds
-    seed_error: float  # the part of it that seeds have
     smallest: float  # the difference that POWER of such tests would show
     needed: float  # users with whom POWER of tests would give an answer; inf where no number of users would
 
@@ -74,20 +74,23 @@ def test_pairs(measured: Measured, seeds: Sequence[SeedNoise], thresholds: Float
 
 def _tested(
     difference: float, parts: list[SeedNoise], threshold: float, level: float, users: int
-) -> tuple[float, float, float, float, int, float, float, float, float]:
+) -> tuple[float, float, float, float, float, int, float, float, float]:
     """The other numbers of a PairedTest, from the variance of users and those of the two contenders' seeds."""
     if users < FEW:
-        return math.nan, math.nan, math.nan, math.nan, users, math.nan, math.nan, math.nan, math.nan
-    variance, of_seeds = sum(one.variance for one in parts), sum(one.variance for one in parts[1:])
-    error, df = math.sqrt(variance), _df(parts)
+        return math.nan, math.nan, math.nan, math.nan, math.nan, users, math.nan, math.nan, math.nan
+    of_users, of_seeds = parts[0].variance, sum(one.variance for one in parts[1:])
+    error, df = math.sqrt(of_users + of_seeds), _df(parts)
     half = float(stdtrit(df, 1 - ALPHA / 2)) * error
-    if error < EQUAL:
-        p, p_same = float(abs(difference) < EQUAL), float(abs(difference) >= threshold)
-    else:
-        p, p_same = (float(one) for one in (2 * stdtr(df, -abs(difference) / error), stdtr(df, (abs(difference) - threshold) / error)))
+    p, p_users = _p(difference, error, df), _p(difference, math.sqrt(of_users), parts[0].df)
+    p_same = float(abs(difference) >= threshold) if error < EQUAL else float(stdtr(df, (abs(difference) - threshold) / error))
     smallest = _quantiles(level / 2, df) * error
-    needed = _needed(abs(difference), threshold, parts[0].variance * users, of_seeds, level)
-    return difference - half, difference + half, p, p_same, users, error, math.sqrt(of_seeds), smallest, needed
+    needed = _needed(abs(difference), threshold, of_users * users, of_seeds, level)
+    return difference - half, difference + half, p, p_users, p_same, users, error, smallest, needed
+
+
+def _p(difference: float, error: float, df: float) -> float:
+    """Two-sided, of Student's t; 1 or 0 where there is no error."""
+    return float(abs(difference) < EQUAL) if error < EQUAL else float(2 * stdtr(df, -abs(difference) / error))
 
 
 def _df(parts: list[SeedNoise]) -> float:

@@ -10,6 +10,7 @@ from engine.compare.verdict import Answer, Baseline, BaselineVerdict, CostNote, 
 from workers.artifacts import metric as metric_of
 
 LONGEST_NAME = 60
+SINGLY = 2  # contenders whose p is said one by one
 
 
 class Part(NamedTuple):
@@ -89,6 +90,8 @@ def _stage(comparison: Comparison, stage: str, name: Part, judged: MetricVerdict
     popularity, random, mean = (judged.against(one) for one in (Baseline.POPULARITY, Baseline.RANDOM, Baseline.USER_MEAN))
     if next(c.model for c in comparison.contenders if c.letter == judged.run) == Baseline.POPULARITY.model:
         popular = "No model here does better than recommending what is liked most." if judged.runs else ""
+    elif any(c.model == Baseline.POPULARITY.model and c.run_id is not None for c in comparison.contenders):
+        popular = ""  # it is among the runs that the first sentence is about
     else:
         popular = _against(judged, popularity, "popularity") or _against(judged, random, "a random order")
     rest = [popular, _against(judged, mean, "each user's mean"), _best_possible(judged)]
@@ -102,8 +105,8 @@ def _first(stage: str, judged: MetricVerdict, threshold: float) -> tuple[str, st
     take = judged.winner == judged.run
     if not judged.runs:
         return (f"{stage} take ", f": {label} {value}.") if take else (f"{stage}, ", f" reaches {label} {value}.")
-    better = [pair for pair in judged.runs if pair.answer is Answer.A_BETTER]
-    others = [pair for pair in judged.runs if pair.answer is not Answer.A_BETTER]
+    better = [pair for pair in judged.runs if pair.clearly]
+    others = [pair for pair in judged.runs if not pair.clearly]
     if not others:
         gap = f"{value}, {_gap(better[0])}.{_all_behind(better[1:], ' Further behind: ')}"
         return (f"{stage} take ", f": {label} {gap}") if take else (f"{stage}, ", f" is the best run with {label} {gap}")
@@ -139,7 +142,10 @@ def _unclear(pairs: Sequence[PairVerdict], threshold: float) -> list[str]:
     def of(answer: Answer, reason: Reason | None = None) -> list[PairVerdict]:
         return [pair for pair in pairs if pair.answer is answer and pair.reason is reason]
 
-    chance = [f"{pair.b} ({_p(pair.p_holm)}{_would_tell(pair)})" for pair in of(Answer.UNKNOWN, Reason.CHANCE)]
+    by_chance = of(Answer.UNKNOWN, Reason.CHANCE)
+    chance = [f"{pair.b} ({_p(pair.p_holm)}{_would_tell(pair)})" for pair in by_chance]
+    if len(chance) > SINGLY:
+        chance = [f"{_listed([pair.b for pair in by_chance])} ({_would_tell_all(by_chance)})"]
     slightly = [f"{pair.b} ({_size(pair)})" for pair in of(Answer.A_SLIGHTLY)]
     letters = {reason: _listed([pair.b for pair in some]) for reason in Reason if (some := of(Answer.UNKNOWN, reason))}
     parts = [f"it cannot be told from {_listed(chance)}"] if chance else []
@@ -147,7 +153,7 @@ def _unclear(pairs: Sequence[PairVerdict], threshold: float) -> list[str]:
     same = [f"{pair.b} ({_p(pair.p_same)})" for pair in of(Answer.SAME)]
     parts += [f"it is the same as {_listed(same)} to within the {percent(threshold)} that matters"] if same else []
     said = {
-        Reason.SEEDS: "another seed may move it by as much as it is from {}: more seeds would tell",
+        Reason.SEEDS: "another seed may change its place against {}: more seeds would tell",
         Reason.SAME_SETTINGS: "it differs from {} in its seed alone",
         Reason.FEW_USERS: "the test users are too few to compare it with {}",
         Reason.UNTESTED: "it was not tested against {}, whose results by user are not here",
@@ -162,6 +168,17 @@ def _would_tell(pair: PairVerdict) -> str:
     if pair.needed is None:
         return "; more seeds, not more users, would tell" if pair.difference else ""
     return f"; about {rough(pair.needed)} test {pair.unit} would tell"
+
+
+def _would_tell_all(pairs: Sequence[PairVerdict]) -> str:
+    """The same of many pairs: the least and the greatest numbers."""
+    least = min(pair.p_holm for pair in pairs if pair.p_holm is not None)
+    shown, needed = f"{_p(least)}{' or more' if least < 0.995 else ''}", [pair.needed for pair in pairs if pair.needed is not None]
+    if not needed:
+        return f"{shown}{_would_tell(pairs[0])}"
+    few, many = rough(min(needed)), rough(max(needed))
+    users = f"; about {few if few == many else f'{few} to {many}'} test {pairs[0].unit} would tell"
+    return f"{shown}{users}{', for some only more seeds' if len(needed) < len(pairs) else ''}"
 
 
 def _p(p: float | None) -> str:
@@ -211,6 +228,7 @@ def _cost(cost: CostNote) -> str:
 
 SOURCES = {
     "its kind": "from what was repeated of the same kind of model on this dataset",
+    "its stage": "from what was repeated of models for the same stage on this dataset",
     "this dataset": "from what was repeated on this dataset",
     "stated": "an assumption, for nothing was repeated on this dataset",
 }
@@ -222,7 +240,7 @@ def seed_sentence(verdict: Verdict) -> str:
     if not letters:
         return ""
     sources = {allowed.source for _, judged in verdict.of_stages() for letter in judged.one_seed if (allowed := judged.allowances[letter])}
-    worst = next(source for source in ("stated", "this dataset", "its kind") if source in sources)
+    worst = next(source for source in ("stated", "this dataset", "its stage", "its kind") if source in sources)
     each = " each" if len(letters) > 1 else ""
     verb = "was" if len(letters) == 1 else "were"
     return (

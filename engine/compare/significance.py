@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OVER_ROWS = (*ROW_METRICS, *SET_METRICS)
+
+
+class Corrected(NamedTuple):
+    """p-values of a pair, corrected for the number of pairs; see `PairedTest`."""
+
+    p: float
+    p_users: float
+    p_same: float
 
 
 def testable(comparison: Comparison) -> list[str]:
@@ -44,8 +52,9 @@ def all_pairs(comparison: Comparison) -> dict[str, list[PairVerdict]]:
 
 
 def tests_of(comparison: Comparison, measured: Mapping[str, Measured]) -> dict[str, list[PairVerdict]]:
-    """What `all_pairs` gives, from what `measured_by` gives."""
-    return {key: _judged(comparison, key, one) for key, one in measured.items() if len(one.letters) > 1}
+    """What `all_pairs` gives, from what `measured_by` gives; baselines are not tested among themselves alone."""
+    ours = {one.letter for one in comparison.contenders if one.run_id is not None}
+    return {key: _judged(comparison, key, one) for key, one in measured.items() if len(one.letters) > 1 and ours & set(one.letters)}
 
 
 def with_intervals(table: "pd.DataFrame", measured: Mapping[str, Measured]) -> "pd.DataFrame":
@@ -108,16 +117,16 @@ def _judged(comparison: Comparison, metric: str, measured: Measured) -> list[Pai
     values = measured.values
     thresholds = np.array([[threshold_of(comparison, metric, a, b) for b in values] for a in values])
     tests = test_pairs(measured, [noise(allowed[one]) if one in allowed else SeedNoise() for one in measured.letters], thresholds)
-    p, p_same = (holm(np.array([getattr(test, name) for test in tests])) for name in ("p", "p_same"))
+    p, p_users, p_same = (holm(np.array([getattr(test, name) for test in tests])) for name in ("p", "p_users", "p_same"))
     places = {letter: place for place, letter in enumerate(measured.letters)}
     return [
-        _pair(comparison, metric, measured.unit, test, float(own), float(same), float(thresholds[places[test.a], places[test.b]]))
-        for test, own, same in zip(tests, p, p_same, strict=True)
+        _pair(comparison, metric, measured.unit, test, Corrected(*map(float, own)), float(thresholds[places[test.a], places[test.b]]))
+        for test, own in zip(tests, zip(p, p_users, p_same, strict=True), strict=True)
     ]
 
 
-def _pair(comparison: Comparison, metric: str, unit: str, test: PairedTest, p: float, p_same: float, threshold: float) -> PairVerdict:
-    answer, reason = _answer(comparison, metric, test, p, p_same)
+def _pair(comparison: Comparison, metric: str, unit: str, test: PairedTest, corrected: Corrected, threshold: float) -> PairVerdict:
+    answer, reason = _answer(comparison, metric, test, corrected)
     numbers = {name: _finite(getattr(test, name)) for name in ("low", "high", "p", "smallest")}
     return PairVerdict(
         a=test.a,
@@ -126,8 +135,8 @@ def _pair(comparison: Comparison, metric: str, unit: str, test: PairedTest, p: f
         lead=test.difference,
         difference=test.difference,
         **numbers,
-        p_holm=_finite(p),
-        p_same=_finite(p_same),
+        p_holm=_finite(corrected.p),
+        p_same=_finite(corrected.p_same),
         threshold=threshold,
         needed=math.ceil(test.needed) if math.isfinite(test.needed) else None,
         n=test.n,
@@ -137,8 +146,9 @@ def _pair(comparison: Comparison, metric: str, unit: str, test: PairedTest, p: f
     )
 
 
-def _answer(comparison: Comparison, metric: str, test: PairedTest, p: float, p_same: float) -> tuple[Answer, Reason | None]:
-    """What a tested pair tells. p, p_same: corrected for the number of pairs."""
+def _answer(comparison: Comparison, metric: str, test: PairedTest, corrected: Corrected) -> tuple[Answer, Reason | None]:
+    """What a tested pair tells."""
+    p, p_users, p_same = corrected
     if same_settings(comparison, test.a, test.b):
         return Answer.UNKNOWN, Reason.SAME_SETTINGS
     if math.isnan(p):
@@ -151,8 +161,7 @@ def _answer(comparison: Comparison, metric: str, test: PairedTest, p: float, p_s
         ), None
     if p_same < ALPHA:
         return Answer.SAME, None
-    of_users = math.sqrt(max(0.0, test.error**2 - test.seed_error**2))
-    return Answer.UNKNOWN, Reason.SEEDS if abs(test.difference) > 2 * of_users and test.seed_error > 0 else Reason.CHANCE
+    return Answer.UNKNOWN, Reason.SEEDS if p_users < ALPHA else Reason.CHANCE
 
 
 def _finite(value: float) -> float | None:

@@ -54,7 +54,7 @@ def slice_metrics(comparison: Comparison, by: str) -> list[str]:
     if by == "cold":
         return rows
     if SIDES.get(by) == "item":
-        return [RECALL, *rows]
+        return [RECALL, *rows] if any(_list_files(one) for one in comparison.contenders) else rows
     of_users = [key for key in significance.testable(comparison) if key not in significance.OVER_ROWS]
     return [*of_users, *rows]
 
@@ -150,10 +150,14 @@ def _lists(one: Contender) -> "list[pd.DataFrame] | None":
     """The lists of each seed: index user_id, items (rows, best first); None where they are not here."""
     import pandas as pd
 
+    paths = _list_files(one)
+    return [pd.read_parquet(path).set_index("user_id") for path in paths] if paths else None
+
+
+def _list_files(one: Contender) -> list[Path] | None:
+    """Where the lists of each seed are; None where one of them is not here."""
     paths = [settings().runs / run_id / RESULTS / TOP_K for run_id in one.runs]
-    if not paths or not all(path.is_file() for path in paths):
-        return None
-    return [pd.read_parquet(path).set_index("user_id") for path in paths]
+    return paths if paths and all(path.is_file() for path in paths) else None
 
 
 def _with_scores(comparison: Comparison) -> list[Contender]:

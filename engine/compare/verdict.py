@@ -54,7 +54,7 @@ class Allowance(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     deviation: float  # in the metric's unit
-    source: Literal["its seeds", "its kind", "this dataset", "stated", "no seed"]
+    source: Literal["its seeds", "its kind", "its stage", "this dataset", "stated", "no seed"]
     seeds: int  # trainings of the contender; 0 of what has no seed
     df: float | None  # degrees of freedom behind the deviation; None: it is not an estimate
 
@@ -87,6 +87,11 @@ class PairVerdict(BaseModel):
     unit: str | None = None
     answer: Answer
     reason: Reason | None = None  # of UNKNOWN alone
+
+    @property
+    def clearly(self) -> bool:
+        """Whether `a` is better, and not by less than matters."""
+        return self.answer is Answer.A_BETTER
 
     @property
     def ahead(self) -> bool:
@@ -124,7 +129,7 @@ class CostNote(BaseModel):
     run_s: float
     other_s: float
     of: int  # how many runs `other` is the fastest of, the best run included
-    tied: bool  # whether the best run is not surely ahead of `other`
+    tied: bool  # whether the best run is not clearly ahead of `other`
 
 
 class MetricVerdict(BaseModel):
@@ -137,7 +142,7 @@ class MetricVerdict(BaseModel):
 
     metric: str
     leader: str | None  # letter of the best value; None where fewer than two compete, and for a tie
-    unsure_of: tuple[str, ...] = ()  # letters of whom the leader is not surely ahead
+    unsure_of: tuple[str, ...] = ()  # letters of whom the leader is not surely ahead, or by less than matters
     run: str | None = None  # letter of the best run, which sentences are about
     value: float | None = None  # of the best run
     runs: tuple[PairVerdict, ...] = ()  # the best run (a) against each other run, best first
@@ -150,7 +155,7 @@ class MetricVerdict(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def winner(self) -> str | None:
-        """The leader, where its lead over everybody is sure; None where it is within noise of somebody."""
+        """The leader, where its lead over everybody is sure and not too small to matter; else None."""
         return self.leader if not self.unsure_of else None
 
     def against(self, baseline: Baseline) -> BaselineVerdict | None:

@@ -13,6 +13,7 @@ from .read import (
 )
 from .rules import (
     LABELS_OF as LABELS_OF, ActionsLabel as ActionsLabel, ColumnSplit as ColumnSplit, MultiClassLabel as MultiClassLabel,
-    PerUserSplit as PerUserSplit, RandomSplit as RandomSplit, RegressionLabel as RegressionLabel, TimeSplit as TimeSplit,
+    PerUserSplit as PerUserSplit, RandomSplit as RandomSplit, RegressionLabel as RegressionLabel, Split as Split,
+    TimeSplit as TimeSplit,
 )
 from .spec import DatasetSpec as DatasetSpec

@@ -43,7 +43,9 @@ class FeatureFacts(_Record):
 
     distinct, top: categories; `top` are the most frequent (value, rows). unknown: share of the values of each split that are not
     in train or too rare. rare: values of train below `min_count`. collisions: share of train's values that share a row of
-    the hashed table with another value. mean, std, low, high, histogram (left edge, rows): dense features.
+    the hashed table with another value. mean, std, low, high, histogram (left edge, rows): dense features. auc: how well the value alone
+    tells the label of train rows, in its better direction (of categories on a held-out half); presence_auc: how well it does whether
+    there is a value; None where rows are too few.
     """
 
     name: str
@@ -61,6 +63,8 @@ class FeatureFacts(_Record):
     low: float | None = None
     high: float | None = None
     histogram: list[tuple[float, int]] = []
+    auc: float | None = None
+    presence_auc: float | None = None
 
 
 class Audit(_Record):

@@ -30,10 +30,16 @@ class DatasetSpec(Spec):
         "mean: one row per user and item with their mean rating, at the latest time; keep: every row stays",
     )
     min_user_interactions: int = Field(
-        1, ge=1, le=1000, description="Users with fewer rows are set aside (k-core: repeated until none is left)"
+        1,
+        ge=1,
+        le=1000,
+        description="Users with fewer rows in train are set aside, with all their rows (k-core: repeated until none is left)",
     )
     min_item_interactions: int = Field(
-        1, ge=1, le=1000, description="Items with fewer rows are set aside (k-core: repeated until none is left)"
+        1,
+        ge=1,
+        le=1000,
+        description="Items with fewer rows in train are set aside, with all their rows (k-core: repeated until none is left)",
     )
     history: int = Field(
         200,

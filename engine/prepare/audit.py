@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from engine.datasets import AUDIT, Audit, FeatureFacts, SplitFacts
-from engine.prepare import files
+from engine.prepare import files, leaks
 from engine.prepare.results import EntityRows, EntityTables, Preparation, Results, Vocabularies
 from engine.preview import DENSE_BINS, MOST_VALUES, RATING_BINS, SPLITS, TOP, list_findings
 from engine.preview import audit as facts
@@ -154,7 +154,7 @@ def _features(preparation: Preparation, results: Results) -> list[FeatureFacts]:
             facts_of |= _dense(dense, table)
         if categories:
             facts_of |= _categories_of(preparation, results, side, categories, table)
-    return [facts_of[f.name] for f in preparation.features]
+    return leaks.with_label_aucs([facts_of[f.name] for f in preparation.features], preparation, results)
 
 
 def _dense(features: list[SourceFeature], table: "DataFrame") -> dict[str, FeatureFacts]:

@@ -23,7 +23,7 @@ from workers.batches import import_streaming
 
 Progress = Callable[[str, int, int], None]
 STEPS = (
-    "starting Spark and reading", "setting rows aside", "splitting and labelling", "numbering users, items and features",
+    "starting Spark and reading", "splitting, and setting rows aside", "labelling", "numbering users, items and features",
     "writing interactions", "writing users and items", "shuffling and writing blocks", "choosing users to rank for", "auditing",
     "measuring popularity and random",
 )  # fmt: skip
@@ -80,9 +80,9 @@ def build(preparation: Preparation, progress: Progress) -> Results:
         streaming.start()
         source = source_rows.load(preparation)
     with _step(STEPS[1], progress):
-        usable = source_rows.set_aside(preparation, source)
+        usable = source_rows.split_and_set_aside(preparation, source)
     with _step(STEPS[2], progress):
-        labelled = source_rows.split_and_label(preparation, usable)
+        labelled = source_rows.label(preparation, usable)
     with _step(STEPS[3], progress):
         numbered = vocabularies.number(preparation, source, labelled)
     with _step(STEPS[4], progress):

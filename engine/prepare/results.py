@@ -75,12 +75,17 @@ class SourceRows(NamedTuple):
 
 
 class UsableRows(NamedTuple):
-    """Rows that are used. set_aside: reason -> number of rows, the most frequent reason first. pairs: repeated rows among all."""
+    """Rows that are used, with `split`.
+
+    set_aside: reason -> number of rows, the most frequent reason first. pairs: repeated rows among all. times: where valid and test
+    begin (unix s) in a split by time.
+    """
 
     rows: "DataFrame"
     total: int
     set_aside: dict[str, int]
     pairs: Pairs
+    times: tuple[int, int] | None
 
 
 class LabelledRows(NamedTuple):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engine.datasets import ActionsLabel, ColumnSplit, DatasetSpec, PerUserSplit, RandomSplit, RegressionLabel
 from engine.prepare.splits import split_per_user
 from engine.preview import COPY as COPIED
-from engine.preview import CORE, MOST_CLASSES, NOT_CONTENT, PAIRS, Pairs, Rule, check_given, leak, liked_classes, merges_actions
+from engine.preview import MOST_CLASSES, NOT_CONTENT, PAIRS, Pairs, Rule, check_given, leak, liked_classes, merges_actions
 from workers.artifacts import TEST, TRAIN, VALID
 from workers.specs import Output
 
@@ -119,7 +119,8 @@ def _changes(own: "DataFrame", spec: DatasetSpec, paired: bool) -> "DataFrame":
         return copied if copied is not None else own.select("row", F.lit(None).cast("string").alias("_reason")).limit(0)
     left = own if spec.duplicates == "keep" else own.where("NOT _copy")
     pair = Window.partitionBy("user_id", "item_id")
-    order = ("timestamp", "row") if policy == "first" else (F.desc("timestamp"), F.desc("row"))
+    keys = ("timestamp", "_same.a", "row")
+    order = keys if policy == "first" else tuple(map(F.desc, keys))
     placed = left.withColumn("_place", F.row_number().over(pair.orderBy(*order))).withColumn(
         "_reason", F.when(F.col("_place") > 1, PAIRS[policy])
     )
@@ -133,26 +134,32 @@ def _changes(own: "DataFrame", spec: DatasetSpec, paired: bool) -> "DataFrame":
     return changed if copied is None else changed.unionByName(copied, allowMissingColumns=True)
 
 
-def set_aside_small(rows: "DataFrame", spec: DatasetSpec) -> "DataFrame":
-    """The k-core, round by round over ids only; see `engine.preview.rows.set_aside_small`."""
+def out_of_core(rows: "DataFrame", spec: DatasetSpec) -> "DataFrame | None":
+    """The `row` of rows whose user or item has fewer train rows than the minimum (k-core), round by round over ids only; None without a
+    minimum. See `engine.preview.rows.in_core`.
+
+    Args:
+        rows: with `split`.
+    """
     from pyspark.sql import functions as F
 
     least = [("user_id", spec.min_user_interactions), ("item_id", spec.min_item_interactions)]
     least = [(key, most) for key, most in least if most > 1]
     if not least:
-        return rows
-    start = rows.where("reason IS NULL").select("row", *(key for key, _ in least)).persist()
-    own, before = start, start.count()
+        return None
+    names = [key for key, _ in least]
+    own = rows.where(F.col("split") == TRAIN).select(*names).persist()
+    before = own.count()
     for _ in range(MOST_ROUNDS):
         for key, most in least:
-            enough = own.groupBy(key).count().where(F.col("count") >= most).select(key)
-            own = own.join(enough, key, "left_semi")
+            own = own.join(own.groupBy(key).count().where(F.col("count") >= most).select(key), key, "left_semi")
         own = own.localCheckpoint()
         now = own.count()
         if now == before:
-            large = own.select("row", F.lit(True).alias("_enough"))
-            small = F.col("reason").isNull() & F.col("_enough").isNull()
-            return rows.join(large, "row", "left").withColumn("reason", F.when(small, CORE).otherwise(F.col("reason"))).drop("_enough")
+            candidates = rows.select("row", *names)
+            for key in names:
+                candidates = candidates.join(own.select(key).distinct(), key, "left_semi")
+            return rows.select("row").join(candidates.select("row"), "row", "left_anti")
         before = now
     raise ValueError(f"The minimums did not settle in {MOST_ROUNDS} rounds; lower min_user_interactions or min_item_interactions.")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from engine.datasets import QUARANTINE, TimeSplit
 from engine.prepare import files, rows, splits
 from engine.prepare.results import SINGLE_FILE_ROWS, SPLITS, LabelledRows, Preparation, SourceRows, UsableRows
+from engine.preview import CORE
 from workers.artifacts import TRAIN
 from workers.batches import SPLIT
 from workers.prepare import RowReader, schema
@@ -53,27 +54,59 @@ def _plan_for(spark: "SparkSession", large: bool) -> None:
     spark.conf.set("spark.sql.autoBroadcastJoinThreshold", 10 << 20 if large else -1)
 
 
-def set_aside(preparation: Preparation, source: SourceRows) -> UsableRows:
-    """Set aside duplicates under the policy, and users and items with too few interactions; write all rows set aside with their reason.
+def split_and_set_aside(preparation: Preparation, source: SourceRows) -> UsableRows:
+    """Set aside duplicates under the policy, assign every other row to train, valid or test, and set aside users and items with too few
+    train rows; write all rows set aside with their reason.
 
     Raises:
-        ValueError: no row is left, or copies of a row are on both sides of a split that the source gives.
+        ValueError: no row is left, or copies of a row are on both sides of a split.
     """
     from pyspark.sql import functions as F
 
-    judged, pairs = rows.set_aside_pairs(source.rows, preparation.spec)
-    judged = rows.set_aside_small(judged, preparation.spec)
+    spec = preparation.spec
+    judged, pairs = rows.set_aside_pairs(source.rows, spec)
     if judged is not source.rows:
         judged = preparation.keep(judged, "sorted_out")
     reasons = {row[0]: row[1] for row in judged.groupBy("reason").count().collect()}
     used = reasons.pop(None, 0)
+    _refuse_none(used, reasons)
+    split, times = _split(preparation, judged.where(F.col("reason").isNull()).drop("reason", "raw"), used)
+    rows.refuse_crossing_copies(split, spec, pairs)
+    outside = rows.out_of_core(split, spec)
+    if outside is not None and (n := outside.persist().count()):
+        reasons[CORE], used = n, used - n
+        _refuse_none(used, reasons)
+        split = preparation.keep(split.join(rows.few(outside, n), "row", "left_anti"), "core")
+        marked = judged.join(rows.few(outside.withColumn("_outside", F.lit(CORE)), n), "row", "left")
+        judged = marked.withColumn("reason", F.coalesce("_outside", "reason")).drop("_outside")
     reasons = dict(sorted(reasons.items(), key=lambda pair: -pair[1]))
-    if not used:
-        counts = "; ".join(f"{n:,} rows: {reason}" for reason, n in reasons.items())
-        raise ValueError(f"No row is left to use. {counts}. Correct the mapping or the data.")
     if reasons:
         _write_quarantine(preparation, source, judged, sum(reasons.values()))
-    return UsableRows(judged.where(F.col("reason").isNull()).drop("reason", "raw"), used, reasons, pairs)
+    return UsableRows(split, used, reasons, pairs, times)
+
+
+def _refuse_none(used: int, reasons: dict[str, int]) -> None:
+    if not used:
+        said = "; ".join(f"{n:,} rows: {reason}" for reason, n in reasons.items())
+        raise ValueError(f"No row is left to use. {said}. Correct the mapping or the data, or lower the minimums.")
+
+
+def _split(preparation: Preparation, usable: "DataFrame", total: int) -> tuple["DataFrame", tuple[int, int] | None]:
+    """Rows with `split`, and where valid and test begin in a split by time."""
+    spec = preparation.spec
+    if isinstance(spec.split, TimeSplit):
+        times = _split_times(usable, spec.split, total)
+        return usable.withColumn(SPLIT, splits.split_by_time(*times)), times
+    return preparation.keep(rows.split_rows(usable, spec), "split"), None
+
+
+def _split_times(usable: "DataFrame", split: TimeSplit, total: int) -> tuple[int, int]:
+    from pyspark.sql import functions as F
+
+    low, high = usable.agg(F.min("timestamp"), F.max("timestamp")).first() or (0, 0)
+    shares = (1 - (split.valid + split.test), 1 - split.test)
+    valid_from, test_from = splits.order_statistics(usable.select("timestamp"), shares, total, low, high)
+    return valid_from, test_from
 
 
 def _write_quarantine(preparation: Preparation, source: SourceRows, judged: "DataFrame", total: int) -> None:
@@ -104,33 +137,18 @@ def _record_number(pieces: tuple[tuple[int, int], ...]) -> "Column":
     return (start + F.col("row").bitwiseAND((1 << 33) - 1) + 1).cast("long")
 
 
-def split_and_label(preparation: Preparation, usable: UsableRows) -> LabelledRows:
-    """Assign every row to train, valid or test, and label it by a rule that takes its statistics from train only.
+def label(preparation: Preparation, usable: UsableRows) -> LabelledRows:
+    """Label every row by a rule that takes its statistics from train only.
 
     Raises:
-        ValueError: a split is empty, or copies of a row would be in two splits.
+        ValueError: a split is empty.
     """
     from pyspark.sql import functions as F
 
-    spec, times = preparation.spec, None
-    if isinstance(spec.split, TimeSplit):
-        times = _split_times(usable, spec.split)
-        split = usable.rows.withColumn(SPLIT, splits.split_by_time(*times))
-    else:
-        split = preparation.keep(rows.split_rows(usable.rows, spec), "split")
-        rows.refuse_crossing_copies(split, spec, usable.pairs)
+    split = usable.rows
     mean = F.avg("rating") if "rating" in split.columns else F.lit(None).cast("double")
     stats = {name: (n, value) for name, n, value in split.groupBy(SPLIT).agg(F.count("*"), mean).collect()}
     sizes = {name: stats.get(name, (0, 0))[0] for name in SPLITS}
-    rows.refuse_empty(sizes, spec)
-    labelled, rule = rows.label_rows(split, spec, stats[TRAIN][1])
-    return LabelledRows(labelled, sizes, times, rule)
-
-
-def _split_times(usable: UsableRows, split: TimeSplit) -> tuple[int, int]:
-    from pyspark.sql import functions as F
-
-    low, high = usable.rows.agg(F.min("timestamp"), F.max("timestamp")).first() or (0, 0)
-    shares = (1 - (split.valid + split.test), 1 - split.test)
-    valid_from, test_from = splits.order_statistics(usable.rows.select("timestamp"), shares, usable.total, low, high)
-    return valid_from, test_from
+    rows.refuse_empty(sizes, preparation.spec)
+    labelled, rule = rows.label_rows(split, preparation.spec, stats[TRAIN][1])
+    return LabelledRows(labelled, sizes, usable.times, rule)

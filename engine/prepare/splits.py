@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from engine.datasets import PerUserSplit
-from engine.preview import quantile_place
+from engine.preview import NOT_CONTENT, quantile_place
 from workers.artifacts import TEST, TRAIN, VALID
 
 if TYPE_CHECKING:
@@ -55,13 +55,15 @@ def split_by_time(valid_from: int, test_from: int) -> "Column":
 
 
 def split_per_user(rows: "DataFrame", split: PerUserSplit) -> "DataFrame":
-    """Rows with `split`: each user's last interactions by (timestamp, item_id) are held out."""
+    """Rows with `split`: each user's last rows are held out, in order of time; of equal times in order of item, rating and a hash of the
+    row."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     user = Window.partitionBy("user_id")
-    order = [name for name in ("timestamp", "item_id", "rating", "row") if name in rows.columns]
-    place = F.row_number().over(user.orderBy(*order))
+    order = [name for name in ("timestamp", "item_id", "rating") if name in rows.columns]
+    tie = F.xxhash64(*(f"`{name}`" for name in rows.columns if name not in NOT_CONTENT))
+    place = F.row_number().over(user.orderBy(*order, tie, "row"))
     count = F.count(F.lit(1)).over(user)
     placed = rows.withColumn("_place", place).withColumn("_n", count)
     from_end = F.col("_n") - F.col("_place")

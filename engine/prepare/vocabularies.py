@@ -76,10 +76,10 @@ def everyone(rows: "DataFrame", key: str, known: "DataFrame | None", own: Sequen
 
 
 def _latest(rows: "DataFrame", name: str) -> "Column":
-    """The last value in train; for users and items that are not in train, the last value of all."""
+    """The last value in train; for users and items that are not in train, the last value of all; of several at one time the largest."""
     from pyspark.sql import functions as F
 
-    moment = F.struct(F.col("split") == TRAIN, "timestamp", "row")
+    moment = F.struct(F.col("split") == TRAIN, "timestamp", name)
     return F.max_by(F.col(name), F.when(F.col(name).isNotNull(), moment))
 
 

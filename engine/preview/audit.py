@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from engine.datasets import DatasetSpec, FeatureFacts, SplitFacts
+from engine.preview.leaks import train_rows, with_label_auc
+from engine.preview.row_hash import SEED
 from workers.artifacts import TEST, TRAIN, VALID
 from workers.prepare import SourceFeature
 
 SPLITS = (TRAIN, VALID, TEST)
 TIMELINE_BINS, RATING_BINS, DENSE_BINS, MOST_VALUES, TOP = 60, 60, 20, 100, 5
-HASH_SEED = 42  # of Spark's xxhash64
 
 
 def rating_counts(values: pd.Series) -> tuple[list[tuple[float, int]], float | None]:
@@ -80,11 +81,11 @@ def bin_width(first: int, last: int) -> int:
     return max(1, math.ceil((last - first + 1) / TIMELINE_BINS))
 
 
-def split_facts(rows: pd.DataFrame) -> dict[str, SplitFacts]:
+def split_facts(rows: pd.DataFrame, names: Iterable[str] = SPLITS) -> dict[str, SplitFacts]:
     """Of rows with `split` and `label`; users or items are None without the column."""
     train = rows[rows["split"] == TRAIN]
     facts_of = {}
-    for name in SPLITS:
+    for name in names:
         part = rows[rows["split"] == name]
         facts: dict[str, int | None] = {}
         for side in ("user", "item"):
@@ -117,14 +118,14 @@ def feature_facts(rows: pd.DataFrame, spec: DatasetSpec, tables: dict[str, pd.Da
     """Facts of every feature.
 
     Args:
-        rows: used rows with `split`. tables: "user" and "item": the source's tables.
+        rows: used rows with `split` and `label`. tables: "user" and "item": the source's tables.
     """
     facts_of = []
     for feature in spec.source.features():
         table = _table_of(feature, rows, tables)
         find = _dense_facts if feature.kind == "dense" else _category_facts
         facts_of.append(find(feature, table, spec))
-    return facts_of
+    return with_label_auc(facts_of, train_rows(rows[rows["split"] == TRAIN], spec.source.features(), tables))
 
 
 def _table_of(feature: SourceFeature, rows: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -135,7 +136,7 @@ def _table_of(feature: SourceFeature, rows: pd.DataFrame, tables: dict[str, pd.D
     key = f"{feature.side}_id"
     counts = rows.groupby([key, "split"]).size().unstack(fill_value=0).reindex(columns=list(SPLITS), fill_value=0)
     if feature.name in rows:
-        at_train = rows.assign(_in=rows["split"] == TRAIN).sort_values(["_in", "timestamp", "row"], kind="stable")
+        at_train = rows.assign(_in=rows["split"] == TRAIN).sort_values(["_in", "timestamp", feature.name], kind="stable")
         values = at_train.groupby(key)[feature.name].last()
     else:
         values = tables[feature.side].drop_duplicates(key).set_index(key)[feature.name]
@@ -170,7 +171,7 @@ def _collisions(values: Iterable[str], rows: int) -> float:
     """Share of the values that share their row of the hashed table with another one."""
     from xxhash import xxh64_intdigest
 
-    taken = pd.Series([hash_row(xxh64_intdigest(value.encode(), HASH_SEED), rows) for value in values])
+    taken = pd.Series([hash_row(xxh64_intdigest(value.encode(), SEED), rows) for value in values])
     return float(taken.duplicated(keep=False).mean()) if len(taken) else 0.0
 
 

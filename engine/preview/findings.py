@@ -3,9 +3,13 @@
 import time
 from datetime import UTC, datetime
 
-from engine.datasets import Audit, DatasetSpec, Finding
+from engine.datasets import Audit, DatasetSpec, Finding, SplitFacts
+from workers.evaluation import ENOUGH_USERS, smallest_difference
 
 DAY = 86_400
+LEAK = 0.98  # AUC of one feature alone from which it is said to tell the label
+COLD = 0.3  # share of test users or items that train does not have, from which it is said
+ADVICE = {"time": " Split per user, or give test a larger share.", "per_user": " Use more interactions."}
 
 
 def list_findings(audit: Audit, spec: DatasetSpec, odd_ids: dict[str, int]) -> list[Finding]:
@@ -14,7 +18,7 @@ def list_findings(audit: Audit, spec: DatasetSpec, odd_ids: dict[str, int]) -> l
     Args:
         odd_ids: kind of ids, in words -> number of distinct ids.
     """
-    findings = [*_nothing_to_learn(audit, spec), *_rows(audit, spec), *_times(audit), *_features(audit)]
+    findings = [*_nothing_to_learn(audit, spec), *_test(audit, spec), *_rows(audit, spec), *_times(audit), *_features(audit)]
     for what, n in odd_ids.items():
         level = "warn" if "missing" in what or "spaces" in what else "info"
         findings.append(Finding(level=level, text=f"{n:,} {what}: ids are kept as text."))
@@ -35,11 +39,33 @@ def _nothing_to_learn(audit: Audit, spec: DatasetSpec) -> list[Finding]:
         findings.append(
             Finding(level="block", text=f"{every} train row is liked{at}, so there is nothing to learn; change the label rule.")
         )
-    test = audit.splits.get("test")
-    if test and test.users_to_rank is not None and test.users_to_rank < 30:
-        text = f"Only {test.users_to_rank} users can be ranked for on test: ranking metrics will have wide intervals."
-        findings.append(Finding(level="warn", text=text))
     return findings
+
+
+def _test(audit: Audit, spec: DatasetSpec) -> list[Finding]:
+    """Whether test has enough users to rank for, and users and items that train has."""
+    findings, test = [], audit.splits.get("test")
+    if test is None or not test.rows:
+        return []
+    if test.users_to_rank is not None and test.users_to_rank < ENOUGH_USERS:
+        findings.append(Finding(level="warn", text=f"{few_users(test)}{ADVICE.get(spec.split.kind, '')}"))
+    if test.users and (test.cold_users or 0) > COLD * test.users:
+        share = f"{test.cold_users:,} of {test.users:,} test users ({test.cold_users / test.users:.0%})"  # type: ignore[operator]
+        text = f"{share} are not in train: models know nothing of them, and ranking metrics leave them out."
+        findings.append(Finding(level="warn", text=text))
+    if test.items and (test.cold_items or 0) > COLD * test.items:
+        share = f"{test.cold_items:,} of {test.items:,} test items ({test.cold_items / test.items:.0%})"  # type: ignore[operator]
+        findings.append(Finding(level="warn", text=f"{share} are not in train: no model can recommend them."))
+    return findings
+
+
+def few_users(test: SplitFacts) -> str:
+    """How few users of a test can be ranked for, and the smallest difference that they could show."""
+    ranked, of = test.users_to_rank or 0, "" if test.users is None else f" of the {test.users:,}"
+    if not ranked:
+        return "No test user can be ranked for, so there are no ranking metrics: none both is in train and likes an item of train anew."
+    seen = smallest_difference(ranked)
+    return f"Only {ranked:,}{of} test users can be ranked for: two models must differ by about {seen:.2f} in NDCG@10 for it to be seen."
 
 
 def _rows(audit: Audit, spec: DatasetSpec) -> list[Finding]:
@@ -96,7 +122,7 @@ def _times(audit: Audit) -> list[Finding]:
 
 
 def _features(audit: Audit) -> list[Finding]:
-    findings = []
+    findings = _leaks(audit)
     if empty := [f.name for f in audit.features if f.missing == 1]:
         findings.append(Finding(level="warn", text=f"{_names(empty)} never have a value; leave them out of the mapping."))
     if gaps := [f.name for f in audit.features if 0.5 < f.missing < 1]:
@@ -108,6 +134,19 @@ def _features(audit: Audit) -> list[Finding]:
         text = f"More than 20 % of the values of {_names(crowded)} share a row of the hashed table with another value; raise hash_rows."
         findings.append(Finding(level="warn", text=text))
     return findings
+
+
+def _leaks(audit: Audit) -> list[Finding]:
+    """Features that alone tell the label, by their value or by whether they have one."""
+    told = [(f"{f.name} alone tells", f.auc) for f in audit.features] + [
+        (f"Whether {f.name} has a value tells", f.presence_auc) for f in audit.features
+    ]
+    advice = "If that is known only after the label, it is a leak: leave it out of the mapping."
+    return [
+        Finding(level="warn", text=f"{what} the label (AUC {area:.2f} on train). {advice}")
+        for what, area in told
+        if area is not None and area >= LEAK
+    ]
 
 
 def _names(names: list[str]) -> str:

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from engine.datasets import Audit, DatasetSpec
+from engine.datasets import Audit, DatasetSpec, SplitFacts
 from engine.preview.audit import MOST_VALUES, counts_of_counts, feature_facts, from_counts, rating_counts, split_facts, timeline
 from engine.preview.findings import list_findings
-from engine.preview.rows import Pairs, Rule, label_rows, refuse_crossing_copies, set_aside_pairs, set_aside_small, split_rows
+from engine.preview.rows import CORE, Pairs, Rule, in_core, label_rows, refuse_crossing_copies, set_aside_pairs, split_rows
+from engine.preview.split_choice import compare_splits, one_user_in
 from engine.sources import FRAME_LIMIT, SourceSpec
+from workers.artifacts import TEST
 from workers.prepare import read_frame
 
 HEAD_ROWS, ASIDE_ROWS = 100, 10_000
@@ -17,11 +19,17 @@ MOST_CELLS = 12_000_000  # of the rows that a preview holds in memory
 
 @dataclass(frozen=True)
 class Preview:
-    """`head`: the first used rows with titles. `set_aside`: row (from 1), reason, raw, at most 10,000."""
+    """`head`: the first used rows with titles. `set_aside`: row (from 1), reason, raw, at most 10,000.
+
+    `splits`: test under each split that the source allows, by kind; other splits than the spec's own are estimated from one user in
+    `splits_of`, where there are many rows.
+    """
 
     audit: Audit
     head: pd.DataFrame
     set_aside: pd.DataFrame
+    splits: dict[str, SplitFacts]
+    splits_of: int = 1
 
 
 def preview_limit(source: SourceSpec) -> int:
@@ -46,16 +54,27 @@ def preview(spec: DatasetSpec, rows: pd.DataFrame | None = None) -> Preview:
     """
     rows = (preview_rows(spec.source) if rows is None else rows).copy()
     rows, pairs = set_aside_pairs(rows, spec)
-    rows = set_aside_small(rows, spec)
-    used = rows[rows["reason"].isna()].drop(columns=["reason", "raw"]).reset_index(drop=True)
-    if used.empty:
-        counts = ", ".join(f"{n:,} have {reason}" for reason, n in _reasons(rows).items())
-        raise ValueError(f"No row is left to use: {counts}. Correct the mapping.")
-    used["split"] = split_rows(used, spec)
-    refuse_crossing_copies(used, spec, pairs)
+    sound = rows[rows["reason"].isna()].drop(columns=["reason", "raw"])
+    _refuse_none(sound, rows)
+    sound["split"] = split_rows(sound, spec)
+    refuse_crossing_copies(sound, spec, pairs)
+    kept = in_core(sound, spec)
+    rows.loc[sound.index[~kept], "reason"] = CORE
+    used = sound[kept].reset_index(drop=True)
+    _refuse_none(used, rows)
     used["label"], rule = label_rows(used, spec)
     items = spec.source.items_frame(FRAME_LIMIT)
-    return Preview(_audit(spec, rows, used, items, pairs, rule), _head(used, items), _set_aside(rows))
+    audit = _audit(spec, rows, used, items, pairs, rule)
+    splits = compare_splits(sound, spec)
+    if splits:
+        splits[spec.split.kind] = audit.splits[TEST]
+    return Preview(audit, _head(used, items), _set_aside(rows), splits, one_user_in(sound))
+
+
+def _refuse_none(used: pd.DataFrame, rows: pd.DataFrame) -> None:
+    if used.empty:
+        said = ", ".join(f"{n:,} have {reason}" for reason, n in _reasons(rows).items())
+        raise ValueError(f"No row is left to use: {said}. Correct the mapping, or lower the minimums.")
 
 
 def _audit(spec: DatasetSpec, rows: pd.DataFrame, used: pd.DataFrame, items: pd.DataFrame, pairs: Pairs, rule: Rule) -> Audit:

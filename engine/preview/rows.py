@@ -1,4 +1,4 @@
-"""Duplicates, minimums, split and label rule of a preview, with pandas. `engine.prepare.rows` does the same with Spark."""
+"""Duplicates, split, minimums and label rule of a preview, with pandas. `engine.prepare.rows` does the same with Spark."""
 
 import math
 from typing import NamedTuple
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from engine.datasets import ActionsLabel, ColumnSplit, DatasetSpec, MultiClassLabel, PerUserSplit, RandomSplit, RegressionLabel, TimeSplit
+from engine.preview.row_hash import row_hash
 from workers.artifacts import TEST, TRAIN, VALID
 from workers.specs import Output
 
@@ -17,7 +18,7 @@ PAIRS = {
     "mean": "averaged into a row of the same user and item",
     "actions": "merged into a row of the same user and item",
 }
-CORE = "fewer interactions than the minimum"
+CORE = "fewer train interactions than the minimum"
 NOT_CONTENT = {"row", "reason", "raw", "split"}
 MOST_CLASSES = 100
 
@@ -64,8 +65,9 @@ def set_aside_pairs(rows: pd.DataFrame, spec: DatasetSpec) -> tuple[pd.DataFrame
         rows.loc[sound[copy], "reason"] = COPY
     policy = "actions" if merges_actions(spec) else spec.duplicates
     if policy in PAIRS:
-        own = rows[rows["reason"].isna()].sort_values(["timestamp", "row"], kind="stable")
-        key = ["user_id", "item_id"]
+        key, own = ["user_id", "item_id"], rows[rows["reason"].isna()]
+        own = own[own.duplicated(key, keep=False)]
+        own = own.assign(_tie=row_hash(own, content)).sort_values(["timestamp", "_tie", "row"])
         if policy == "mean":
             rows.loc[own.index, "rating"] = own.groupby(key)["rating"].transform("mean")
         if policy == "actions":
@@ -89,19 +91,26 @@ def _pairs(rows: pd.DataFrame, has_pairs: bool, value: str, copy: pd.Series) -> 
     return Pairs(int(copy.sum()), groups.ngroups, conflicting)
 
 
-def set_aside_small(rows: pd.DataFrame, spec: DatasetSpec) -> pd.DataFrame:
-    """The k-core: rows of users and items with too few interactions are set aside until all that are left have enough."""
+def in_core(rows: pd.DataFrame, spec: DatasetSpec) -> "np.ndarray":
+    """Whether the user and the item of each row have the minimum of train rows (k-core): bool.
+
+    Train rows of users and items with too few of them are left out until all that are left have enough. Rows of valid and test count
+    for nothing, so that what is held out does not decide what is kept; they stay where their user and item do.
+
+    Args:
+        rows: with `split`.
+    """
     least = [("user_id", spec.min_user_interactions), ("item_id", spec.min_item_interactions)]
     least = [(key, most) for key, most in least if most > 1]
-    own = rows.loc[rows["reason"].isna(), [key for key, _ in least]] if least else rows.head(0)
-    while least:
+    own, before = rows.loc[rows["split"] == TRAIN, [key for key, _ in least]], -1
+    while least and len(own) != before:
         before = len(own)
         for key, most in least:
             own = own[own.groupby(key)[key].transform("size") >= most]
-        if len(own) == before:
-            rows.loc[rows["reason"].isna() & ~rows.index.isin(own.index), "reason"] = CORE
-            break
-    return rows
+    kept = np.ones(len(rows), bool)
+    for key, _ in least:
+        kept &= rows[key].isin(own[key].unique()).to_numpy()
+    return kept
 
 
 def split_rows(rows: pd.DataFrame, spec: DatasetSpec) -> "np.ndarray | pd.Series[str]":
@@ -130,6 +139,7 @@ def quantile_place(share: float, rows: int) -> int:
 
 
 def by_time(rows: pd.DataFrame, split: TimeSplit) -> np.ndarray:
+    """All rows of one time are on one side, the later one, so that their order does not matter."""
     times = rows["timestamp"].to_numpy()
     ordered = np.sort(times)
     test_from = ordered[quantile_place(1 - split.test, len(ordered))]
@@ -138,8 +148,11 @@ def by_time(rows: pd.DataFrame, split: TimeSplit) -> np.ndarray:
 
 
 def per_user(rows: pd.DataFrame, split: PerUserSplit) -> np.ndarray:
-    order = [name for name in ("user_id", "timestamp", "item_id", "rating", "row") if name in rows]
-    ordered = rows.sort_values(order)
+    """Each user's last rows are held out, in order of time; of equal times in order of item, rating and a hash of the row."""
+    order = [name for name in ("user_id", "timestamp", "item_id", "rating") if name in rows]
+    tie, tied = np.zeros(len(rows), np.int64), rows.duplicated(order, keep=False).to_numpy()
+    tie[tied] = row_hash(rows[tied], [name for name in rows.columns if name not in NOT_CONTENT])
+    ordered = rows.assign(_tie=tie).sort_values([*order, "_tie", "row"])  # the row tells copies apart, which are alike
     by_user = ordered.groupby("user_id", sort=False)["user_id"]
     n, place = by_user.transform("size").to_numpy(), by_user.cumcount().to_numpy()
     from_end = n - 1 - place

@@ -25,6 +25,8 @@ ADDED = "The liked items that add most to this item's score."
 WEIGHED = "What a like of the item adds to the score of another item."
 COSINE = "Cosine similarity of the items' vectors: 1 is the same direction."
 ORDERS = "For the ranker, which orders the retrieved candidates."
+ADDS = "For the ranker's part of the score, to which the retriever's part is added."
+ALONE = "For the retriever, whose score alone orders the candidates."
 LEFT_OUT = (
     "How much lower the score is without a group of features: the history empty, the user's id and features unknown, or the item's "
     "features unknown. One group is left out at a time, so the effect of two groups together is in neither or in both."
@@ -45,9 +47,10 @@ def reasons(opened: OpenedModel, schema: FeatureSchema, row: pd.DataFrame, user_
     Args:
         row: the user's encoded features. user_items: the items seen and liked in training.
     """
-    if isinstance(opened, OpenedFunnel):  # the ranker decides the order, or most of it
-        own = reasons(opened.ranker, schema, row, user_items, places)
-        whose = "For the ranker's part of the score, to which the retriever's part is added." if opened.weight else ORDERS
+    if isinstance(opened, OpenedFunnel):  # the ranker decides the order, or most of it, unless the retriever does alone
+        alone = opened.weight is None
+        own = reasons(opened.retriever if alone else opened.ranker, schema, row, user_items, places)
+        whose = ALONE if alone else ADDS if opened.weight else ORDERS
         return own._replace(method=f"{whose} {own.method}" if own.method else "")
     liked, at = np.unique(user_items.liked, return_inverse=True)
     weights = np.bincount(at, user_items.weights, len(liked))

@@ -15,6 +15,7 @@ import pytest
 import engine
 from engine.cli import main
 from engine.datasets.downloads import BASE_VARIABLE, DOWNLOADS, DownloadSpec, downloaded, fetch
+from tests.commands import until
 
 KEY = "ml-latest-small"
 WANTED = DOWNLOADS[KEY]
@@ -252,13 +253,6 @@ def test_every_download_says_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None
         assert found.source_kind in engine.sources.SOURCES
     with pytest.raises(ValueError, match="There is no download 'ml-3m'; choose ml-100k"):
         DownloadSpec(key="ml-3m")
-
-
-def until(condition: Callable[[], object], timeout: float = 60) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "timed out"
-        time.sleep(0.1)
 
 
 @pytest.mark.slow

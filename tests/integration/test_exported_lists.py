@@ -12,17 +12,17 @@ import pytest
 
 import engine
 from engine.runs import processes
-from tests import exported, tiny
-from tests.integration.test_runs import recbench, until
+from tests import exported, stores, tiny
+from tests.commands import asked, recbench, until
 
 pytestmark = pytest.mark.slow
 USERS = 4000
 
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory):
+def fitted(empty_store, tmp_path_factory):
     """A workspace with one fitted run, and the run's id."""
-    folder = tmp_path_factory.mktemp("space")
+    folder = stores.copy(empty_store, tmp_path_factory.mktemp("space"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RECBENCH_WORKSPACE", str(folder))
         exported.write(folder, tiny.groups(users=USERS, items=60))
@@ -47,7 +47,7 @@ def test_a_finished_export_is_whole_and_no_contender(fitted, tmp_path):
     told = recbench("export-lists", fitted, "--k", "5", "--users", str(tmp_path / "ids.csv"), "--to", str(tmp_path / "to"), "--wait")
     found = whole(tmp_path / "to")
     assert set(found["user_id"]) == {"u3", "u7"}
-    shown = recbench("recommend", fitted, "--user", "u7", "--k", "5")["lists"][0]["items"]
+    shown = asked("recommend", fitted, "--user", "u7", "--k", "5")["lists"][0]["items"]
     assert found.loc[found["user_id"] == "u7", "item_id"].tolist() == [item["item_id"] for item in shown]
     assert (told["manifest"]["rows"], told["manifest"]["users"], told["manifest"]["exclude_seen"]) == (10, 2, True)
     assert set(told["manifest"]["columns"]) == set(found)
@@ -57,7 +57,7 @@ def test_a_finished_export_is_whole_and_no_contender(fitted, tmp_path):
     assert (export.run.kind, export.run.state, export.run.metrics) == ("export", engine.runs.RunState.FINISHED, {})
     assert export.run.resources["rows"] == 10
     assert [path.name for path in export.files] == ["top.parquet", "top.csv"]
-    apart = recbench("compare", fitted, told["run_id"])["apart"]
+    apart = asked("compare", fitted, told["run_id"])["apart"]
     assert [title for title, _ in apart] == ["Top 5 of " + engine.runs.get_run(fitted).title]
 
 
@@ -65,9 +65,9 @@ def test_what_cannot_be_is_said_at_once_and_nothing_is_written(fitted, tmp_path)
     (tmp_path / "ids.txt").write_text("u1\nnobody\n")
     before = len(engine.runs.list_runs())
     words = ["export-lists", fitted, "--to", str(tmp_path / "to")]
-    assert "'nobody'" in recbench(*words, "--users", str(tmp_path / "ids.txt"), fails=True)["error"]
-    assert "not empty" in recbench("export-lists", fitted, "--to", str(tmp_path), fails=True)["error"]
-    assert "k is 0" in recbench(*words, "--k", "0", fails=True)["error"]
+    assert "'nobody'" in asked(*words, "--users", str(tmp_path / "ids.txt"), fails=True)["error"]
+    assert "not empty" in asked("export-lists", fitted, "--to", str(tmp_path), fails=True)["error"]
+    assert "k is 0" in asked(*words, "--k", "0", fails=True)["error"]
     assert not (tmp_path / "to").exists()
     assert len(engine.runs.list_runs()) == before
 

@@ -1,9 +1,9 @@
 """Names, notes, tags, pins and the trash, in a real store: what is written is read back, and what is thrown away is gone until restored."""
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,18 +11,15 @@ import engine
 from engine.cli import main
 from engine.runs import store
 from engine.runs.read import RunState
+from tests import stores
 from tests.records import DATASET, HOSTILE
 
 
 @pytest.fixture(scope="module", autouse=True)
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    before = os.environ.get("RECBENCH_WORKSPACE")
-    os.environ["RECBENCH_WORKSPACE"] = str(tmp_path_factory.mktemp("kept"))
-    yield
-    if before is None:
-        del os.environ["RECBENCH_WORKSPACE"]
-    else:
-        os.environ["RECBENCH_WORKSPACE"] = before
+def workspace(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECBENCH_WORKSPACE", str(stores.copy(empty_store, tmp_path_factory.mktemp("kept"))))
+        yield
 
 
 def made(status: store.Status = "FINISHED", dataset: str = DATASET, continues: str | None = None) -> str:

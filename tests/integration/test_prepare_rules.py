@@ -55,7 +55,7 @@ TOLD = (("shop", "context", "single"), ("city", "context", "single"), ("tags", "
         ("age", "user", "dense"), ("brand", "item", "single"))  # fmt: skip
 CASES: dict[str, dict[str, Any]] = {
     "exact, by time": {},
-    "latest, k-core, before": {"duplicates": "latest", "min_user_interactions": 5, "min_item_interactions": 4, "history_order": "before"},
+    "latest, k-core, before": {"duplicates": "latest", "min_user_interactions": 3, "min_item_interactions": 2, "history_order": "before"},
     "mean, user mean": {"duplicates": "mean", "label": {"kind": "user_mean"}},
     "first, per user": {"duplicates": "first", "split": {"kind": "per_user"}},
     "regression": {"label": {"kind": "regression"}, "missing_flags": False, "history": 0},

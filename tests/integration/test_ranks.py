@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
-from streaming import MDSWriter, StreamingDataset
 
 from tests import ranks, tiny
 from workers.batches.likes import read_rows
@@ -25,21 +24,29 @@ pytestmark = pytest.mark.slow
 def dataset(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiny") / "dataset"
     tiny.write(tiny.groups(users=200, items=80), folder)
+    tiny.write_sets(folder)
     return folder
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
-def test_two_ranks_learn_what_popularity_cannot(kind, dataset, tmp_path):
-    done = ranks.train(tmp_path / "run", dataset, {"model": {"kind": kind}, "train": EPOCHS}, processes=2)
+@pytest.fixture(scope="module", params=NETWORKS)
+def trained(request, dataset, tmp_path_factory):
+    """The kind of a network that two ranks have trained, its run folder, and done.json."""
+    run = tmp_path_factory.mktemp(request.param) / "run"
+    done = ranks.train(run, dataset, {"model": {"kind": request.param}, "train": EPOCHS}, processes=2)
     assert "metrics" in done, done
+    return request.param, run, done
+
+
+def test_two_ranks_learn_what_popularity_cannot(trained, dataset):
+    _, run, done = trained
     popularity = json.loads((dataset / "baselines" / "popularity.json").read_text())
     # 20 items of the group, 17 or 18 of them seen: the held-out ones stand in any order among two or three
     assert done["metrics"]["recall_at_10"] > 0.9 > 0.5 > popularity["recall_at_10"]
     assert done["metrics"]["auc"] > 0.95
-    ranked = pd.read_parquet(tmp_path / "run" / "results" / "per_user.parquet")
+    ranked = pd.read_parquet(run / "results" / "per_user.parquet")
     users = pd.read_parquet(dataset / "ranking" / "test.parquet")
     assert sorted(ranked["user_id"]) == sorted(users["user_id"])  # each user once over both ranks
-    scored = pd.read_parquet(tmp_path / "run" / "results" / "scored.parquet")
+    scored = pd.read_parquet(run / "results" / "scored.parquet")
     truth = read_rows(dataset, "test")
     order = np.lexsort((truth.labels, truth.items, truth.users))
     assert scored["user"].tolist() == truth.users[order].tolist()  # each row once, and as any other run has them
@@ -47,8 +54,38 @@ def test_two_ranks_learn_what_popularity_cannot(kind, dataset, tmp_path):
     known = scored[scored["known"]]
     assert roc_auc_score(known["label"], known["score"]) == pytest.approx(done["metrics"]["auc"], abs=1e-6)
     assert done["metrics"].keys() >= {"user_auc", "novelty_at_10", "popularity_at_10", "gini_at_10", "coverage_at_10", "map_at_10"}
-    plan = json.loads((tmp_path / "run" / "results" / "plan.json").read_text())
+    plan = json.loads((run / "results" / "plan.json").read_text())
     assert {shard["rank"] for table in plan.values() for shard in table["shards"]} == {0, 1}
+
+
+def test_scores_of_items_foretell_ratings_of_sets_alike_on_two_ranks_and_on_one(trained, dataset):
+    kind, run, done = trained
+    found, user_mean = done["metrics"], json.loads((dataset / "baselines" / "user_mean.json").read_text())
+    assert found["set_spearman"] > 0.8 > 0.2 > user_mean["set_spearman"]
+    assert found["set_rmse"] < 0.7 < 1 < user_mean["set_rmse"]
+    assert found["sets_left_out"] == user_mean["sets_left_out"] == 1
+    alone = _judged_alone(run, dataset, {"kind": kind}).metrics
+    for name in ("set_rmse", "set_spearman", "auc", "ndcg_at_10"):
+        assert found[name] == pytest.approx(alone[name], abs=1e-4), name
+
+
+def _judged_alone(run, dataset, model):
+    """The protocol on the whole checkpoint in this process, as the only rank."""
+    import torch.distributed as dist
+
+    from workers.artifacts import PreparedDataset, checkpoint
+    from workers.evaluation.networks import evaluate_network
+    from workers.models import MODELS
+
+    folder = checkpoint.best(run / "checkpoint")
+    prepared = PreparedDataset.open(dataset)
+    net = MODELS[model["kind"]].model_validate(model).build(FeatureSchema.model_validate(checkpoint.facts(folder)["schema"]))
+    checkpoint.load_whole(folder, net)
+    dist.init_process_group("gloo", store=dist.FileStore(str(run / "store"), 1), rank=0, world_size=1)
+    try:
+        return evaluate_network(net, prepared, "test", predicts_label=True)
+    finally:
+        dist.destroy_process_group()
 
 
 def test_sharding_asked_for_is_the_plan_in_use(dataset, tmp_path):
@@ -75,12 +112,14 @@ def test_ranks_measure_under_the_protocol_of_the_run(dataset, tmp_path):
 
 def test_same_spec_and_seed_give_the_same_metrics(dataset, tmp_path):
     spec = {"model": {"kind": "dlrm"}, "train": EPOCHS | {"epochs": 2}}
-    first, second = (ranks.train(tmp_path / name, dataset, spec)["metrics"] for name in ("a", "b"))
+    first, second = (ranks.train(tmp_path / name, dataset, spec, anew=True)["metrics"] for name in ("a", "b"))
     assert first == second
 
 
 def test_an_id_beyond_the_table_stops_the_run(dataset, tmp_path):
     """fbgemm's own default would train on row 0 and say nothing."""
+    from streaming import MDSWriter, StreamingDataset
+
     broken = tmp_path / "dataset"
     tiny.write(tiny.groups(), broken)
     rows = [dict(row) for row in StreamingDataset(local=str(broken / "train"), batch_size=1)]
@@ -95,46 +134,6 @@ def test_an_id_beyond_the_table_stops_the_run(dataset, tmp_path):
     found = ranks.train(tmp_path / "run", broken, {"model": {"kind": "dlrm"}, "train": {"epochs": 1, "batch_size": 64}})
     assert "traceback" in found
     assert not (tmp_path / "run" / "done.json").exists()
-
-
-@pytest.fixture(scope="module")
-def with_sets(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sets") / "dataset"
-    tiny.write(tiny.groups(users=200, items=80), folder)
-    tiny.write_sets(folder)
-    return folder
-
-
-@pytest.mark.parametrize("kind", NETWORKS)
-def test_scores_of_items_foretell_ratings_of_sets_alike_on_two_ranks_and_on_one(kind, with_sets, tmp_path):
-    done = ranks.train(tmp_path / "run", with_sets, {"model": {"kind": kind}, "train": EPOCHS}, processes=2)
-    assert "metrics" in done, done
-    found, user_mean = done["metrics"], json.loads((with_sets / "baselines" / "user_mean.json").read_text())
-    assert found["set_spearman"] > 0.8 > 0.2 > user_mean["set_spearman"]
-    assert found["set_rmse"] < 0.7 < 1 < user_mean["set_rmse"]
-    assert found["sets_left_out"] == user_mean["sets_left_out"] == 1
-    alone = _judged_alone(tmp_path / "run", with_sets, {"kind": kind}).metrics
-    for name in ("set_rmse", "set_spearman", "auc", "ndcg_at_10"):
-        assert found[name] == pytest.approx(alone[name], abs=1e-4), name
-
-
-def _judged_alone(run, dataset, model):
-    """The protocol on the whole checkpoint in this process, as the only rank."""
-    import torch.distributed as dist
-
-    from workers.artifacts import PreparedDataset, checkpoint
-    from workers.evaluation.networks import evaluate_network
-    from workers.models import MODELS
-
-    folder = checkpoint.best(run / "checkpoint")
-    prepared = PreparedDataset.open(dataset)
-    net = MODELS[model["kind"]].model_validate(model).build(FeatureSchema.model_validate(checkpoint.facts(folder)["schema"]))
-    checkpoint.load_whole(folder, net)
-    dist.init_process_group("gloo", store=dist.FileStore(str(run / "store"), 1), rank=0, world_size=1)
-    try:
-        return evaluate_network(net, prepared, "test", predicts_label=True)
-    finally:
-        dist.destroy_process_group()
 
 
 @pytest.mark.parametrize("processes", [1, 2])

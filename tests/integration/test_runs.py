@@ -3,9 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,30 +13,32 @@ import pytest
 import engine
 from engine.runs import processes as jobs
 from engine.runs import store
+from tests import stores
+from tests.commands import asked, recbench, until
 
 pytestmark = pytest.mark.slow
 SAMPLE = {"name": "small", "source": {"kind": "sample", "users": 300, "items": 120, "interactions": 9000}, "history": 50}
 
 
-def recbench(*words: str, fails: bool = False) -> dict:
-    ended = subprocess.run(
-        [sys.executable, "-c", "from engine.cli import main; main()", *words, "--json"], capture_output=True, text=True, timeout=400
-    )
-    assert (ended.returncode != 0) == fails, ended.stderr + ended.stdout
-    assert "Traceback" not in ended.stderr
-    return json.loads(ended.stdout.splitlines()[-1])
-
-
-@pytest.fixture(scope="module")
-def space(tmp_path_factory):
-    """One workspace with a prepared dataset, shared by the tests of this file, and a cache of its own."""
-    folder = tmp_path_factory.mktemp("space")
+def prepare_sample(folder: Path) -> None:
+    """Prepare sample ratings from the command line, in a workspace where nothing was done before."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RECBENCH_WORKSPACE", str(folder))
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         (folder / "dataset.json").write_text(json.dumps(SAMPLE))
         prepared = recbench("prepare", str(folder / "dataset.json"))
-        yield folder, prepared["dataset"]
+    assert (folder / "datasets" / prepared["dataset"]).is_dir()
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory):
+    """One workspace with a prepared dataset, shared by the tests of a file, and a cache of its own."""
+    folder = stores.copy(stores.once(tmp_path_factory, "sample", prepare_sample), tmp_path_factory.mktemp("space"))
+    (prepared,) = (path.name for path in (folder / "datasets").iterdir())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECBENCH_WORKSPACE", str(folder))
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        yield folder, prepared
         for run in engine.runs.list_runs():
             if run.live:
                 engine.runs.cancel(run.run_id)
@@ -48,13 +47,6 @@ def space(tmp_path_factory):
 def spec(dataset: str, kind: str = "two_tower", **train) -> engine.specs.RunSpec:
     settings = {"epochs": 3, "batch_size": 256, "table_learning_rate": 0.1, **train}
     return engine.specs.RunSpec.model_validate({"dataset": dataset, "model": {"kind": kind}, "train": settings})
-
-
-def until(condition, timeout: float = 120):
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "timed out"
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +86,7 @@ def test_the_first_training_leaves_what_spark_loaded_for_the_next(space, trained
 
 
 def test_the_comparison_holds_all_contenders_under_one_protocol(trained):
-    found = recbench("compare", *trained)
+    found = asked("compare", *trained)
     assert [c["name"] for c in found["contenders"]][2:] == ["Popularity", "Random"]
     value = {(row["metric"], row["contender"]): row["value"] for row in found["table"]}
     assert value["ndcg_at_10", "A"] > value["ndcg_at_10", "pop"] > value["ndcg_at_10", "rnd"]
@@ -109,7 +101,7 @@ def test_live_recommendations_are_the_lists_that_were_measured(space, trained):
     top = pd.read_parquet(folder / "runs" / trained[0] / "results" / "top_k.parquet")
     items = engine.datasets.items(dataset).set_index("row")["item_id"]
     user = top.iloc[0]
-    found = recbench("recommend", trained[0], "--user", user["user_id"], "--k", "10")
+    found = asked("recommend", trained[0], "--user", user["user_id"], "--k", "10")
     shown = [item["item_id"] for item in found["lists"][0]["items"]]
     assert shown == [items[row] for row in user["items"][:10]]
 
@@ -137,15 +129,15 @@ def test_a_funnel_of_two_runs_is_measured_like_any_contender(space, trained):
     assert told[20]["lost_at_retrieval"] > 0 and told[20]["latency_p50_ms"] > 0
     order = runs.funnel_losses(few)["order"]
     assert order["tuned"] and len(order["tried"]) == 10 and runs.funnel_losses(whole)["order"]["share"] == 0
-    found = recbench("compare", *trained, few)
+    found = asked("compare", *trained, few)
     assert [c["name"] for c in found["contenders"]][2].startswith("Funnel · Two-tower")
-    measured = {row["metric"] for row in recbench("compare", *trained, "--k", "5")["table"]}
+    measured = {row["metric"] for row in asked("compare", *trained, "--k", "5")["table"]}
     assert {"ndcg_at_5", "mrr"} <= measured and "ndcg_at_10" not in measured
     costs = engine.compare.compare([*trained, few]).costs.set_index("fact")
     assert (costs.loc["Latency per list, median", ["A", "B", "C"]].astype(float) > 0).all()
     with pytest.raises(ValueError, match="is a funnel itself"):
         runs.funnel(few, trained[1])
-    shown = recbench("recommend", few, "--user", lists[0].index[0], "--k", "5")
+    shown = asked("recommend", few, "--user", lists[0].index[0], "--k", "5")
     kept = pd.read_parquet(folder / "runs" / few / "results" / "top_k.parquet").set_index("user_id")["items"]
     items = engine.datasets.items(space[1]).set_index("row")["item_id"]
     assert [item["item_id"] for item in shown["lists"][0]["items"]] == [items[row] for row in kept[lists[0].index[0]][:5]]
@@ -154,7 +146,7 @@ def test_a_funnel_of_two_runs_is_measured_like_any_contender(space, trained):
 def test_published_vectors_rank_as_the_model_does(space, trained, tmp_path):
     """From Parquet by a plain dot product, and from a vector database by its own search."""
     folder, dataset = space
-    told = recbench("publish", trained[0], str(tmp_path / "out"))
+    told = asked("publish", trained[0], str(tmp_path / "out"))
     items, users = (pd.read_parquet(tmp_path / "out" / f"{name}.parquet") for name in ("items", "users"))
     assert told["items"] == len(items) and told["users"] == len(users) >= engine.datasets.get_dataset(dataset).counts["users"]
     top = pd.read_parquet(folder / "runs" / trained[0] / "results" / "top_k.parquet").iloc[0]
@@ -164,10 +156,10 @@ def test_published_vectors_rank_as_the_model_does(space, trained, tmp_path):
     shown = [names[row] for row in top["items"][:10]]
     assert list(scores[shown].sort_values(ascending=False).index) == shown
     assert np.allclose(scores[shown], top["scores"][:10], atol=1e-4)
-    assert recbench("publish", trained[0], f"lance:{tmp_path / 'lance'}")["recall"] == 1.0
-    assert "no vectors" in recbench("publish", trained[1], str(tmp_path / "none"), fails=True)["error"]
+    assert asked("publish", trained[0], f"lance:{tmp_path / 'lance'}")["recall"] == 1.0
+    assert "no vectors" in asked("publish", trained[1], str(tmp_path / "none"), fails=True)["error"]
     (tmp_path / "file").write_text("in the way")
-    assert "cannot be written" in recbench("publish", trained[0], str(tmp_path / "file" / "x"), fails=True)["error"]
+    assert "cannot be written" in asked("publish", trained[0], str(tmp_path / "file" / "x"), fails=True)["error"]
 
 
 def test_one_key_is_one_run_and_a_waiting_run_can_be_cancelled(space):
@@ -195,7 +187,7 @@ def test_a_killed_driver_is_reported_and_settling_it_leaves_nothing_behind(space
     until(lambda: (engine.runs.get_run(run_id).progress or engine.runs.Progress(phase="")).phase == "training")
     driver = next(p for p in jobs.processes(run_id) if "engine.driver" in " ".join(p.cmdline()))
     os.kill(driver.pid, signal.SIGKILL)
-    until(lambda: engine.runs.get_run(run_id).state == engine.runs.RunState.INTERRUPTED, 30)
+    until(lambda: engine.runs.get_run(run_id).state == engine.runs.RunState.INTERRUPTED)
     engine.runs.settle(run_id)
     assert jobs.processes(run_id) == []
     assert engine.runs.get_run(run_id).state == engine.runs.RunState.INTERRUPTED
@@ -210,7 +202,7 @@ def test_a_killed_rank_fails_the_run(space):
     until(lambda: (engine.runs.get_run(run_id).progress or engine.runs.Progress(phase="")).phase == "training")
     ranks = [p for p in jobs.processes(run_id) if p.environ().get("RANK") == "1"]
     min(ranks, key=lambda p: p.create_time()).send_signal(signal.SIGKILL)  # the oldest: its children have RANK too
-    until(lambda: not engine.runs.get_run(run_id).live, 60)
+    until(lambda: not engine.runs.get_run(run_id).live)
     assert engine.runs.get_run(run_id).state == engine.runs.RunState.FAILED
     assert engine.runs.get_run(run_id).message
     assert not [p for p in psutil.process_iter() if p in ranks and p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
@@ -220,11 +212,11 @@ def test_bad_input_is_one_sentence_and_starts_nothing(space):
     folder, _ = space
     before = len(engine.runs.list_runs())
     (folder / "bad.json").write_text(json.dumps({"dataset": "gone-0123456789ab", "model": {"kind": "dlrm"}}))
-    assert "gone-0123456789ab" in recbench("train", str(folder / "bad.json"), fails=True)["error"]
+    assert "gone-0123456789ab" in asked("train", str(folder / "bad.json"), fails=True)["error"]
     (folder / "bad.json").write_text(json.dumps({"dataset": "small-0", "model": {"kind": "dlrm"}, "train": {"epochs": 0}}))
-    assert "train.epochs is 0" in recbench("train", str(folder / "bad.json"), fails=True)["error"]
-    assert "There is no run" in recbench("cancel", "0" * 32, fails=True)["error"]
-    assert "There is no run" in recbench("compare", "0" * 32, fails=True)["error"]
+    assert "train.epochs is 0" in asked("train", str(folder / "bad.json"), fails=True)["error"]
+    assert "There is no run" in asked("cancel", "0" * 32, fails=True)["error"]
+    assert "There is no run" in asked("compare", "0" * 32, fails=True)["error"]
     assert len(engine.runs.list_runs()) == before
 
 

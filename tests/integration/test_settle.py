@@ -15,15 +15,9 @@ import pytest
 
 import engine
 from engine.runs import RunState, processes, store
+from tests.commands import until
 
 pytestmark = pytest.mark.slow
-
-
-def until(condition: Callable[[], object], timeout: float = 120) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "timed out"
-        time.sleep(0.2)
 
 
 def start(workspace: Path, **changes: Any) -> tuple[str, psutil.Process]:

@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 
-from tests import ranks, tiny
+from tests import prepared, ranks, tiny
 from workers.artifacts import checkpoint
 from workers.networks.two_tower import across_ranks
 
@@ -93,7 +91,21 @@ def test_mixed_and_explicit_negatives_learn_on_two_ranks(dataset, tmp_path):
     done = ranks.train(tmp_path / "run", dataset, {"model": TWO_TOWER | more, "train": EPOCHS | {"epochs": 12}}, processes=2)
     assert done["metrics"]["recall_at_10"] > 0.9, done
     assert done["metrics"]["auc"] > 0.9
-    assert done["alarms"] == []
+    assert all("still rising" in sentence for sentence in done["alarms"])  # twelve epochs may be too few
+
+
+def test_a_run_says_that_more_epochs_would_help_and_that_histories_are_cut(tmp_path):
+    """Two epochs at a low rate are too few; the two items of a history that is kept are fewer than most users liked."""
+    folder = tmp_path / "dataset"
+    frame = tiny.groups(users=120, items=60)
+    tiny.write(frame, folder, history=2)
+    prepared.write_people(folder, frame)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"spec": {"history": 2}}))
+    spec = {"model": TWO_TOWER, "train": EPOCHS | {"epochs": 2, "table_learning_rate": 0.05}}
+    alarms = ranks.train(tmp_path / "run", folder, spec)["alarms"]
+    assert any("was still rising when training stopped after its 2 epochs: train longer" in sentence for sentence in alarms), alarms
+    assert "history 2 cuts the history of 100% of users: prepare the dataset with a longer one." in alarms
 
 
 def test_a_run_goes_on_from_the_weights_and_optimisers_of_another(dataset, tmp_path):
@@ -113,6 +125,13 @@ def test_a_run_goes_on_from_the_weights_and_optimisers_of_another(dataset, tmp_p
     assert facts["epoch"] == after["best_epoch"]
 
 
+@pytest.fixture(scope="module")
+def first(dataset, tmp_path_factory):
+    """The folder of a finished run, and done.json."""
+    run = tmp_path_factory.mktemp("first") / ("a" * 32)
+    return run, ranks.train(run, dataset, {"model": {"kind": "dlrm", "dropout": 0.0}, "train": EPOCHS})
+
+
 STILL = {"epochs": 1, "table_learning_rate": 1e-9, "dense_learning_rate": 1e-9}
 
 
@@ -120,17 +139,16 @@ STILL = {"epochs": 1, "table_learning_rate": 1e-9, "dense_learning_rate": 1e-9}
     ("processes", "more"),
     [(1, {}), (1, {"sharding": "data_parallel"}), (2, {"sharding": "row_wise"}), (2, {"table_sharding": ["item_id=data_parallel"]})],
 )
-def test_a_run_that_hardly_moves_judges_as_the_one_it_continues(dataset, tmp_path, processes, more):
+def test_a_run_that_hardly_moves_judges_as_the_one_it_continues(dataset, first, tmp_path, processes, more):
     """Tables too: sharding gives them fresh weights, so they must be restored behind it."""
-    first = "a" * 32
-    spec = {"model": {"kind": "dlrm", "dropout": 0.0}, "train": EPOCHS}
-    before = ranks.train(tmp_path / first, dataset, spec)
+    run, before = first
     assert before["metrics"]["auc"] > 0.8
-    again = spec | {"continues": first, "train": EPOCHS | STILL | more}
+    shutil.copytree(run, tmp_path / run.name)
+    again = {"model": {"kind": "dlrm", "dropout": 0.0}, "continues": run.name, "train": EPOCHS | STILL | more}
     after = ranks.train(tmp_path / ("b" * 32), dataset, again, processes=processes)
     for name in ("auc", "log_loss", "ndcg_at_10"):
         assert after["metrics"][name] == pytest.approx(before["metrics"][name], abs=1e-4), (name, after)
-    assert losses(tmp_path / ("b" * 32))[0] < losses(tmp_path / first)[0] - 0.05
+    assert losses(tmp_path / ("b" * 32))[0] < losses(run)[0] - 0.05
 
 
 def test_other_ranks_take_over_the_weights_and_a_broken_checkpoint_is_refused(dataset, tmp_path):
@@ -149,11 +167,10 @@ def test_other_ranks_take_over_the_weights_and_a_broken_checkpoint_is_refused(da
 
 
 def test_candidates_come_from_every_rank_and_gradients_go_back(tmp_path):
-    mp.spawn(_gathers, (str(tmp_path / "store"),), nprocs=2)
+    ranks.side_by_side(2, tmp_path, _gathers)
 
 
-def _gathers(rank: int, store: str) -> None:
-    dist.init_process_group("gloo", store=dist.FileStore(store, 2), rank=rank, world_size=2)
+def _gathers(rank: int, world: int, folder: Path) -> None:
     own = (torch.arange(6.0).view(3, 2) + 10 * rank).requires_grad_()
     every = across_ranks(own)
     assert every.detach().tolist() == torch.cat([torch.arange(6.0).view(3, 2) + 10 * r for r in range(2)]).tolist()
@@ -161,4 +178,3 @@ def _gathers(rank: int, store: str) -> None:
     assert own.grad is not None
     assert own.grad[:, 0].tolist() == [3 * (3 * rank + place) for place in range(3)]
     assert across_ranks(torch.tensor([rank, rank])).tolist() == [0, 0, 1, 1]
-    dist.destroy_process_group()

@@ -10,12 +10,11 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from engine import runs
-from engine.runs import processes, store
-from tests import workspace
-from tests.pages.reading import Says, Visit
+from engine.runs import processes
+from tests import stores, workspace
+from tests.pages.reading import Says, Visit, opened
 from tests.workspace import Workspace
 
-APP = Path(__file__).parents[2] / "ui" / "app.py"
 WAITS = "#!/bin/sh\nexec sleep 600\n"
 
 
@@ -31,25 +30,29 @@ def scanned_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """The workspace that all tests share; nothing may write to it."""
-    with workspace.held(workspace.build(tmp_path_factory.mktemp("built") / "workspace")) as found:
+    """The workspace that all tests of a worker share; nothing may write to it."""
+    kept = stores.once(tmp_path_factory, "films", lambda folder: workspace.keep(workspace.build(folder / "workspace"), folder))
+    with workspace.held(workspace.copy(workspace.kept(kept), tmp_path_factory.mktemp("built") / "workspace")) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace with an empty store: making one takes MLflow seconds, copying it none."""
-    folder = tmp_path_factory.mktemp("bare") / "workspace"
-    folder.mkdir()
-    with workspace.entered(folder):
-        store.client()
-    return Workspace(folder, "", "", {})
+def bare(empty_store: Path) -> Workspace:
+    """A workspace with an empty store."""
+    return Workspace(empty_store, "", "", {})
+
+
+_drawn: Path | None = None  # the workspace that Streamlit's caches are of
 
 
 def _in(found: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """Enter a workspace; what pages cached of another is forgotten, since runs of copies have the same ids."""
+    global _drawn
     monkeypatch.setenv("RECBENCH_WORKSPACE", str(found.folder))
-    st.cache_data.clear()
-    st.cache_resource.clear()
+    if found.folder != _drawn:
+        st.cache_data.clear()
+        st.cache_resource.clear()
+    _drawn = found.folder
     return found
 
 
@@ -87,19 +90,7 @@ def drivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def visit() -> Visit:
-    """Open a page by its file name and query parameters, and fail on any exception."""
-
-    def opened(page: str, **query: str) -> AppTest:
-        at = AppTest.from_file(APP, default_timeout=60)
-        if page != "home":
-            at.run()  # registers the pages
-            at.switch_page(f"{page}/page.py")
-        for name, value in query.items():
-            at.query_params[name] = value
-        at.run()
-        assert not at.exception, at.exception
-        return at
-
+    """Open a page by its address: its name and query parameters."""
     return opened
 
 

@@ -2,12 +2,28 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
+APP = Path(__file__).parents[2] / "ui" / "app.py"
 Visit = Callable[..., AppTest]
 Says = Callable[[AppTest], str]
+
+
+def opened(page: str, **query: str) -> AppTest:
+    """A page as a new tab has it, by its address: the name of its folder, and query parameters. Fails on any exception."""
+    at = AppTest.from_file(APP, default_timeout=60)
+    if page != "home":
+        at._page_hash = calc_hash(page)  # as a browser asks for a page; `switch_page` would need a drawing of the home page before
+    for name, value in query.items():
+        at.query_params[name] = value
+    at.run()
+    assert not at.exception, at.exception
+    assert page == "home" or at._finished_page_script_hash == at._page_hash, f"there is no page {page}"
+    return at
 
 
 def foreign_markup(at: AppTest) -> list[str]:

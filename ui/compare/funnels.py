@@ -89,13 +89,14 @@ def sentence(row: Mapping[Hashable, Any], k: int) -> str:
 def ordered(order: dict[str, Any], k: int) -> str:
     """Markdown: how much of the order is the retriever's, and its NDCG on validation."""
     share = order["share"]
-    text = f"The order is **{words.percent(share)}** the retriever's score" if share else "The order is the ranker's alone"
+    alone = {0: "The order is the ranker's alone", 1: "The order is the retriever's alone"}
+    text = alone.get(share, f"The order is **{words.percent(share)}** the retriever's score")
     tried = {row["share"]: row["ndcg"] for row in order["tried"]}
     if not tried:
         return f"{text}."
     of = f"on {words.count(order['users'])} validation users NDCG@{k} is {words.number(tried[share])}"
-    alone = f", with the ranker alone {words.number(tried[0.0])}" if share else ""
-    return f"{text}{', chosen on validation' if order['tuned'] else ''}: {of}{alone}."
+    rankers = f", with the ranker alone {words.number(tried[0.0])}" if share else ""
+    return f"{text}{', chosen on validation' if order['tuned'] else ''}: {of}{rankers}."
 
 
 def index_sentence(facts: dict[str, Any]) -> str:
@@ -187,9 +188,10 @@ def _form(comparison: Comparison, parts: list[Contender]) -> None:
         )
         candidates = right.number_input("Candidates, N", 10, 10_000, 200, 50, key="compare.funnel.candidates")
         share = st.select_slider(
-            "The retriever's share in the order", [None, *(tenth / 10 for tenth in range(10))], key="compare.funnel.share",
+            "The retriever's share in the order", [None, *(tenth / 10 for tenth in range(11))], key="compare.funnel.share",
             format_func=lambda one: "chosen on validation" if one is None else words.percent(one),
-            help="The candidates' order adds the scores of both, each divided by its standard deviation; 0 %: the ranker alone orders them",
+            help="The candidates' order adds the scores of both, each divided by its standard deviation; 0 %: the ranker alone orders "
+            "them, 100 %: the retriever alone",
         )  # fmt: skip
         try:
             spec = engine.runs.funnel(retriever, ranker, int(candidates), share=share)

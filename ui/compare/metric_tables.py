@@ -11,7 +11,7 @@ from ui.shared import tables, words
 
 ROOMY = 6  # columns that have room for wide cells at 1440 pixels
 BEST = "best: ahead of every other by more than chance and by more than what another seed may change"
-CLOSE = "best value, but not surely ahead of"
+CLOSE = "best value, but not surely, or by too little to matter, ahead of"
 Row = Mapping[Hashable, float]  # of a comparison's table
 Alarms = Mapping[str, Sequence[str]]  # letter -> what looks wrong with a contender
 

@@ -83,6 +83,8 @@ def table(audit: Audit, alt: str = "Every feature: its values and what is missin
             "Unknown in test": number(format=share, help="Share of test values that are not in the training split or too rare"),
             "Rare": number(format="localized", help="Training values below the minimum count; they become the unknown value"),
             "Collisions": number(format=share, help="Share of values that share a row of the hashed table with another"),
+            "AUC alone": number(format="%.2f", help="How well the value alone tells liked train rows from others; near 1 it may be a leak"),
+            "AUC of presence": number(format="%.2f", help="How well it tells them whether there is a value"),
         },
     )
 
@@ -109,6 +111,8 @@ def frame(facts: list[FeatureFacts]) -> pd.DataFrame:
                 "Unknown in test": one.unknown.get("test"),
                 "Rare": one.rare,
                 "Collisions": one.collisions,
+                "AUC alone": one.auc,
+                "AUC of presence": one.presence_auc,
             }
         )
     return pd.DataFrame(rows).dropna(axis="columns", how="all")

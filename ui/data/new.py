@@ -1,5 +1,6 @@
 """The form that prepares a dataset: one page, read from top to bottom; each answer updates the preview at once."""
 
+from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
@@ -10,7 +11,7 @@ import engine
 from engine.datasets import DatasetSpec
 from engine.preview import Preview
 from engine.sources import SourceSpec
-from ui.data import audit, dataset_charts, features, mapping, rules
+from ui.data import audit, dataset_charts, features, mapping, rules, splits
 from ui.data import source as sources
 from ui.runs import launch, live
 from ui.shared import forms, tables, words
@@ -34,6 +35,7 @@ class Places(NamedTuple):
 
     label: DeltaGenerator
     split: DeltaGenerator
+    splits: DeltaGenerator
     features: DeltaGenerator
     audit: DeltaGenerator
     prepare: DeltaGenerator
@@ -134,6 +136,7 @@ def _rules(kind: str, source: SourceSpec, rows: pd.DataFrame) -> tuple[DatasetSp
     with split_at.left:
         split = rules.split_controls(reading, f"{key}.split", given.get("split"))
         row_rules = rules.row_controls(reading, key, given)
+    splits_at = st.container()
     with _wide(5):
         encoded = features.controls(source, key, given)
         features_at = st.container()
@@ -145,7 +148,7 @@ def _rules(kind: str, source: SourceSpec, rows: pd.DataFrame) -> tuple[DatasetSp
         )
         spec = forms.built(engine.datasets.DatasetSpec, row_rules | encoded | raw | {"label": label, "split": split, "source": source})
         prepare_at = st.container()
-    return spec, Places(label_at.right, split_at.right, features_at, audit_at, prepare_at)
+    return spec, Places(label_at.right, split_at.right, splits_at, features_at, audit_at, prepare_at)
 
 
 def _seen(spec: DatasetSpec, rows: pd.DataFrame) -> Preview | None:
@@ -173,10 +176,18 @@ def _outcomes(
         rules.label_outcome(seen.audit, label, "new")
     with places.split:
         rules.split_outcome(seen.audit, "new")
+    with places.splits:
+        splits.outcome(seen, spec.split.kind, partial(_pick_split, kind, spec), "new.splits")
     with places.features:
         features.table(seen.audit)
     with places.audit:
         audit.show(seen.audit, lambda: seen.set_aside, "new", spec.duplicates)
+
+
+def _pick_split(kind: str, spec: DatasetSpec, split: str) -> None:
+    """Choose another split with the same shares. kind: of the source."""
+    shares = {name: getattr(spec.split, name) for name in ("valid", "test") if hasattr(spec.split, name)}
+    rules.pick_split(f"data.{kind}.split", spec.source.reading().split, split, shares)
 
 
 def _notes(source: SourceSpec) -> None:

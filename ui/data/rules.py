@@ -35,6 +35,10 @@ RANDOM = (
     "A random split leaks the future: models train on interactions later than the test rows, so metrics come out better than in "
     "use. Use it for data without timestamps, or to reproduce published results."
 )
+PER_USER = (
+    "A split per user leaks other users' future: models train on interactions of others that are later than a user's test rows. It asks "
+    "what each user does next, not what happens next month."
+)
 TOOLTIPS = {
     "rows": "Rows in this split.",
     "liked": "Rows that count as liked under the label rule, and their share.",
@@ -208,7 +212,20 @@ def split_controls(reading: Reading, key: str, start: Mapping[str, Any] | None) 
     raw = forms.inputs(spec, f"{key}.{kind}", given if given.get("kind") == kind else None)
     if kind == "random":
         st.caption(RANDOM if timed else f"There is no timestamp, so nothing can be held out by time. {RANDOM}")
+    if kind == "per_user":
+        st.caption(PER_USER)
     return raw | {"kind": kind}
+
+
+def pick_split(key: str, has_column: bool, kind: str, shares: Mapping[str, float]) -> None:
+    """Choose a split in the controls of `split_controls`, with some shares, as a person would.
+
+    Args:
+        key: of those controls. has_column: `Reading.split`.
+    """
+    st.session_state[f"{key}.{has_column}.kind"] = kind
+    for name, share in shares.items():
+        st.session_state[f"{key}.{kind}.{name}"] = share
 
 
 def row_controls(reading: Reading, key: str, given: Mapping[str, Any]) -> dict[str, Any]:

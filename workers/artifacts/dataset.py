@@ -22,6 +22,8 @@ class PreparedDataset(NamedTuple):
     block_rows: int = 1  # of the largest block
     interactions: Mapping[str, int] = NONE  # rows of each split
     positives: Mapping[str, int] = NONE  # liked rows of each split
+    counts: Mapping[str, Any] = NONE  # all that the manifest counts
+    history: int | None = None  # liked items in the history of a user at most; None where it is not known
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -40,6 +42,8 @@ class PreparedDataset(NamedTuple):
             block_rows=manifest["block_rows"],
             interactions=counts["interactions"],
             positives=counts["positives"],
+            counts=counts,
+            history=manifest.get("spec", {}).get("history"),
         )
 
     @property

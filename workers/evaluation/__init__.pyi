@@ -1,7 +1,9 @@
 # fmt: off
 # isort: skip_file
 from . import metrics as metrics
-from .alarms import list_alarms as list_alarms
+from .alarms import (
+    at_edge as at_edge, cut_histories as cut_histories, few_users as few_users, list_alarms as list_alarms, still_rising as still_rising,
+)
 from .baselines import write_baselines as write_baselines
 from .clustered import (
     BINS as BINS, FEW as FEW, MEASURED as MEASURED, Estimate as Estimate, Rows as Rows, area as area, area_per_user as area_per_user,
@@ -23,3 +25,4 @@ from .metrics import (
 )
 from .networks import NetworkEvaluation as NetworkEvaluation, ScoredRows as ScoredRows, evaluate_network as evaluate_network
 from .outputs import evaluate_outputs as evaluate_outputs, predictions as predictions
+from .power import ENOUGH_USERS as ENOUGH_USERS, PAIRED_SD as PAIRED_SD, smallest_difference as smallest_difference

@@ -1,15 +1,26 @@
-"""Signs that a finished model is degenerate: trained without an error, and of no use. Letters: U users, N items, S width of a state."""
+"""Signs that a finished model is degenerate, or is not what its settings could give, or was measured on too little.
+
+Letters: U users, N items, S width of a state.
+"""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from workers.artifacts import Metric
+from workers.evaluation.power import smallest_difference
 
 SAME_LIST = 0.5  # share of users with the same top 10 from which lists are not personal
 ALIKE = 0.99  # mean cosine between items from which embeddings count as collapsed
 FLAT = 1e-3  # relative fall of the training loss below which nothing was learnt
 SAMPLE = 2000
+RISING = 1e-3  # relative gain of the last epoch over the best before it, from which validation counts as still rising
+SHOWN_EPOCHS = 4
+FEW_USERS = 30
+CUT = 0.1  # share of users whose history is cut, from which it is said
 
 
 def list_alarms(
@@ -80,3 +91,61 @@ def _worse_than_popular(ranked: pd.DataFrame, popularity: float | None) -> str |
     if reached >= popularity:
         return None
     return f"Over the full catalogue it ranks worse than popularity: NDCG@10 {reached:.3f} against {popularity:.3f}."
+
+
+def still_rising(model: str, metric: Metric, values: Sequence[float], epochs: int) -> list[str]:
+    """Whether the last epoch was clearly the best on validation, so that more of them would have helped.
+
+    Args:
+        metric: the one that picks the epoch. values: of each epoch, signed so that more is better. epochs: the number of the last one.
+    """
+    if len(values) < 2 or not np.isfinite(values).all():
+        return []
+    before = max(values[:-1])
+    if values[-1] - before <= RISING * abs(before):
+        return []
+    last = " ".join(f"{abs(value):.3f}".removeprefix("0") for value in values[-SHOWN_EPOCHS:])
+    way = "falling" if metric.better == "lower" else "rising"
+    return [
+        f"{model}: validation {metric.label} {last} was still {way} when training stopped after its {epochs:,} epochs: train longer, or "
+        "continue this run."
+    ]
+
+
+def at_edge(model: str, settings: Mapping[str, Any]) -> list[str]:
+    """Settings that tuning chose at the edge of what it tried. settings: name -> the value chosen."""
+    return [
+        f"{model}: the best {name}, {value:g}, is the last value that was tried: a better one may lie beyond. Set {name} by hand."
+        for name, value in settings.items()
+    ]
+
+
+def cut_histories(lengths: np.ndarray, most: int) -> list[str]:
+    """Whether the dataset cuts many users' histories.
+
+    Args:
+        lengths: [U] liked rows of train of each user. most: the dataset's `history`.
+    """
+    share = float((lengths > most).mean()) if len(lengths) else 0.0
+    if share <= CUT:
+        return []
+    return [f"history {most:,} cuts the history of {share:.0%} of users: prepare the dataset with a longer one."]
+
+
+def few_users(ranked: int, counts: Mapping[str, Any]) -> list[str]:
+    """Whether the users to rank for are none, or too few to tell models apart; with the cause and what to do.
+
+    Args:
+        ranked: users that were ranked for. counts: of the dataset's manifest.
+    """
+    if ranked >= FEW_USERS:
+        return []
+    rows, cold = counts.get("interactions", {}).get("test") or 0, counts.get("cold_user_rows_test") or 0
+    if rows and cold > rows / 2:
+        cause = f"{cold:,} of {rows:,} test rows are of users that train does not have; split per user, or use more interactions."
+    else:
+        cause = "few test users like an item of train that is new to them; give test a larger share, or use more interactions."
+    if not ranked:
+        return [f"There are no ranking metrics, since no test user can be ranked for: {cause}"]
+    seen = smallest_difference(ranked)
+    return [f"Only {ranked} test users can be ranked for, so that models must differ by {seen:.2f} in NDCG@10 for it to be seen: {cause}"]

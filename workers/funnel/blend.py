@@ -2,7 +2,8 @@
 
 final = ranker + weight * retriever: linear interpolation of the scores of both stages (Wang, Zhuang and Zuccon, "BERT-based dense
 retrievers require interpolation with BM25 for effective passage retrieval", ICTIR 2021). The share of the retriever is of scores in units
-of their spread: share / (1 - share) = weight * (spread of the retriever) / (spread of the ranker).
+of their spread: share / (1 - share) = weight * (spread of the retriever) / (spread of the ranker). A share of 1 is the retriever's own
+order, and has no weight: with it among the shares, a funnel is never below its retriever on validation.
 """
 
 from collections.abc import Sequence
@@ -12,16 +13,17 @@ import numpy as np
 import pandas as pd
 
 from workers.evaluation import best_places, ndcg_at_k
-from workers.serving import OpenedFunnel, State, UserItems
+from workers.serving import OpenedFunnel, State, UserItems, blended
 
-SHARES = tuple(tenth / 10 for tenth in range(10))
+SHARES = tuple(tenth / 10 for tenth in range(11))
 
 
 class Blend(NamedTuple):
-    """The chosen share and weight, and for each share that was tried the mean NDCG over the users of validation."""
+    """The chosen share and weight (None: the retriever alone orders), and for each share that was tried the mean NDCG over the users of
+    validation."""
 
     share: float
-    weight: float
+    weight: float | None
     tried: list[dict[str, float]]
 
 
@@ -45,11 +47,12 @@ def choose(opened_model: OpenedFunnel, users: pd.DataFrame, user_items: Sequence
     ]
     first, second = _spread([one.first for one in people]), _spread([one.second for one in people])
     unit = second / first if first > 0 else 0.0  # a retriever whose scores are all equal does not order anything
-    weights = {one: unit * one / (1 - one) for one in sorted({*SHARES, *(() if share is None else (share,))})}
+    shares = sorted({*SHARES, *(() if share is None else (share,))})
+    weights = {one: unit * one / (1 - one) if one < 1 else None for one in shares}
     tried = [{"share": one, "ndcg": _quality(people, weight, k)} for one, weight in weights.items()] if people else []
     best = max(tried, key=lambda row: row["ndcg"], default={"share": 0.0})["share"]
     chosen = best if share is None else share
-    return Blend(chosen, float(weights[chosen]), tried)
+    return Blend(chosen, weights[chosen], tried)
 
 
 def _person(opened_model: OpenedFunnel, person: State, relevant: np.ndarray) -> _Person:
@@ -65,10 +68,10 @@ def _spread(scores: list[np.ndarray]) -> float:
     return float(np.mean(deviations)) if deviations else 0.0
 
 
-def _quality(people: list[_Person], weight: float, k: int) -> float:
+def _quality(people: list[_Person], weight: float | None, k: int) -> float:
     return float(np.mean([_ndcg(one, weight, k) for one in people]))
 
 
-def _ndcg(one: _Person, weight: float, k: int) -> float:
-    hits = one.relevant[None, best_places(one.second + np.float32(weight) * one.first, one.ties, k)]
+def _ndcg(one: _Person, weight: float | None, k: int) -> float:
+    hits = one.relevant[None, best_places(blended(one.first, one.second, weight), one.ties, k)]
     return float(ndcg_at_k(hits, np.array([one.wanted]), k)[0])

@@ -23,6 +23,7 @@ from workers.evaluation import (
     catalogue,
     describe,
     facts_of,
+    few_users,
     ndcg_at_k,
     rank_users,
     summarise,
@@ -74,7 +75,8 @@ def _measure(context: RunContext[RunSpec]) -> None:
     own = next(row for row in curve if row["candidates"] == funnel.candidates or row is curve[-1])
     costs = _sums(context.folder, funnel) | {name: own[name] for name in ("latency_p50_ms", "latency_p99_ms") if name in own}
     protocol = context.spec.protocol.model_dump(mode="json")
-    context.finish({"metrics": metrics, "users": len(ranked), "processes": 1} | costs | {"protocol": protocol})
+    alarms = few_users(len(ranked), context.dataset.counts)
+    context.finish({"metrics": metrics, "users": len(ranked), "processes": 1, "alarms": alarms} | costs | {"protocol": protocol})
 
 
 def _open(context: RunContext[RunSpec], funnel: FunnelSpec) -> OpenedFunnel:

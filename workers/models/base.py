@@ -1,5 +1,6 @@
 """The base classes of model specs, which every file in this folder declares."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -50,11 +51,34 @@ class MatrixSpec(ModelSpec):
     """A model that is fitted at once, in one process, from the matrix of who liked what; `workers/training/fit.py` runs it."""
 
     module: ClassVar[str | None] = "workers.training.fit"
-    tuned: ClassVar[Mapping[str, tuple[Any, ...]]] = {}  # setting: the values tried on validation where it is None
+    # setting: the grid of values tried on validation where it is None; the search goes on past the ends, by the same step
+    tuned: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    options: ClassVar[tuple[str, ...]] = ()  # of those, the ones whose first value alone is in the grid: others are tried at its best
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {}  # values that the search tries at most, where others would cost too much
 
     def build(self) -> "MatrixModel":
         """The model, not yet fitted; no setting may be None; imports scipy."""
         raise NotImplementedError
+
+    @property
+    def effort(self) -> float:
+        """How long it takes to fit and measure the model, in a unit of its own."""
+        return 1.0
+
+    @classmethod
+    def bounds_of(cls, name: str) -> tuple[float, float]:
+        """The lowest and the highest value that a setting may have."""
+        low, high = -math.inf, math.inf
+        for rule in cls.model_fields[name].metadata:
+            low = getattr(rule, "ge", math.nextafter(rule.gt, math.inf) if hasattr(rule, "gt") else low)
+            high = getattr(rule, "le", math.nextafter(rule.lt, -math.inf) if hasattr(rule, "lt") else high)
+        return low, high
+
+    @classmethod
+    def range_of(cls, name: str) -> tuple[float, float]:
+        """The lowest and the highest value of a setting that the search tries."""
+        (low, high), (least, most) = cls.bounds_of(name), cls.limits.get(name, (-math.inf, math.inf))
+        return max(low, least), min(high, most)
 
     @property
     def title(self) -> str:

@@ -29,7 +29,7 @@ class EASESpec(MatrixSpec):
         None,
         gt=0,
         le=1e7,
-        description="L2 regularisation of the weights; empty: the best of 30, 100, 300, 1000, 3000",
+        description="L2 regularisation of the weights; empty: the best of 30, 100, 300, 1000, 3000, and beyond while an end is best",
         json_schema_extra=TUNED,
     )
 

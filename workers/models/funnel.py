@@ -25,9 +25,9 @@ class FunnelSpec(ModelSpec):
     retriever_share: float | None = Field(
         None,
         ge=0,
-        lt=1,
+        le=1,
         description="Share of the retriever's score in the final order, the ranker's score has the rest; empty: tuned on validation, 0: "
-        "the ranker's score alone",
+        "the ranker's score alone, 1: the retriever's alone",
     )
     index: str | None = Field(
         None,

@@ -1,5 +1,6 @@
 """iALS: Hu, Koren, Volinsky, "Collaborative filtering for implicit feedback datasets", ICDM 2008. That it must be tuned to be a
-baseline is shown by Rendle et al., "Revisiting the performance of iALS on item recommendation benchmarks", RecSys 2022."""
+baseline is shown by Rendle, Krichene, Zhang, Koren, "Revisiting the performance of iALS on item recommendation benchmarks", RecSys 2022,
+whose sweeps (16), widths (to 512 here) and frequency-scaled regularisation the search tries."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -22,37 +23,59 @@ class IALSSpec(MatrixSpec):
         "factors": (32, 128),
         "regularisation": (2.0, 5.0, 15.0),
         "alpha": (1.0, 4.0, 16.0),
-        "iterations": (5, 15),
+        "iterations": (4, 16),
+        "frequency_scaling": (0.0, 1.0),
     }
+    options: ClassVar[tuple[str, ...]] = ("frequency_scaling",)
+    limits: ClassVar[Mapping[str, tuple[float, float]]] = {"factors": (8, 512), "iterations": (1, 16)}
 
     kind: Literal["ials"] = "ials"
     factors: int | None = Field(
-        None, ge=1, le=2048, description="Width of the embeddings; empty: the better of 32, 128", json_schema_extra=TUNED
+        None,
+        ge=1,
+        le=2048,
+        description="Width of the embeddings; empty: the better of 32, 128, and up to 512 while an end is best",
+        json_schema_extra=TUNED,
     )
     regularisation: float | None = Field(
         None,
         gt=0,
         le=1e6,
-        description="L2 regularisation of the factors, in units of the confidence of a like, 1 + alpha; empty: the best of 2, 5, 15",
+        description="L2 regularisation of the factors, in units of the confidence of a like, 1 + alpha; empty: the best of 2, 5, 15, and "
+        "beyond while an end is best",
         json_schema_extra=TUNED,
     )
     alpha: float | None = Field(
         None,
         gt=0,
         le=1e6,
-        description="How much more a like counts than a pair without one; empty: the best of 1, 4, 16",
+        description="How much more a like counts than a pair without one; empty: the best of 1, 4, 16, and beyond while an end is best",
         json_schema_extra=TUNED,
     )
     iterations: int | None = Field(
         None,
         ge=1,
         le=1000,
-        description="How often users and items are solved in turn; empty: the better of 5, 15",
+        description="How often users and items are solved in turn; empty: the better of 4, 16, and fewer while an end is best",
         json_schema_extra=TUNED,
     )
+    frequency_scaling: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="How much the regularisation of a user or item grows with the likes it has: 0 not at all, 1 in proportion, on average "
+        "the same; empty: the better of 0 and 1, tried at the best of the other settings",
+        json_schema_extra=TUNED,
+    )
+
+    @property
+    def effort(self) -> float:
+        """Systems of `factors` equations in each sweep, and in measuring, which costs about four sweeps; exact ones cost more."""
+        return (self.factors or 1) ** 2 * ((self.iterations or 1) * (4 if self.frequency_scaling else 1) + 4)
 
     def build(self) -> "MatrixModel":
         from workers.matrices import IALS
 
-        assert None not in (self.factors, self.regularisation, self.alpha, self.iterations)
-        return IALS(self.factors, self.regularisation, self.alpha, self.iterations)  # type: ignore[arg-type]
+        settings = (self.factors, self.regularisation, self.alpha, self.iterations)
+        assert None not in settings
+        return IALS(*settings, self.frequency_scaling or 0.0)  # type: ignore[arg-type]  # runs of version 0.1 have none

@@ -26,7 +26,7 @@ class ItemKNNSpec(MatrixSpec):
         None,
         ge=1,
         le=10_000,
-        description="Most similar items kept for each item; empty: the best of 10, 20, 50, 100, 200, 400",
+        description="Most similar items kept for each item; empty: the best of 10, 20, 50, 100, 200, 400, and beyond while an end is best",
         json_schema_extra=TUNED,
     )
     similarity: Literal["cosine", "tfidf", "bm25"] | None = Field(

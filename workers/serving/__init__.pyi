@@ -4,5 +4,5 @@ from . import measure as measure
 from .measure import liked_of as liked_of
 from .opened_model import (
     OpenedFunnel as OpenedFunnel, OpenedMatrix as OpenedMatrix, OpenedModel as OpenedModel, OpenedNetwork as OpenedNetwork,
-    State as State, UserItems as UserItems, newcomer as newcomer, open_run as open_run,
+    State as State, UserItems as UserItems, blended as blended, newcomer as newcomer, open_run as open_run,
 )

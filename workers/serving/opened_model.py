@@ -139,15 +139,26 @@ class Candidates(NamedTuple):
     scores: np.ndarray
 
 
+def blended(first: np.ndarray, second: np.ndarray, weight: float | None) -> np.ndarray:
+    """The scores of both stages as one: the ranker's, plus the retriever's times its weight; the retriever's alone where that is None.
+
+    Args:
+        first, second: float32 [n], of the retriever and of the ranker.
+    """
+    if weight is None:
+        return first
+    return second + np.float32(weight) * first if weight else second
+
+
 class OpenedFunnel(OpenedModel):
     """A retriever and a ranker as one model: an item that is not retrieved scores -inf.
 
     Args:
-        weight: of the retriever's score, which is added to the ranker's.
+        weight: of the retriever's score, which is added to the ranker's; None: the retriever's score alone orders.
     """
 
     def __init__(
-        self, retriever: OpenedModel, ranker: OpenedModel, vectors: index.Index | None, candidates: int, weight: float = 0.0
+        self, retriever: OpenedModel, ranker: OpenedModel, vectors: index.Index | None, candidates: int, weight: float | None = 0.0
     ) -> None:
         super().__init__(ranker.items)
         self.retriever, self.ranker, self.index, self.candidates, self.weight = retriever, ranker, vectors, candidates, weight
@@ -165,8 +176,9 @@ class OpenedFunnel(OpenedModel):
 
     def order(self, person: State, candidates: Candidates) -> np.ndarray:
         """The scores that order candidates: float32 [n]."""
-        scores = np.array(self.ranker.scores(person[1], candidates.places), np.float32)
-        return scores + np.float32(self.weight) * candidates.scores if self.weight else scores
+        if self.weight is None:
+            return candidates.scores
+        return blended(candidates.scores, np.array(self.ranker.scores(person[1], candidates.places), np.float32), self.weight)
 
     def retrieve(self, person: State, n: int) -> Candidates:
         """The n best items that the person has not seen, fewer where there are no more."""
@@ -220,6 +232,7 @@ def open_run(run: Path, dataset: PreparedDataset) -> OpenedModel:
     return OpenedNetwork(items, model, dataset.schema)
 
 
-def _weight(facts: Path) -> float:
-    """The weight of the retriever's score in a measured funnel; 0 in a funnel that is not measured yet."""
-    return float(json.loads(facts.read_text()).get("order", {}).get("weight", 0.0)) if facts.is_file() else 0.0
+def _weight(facts: Path) -> float | None:
+    """The weight of the retriever's score in a measured funnel, None where it orders alone; 0 in a funnel that is not measured yet."""
+    weight = json.loads(facts.read_text()).get("order", {}).get("weight", 0.0) if facts.is_file() else 0.0
+    return None if weight is None else float(weight)

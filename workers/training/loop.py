@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from workers.artifacts import CHECKPOINT, METRICS, VALID, checkpoint
+from workers.artifacts import CHECKPOINT, METRICS, VALID, Metric, checkpoint
 from workers.evaluation import evaluate_network, users_to_validate
 from workers.networks import Batch
 from workers.run import RunContext, RunSpec
@@ -48,6 +48,10 @@ class Loop:
     seconds: float = 0.0
     rows: int = 0
     losses: list[float] = field(default_factory=list)  # mean training loss of each epoch
+    valid: list[float] = field(default_factory=list)  # the value of each epoch, as of `value`
+    metric: Metric = METRICS[FALLBACK]  # the validation metric behind it
+    epoch: int = 0  # the last one
+    stopped_early: bool = False
 
     @property
     def spec(self) -> TrainSpec:
@@ -58,16 +62,19 @@ class Loop:
         best, best_epoch, epoch = -float("inf"), 0, self.first.epoch
         if self.first.epoch:
             best, best_epoch = self.value(self.first.valid), self.first.epoch
+            self.valid.append(best)
             self.keep(self.first.epoch, self.first.valid)
         for epoch in range(self.first.epoch + 1, self.first.epoch + self.spec.epochs + 1):
             self.train(epoch)
             metrics = self.validate(epoch)
-            value = self.value(metrics)
+            value, self.epoch = self.value(metrics), epoch
+            self.valid.append(value)
             if best_epoch == 0 or value > best:
                 best, best_epoch = (value if np.isfinite(value) else best), epoch
                 self.keep(epoch, metrics)
             elif self.spec.patience is not None and epoch - best_epoch >= self.spec.patience:
                 log.info("no better validation for %d epochs: stopping early", self.spec.patience)
+                self.stopped_early = True
                 break
         return {
             "best_epoch": best_epoch,
@@ -80,8 +87,8 @@ class Loop:
     def value(self, metrics: dict[str, float]) -> float:
         """The validation metric that picks the epoch, signed so that more is better; nan where it is undefined."""
         wanted = self.context.spec.network.selection_metric(self.context.dataset.task)
-        metric = METRICS[wanted if wanted in metrics else FALLBACK]
-        return metrics.get(metric.key, float("nan")) * (1 if metric.better == "higher" else -1)
+        self.metric = METRICS[wanted if wanted in metrics else FALLBACK]
+        return metrics.get(self.metric.key, float("nan")) * (1 if self.metric.better == "higher" else -1)
 
     def keep(self, epoch: int, metrics: dict[str, float]) -> None:
         """Write the checkpoint of an epoch."""

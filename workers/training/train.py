@@ -68,7 +68,7 @@ def _train(context: RunContext[RunSpec]) -> None:
     memory: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(memory, peak_memory())
     cost = {"parameters": start.parameters, "peak_memory_bytes": max(memory), **trained}
-    results = _write_results(context, evaluation, model.plan, loop.losses) if dist.get_rank() == 0 else None
+    results = _write_results(context, evaluation, model.plan, loop) if dist.get_rank() == 0 else None
     dist.barrier()
     if results is not None:
         context.finish({"processes": len(memory)} | results | cost)
@@ -117,12 +117,12 @@ def _batches(context: RunContext[RunSpec], start: _Beginning) -> tuple[Callable[
     return batches, steps
 
 
-def _write_results(context: RunContext[RunSpec], evaluation: NetworkEvaluation, plan: Plan, losses: list[float]) -> dict[str, Any]:
+def _write_results(context: RunContext[RunSpec], evaluation: NetworkEvaluation, plan: Plan, loop: Loop) -> dict[str, Any]:
     """Write the results of a trained network, build its index and time its lists; returns what done.json says of them."""
     write_results.write_results(context, evaluation, plan)
     size = sum(path.stat().st_size for path in (context.folder / CHECKPOINT).rglob("*.safetensors"))
     served = _serve(context) if context.dataset.schema.can_rank and size < measure.WHOLE else {}
-    alarms = write_results.alarms_of(context, evaluation, losses)
+    alarms = write_results.alarms_of(context, evaluation, loop)
     for sentence in alarms:
         log.warning("alarm: %s", sentence)
     facts = {"protocol": context.spec.protocol.model_dump(mode="json"), "checkpoint_bytes": size}

@@ -19,14 +19,16 @@ from workers.artifacts import (
     RESULTS,
     SCORED,
     TOP_K,
+    USERS,
     write_json,
-)
-from workers.evaluation import DEFAULT, catalogue, list_alarms, predictions, write_ranked
+)  # fmt: skip
+from workers.evaluation import DEFAULT, catalogue, cut_histories, few_users, list_alarms, predictions, still_rising, write_ranked
 from workers.run import RunContext, RunSpec
 from workers.specs import Task
 
 if TYPE_CHECKING:
     from workers.evaluation import NetworkEvaluation, ScoredRows
+    from workers.training.loop import Loop
     from workers.training.sharding import Plan
 
 SHOWN_ROWS = 500  # test rows kept with their predictions, for people to look at
@@ -100,16 +102,29 @@ def _some_rows(task: Task, scored: "ScoredRows") -> pd.DataFrame:
     return pd.DataFrame(rows).assign(target=list(scored.targets[some].tolist()), predicted=list(predicted.tolist()))
 
 
-def alarms_of(context: RunContext[RunSpec], evaluation: "NetworkEvaluation", losses: list[float]) -> list[str]:
-    """Signs that the model is degenerate, a sentence each. losses: mean training loss of each epoch."""
+def data_alarms(context: RunContext[RunSpec], ranked: int) -> list[str]:
+    """What of the dataset limits this run: too few users to rank for, and histories that are cut. ranked: users ranked for."""
+    dataset, model = context.dataset, context.spec.model
+    users = dataset.folder / USERS
+    sentences = few_users(ranked, dataset.counts) if dataset.schema.can_rank else []
+    if dataset.history and dataset.schema.has_history and getattr(model, "history", False) and users.is_file():
+        people = pd.read_parquet(users, columns=["row", "train_positives"])
+        sentences += cut_histories(people.loc[people["row"] > 0, "train_positives"].to_numpy(), dataset.history)
+    return sentences
+
+
+def alarms_of(context: RunContext[RunSpec], evaluation: "NetworkEvaluation", loop: "Loop") -> list[str]:
+    """Signs that the model is degenerate, or could be better, a sentence each."""
     spec, path = context.spec, context.dataset.folder / BASELINES / "popularity.json"
     comparable = path.is_file() and spec.protocol.measures_like(DEFAULT)  # baselines are measured under the default protocol
     popularity = json.loads(path.read_text()).get("ndcg_at_10") if comparable else None
     states = evaluation.item_states.numpy() if spec.model.stage == "retrieval" else np.zeros((0, 0))
-    return list_alarms(
+    signs = list_alarms(
         logits=evaluation.preference if evaluation.tables.get("output") != "regression" else np.zeros(0),  # values may all be positive
         ranked=evaluation.ranked,
         item_states=states[:, :-1],  # the last is the bias
-        losses=losses,
+        losses=loop.losses,
         popularity=popularity,
     )
+    rising = [] if loop.stopped_early else still_rising(spec.model.label, loop.metric, loop.valid, loop.epoch)
+    return [*signs, *rising, *data_alarms(context, len(evaluation.ranked))]

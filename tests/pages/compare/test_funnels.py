@@ -56,7 +56,8 @@ def test_the_form_launches_one_run_with_what_was_chosen(own: Workspace, drivers:
 def test_why_two_runs_make_no_funnel_is_said(own: Workspace, drivers: None, visit: Visit) -> None:
     engine.runs.rename(own.runs["dlrm"], HOSTILE)
     at = visit("compare", runs=own.ids("two_tower", "dlrm"))
-    store.set_tag(own.runs["dlrm"], "dataset", own.clicks)  # as if it had been trained on other data: the comparison is not made again
+    store.set_tag(own.runs["dlrm"], "dataset", own.clicks)  # as if it had been trained on other data
+    store.set_tag(own.runs["clicks"], "dataset", own.films)  # as many trainings of the films: the comparison is not made again
     button(at, "Measure the funnel").click().run()
     assert not at.exception and not foreign_markup(at)
     (why,) = [plainly(one.value) for one in at.info]

@@ -147,4 +147,4 @@ def test_the_star_is_full_only_where_tests_are_sure(shared: Workspace) -> None:
         for one in (sure, unsure)
     )
     assert "★" in full and "☆" not in full
-    assert "☆" in hollow and "not surely ahead of B" in hollow and "★" not in hollow
+    assert "☆" in hollow and "by too little to matter, ahead of B" in hollow and "★" not in hollow

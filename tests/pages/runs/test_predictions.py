@@ -13,6 +13,7 @@ from tests.pages.reading import Says, Visit, button, foreign_markup, plainly
 from tests.records import HOSTILE
 from tests.workspace import Workspace
 from ui.shared import words
+from workers.evaluation import few_users
 
 PICTURES = {"binary": "Reliability curve", "regression": "Mean prediction", "multi_class": "Confusion matrix of 2"}
 
@@ -90,6 +91,13 @@ def test_alarms_of_a_finished_run_stand_at_its_top(own: Workspace, visit: Visit)
     assert at.warning[0].value.count("\n- ") == 1
     assert "the same logit" in at.warning[0].value
     assert not foreign_markup(at)
+
+
+def test_a_run_without_users_to_rank_says_so_with_the_cause_and_what_to_do(own: Workspace, visit: Visit, says: Says) -> None:
+    counts = {"interactions": {"test": 10_000}, "cold_user_rows_test": 8582}
+    own.change(own.path("deepfm") / "done.json", alarms=few_users(0, counts))
+    said = plainly(visit("runs", run=own.runs["deepfm"]).warning[0].value)
+    assert "no test user can be ranked for: 8,582 of 10,000 test rows are of users that train does not have; split per user" in said
 
 
 def test_metrics_of_all_families_are_shown_with_the_way_that_is_better(own: Workspace, visit: Visit) -> None:

@@ -8,7 +8,8 @@ from streamlit.testing.v1 import AppTest
 import engine
 from engine.runs import store
 from tests import tiny
-from tests.bench.pages import APP, counted_reads
+from tests.bench.pages import counted_reads
+from tests.pages.reading import opened
 from workers.run import RunSpec
 
 CONTENDERS = 8
@@ -29,14 +30,6 @@ def finished(workspace) -> list[str]:
     return ids
 
 
-def visit(page: str, **query: str) -> AppTest:
-    at = AppTest.from_file(APP, default_timeout=60).run()
-    at.switch_page(f"{page}/page.py")
-    for name, value in query.items():
-        at.query_params[name] = value
-    return again(at)
-
-
 def again(at: AppTest) -> AppTest:
     at.run()
     assert not at.exception, at.exception
@@ -44,7 +37,7 @@ def again(at: AppTest) -> AppTest:
 
 
 def test_a_page_asks_for_an_ended_run_once(finished):
-    at = visit("compare", runs=",".join(finished))
+    at = opened("compare", runs=",".join(finished))
     assert any("0.17" in html.value for html in at.get("html")), "the comparison is drawn"
     with counted_reads() as calls:
         again(at)
@@ -52,7 +45,7 @@ def test_a_page_asks_for_an_ended_run_once(finished):
 
 
 def test_what_another_tab_writes_is_shown_by_the_next_drawing(finished):
-    at = visit("compare", runs=",".join(finished))
+    at = opened("compare", runs=",".join(finished))
     engine.runs.rename(finished[3], "Renamed meanwhile")
     assert any("Renamed meanwhile" in html.value for html in again(at).get("html"))
 
@@ -75,7 +68,7 @@ def test_inside_the_block_ended_runs_are_read_once_and_others_each_time(finished
 
 def test_a_new_dataset_reads_nothing_before_a_source_is_chosen(workspace):
     with patch.object(engine.preview, "preview_rows", wraps=engine.preview.preview_rows) as read:
-        at = visit("data", view="new")
+        at = opened("data", view="new")
         assert at.radio("data.source").value is None and "source" not in at.query_params
         assert read.call_count == 0 and next(b for b in at.button if b.label == "Prepare").disabled
         at.radio("data.source").set_value("sample")

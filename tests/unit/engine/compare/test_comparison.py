@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 from scipy.stats import bootstrap
 
 import engine
 from engine import runs
 from engine.compare import comparison, facts
-from engine.compare.intervals import intervals
+from engine.compare.intervals import intervals, within
 from tests.records import DATASET, run
 from workers.artifacts.results import METRICS
 
@@ -88,6 +91,26 @@ def test_intervals_are_scipys() -> None:
     theirs = bootstrap((some[np.isfinite(some)],), np.mean, n_resamples=2000, method="percentile", rng=7).confidence_interval
     assert intervals(some)[0] == pytest.approx((theirs.low, theirs.high), abs=0.03)  # other resamples of the same 200 users
     assert np.isnan(intervals(np.arange(9.0)[:, None])).all() and np.isnan(intervals(np.zeros((0, 2)))).all()
+
+
+@given(
+    st.sampled_from([(0.0, 1.0), (-1.0, 1.0), (0.0, float("inf"))]),
+    st.floats(0.001, 0.999),
+    st.floats(1e-6, 10),
+    st.integers(10, 10_000),
+)
+def test_intervals_stay_inside_the_bounds_of_their_metric(bounds: tuple[float, float], share: float, error: float, n: int) -> None:
+    low, high = bounds
+    value = low + share * (2 if high == 1 and low else 1)
+    ends = within(bounds, value, error, n)
+    assert low <= ends[0] <= value <= ends[1] <= high
+    tight = within(bounds, value, 1e-5, n)
+    assert tight[1] - tight[0] == pytest.approx(2e-5 * stats.t.ppf(0.975, n - 1), rel=0.05)
+
+
+def test_a_value_at_a_bound_and_few_users_have_no_interval() -> None:
+    for value, error, n in ((1.0, 0.1, 50), (0.0, 0.1, 50), (0.5, 0.0, 50), (0.5, 0.1, 9), (0.5, NO, 50)):
+        assert np.isnan(within((0.0, 1.0), value, error, n)).all()
 
 
 NO = float("nan")
@@ -205,7 +228,7 @@ def test_costs_of_seeds_are_their_mean(add: Add) -> None:
 @pytest.mark.usefixtures("no_alarms")
 def test_the_oracle_wins_nothing_and_may_be_what_deltas_are_against() -> None:
     found = judged(("A", 0.7, NO), ("rnd", 0.5, NO), ("best", 0.8, NO), metric="auc", best="oracle", rnd="random")
-    assert (found.leader, found.best_possible) == ("A", 0.8)
+    assert (found.leader, found.best_possible) == (None, 0.8)  # who is alone with a random order that was not tested wins nothing
     assert judged(("A", 0.6, NO), ("best", 0.5, NO), metric="log_loss", best="oracle").leader is None  # no competitor
     assert judged(("A", 0.9, NO), ("mean", 0.8, NO), metric="set_rmse", mean="user_mean").leader == "mean"  # a contender like any other
     table = pd.DataFrame([("auc", "A", 0.7), ("auc", "rnd", 0.5), ("auc", "best", 0.8)], columns=["metric", "contender", "value"])

@@ -148,6 +148,9 @@ def test_one_seed_is_given_what_others_of_its_kind_vary_by(make: Make) -> None:
     assert (allowed(kind, other)["A"].source, allowed(kind, other)["A"].df) == ("its kind", 2)
     assert allowed(other)["A"].deviation == pytest.approx(np.std([0.40, 0.44], ddof=1) / 0.42 * value)
     assert allowed(other)["A"].source == "this dataset"
+    same_stage = Repeated(model="deepfm", metrics=({"ndcg_at_10": 0.10}, {"ndcg_at_10": 0.12}))
+    assert allowed(same_stage, other)["A"].deviation == pytest.approx(np.std([0.10, 0.12], ddof=1) / 0.11 * value)
+    assert allowed(same_stage, other)["A"].source == "its stage"
     assert (allowed()["A"].source, allowed()["A"].df) == ("stated", None)
     assert allowed()["A"].deviation > 0
     assert (allowed()["B"].source, allowed()["B"].deviation, allowed()["B"].seeds) == ("no seed", 0, 0)

@@ -9,7 +9,7 @@ import pytest
 
 from engine.datasets.spec import DatasetSpec
 from engine.preview.first_rows import preview, preview_rows
-from engine.preview.rows import COPY, CORE, PAIRS, label_rows, set_aside_pairs, set_aside_small, split_rows
+from engine.preview.rows import COPY, PAIRS, in_core, label_rows, set_aside_pairs, split_rows
 from tests.given import given
 
 # the first three rows are copies; a and x meet three more times, with other labels
@@ -44,9 +44,8 @@ def test_minimums_are_repeated_until_all_that_are_left_have_enough(tmp_path: Pat
     # z is met twice, but one of the two is by c, who has too little; without c, z has too little; without z, b has
     pairs = [("a", "x"), ("a", "y"), ("d", "x"), ("d", "y"), ("b", "x"), ("b", "z"), ("c", "z")]
     spec = spec_of(tmp_path, [(u, i, 4, k) for k, (u, i) in enumerate(pairs)], min_user_interactions=2, min_item_interactions=2)
-    rows = set_aside_small(preview_rows(spec.source), spec)
-    assert rows.index[rows["reason"].isna()].tolist() == [0, 1, 2, 3]
-    assert rows["reason"].dropna().unique().tolist() == [CORE]
+    rows = preview_rows(spec.source).assign(split="train")
+    assert rows.index[in_core(rows, spec)].tolist() == [0, 1, 2, 3]
 
 
 def test_a_row_that_stands_on_both_sides_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.datasets.rules import PerUserSplit, RandomSplit, TimeSplit
-from engine.preview.rows import at_random, by_time, per_user
+from engine.datasets.spec import DatasetSpec
+from engine.preview.first_rows import preview, preview_rows
+from engine.preview.row_hash import row_hash
+from engine.preview.rows import CORE, at_random, by_time, in_core, per_user
+from engine.sources.sample import SampleSource
+from tests.given import given as given_rows
 
 SIDES = {"train", "valid", "test"}
 laws = settings(derandomize=True, max_examples=80, deadline=None)
@@ -51,7 +57,8 @@ def test_a_split_per_user_holds_out_the_last_rows_of_each(rows: pd.DataFrame, va
     split = PerUserSplit(valid=valid, test=test)
     side = sides(per_user(rows, split), rows)
     for _, own in rows.groupby("user_id"):
-        ordered = side[own.sort_values(["timestamp", "item_id", "rating", "row"]).index].tolist()
+        tie = row_hash(own, ["user_id", "item_id", "rating", "timestamp"])
+        ordered = side[own.assign(tie=tie).sort_values(["timestamp", "item_id", "rating", "tie"]).index].tolist()
         n = len(ordered)
         held_test, held_valid = (max(1, int(n * share)) for share in (test, valid))
         held = (held_valid, held_test) if n >= 3 else (0, 0)
@@ -87,3 +94,36 @@ def test_parts_of_one_weighted_rating_are_on_one_side(rows: pd.DataFrame, valid:
     ):
         side = sides(split, weighted)
         assert side.groupby([weighted["user_id"], weighted["timestamp"]]).nunique().eq(1).all()
+
+
+@laws
+@given(rows=interactions(), least=st.integers(2, 4), held=st.lists(st.sampled_from(["train", "valid", "test"]), min_size=80, max_size=80))
+def test_minimums_count_train_rows_alone(rows: pd.DataFrame, least: int, held: list[str]) -> None:
+    spec = DatasetSpec(name="core", source=SampleSource(), min_user_interactions=least, min_item_interactions=least)
+    split = rows.assign(split=held[: len(rows)])
+    kept = split[in_core(split, spec)]
+    train = kept[kept["split"] == "train"]
+    assert train.groupby("user_id").size().ge(least).all() and train.groupby("item_id").size().ge(least).all()
+    assert set(kept["user_id"]) <= set(train["user_id"]) and set(kept["item_id"]) <= set(train["item_id"])
+    alone = split[split["split"] == "train"]
+    assert train.equals(alone[in_core(alone, spec)]), "what is held out decides nothing"
+
+
+def test_held_out_rows_do_not_bring_a_user_in(tmp_path: Path) -> None:
+    """Two users of two train rows each; one of them has a third row, in test."""
+    rows = [("a", "x", "train"), ("a", "y", "train"), ("b", "x", "train"), ("b", "y", "train"), ("b", "x", "test"), ("c", "x", "valid")]
+    rows += [("d", item, part) for item, part in (("x", "train"), ("y", "train"), ("z", "train"), ("x", "valid"), ("y", "test"))]
+    table = pd.DataFrame(rows, columns=["user_id", "item_id", "split"]).assign(rating=[5, 1] * 5 + [5], timestamp=range(11))
+    source = given_rows(tmp_path / "s", table, reads={"split": True})
+    seen = preview(DatasetSpec(name="g", source=source, split={"kind": "column"}, min_user_interactions=3))
+    assert seen.audit.set_aside == {CORE: 6}, "all rows of a, b and c"
+    assert seen.audit.users == 1
+
+
+def test_movielens_in_another_order_has_the_same_test_rows(ml100k: Path) -> None:
+    """Most ratings share their second with another of the same user: the order of ties decides a quarter of the test rows."""
+    spec = DatasetSpec(name="ml", source={"kind": "movielens", "path": str(ml100k)}, split={"kind": "per_user"})  # type: ignore[arg-type]
+    rows = preview_rows(spec.source)
+    turned = rows.sample(frac=1, random_state=1).assign(row=range(len(rows)))
+    one, other = (per_user(frame, PerUserSplit()) for frame in (rows, turned))
+    pd.testing.assert_series_equal(pd.Series(one, rows.index), pd.Series(other, turned.index).reindex(rows.index))

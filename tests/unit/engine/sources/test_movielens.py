@@ -146,10 +146,10 @@ def test_the_real_release_is_read_whole(ml100k: Path, workspace: Path, spark: "S
     assert len(source(ml100k).frame(limit=10)) == 10
 
 
-def test_features_are_known_without_extracting_and_when_the_release_is_gone(tmp_path: Path, workspace: Path) -> None:
+def test_features_are_known_without_extracting_and_when_the_release_is_gone(tmp_path: Path, untouched: Path) -> None:
     archive = zipped(release_csv(tmp_path / "ml"), tmp_path / "ml.zip")
     assert {f.name for f in source(archive).features()} == {"genres", "year"}
-    assert not workspace.exists()
+    assert not untouched.exists()
     assert "age" in {f.name for f in source(tmp_path / "gone").features()}, "an old spec must still be one"
 
 

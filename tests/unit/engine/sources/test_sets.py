@@ -130,14 +130,14 @@ def test_titles_come_from_the_folder_itself_or_from_another_release(tmp_path: Pa
         source(bare, movies=str(bare)).check()
 
 
-def test_a_zip_reads_like_its_folder(tmp_path: Path, workspace: Path) -> None:
+def test_a_zip_reads_like_its_folder(tmp_path: Path, untouched: Path) -> None:
     folder = release(tmp_path / "sets")
     with zipfile.ZipFile(tmp_path / "sets.zip", "w", zipfile.ZIP_DEFLATED) as opened:
         for path in folder.iterdir():
             opened.write(path, f"learning-from-sets-2019/{path.name}")
     packed = source(tmp_path / "sets.zip")
     assert packed.features() == source(folder).features()
-    assert not workspace.exists(), "features are known without extracting"
+    assert not untouched.exists(), "features are known without extracting"
     packed.check()
     pd.testing.assert_frame_equal(packed.frame(), source(folder).frame())
     assert packed.fingerprint() == source(folder).fingerprint() == source(tmp_path).fingerprint()

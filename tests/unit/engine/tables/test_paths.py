@@ -25,7 +25,7 @@ TABLE = b"user,item\na,b\n"
 
 
 @pytest.fixture
-def root(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path: Path, untouched: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The only folder that may be read."""
     folder = tmp_path / "root"
     folder.mkdir()

@@ -1,5 +1,7 @@
 """A funnel of two models with known scores: what it shows, and where what it misses was lost."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from workers.funnel import blend, measure
 from workers.models.funnel import FunnelSpec
 from workers.run.journal import Journal
 from workers.run.spec import RunSpec
+from workers.serving import opened_model
 from workers.serving.opened_model import OpenedFunnel, OpenedModel, UserItems
 
 ITEMS, USERS = 40, 25
@@ -123,13 +126,45 @@ def test_validation_chooses_the_share_that_a_search_by_hand_finds(people):
     unit = np.mean(spreads[1]) / np.mean(spreads[0])
     by_hand = {}
     for share in blend.SHARES:
-        opened.weight = unit * share / (1 - share)
+        opened.weight = unit * share / (1 - share) if share < 1 else None
         by_hand[share] = measure._evaluate(opened, users, met, [25], Journal(None))[0]["ndcg_at_10"].mean()
     assert {row["share"]: row["ndcg"] for row in chosen.tried} == pytest.approx(by_hand)
     assert chosen.share == max(by_hand, key=by_hand.get) > 0
     assert chosen.weight == pytest.approx(unit * chosen.share / (1 - chosen.share))
     asked = blend.choose(opened, users, met, 10, share=0.25)
-    assert asked.share == 0.25 and asked.weight == pytest.approx(unit / 3) and len(asked.tried) == 11
+    assert asked.share == 0.25 and asked.weight == pytest.approx(unit / 3) and len(asked.tried) == 12
+
+
+def test_a_funnel_is_never_below_its_retriever_on_validation(people):
+    """The ranker is wrong about everything: the retriever's own order is tried, and wins."""
+    users, met = people
+    opened = made(False, 25)
+    opened.ranker.of_items, opened.ranker.of_users = -opened.retriever.of_items, opened.retriever.of_users
+    for place, person in enumerate(opened.people(users, met)):
+        alone = opened.retriever.scores(person[0]).copy()
+        alone[met[place].seen] = -np.inf
+        users.at[place, "relevant"] = np.argsort(-alone)[:4] + 1
+    chosen = blend.choose(opened, users, met, 10)
+    opened.weight = None
+    own = measure._evaluate(opened, users, met, [25], Journal(None))[0]["ndcg_at_10"].mean()
+    assert {row["share"]: row["ndcg"] for row in chosen.tried}[1.0] == pytest.approx(own) == 1
+    opened.weight = chosen.weight
+    assert measure._evaluate(opened, users, met, [25], Journal(None))[0]["ndcg_at_10"].mean() >= own
+    rng = np.random.default_rng(0)
+    for _ in range(20):  # whatever the ranker
+        opened.ranker.of_items = rng.normal(0, 1, opened.ranker.of_items.shape).astype(np.float32)
+        tried = blend.choose(opened, users, met, 10)
+        assert max(row["ndcg"] for row in tried.tried) >= tried.tried[-1]["ndcg"] == pytest.approx(own)
+        assert next(row["ndcg"] for row in tried.tried if row["share"] == tried.share) >= own - 1e-12
+
+
+def test_the_retriever_alone_is_kept_as_no_weight(tmp_path):
+    for weight, read in ((None, None), (0.5, 0.5), (0.0, 0.0)):
+        (tmp_path / "funnel.json").write_text(json.dumps({"order": blend.Blend(1.0, weight, [])._asdict()}))
+        assert opened_model._weight(tmp_path / "funnel.json") == read
+    assert opened_model._weight(tmp_path / "none.json") == 0
+    asked = {"kind": "funnel", "retriever": "a" * 32, "ranker": "b" * 32, "retriever_share": 1}
+    assert RunSpec.model_validate({"dataset": "sample-1", "model": asked}).model.retriever_share == 1
 
 
 def test_where_nothing_can_be_chosen_the_ranker_alone_orders(people):
@@ -156,7 +191,13 @@ def test_a_funnel_is_a_spec_like_any_other():
     spec = RunSpec.model_validate({"dataset": "sample-1", "model": asked})
     assert isinstance(spec.model, FunnelSpec) and spec.title == "Funnel · Two-tower → DLRM · N 50"
     assert RunSpec.model_validate_json(spec.model_dump_json()) == spec
-    for wrong in ({"ranker": "a" * 32}, {"retriever": "../../etc"}, {"candidates": 0}, {"index": "Flat; rm -rf"}, {"retriever_share": 1.0}):
+    for wrong in (
+        {"ranker": "a" * 32},
+        {"retriever": "../../etc"},
+        {"candidates": 0},
+        {"index": "Flat; rm -rf"},
+        {"retriever_share": 1.01},
+    ):
         with pytest.raises(ValueError, match=r"retriever|ranker|candidates|index|share"):
             RunSpec.model_validate({"dataset": "sample-1", "model": asked | wrong})
 

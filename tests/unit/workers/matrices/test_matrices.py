@@ -21,7 +21,7 @@ from workers.run.context import RunContext
 from workers.run.journal import Journal
 from workers.run.spec import RunSpec
 from workers.specs.schema import Categorical, FeatureSchema
-from workers.training.fit import Tuning, candidates
+from workers.training.tuning import Tuning, candidates
 
 FITTED = {kind: model for kind, model in MODELS.items() if issubclass(model, MatrixSpec)}
 every_model = pytest.mark.parametrize("kind", FITTED)
@@ -192,6 +192,23 @@ def test_pairs_are_scored_as_the_grid_is(kind, monkeypatch):
     assert len(pair_scores(model, likes.matrix, users[:0], items[:0])) == 0
 
 
+def test_ials_with_scaled_regularisation_minimises_its_loss():
+    """At the solution the gradient is zero on both sides; the strength of a row grows with its likes."""
+    likes = drawn(users=30, items=12)
+    model = IALS(4, 0.3, 2.0, 200, 1.0)
+    model.fit(likes)
+    x, users, items = likes.matrix.toarray().astype(np.float64), model.user_factors(likes.matrix), model.items.astype(np.float64)
+    confidence, liked = 1 + 2.0 * x, x > 0
+    rows, columns = 2.0 * x.sum(axis=1) + 12, 2.0 * x.sum(axis=0) + 30
+    errors = confidence * (users @ items.T - liked)
+    strength = 0.3 * 3
+    np.testing.assert_allclose(errors @ items + strength * (rows / rows.mean())[:, None] * users, 0, atol=1e-4)
+    np.testing.assert_allclose(errors.T @ users + strength * (columns / columns.mean())[:, None] * items, 0, atol=1e-3)
+    again = IALS(4, 0.3, 2.0, 200, 1.0)
+    again.load(model.arrays())
+    np.testing.assert_array_equal(again.scores(likes.matrix), model.scores(likes.matrix))
+
+
 def test_likes_are_the_liked_rows_of_train_and_rows_are_all_of_a_split(dataset):
     folder, prepared = dataset
     likes, frame = read_likes(prepared), tiny.groups(users=200, items=80)
@@ -247,7 +264,7 @@ def test_what_cannot_be_fitted_is_refused_with_a_way_out(kind):
 def test_settings_that_are_left_open_are_tried_and_told(kind):
     """Each value to try is within the bounds of its field, and the form says which they are."""
     model = FITTED[kind]
-    assert len(candidates(model())) == np.prod([len(values) for values in model.tuned.values()], dtype=int)
+    assert len(candidates(model())) == np.prod([len(v) for name, v in model.tuned.items() if name not in model.options], dtype=int)
     for one in candidates(model()):
         assert model.model_validate(one.model_dump()) == one
         assert candidates(one) == [one]
