@@ -44,7 +44,7 @@ SETTINGS = {
 
 
 def mark_of(judged: MetricVerdict | None, letter: str) -> str:
-    """A star for the winner of a metric, a hollow one for who leads without being surely ahead; empty for all others."""
+    """A star for the winner of a metric, a hollow one for who leads, but not surely, or by too little to matter; empty for all others."""
     if judged is None or judged.leader != letter:
         return ""
     return CLOSE if judged.unsure_of else BEST

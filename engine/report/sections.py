@@ -100,7 +100,7 @@ def _measured(title: str, sentence: str, settings: list[tuple[str, str, str]]) -
 
 
 def _metrics(comparison: Comparison) -> Section:
-    return Section("Metrics on test", tables=_with_rows([metrics_table(comparison)]), notes=[mark_legend(comparison)])
+    return Section("Metrics on test", tables=_with_rows([metrics_table(comparison)]), notes=[mark_legend(comparison)], kind="metrics")
 
 
 def _pictures(comparison: Comparison) -> Section:
