@@ -12,8 +12,12 @@ from engine.compare import (
     Comparison,
     Part,
     Sentence,
+    StressRow,
+    can_stress,
     mark_legend,
     names,
+    not_here,
+    number,
     percent,
     protocol_of,
     protocol_sentence,
@@ -21,6 +25,8 @@ from engine.compare import (
     slice_choices,
     slice_metrics,
     sliced,
+    stress_sentence,
+    stress_test,
     verdict_of,
     with_half,
 )
@@ -136,6 +142,24 @@ def _slice(comparison: Comparison, by: str, name: str, key: str) -> Table:
     return Table(name, [name.lower(), unit, *letters], rows, note=note)
 
 
+def _stress(comparison: Comparison) -> Section:
+    """The same contenders under many protocols, where at least two have lists."""
+    if not can_stress(comparison):
+        return Section("Stress test")
+    test = stress_test(comparison)
+    head = ["protocol", "users", *test.names]
+    rows = [[Cell(row.variant.name), Cell(f"{row.users:,}"), *(_under(row, letter) for letter in test.names)] for row in test.rows]
+    note = "NDCG@k. ★ surely best, ☆ best but not surely, by paired tests within each protocol."
+    said = [stress_sentence(test), *not_here(test)]
+    return Section("Stress test", said, tables=[Table("Many protocols", head, rows, note=note)])
+
+
+def _under(row: StressRow, letter: str) -> Cell:
+    """A contender's value under one protocol, with the star of the page."""
+    mark = "" if row.best != letter else "★ " if row.surely else "☆ "
+    return Cell(f"{mark}{number(row.values[letter])}", row.best == letter and row.surely)
+
+
 def _reliability(comparison: Comparison) -> Section:
     drawn = reliability(comparison)
     return Section("Reliability", figures=[drawn] if drawn else [], notes=[RELIABILITY_NOTE])
@@ -195,6 +219,7 @@ BUILDERS: tuple[Callable[[Comparison], Section], ...] = (
     _pictures,
     _pairs,
     _slices,
+    _stress,
     _reliability,
     _lists,
     _settings,

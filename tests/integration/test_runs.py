@@ -128,7 +128,7 @@ def test_a_funnel_of_two_runs_is_measured_like_any_contender(space, trained):
     told = {row["candidates"]: row for row in runs.funnel_losses(few)["curve"]}
     assert told[20]["lost_at_retrieval"] > 0 and told[20]["latency_p50_ms"] > 0
     order = runs.funnel_losses(few)["order"]
-    assert order["tuned"] and len(order["tried"]) == 10 and runs.funnel_losses(whole)["order"]["share"] == 0
+    assert order["tuned"] and len(order["tried"]) == 11 and runs.funnel_losses(whole)["order"]["share"] == 0
     found = asked("compare", *trained, few)
     assert [c["name"] for c in found["contenders"]][2].startswith("Funnel · Two-tower")
     measured = {row["metric"] for row in asked("compare", *trained, "--k", "5")["table"]}
