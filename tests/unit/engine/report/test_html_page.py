@@ -22,7 +22,7 @@ from workers.artifacts import OUTPUTS, PER_USER, RESULTS, TOP_K
 
 SECTIONS = [
     "What looks wrong", "Contenders", "How it was measured", "Metrics on test", "Learning, quality and cost", "Who differs from whom",
-    "Where they differ", "Reliability", "Lists side by side", "Settings that differ", "Cost", "Glossary", "How to repeat it", "Notes",
+    "Where they differ", "Stress test", "Reliability", "Lists side by side", "Settings that differ", "Cost", "Glossary", "How to repeat it", "Notes",
 ]  # fmt: skip
 DATE = re.compile(r"<time .*?</time>")
 BAD = "It ranks <b>worse</b> than popularity."
@@ -86,7 +86,7 @@ def test_every_section_is_there_in_its_order(world: World) -> None:
     protocol = "".join(part(page, "How it was measured").said)
     assert "Measured on lists out of the full catalogue of 30 items" in protocol and "1,234 test users" in protocol
     assert "Items seen in training left out: yes" in protocol
-    assert part(page, "Reliability").tags.count("svg") == 1 and "ECE: A –. B: no curve" in page
+    assert part(page, "Stress test", "Reliability").tags.count("svg") == 1 and "ECE: A –. B: no curve" in page
     glossary = "".join(part(page, "Glossary").said)
     assert all(engine.specs.metric(key).description in glossary for key in ("ndcg_at_10", "auc"))
     assert "corrected for the number of pairs (Holm)" in glossary
@@ -140,7 +140,7 @@ def test_the_users_are_those_whose_lists_differ_most_and_hits_are_marked(world: 
 @pytest.mark.parametrize(
     "gone, without",
     [
-        ("runs", {"Where they differ", "Reliability", "Lists side by side"}),
+        ("runs", {"Where they differ", "Stress test", "Reliability", "Lists side by side"}),
         ("datasets", {"Where they differ", "Lists side by side"}),
     ],
 )
