@@ -22,7 +22,8 @@ from workers.artifacts import OUTPUTS, PER_USER, RESULTS, TOP_K
 
 SECTIONS = [
     "What looks wrong", "Contenders", "How it was measured", "Metrics on test", "Learning, quality and cost", "Who differs from whom",
-    "Where they differ", "Stress test", "Reliability", "Lists side by side", "Settings that differ", "Cost", "Glossary", "How to repeat it", "Notes",
+    "Where they differ", "Stress test", "Reliability", "Lists side by side", "Settings that differ", "Cost", "Glossary", "How to repeat it",
+    "Notes",
 ]  # fmt: skip
 DATE = re.compile(r"<time .*?</time>")
 BAD = "It ranks <b>worse</b> than popularity."
@@ -86,7 +87,9 @@ def test_every_section_is_there_in_its_order(world: World) -> None:
     protocol = "".join(part(page, "How it was measured").said)
     assert "Measured on lists out of the full catalogue of 30 items" in protocol and "1,234 test users" in protocol
     assert "Items seen in training left out: yes" in protocol
-    assert part(page, "Stress test", "Reliability").tags.count("svg") == 1 and "ECE: A –. B: no curve" in page
+    assert part(page, "Reliability").tags.count("svg") == 1 and "ECE: A –. B: no curve" in page
+    stress = "".join(part(page, "Stress test").said)
+    assert "protocols" in stress and "NDCG@k." in stress and "Not here: " in stress
     glossary = "".join(part(page, "Glossary").said)
     assert all(engine.specs.metric(key).description in glossary for key in ("ndcg_at_10", "auc"))
     assert "corrected for the number of pairs (Holm)" in glossary
@@ -141,7 +144,7 @@ def test_the_users_are_those_whose_lists_differ_most_and_hits_are_marked(world: 
     "gone, without",
     [
         ("runs", {"Where they differ", "Stress test", "Reliability", "Lists side by side"}),
-        ("datasets", {"Where they differ", "Lists side by side"}),
+        ("datasets", {"Where they differ", "Stress test", "Lists side by side"}),
     ],
 )
 def test_what_is_not_here_is_left_out(world: World, gone: str, without: set[str]) -> None:
