@@ -10,7 +10,7 @@ from ui.compare import metric_tables
 from ui.shared import address, picker, tables, words
 
 BASELINES = {"popularity": "Popularity", "random": "Random", "user_mean": "User mean", "oracle": "Best possible"}
-BESIDE = 4  # contenders whose table has room beside the curves; a wider one gets the page's width
+BESIDE = 3  # contenders whose table has room beside the curves; a wider one gets the width of the page
 
 
 def baseline(groups: list[list[str]]) -> str:
