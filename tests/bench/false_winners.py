@@ -88,8 +88,11 @@ def nothing_differs(comparison: Comparison, draws: int, rng: np.random.Generator
             shares.setdefault(key, []).append((swapped_users(values[:, [a, b]], draws, rng), np.nan))
     frames = {c.letter: rows[0] for c in comparison.contenders if c.run_id and (rows := scored(c))}
     task = Task.of(datasets.get_dataset(comparison.dataset).manifest["label"])
-    for a, b in list(combinations(frames, 2))[:6]:
-        keys = [key for key in ROW_METRICS if key in measured and {a, b} <= set(measured[key].letters) and metric_of(key).crowned]
+    shared = {
+        (a, b): [key for key in ROW_METRICS if key in measured and {a, b} <= set(measured[key].letters) and metric_of(key).crowned]
+        for a, b in combinations(frames, 2)
+    }
+    for (a, b), keys in sorted(shared.items(), key=lambda pair: -len(pair[1]))[:6]:  # those first that share most metrics
         for key, share in swapped_rows(frames[a], frames[b], keys, task, max(100, draws // 5), rng).items():
             shares.setdefault(key, []).append(share)
     for key, found in shares.items():
