@@ -55,23 +55,20 @@ def compare(
     """
     import pandas as pd
 
-    k = lists_at_k.checked(k)
-    if not 0 <= threshold < 1:
-        raise ValueError(f"The threshold is {threshold}; choose a share of a value from 0 on and below 1, such as 0.01 for 1 %.")
+    k, threshold = lists_at_k.checked(k), _checked(threshold)
     together, apart = _sort_out([runs.get_run(run_id) for run_id in dict.fromkeys(run_ids)])
     dataset, groups = together[0].dataset or "", _groups(together, seeds)
     contenders = [_contender(group, place, together) for place, group in enumerate(groups)]
-    cells = [cell for one, group in zip(contenders, groups, strict=True) for cell in run_cells(group, one.letter, k)]
-    curves = [_curves(group).assign(contender=one.letter) for one, group in zip(contenders, groups, strict=True)]
+    named = {one.letter: group for one, group in zip(contenders, groups, strict=True)}
+    cells = [cell for letter, group in named.items() for cell in run_cells(group, letter, k)]
+    curves = [_curves(group).assign(contender=letter) for letter, group in named.items()]
     baselines, left_out = _measured_like(protocol_of(together[0]), _baselines(dataset))
-    baselines = {name: values for name, values in baselines.items() if name not in {one.model for one in contenders}}  # once is enough
-    for name, values in baselines.items():
+    ours = {one.model for one in contenders}
+    for name in [name for name in baselines if name not in ours]:  # a run of popularity is enough
         letter, title = _baseline(name)
         contenders.append(Contender(letter=letter, run_id=None, name=title, model=name, color_index=len(contenders)))
-        cells += baseline_cells(dataset, name, values, letter, k)
-    against = _against(baseline, contenders)
-    named = {c.letter: group for c, group in zip(contenders, groups, strict=False)}
-    every = settings(named)
+        cells += baseline_cells(dataset, name, baselines[name], letter, k)
+    against, every = _against(baseline, contenders), settings(named)
     comparison = Comparison(
         contenders=contenders,
         dataset=dataset,
@@ -88,6 +85,13 @@ def compare(
         repeats=repeated(together),
     )
     return _judged(comparison)
+
+
+def _checked(threshold: float) -> float:
+    """The difference that matters, where it is a share; else ValueError."""
+    if not 0 <= threshold < 1:
+        raise ValueError(f"The threshold is {threshold}; choose a share of a value from 0 on and below 1, such as 0.01 for 1 %.")
+    return threshold
 
 
 def _contender(group: list[Run], place: int, together: list[Run]) -> Contender:
