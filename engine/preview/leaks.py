@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from engine.datasets import FeatureFacts
-from workers.evaluation import auc
+from workers.evaluation import area
 from workers.prepare import SourceFeature
 
 LEAK_ROWS = 50_000  # train rows that are looked at, at most
@@ -52,8 +52,8 @@ def _enough(label: np.ndarray) -> bool:
 
 def _area(score: np.ndarray, label: np.ndarray) -> float:
     """AUC of a score in its better direction."""
-    area = auc(score, label)[0]
-    return max(area, 1 - area)
+    reached = area(score, label, np.arange(len(label))).value
+    return max(reached, 1 - reached)
 
 
 def _dense_auc(values: pd.Series, label: np.ndarray, *_: object) -> float | None:

@@ -194,7 +194,7 @@ def _drawn(ids: np.ndarray, seed: int, stream: int) -> np.ndarray:
 @lru_cache(maxsize=8)
 def oracle_auc(spec: SyntheticSource) -> float:
     """AUC of the true logit over the first rows: no model can have a higher one but by chance."""
-    from workers.evaluation import auc
+    from workers.evaluation import area
 
     rows = spec.frame(ORACLE_ROWS)
-    return auc(rows["oracle"].to_numpy(np.float64), rows["rating"].to_numpy(np.float64))[0]
+    return area(rows["oracle"].to_numpy(np.float64), rows["rating"].to_numpy(np.float64), np.arange(len(rows))).value

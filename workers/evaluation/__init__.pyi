@@ -20,7 +20,7 @@ from .lists import (
 )
 from .matrices import MatrixEvaluation as MatrixEvaluation, evaluate_matrix as evaluate_matrix
 from .metrics import (
-    Bools as Bools, Floats as Floats, Ints as Ints, auc as auc, best_places as best_places, log_losses as log_losses,
+    Bools as Bools, Floats as Floats, Ints as Ints, best_places as best_places, log_losses as log_losses,
     ndcg_at_k as ndcg_at_k, tie_order as tie_order, user_areas as user_areas,
 )
 from .networks import NetworkEvaluation as NetworkEvaluation, ScoredRows as ScoredRows, evaluate_network as evaluate_network

@@ -199,28 +199,6 @@ def _diversity(own: Ints, groups: Sequence[Ints]) -> Floats:
     return _ratio((known[:, None, :] @ distance @ known[:, :, None])[:, 0, 0], count * (count - 1))
 
 
-def auc(logits: Floats, labels: Floats) -> tuple[float, float]:
-    """Area under the ROC curve and its standard error, ties counted half; nan with one class only.
-
-    Args:
-        logits: [B] scores. labels: [B] 0 or 1.
-
-    The error is DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated ROC curves", 1988,
-    through midranks: Sun and Xu, IEEE Signal Processing Letters 21(11), 2014.
-    """
-    from scipy.stats import rankdata  # a second of import that a rank's first step need not wait for
-
-    positive = labels > 0.5
-    m, n = int(positive.sum()), int((~positive).sum())
-    if m == 0 or n == 0:
-        return float("nan"), float("nan")
-    ranks = rankdata(logits)
-    above = (ranks[positive] - rankdata(logits[positive])) / n  # share of negatives below each positive
-    below = 1.0 - (ranks[~positive] - rankdata(logits[~positive])) / m
-    variance = (above.var(ddof=1) / m if m > 1 else np.nan) + (below.var(ddof=1) / n if n > 1 else np.nan)
-    return float(above.mean()), float(np.sqrt(variance))
-
-
 def user_areas(scores: Floats, labels: Floats, users: Ints) -> tuple[Ints, Floats, Ints]:
     """The users, rising, who have rows of both classes, the AUC among each one's own rows, and how many these are: [U] each.
 

@@ -121,7 +121,6 @@ def test_metrics_with_a_cutoff_are_known_at_any_k():
 def test_auc_and_log_loss_match_scikit_learn(seed):
     rng = np.random.default_rng(seed)
     labels, logits = (rng.random(300) < 0.3).astype(float), rng.integers(-6, 6, 300).astype(float)
-    assert metrics.auc(logits, labels)[0] == pytest.approx(roc_auc_score(labels, logits), abs=1e-12)
     assert area(logits, labels, np.arange(300)).value == pytest.approx(roc_auc_score(labels, logits), abs=1e-12)
     assert metrics.log_losses(logits, labels).mean() == pytest.approx(sk_log_loss(labels, 1 / (1 + np.exp(-logits))), abs=1e-9)
 
@@ -147,7 +146,7 @@ def test_auc_per_user_knows_no_more_than_what_tells_a_users_items_apart():
     """Scores that only say which user likes much are worth something over all rows, and nothing within a user."""
     users = np.repeat([1, 2], 4)
     labels = np.array([0, 0, 0, 1, 0, 1, 1, 1.0])
-    assert area_per_user(users.astype(float), labels, users).value == 0.5 < metrics.auc(users.astype(float), labels)[0]
+    assert area_per_user(users.astype(float), labels, users).value == 0.5 < area(users.astype(float), labels, np.arange(8)).value
     alone = area_per_user(labels[:4], labels[:4], users[:4])
     assert alone.value == 1 and np.isnan(standard_error(alone.influence))
     assert np.isnan(area_per_user(np.arange(2.0), np.ones(2), np.arange(2)).value)
@@ -170,14 +169,15 @@ def test_standard_error_of_auc_per_user_is_that_of_repeated_samples():
 
 def test_standard_error_of_auc_is_that_of_repeated_samples():
     rng = np.random.default_rng(1)
-    drawn = [metrics.auc(np.r_[rng.normal(0.7, 1, 150), rng.normal(0, 1, 250)], np.r_[np.ones(150), np.zeros(250)]) for _ in range(400)]
-    values, errors = np.array(drawn).T
+    labels = np.r_[np.ones(150), np.zeros(250)]
+    drawn = [area(np.r_[rng.normal(0.7, 1, 150), rng.normal(0, 1, 250)], labels, np.arange(400)) for _ in range(400)]
+    values, errors = np.array([(one.value, standard_error(one.influence)) for one in drawn]).T
     assert errors.mean() == pytest.approx(values.std(), rel=0.1)
 
 
 def test_one_class_and_no_rows_are_undefined_not_wrong():
-    assert np.isnan(metrics.auc(np.array([1.0, 2.0]), np.ones(2))).all()
-    assert np.isnan(metrics.auc(np.zeros(0), np.zeros(0))).all()
+    assert np.isnan(area(np.array([1.0, 2.0]), np.ones(2), np.arange(2)).value)
+    assert np.isnan(area(np.zeros(0), np.zeros(0), np.zeros(0, np.int64)).value)
     assert metrics.log_losses(np.array([1000.0, -1000.0]), np.array([1.0, 0.0])).tolist() == [0, 0]  # no overflow
 
 
