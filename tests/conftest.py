@@ -17,10 +17,11 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever needs Spark is slow: its JVM takes seconds to start, and longer to get going."""
+    """Whatever needs Spark is slow: its JVM takes seconds to start, and longer to get going. Faults are named in reports."""
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+        item.user_properties += [("fault", fault) for mark in item.iter_markers("fault") for fault in mark.args]
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ FEATURE = "feature."  # prefix of encoded columns in items.parquet, users.parque
 # A run folder
 SPEC, JOURNAL, PROGRESS, DONE, LOG, CANCEL = "spec.json", "journal.jsonl", "progress.json", "done.json", "run.log", "cancel"
 CHECKPOINT, RESULTS = "checkpoint", "results"
+STOPPED = "stopped.json"  # written by ranks that stopped after a checkpoint because `cancel` holds KEEP: attempt and step
+KEEP = "keep"
 PER_USER, TOP_K, ITEM_EMBEDDINGS, PLAN = "per_user.parquet", "top_k.parquet", "item_embeddings.parquet", "plan.json"
 OUTPUTS, PREDICTIONS = "outputs.json", "predictions.parquet"  # tables behind the figures of outputs; predictions for some test rows
 FUNNEL = "funnel.json"  # of a funnel: hits and losses for each number of candidates

@@ -82,6 +82,24 @@ class TrainSpec(Spec):
     timeout_s: int = Field(
         120, ge=10, le=7200, description="Seconds that a rank waits for another before the run fails", json_schema_extra=MORE
     )
+    checkpoint_minutes: float = Field(
+        10.0,
+        gt=0,
+        le=1440,
+        description="Minutes between checkpoints within an epoch; there is one after each epoch too",
+        json_schema_extra=MORE,
+    )
+    checkpoint_steps: int | None = Field(
+        None, ge=1, description="Steps between checkpoints within an epoch; empty: by minutes only", json_schema_extra=MORE
+    )
+    retries: int = Field(
+        1,
+        ge=0,
+        le=10,
+        description="Attempts that may follow by themselves, from the newest checkpoint, when a process was killed or a host was lost; never "
+        "after an error of the run's own",
+        json_schema_extra=MORE,
+    )
 
     @property
     def sharding_of(self) -> dict[str, str]:
