@@ -3,6 +3,7 @@
 from . import checkpoint as checkpoint, index as index
 from .checkpoint import OPTIMIZER as OPTIMIZER
 from .dataset import PreparedDataset as PreparedDataset
+from .waiting import patient as patient
 from .results import (
     BASELINES as BASELINES, CANCEL as CANCEL, CHECKPOINT as CHECKPOINT, DONE as DONE, FEATURE as FEATURE, FUNNEL as FUNNEL, ITEMS as ITEMS,
     ITEM_EMBEDDINGS as ITEM_EMBEDDINGS, JOURNAL as JOURNAL, KEEP as KEEP,

@@ -25,6 +25,7 @@ from workers.artifacts.results import write_json
 from workers.artifacts.shards import INDEX, broken_file, file_entry, shard_key, shards
 from workers.artifacts.shards import OPTIMIZER as OPTIMIZER
 from workers.artifacts.shards import facts as facts
+from workers.artifacts.waiting import patient
 
 log = logging.getLogger(__name__)
 BEST = "best.json"
@@ -75,7 +76,7 @@ def save(
     partial, final = root / f".step-{step:08d}.{attempt}.partial", root / f"step-{step:08d}"
     part = _write_part(partial, state, position, fence)
     parts: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(parts, part)
+    dist.all_gather_object(parts, part, group=patient())
     failure = next((part.failure for part in parts if part.failure), None)
     if dist.get_rank() == 0 and failure is None:
         index = {"format": 1, "step": step, **facts}
@@ -86,7 +87,7 @@ def save(
         shutil.rmtree(partial, ignore_errors=True)
         failure = _in_words(failure, root, step, sum(part.wanted for part in parts))
     outcome = [failure]
-    dist.broadcast_object_list(outcome)
+    dist.broadcast_object_list(outcome, group=patient())
     if outcome[0] is not None:
         raise outcome[0]
 
@@ -233,7 +234,7 @@ def newest(root: Path) -> Path | None:
     for name in names[0]:
         problem = _problem(root / name, dist.get_rank(), dist.get_world_size())
         problems: list[Any] = [None] * dist.get_world_size()
-        dist.all_gather_object(problems, problem)
+        dist.all_gather_object(problems, problem, group=patient())
         problem = next(filter(None, problems), None)
         if problem is None:
             return root / str(name)

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from workers.artifacts import TEST, TRAIN, VALID, PreparedDataset
+from workers.artifacts import TEST, TRAIN, VALID, PreparedDataset, patient
 from workers.batches import Columns, blocks_of, join, known_to_train, num_rows, table_columns, take, to_batch
 from workers.evaluation.evaluate import DEFAULT, catalogue, describe, pointwise, rank_users, summarise, users_to_rank
 from workers.evaluation.lists import facts_of
@@ -190,7 +190,7 @@ def _rank(
 
     mine = rank_users(users.iloc[own], len(item_states), score, protocol)
     parts: list[pd.DataFrame] = [mine] * dist.get_world_size()
-    dist.all_gather_object(parts, mine)
+    dist.all_gather_object(parts, mine, group=patient())  # a slower host may be minutes behind after hours of ranking
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 
 

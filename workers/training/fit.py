@@ -57,6 +57,7 @@ def _fit(context: RunContext[RunSpec]) -> None:
         report_progress=lambda done, total: journal.progress("evaluating", done, total),
     )
     journal.event("evaluated")
+    context.refuse_older()
     _write_results(context, tuned, evaluation)
     opened_model = OpenedMatrix(catalogue(dataset.folder), tuned.model)
     served = measure.serve(context.folder, opened_model, *measure.people_to_rank(dataset, likes.matrix))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tests import tiny
 from tests.unit.workers.batches.test_every_row import SCHEMA, SIZES, blocks_of, rows_in
 from workers.batches import open_split
-from workers.batches.batches import BLOCK, Columns
+from workers.batches.batches import Columns
+from workers.batches.blocks import BLOCK
 from workers.batches.epochs import EpochReader, Position, divided
 
 
