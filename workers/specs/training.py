@@ -86,7 +86,7 @@ class TrainSpec(Spec):
         10.0,
         gt=0,
         le=1440,
-        description="Minutes between checkpoints within an epoch; each epoch ends with one too",
+        description="Minutes between checkpoints within an epoch",
         json_schema_extra=MORE,
     )
     checkpoint_steps: int | None = Field(
