@@ -8,6 +8,7 @@ import faulthandler
 import fcntl
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -16,14 +17,20 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
+from engine import runs
+from engine.driver.causes import Cancelled, of_error
 from engine.driver.flusher import Flusher
-from engine.driver.work import Cancelled, cause, run_download, run_export, run_preparation, run_training, start_spark
-from engine.runs import VERDICT, processes, store
+from engine.driver.launching import start_spark
+from engine.driver.trying import done_of
+from engine.driver.watch import Watch
+from engine.driver.work import run_download, run_export, run_preparation, run_training
+from engine.runs import PROCESSES, VERDICT, processes, store
 from engine.settings import settings
-from workers.artifacts import CANCEL, LOG, SPEC, write_json
-from workers.run import Journal, RunSpec, say_why
+from workers.artifacts import CANCEL, CHECKPOINT, KEEP, LOG, SPEC, write_json
+from workers.run import Journal, RunSpec, answer_with_stacks, attempts, say_why
 
 log = logging.getLogger("engine.driver")
+KEEP_S = 300.0  # in which ranks must have written a checkpoint, after somebody stopped a run to keep it
 
 
 def main(run_id: str, kind: store.Kind) -> None:
@@ -32,34 +39,42 @@ def main(run_id: str, kind: store.Kind) -> None:
     run_dir = settings().runs / run_id
     _log_to(run_dir / LOG)
     faulthandler.enable()
+    answer_with_stacks(run_dir)
     ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans of this run come here, not to init
     status: store.Status = "FAILED"
     message: str | None = "The driver ended without a verdict."
-    flusher = Flusher(run_id, run_dir)
+    flusher, watch = Flusher(run_id, run_dir), Watch(run_dir)
+    attempts.begin(run_dir, int(os.environ.pop(PROCESSES, 0)) or None)
     try:
         # a cancel interrupts the main thread only: a half-imported mlflow could not record the verdict
         store_up = threading.Thread(target=store.client, daemon=True)
         store_up.start()
         signal.signal(signal.SIGTERM, _on_sigterm)
         threading.Thread(target=_watch_for_cancel, args=(run_dir,), daemon=True).start()
-        _drive(run_id, run_dir, kind, store_up, flusher)
+        _drive(run_id, run_dir, kind, store_up, flusher, watch)
         status, message = "FINISHED", None
-    except Cancelled:
-        status, message = "KILLED", "Cancelled."
+    except Cancelled as request:
+        status, message = "KILLED", str(request) or "Cancelled."
     except BaseException as error:
         say_why(run_dir, "driver", error, traceback.format_exc())
         log.exception("the run failed")
-        status, message = "FAILED", cause(run_dir) or f"{type(error).__name__}: {error}"
+        status, message = "FAILED", watch.reason or of_error(run_dir, error, watch)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    watch.close()
+    if status != "FINISHED" and done_of(run_dir, attempts.current(run_dir).number):
+        log.warning("the run is done all the same; what failed came after it: %s", message)
+        status, message = "FINISHED", None
     left = processes.sweep(run_id)
     if left:
         status, message = "FAILED", f"Processes {left} of this run do not end; end them yourself."
+    if status == "KILLED" and not _keeps(run_dir):
+        shutil.rmtree(run_dir / CHECKPOINT, ignore_errors=True)  # whoever stops a run without keeping it does not want its weights
     flusher.close()
     _record_verdict(run_id, run_dir, status, message)
     log.info("verdict: %s %s", status, message or "")
 
 
-def _drive(run_id: str, run_dir: Path, kind: store.Kind, store_up: threading.Thread, flusher: Flusher) -> None:
+def _drive(run_id: str, run_dir: Path, kind: store.Kind, store_up: threading.Thread, flusher: Flusher, watch: Watch) -> None:
     from engine.driver import queue
 
     journal = Journal(run_dir)
@@ -69,15 +84,16 @@ def _drive(run_id: str, run_dir: Path, kind: store.Kind, store_up: threading.Thr
     journal.event("turn came")
     os.environ["TMPDIR"] = str(run_dir / processes.TEMPORARY)
     (run_dir / processes.TEMPORARY).mkdir(exist_ok=True)
-    spark = start_spark(run_id, RunSpec.read(run_dir / SPEC)) if kind == "train" else None
+    watch.start()
+    spark = start_spark(run_id, RunSpec.read(run_dir / SPEC), attempts.current(run_dir)) if kind == "train" else None
     store_up.join()
     journal.event("store up")
     store.set_status(run_id, "RUNNING")
     flusher.start()
     if kind == "train":
-        run_training(run_id, run_dir, journal, spark)
+        run_training(run_id, run_dir, journal, watch, spark)
     else:
-        {"prepare": run_preparation, "download": run_download, "export": run_export}[kind](run_id, run_dir, journal)
+        {"prepare": run_preparation, "download": run_download, "export": run_export}[kind](run_id, run_dir, journal, watch)
 
 
 def _record_verdict(run_id: str, run_dir: Path, status: store.Status, message: str | None) -> None:
@@ -96,9 +112,23 @@ def _record_verdict(run_id: str, run_dir: Path, status: store.Status, message: s
 def _watch_for_cancel(run_dir: Path) -> None:
     while not (run_dir / CANCEL).exists():
         time.sleep(0.25)
+    deadline = time.monotonic() + KEEP_S
+    while _is_keeping(run_dir) and time.monotonic() < deadline:
+        time.sleep(0.25)  # the ranks write a checkpoint, and leave
     while True:  # repeatedly: an exception raised inside an import or a finaliser can be swallowed there
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(1.0)
+
+
+def _keeps(run_dir: Path) -> bool:
+    """Whether a stop was asked for that keeps what there is."""
+    return (run_dir / CANCEL).exists() and (run_dir / CANCEL).read_text() == KEEP
+
+
+def _is_keeping(run_dir: Path) -> bool:
+    """Whether ranks are at work that is to be kept."""
+    now = runs.progress(run_dir)
+    return _keeps(run_dir) and now is not None and now.phase == "training"
 
 
 def _on_sigterm(signum: int, frame: FrameType | None) -> None:

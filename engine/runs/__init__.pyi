@@ -13,12 +13,13 @@ from .exports import (
 )
 from .funnels import funnel as funnel, funnel_losses as funnel_losses
 from .launch import (
-    AFTER as AFTER, TICKET as TICKET, SubmittedSpec as SubmittedSpec,
+    AFTER as AFTER, OUTPUT as OUTPUT, PROCESSES as PROCESSES, TICKET as TICKET, SubmittedSpec as SubmittedSpec,
     cancel as cancel, cancel_request as cancel_request, submit as submit, submit_tour as submit_tour,
 )
 from .predicted_rows import sample_predictions as sample_predictions, why_no_predictions as why_no_predictions
 from .read import (
     VERDICT as VERDICT, Progress as Progress, Run as Run, RunState as RunState, get_run as get_run, list_runs as list_runs,
+    progress as progress,
 )
 from .results import (
     alarms as alarms, done as done, history as history, log_tail as log_tail, outputs as outputs, per_user as per_user,

@@ -26,6 +26,7 @@ from workers.run import RunSpec
 TICKET = "ticket.json"
 AFTER = "after.json"
 OUTPUT = "output.log"
+PROCESSES = "RECBENCH_PROCESSES"  # ranks of the next attempt, where they are not those of the spec
 
 
 def submit(spec: SubmittedSpec, key: str | None = None, after: str | None = None, files: Mapping[str, str] | None = None) -> str:

@@ -162,7 +162,7 @@ def _run(stored: "StoredRun") -> Run:
         started_at=_started(folder),
         ended_at=_moment(stored.info.end_time) if stored.info.end_time and not live else None,
         message=message,
-        progress=_progress(folder) if live else None,
+        progress=progress(folder) if live else None,
         metrics={key: metrics[f"test_{key}"] for key in METRICS if f"test_{key}" in metrics},
         resources={name: metrics[name] for name in RESOURCES if name in metrics},
         **store.annotations(stored.data.tags),
@@ -209,7 +209,8 @@ def how_it_ended(folder: Path) -> tuple[RunState, str]:
     return ended.get(verdict["status"], RunState.FAILED), verdict["message"]
 
 
-def _progress(folder: Path) -> Progress | None:
+def progress(folder: Path) -> Progress | None:
+    """The progress in a run folder; None where there is none yet."""
     try:
         values = json.loads((folder / PROGRESS).read_text())
     except (OSError, ValueError):

@@ -4,6 +4,7 @@ The driver begins an attempt before it starts a process; every writer asks `refu
 """
 
 import json
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,3 +44,10 @@ def refuse_older(folder: Path, number: int) -> None:
     owner = current(folder).number
     if owner not in (0, number):
         raise SupersededError(f"Attempt {number} of this run may not write any more: attempt {owner} has replaced it.")
+
+
+def set_errors_aside(folder: Path, number: int) -> None:
+    """Move what the processes of an attempt left about its failure to `attempt-<number>/`, so that the next one begins without."""
+    for path in folder.glob("*.error.json"):
+        (folder / f"attempt-{number}").mkdir(exist_ok=True)
+        os.replace(path, folder / f"attempt-{number}" / path.name)

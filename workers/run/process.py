@@ -3,6 +3,7 @@
 import ctypes
 import faulthandler
 import logging
+import os
 import signal
 import traceback
 import warnings
@@ -16,6 +17,8 @@ from workers.artifacts import LOG
 from workers.run.journal import say_why
 
 log = logging.getLogger(__name__)
+RENDEZVOUS = "RECBENCH_RENDEZVOUS"  # the file through which the ranks of one host meet, in a folder that nobody else can enter
+DUMP = signal.SIGUSR2  # a process of a run answers it with the stacks of its threads, in the run's log
 
 
 @contextmanager
@@ -27,6 +30,7 @@ def log_and_report_errors(run: Path, who: str, level: int = logging.INFO) -> Ite
     """
     end_with_parent()
     faulthandler.enable()
+    answer_with_stacks(run)
     log_to(run / LOG, who, level)
     try:
         yield
@@ -39,6 +43,12 @@ def log_and_report_errors(run: Path, who: str, level: int = logging.INFO) -> Ite
 def end_with_parent() -> None:
     """Linux: die with the process that started this one. PR_SET_PDEATHSIG is 1 in <sys/prctl.h>."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def answer_with_stacks(run: Path) -> None:
+    """Let this process write the stacks of its threads to the run's log when it gets DUMP, even while it hangs in C code."""
+    file = os.open(run / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    faulthandler.register(DUMP, file=file, all_threads=True)
 
 
 def log_to(path: Path, who: str, level: int = logging.INFO) -> None:

@@ -96,7 +96,7 @@ class TrainSpec(Spec):
         1,
         ge=0,
         le=10,
-        description="Attempts that may follow by themselves, from the newest checkpoint, when a process was killed or a host was lost; never "
+        description="Attempts that may follow by themselves, from the newest checkpoint, when a process was killed or a host lost; never "
         "after an error of the run's own",
         json_schema_extra=MORE,
     )

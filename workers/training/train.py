@@ -18,7 +18,7 @@ from workers.artifacts import CHECKPOINT, TEST, TRAIN, PreparedDataset, checkpoi
 from workers.batches import POOL_BLOCKS, Sampler, epoch_batches, open_split, table_columns
 from workers.evaluation import NetworkEvaluation, catalogue, evaluate_network
 from workers.networks import Batch
-from workers.run import RunContext, RunSpec, peak_memory, refuse_unfit, run_context
+from workers.run import RENDEZVOUS, RunContext, RunSpec, peak_memory, refuse_unfit, run_context
 from workers.serving import measure, open_run
 from workers.specs import ITEM_ID, Sampling
 from workers.training import write_results
@@ -168,7 +168,12 @@ def _process_group(spec: RunSpec) -> Iterator[None]:
         raise ValueError("train.device is cuda, but no GPU is visible here; choose cpu.")
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=timedelta(seconds=spec.train.timeout_s))
+    backend, timeout = "cpu:gloo,cuda:nccl" if cuda else "gloo", timedelta(seconds=spec.train.timeout_s)
+    if meeting := os.environ.get(RENDEZVOUS):  # ranks of one host: a store with a port would listen on every interface
+        rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        dist.init_process_group(backend, timeout=timeout, store=dist.FileStore(meeting, world), rank=rank, world_size=world)
+    else:
+        dist.init_process_group(backend, timeout=timeout)
     try:
         _place_on_hosts()
         yield
