@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import annotations, serving, stress
+from engine.cli import annotations, resuming, serving, stress
 from engine.cli.annotations import Command
 from engine.cli.progress import wait
 
@@ -83,7 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("specs", type=Path, nargs="+", metavar="SPEC", help="run specs, as `recbench spec run` prints them")
     train.add_argument("--wait", action="store_true", help="wait for all of them, with progress")
     add("runs", _runs, "List runs, newest first.").add_argument("--limit", type=int, default=30, help="how many (default 30)")
-    add("cancel", _cancel, "Stop a run and verify that no process of it is left.").add_argument("run_id", metavar="RUN")
+    cancel = add("cancel", _cancel, "Stop a run and verify that no process of it is left.")
+    cancel.add_argument("run_id", metavar="RUN")
+    cancel.add_argument("--keep", action="store_true", help="a training writes a checkpoint first, so that it can be resumed")
+    resuming.register(add)
     compare = add("compare", _compare, "Set finished runs side by side under one protocol.")
     compare.add_argument("run_ids", nargs="+", metavar="RUN")
     compare.add_argument("--k", type=int, default=10, help="length of the lists that are measured, 1 to 100 (default 10)")
@@ -196,9 +199,9 @@ def _runs(args: argparse.Namespace) -> dict[str, Any]:
 def _cancel(args: argparse.Namespace) -> dict[str, Any]:
     import engine
 
-    engine.runs.cancel(args.run_id)
+    engine.runs.cancel(args.run_id, keep=args.keep)
     run = engine.runs.get_run(args.run_id)
-    print(f"{run.title} is {run.state.value}; none of its processes is left.")
+    print(f"{run.title} is {run.state.value}; none of its processes is left. {run.message or ''}".strip())
     return _row(run)
 
 

@@ -24,13 +24,12 @@ from engine.driver.launching import start_spark
 from engine.driver.trying import done_of
 from engine.driver.watch import Watch
 from engine.driver.work import run_download, run_export, run_preparation, run_training
-from engine.runs import PROCESSES, VERDICT, processes, store
+from engine.runs import KEEP_S, PROCESSES, VERDICT, processes, store
 from engine.settings import settings
 from workers.artifacts import CANCEL, CHECKPOINT, KEEP, LOG, SPEC, write_json
 from workers.run import Journal, RunSpec, answer_with_stacks, attempts, say_why
 
 log = logging.getLogger("engine.driver")
-KEEP_S = 300.0  # in which ranks must have written a checkpoint, after somebody stopped a run to keep it
 
 
 def main(run_id: str, kind: store.Kind) -> None:

@@ -153,32 +153,36 @@ class Watch:
 def memory_limit() -> int:
     """Bytes that the processes here may use: the memory of the machine, or of the control group if that is less."""
     limits = [psutil.virtual_memory().total]
-    for path in (*_groups("memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
-        try:
-            limits.append(int(path.read_text()))
-        except (OSError, ValueError):  # "max": no limit
-            continue
+    for folder in _groups():
+        for name in ("memory.max", "memory.limit_in_bytes"):  # of version 2, and of version 1
+            try:
+                limits.append(int((folder / name).read_text()))
+            except (OSError, ValueError):  # "max": no limit
+                continue
     return min(limits)
 
 
 def oom_kills() -> int:
     """Processes that the kernel has killed in this control group for lack of memory; 0 where it does not say."""
-    for path in (*_groups("memory.events"), Path("/sys/fs/cgroup/memory/memory.oom_control")):
-        try:
-            return next(int(line.split()[1]) for line in path.read_text().splitlines() if line.startswith("oom_kill "))
-        except (OSError, ValueError, StopIteration):
-            continue
+    for folder in _groups():
+        for name in ("memory.events", "memory.oom_control"):
+            try:
+                lines = (folder / name).read_text().splitlines()
+            except OSError:
+                continue
+            return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
     return 0
 
 
-def _groups(name: str) -> list[Path]:
-    """A file of this process's control group (version 2) and of those around it."""
+def _groups() -> list[Path]:
+    """The folders of the control group that limits this process's memory, and of those around it (cgroups(7))."""
+    roots = {"": Path("/sys/fs/cgroup"), "memory": Path("/sys/fs/cgroup/memory")}
     try:
-        own = next(line[3:].strip() for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
-    except (OSError, StopIteration):
+        lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    except OSError:
         return []
-    folder = Path("/sys/fs/cgroup") / own.lstrip("/")
-    return [one / name for one in (folder, *folder.parents) if one.is_relative_to("/sys/fs/cgroup")]
+    own = [(roots[controller], path.lstrip("/")) for _, controller, path in lines if controller in roots]
+    return [one for root, path in own for one in ((root / path), *(root / path).parents) if one.is_relative_to(root)]
 
 
 def _status(process: psutil.Process) -> str:

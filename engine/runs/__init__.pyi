@@ -13,7 +13,7 @@ from .exports import (
 )
 from .funnels import funnel as funnel, funnel_losses as funnel_losses
 from .launch import (
-    AFTER as AFTER, OUTPUT as OUTPUT, PROCESSES as PROCESSES, TICKET as TICKET, SubmittedSpec as SubmittedSpec,
+    AFTER as AFTER, KEEP_S as KEEP_S, OUTPUT as OUTPUT, PROCESSES as PROCESSES, TICKET as TICKET, SubmittedSpec as SubmittedSpec,
     cancel as cancel, cancel_request as cancel_request, submit as submit, submit_tour as submit_tour,
 )
 from .predicted_rows import sample_predictions as sample_predictions, why_no_predictions as why_no_predictions
@@ -24,5 +24,6 @@ from .read import (
 from .results import (
     alarms as alarms, done as done, history as history, log_tail as log_tail, outputs as outputs, per_user as per_user,
 )
+from .resuming import has_checkpoint as has_checkpoint, resume as resume, why_not_resumable as why_not_resumable
 from .settle import settle as settle, settle_all as settle_all
 from .store import read_once as read_once

@@ -19,13 +19,14 @@ from engine.runs.processes import LOCK, TOKEN, is_alive, sweep
 from engine.runs.settle import settle, settle_all
 from engine.runs.spec import SubmittedSpec
 from engine.settings import settings
-from workers.artifacts import CANCEL, SPEC, write_json
+from workers.artifacts import CANCEL, KEEP, SPEC, write_json
 from workers.exports import ListExportSpec
 from workers.run import RunSpec
 
 TICKET = "ticket.json"
 AFTER = "after.json"
 OUTPUT = "output.log"
+KEEP_S = 300.0  # in which ranks must have written a checkpoint, after somebody stopped a run to keep it
 PROCESSES = "RECBENCH_PROCESSES"  # ranks of the next attempt, where they are not those of the spec
 
 
@@ -121,17 +122,19 @@ def _launch(spec: SubmittedSpec, tags: dict[str, str], after: str | None, files:
         (folder / name).write_text(text, encoding="utf-8")
     if after:
         write_json(folder / AFTER, {"run": after})
-    _start_driver(run_id, kind, folder)
+    start_driver(run_id, kind, folder)
     return run_id
 
 
-def _start_driver(run_id: str, kind: store.Kind, folder: Path) -> None:
+def start_driver(run_id: str, kind: store.Kind, folder: Path, ranks: int | None = None) -> None:
+    """Start the driver of a run that the store knows and whose spec is in its folder. ranks: where they are not those of the spec."""
     lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if kind != "download":
             write_json(folder / TICKET, {"submitted": time.time_ns()})
         environment = {**os.environ, **settings().inherited, TOKEN: run_id, "RECBENCH_LOCK_FD": str(lock)}
+        environment |= {} if ranks is None else {PROCESSES: str(ranks)}
         with (folder / OUTPUT).open("ab") as output:
             subprocess.Popen(
                 [sys.executable, "-m", "engine.driver", run_id, kind],
@@ -147,18 +150,31 @@ def _start_driver(run_id: str, kind: store.Kind, folder: Path) -> None:
         os.close(lock)  # the driver's inherited descriptor keeps the lock
 
 
-def cancel_request(run_id: str) -> None:
-    """Request that a run stops, and return at once; a run that has ended stays as it is. LookupError: no such run."""
+def cancel_request(run_id: str, keep: bool = False) -> None:
+    """Request that a run stops, and return at once; a run that has ended stays as it is.
+
+    Args:
+        keep: a training writes a checkpoint before it stops, so that it can be resumed; else its checkpoints are removed.
+
+    Raises:
+        LookupError: no such run.
+    """
     store.get(run_id)
-    folder = settings().runs / run_id
     if is_alive(run_id):
-        (folder / CANCEL).touch()
+        path = settings().runs / run_id / CANCEL
+        partial = path.with_name(f".{CANCEL}.{os.getpid()}.partial")
+        partial.write_text(KEEP if keep else "", encoding="utf-8")
+        os.replace(partial, path)
 
 
-def cancel(run_id: str, timeout_s: float = 30.0) -> None:
-    """Stop a run and verify that no process of it is left. TimeoutError: some processes do not end; names them."""
-    cancel_request(run_id)
-    deadline = time.monotonic() + timeout_s
+def cancel(run_id: str, timeout_s: float = 30.0, keep: bool = False) -> None:
+    """Stop a run and verify that no process of it is left. With `keep`, as `cancel_request`, a checkpoint may take KEEP_S longer.
+
+    Raises:
+        LookupError: no such run. TimeoutError: some processes do not end; names them.
+    """
+    cancel_request(run_id, keep)
+    deadline = time.monotonic() + timeout_s + (KEEP_S if keep else 0.0)
     while is_alive(run_id) and time.monotonic() < deadline:
         time.sleep(0.2)
     left = sweep(run_id)
