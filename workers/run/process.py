@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from workers.artifacts import LOG
+from workers.run import attempts
 from workers.run.journal import say_why
 
 log = logging.getLogger(__name__)
@@ -22,11 +23,12 @@ DUMP = signal.SIGUSR2  # a process of a run answers it with the stacks of its th
 
 
 @contextmanager
-def log_and_report_errors(run: Path, who: str, level: int = logging.INFO) -> Iterator[None]:
+def log_and_report_errors(run: Path, who: str, level: int = logging.INFO, attempt: int | None = None) -> Iterator[None]:
     """Around all that a process of a run does: it ends with its parent, logs to the run, and writes what it raises to `<who>.error.json`.
 
     Args:
         who: what the process is, such as fit, or rank 0; the name of the file has no spaces.
+        attempt: of the run; once a later one has begun, errors of this one are its own affair and are only logged.
     """
     end_with_parent()
     faulthandler.enable()
@@ -35,7 +37,8 @@ def log_and_report_errors(run: Path, who: str, level: int = logging.INFO) -> Ite
     try:
         yield
     except BaseException as error:
-        say_why(run, who.replace(" ", ""), error, traceback.format_exc())
+        if attempt is None or attempts.current(run).number in (0, attempt):
+            say_why(run, who.replace(" ", ""), error, traceback.format_exc())
         log.exception("%s failed", who)
         raise
 

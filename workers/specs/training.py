@@ -106,11 +106,14 @@ class TrainSpec(Spec):
         """Table -> the sharding that `table_sharding` asks for."""
         return dict(entry.split("=", 1) for entry in self.table_sharding)  # type: ignore[misc]
 
-    def rate(self, step: int, steps: int) -> float:
-        """The factor of the learning rates at a step (from 1) of `steps` in all; that of the last step is above 0."""
+    def rate(self, step: float, steps: float) -> float:
+        """The factor of the learning rates at a step (from 1) of `steps` in all; that of the last step is above 0.
+
+        Steps of a run that goes on with another number of ranks are fractions of those that it began with.
+        """
         if step <= self.warmup_steps:
             return step / self.warmup_steps
-        left = 1 - (step - self.warmup_steps - 1) / max(1, steps - self.warmup_steps)
+        left = min(1, 1 - (step - self.warmup_steps - 1) / max(1, steps - self.warmup_steps))
         return {"constant": 1.0, "linear": left, "cosine": 0.5 * (1 - math.cos(math.pi * left))}[self.schedule]
 
     @model_validator(mode="after")
