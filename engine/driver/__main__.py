@@ -16,33 +16,33 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from engine.driver.flusher import Flusher
 from engine.driver.work import Cancelled, cause, run_download, run_export, run_preparation, run_training, start_spark
-from engine.runs import VERDICT, processes, store
+from engine.runs import VERDICT, Outbox, identity, processes, store
 from engine.settings import settings
 from workers.artifacts import CANCEL, LOG, SPEC, write_json
 from workers.run import Journal, RunSpec, say_why
 
 log = logging.getLogger("engine.driver")
 
+PROMPT_S, PATIENT_S = 10.0, 900.0  # for the store to take what it has not: while the run is still held, and after
+
 
 def main(run_id: str, kind: store.Kind) -> None:
     """Carry out one run and record its verdict; never raises."""
-    _adopt_lock()
+    lock = _adopt_lock()
     run_dir = settings().runs / run_id
     _log_to(run_dir / LOG)
     faulthandler.enable()
     ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans of this run come here, not to init
     status: store.Status = "FAILED"
     message: str | None = "The driver ended without a verdict."
-    flusher = Flusher(run_id, run_dir)
+    identity.sign(run_dir)
+    outbox = Outbox(run_id, run_dir)
     try:
-        # a cancel interrupts the main thread only: a half-imported mlflow could not record the verdict
-        store_up = threading.Thread(target=store.client, daemon=True)
-        store_up.start()
+        outbox.start()  # a cancel interrupts the main thread only, so that no mlflow is left half imported
         signal.signal(signal.SIGTERM, _on_sigterm)
         threading.Thread(target=_watch_for_cancel, args=(run_dir,), daemon=True).start()
-        _drive(run_id, run_dir, kind, store_up, flusher)
+        _drive(run_id, run_dir, kind, outbox)
         status, message = "FINISHED", None
     except Cancelled:
         status, message = "KILLED", "Cancelled."
@@ -54,12 +54,16 @@ def main(run_id: str, kind: store.Kind) -> None:
     left = processes.sweep(run_id)
     if left:
         status, message = "FAILED", f"Processes {left} of this run do not end; end them yourself."
-    flusher.close()
-    _record_verdict(run_id, run_dir, status, message)
     log.info("verdict: %s %s", status, message or "")
+    write_json(run_dir / VERDICT, {"status": status, "message": message, "time": time.time()})
+    outbox.file(LOG)
+    outbox.status(status, message)
+    if not outbox.close(PROMPT_S):
+        _let_go(lock)
+        outbox.close(PATIENT_S)
 
 
-def _drive(run_id: str, run_dir: Path, kind: store.Kind, store_up: threading.Thread, flusher: Flusher) -> None:
+def _drive(run_id: str, run_dir: Path, kind: store.Kind, outbox: Outbox) -> None:
     from engine.driver import queue
 
     journal = Journal(run_dir)
@@ -70,27 +74,19 @@ def _drive(run_id: str, run_dir: Path, kind: store.Kind, store_up: threading.Thr
     os.environ["TMPDIR"] = str(run_dir / processes.TEMPORARY)
     (run_dir / processes.TEMPORARY).mkdir(exist_ok=True)
     spark = start_spark(run_id, RunSpec.read(run_dir / SPEC)) if kind == "train" else None
-    store_up.join()
-    journal.event("store up")
-    store.set_status(run_id, "RUNNING")
-    flusher.start()
+    outbox.status("RUNNING")
     if kind == "train":
-        run_training(run_id, run_dir, journal, spark)
+        run_training(run_id, run_dir, journal, outbox, spark)
     else:
-        {"prepare": run_preparation, "download": run_download, "export": run_export}[kind](run_id, run_dir, journal)
+        {"prepare": run_preparation, "download": run_download, "export": run_export}[kind](run_id, run_dir, journal, outbox)
 
 
-def _record_verdict(run_id: str, run_dir: Path, status: store.Status, message: str | None) -> None:
-    """Write the verdict to a file, then to the store, which may be busy: retry for two minutes."""
-    write_json(run_dir / VERDICT, {"status": status, "message": message, "time": time.time()})
-    for wait in (0, 1, 2, 5, 10, 20, 40, 40):
-        time.sleep(wait)
-        try:
-            store.log_file(run_id, run_dir / LOG)
-            store.set_status(run_id, status, message)
-            return
-        except Exception:
-            log.exception("the store does not answer; retrying")
+def _let_go(lock: int) -> None:
+    """The run has ended, and files say how; only the store does not know yet: neither the run nor the next one waits for that."""
+    from engine.driver import queue
+
+    os.close(lock)
+    queue.leave()
 
 
 def _watch_for_cancel(run_dir: Path) -> None:
@@ -105,11 +101,12 @@ def _on_sigterm(signum: int, frame: FrameType | None) -> None:
     raise Cancelled
 
 
-def _adopt_lock() -> None:
+def _adopt_lock() -> int:
     """Keep the lock that the submitter passed on; child processes do not inherit it."""
     lock = int(os.environ.pop("RECBENCH_LOCK_FD"))
     os.set_inheritable(lock, False)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
 
 
 def _log_to(path: Path) -> None:

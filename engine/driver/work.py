@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import datasets
 from engine.datasets import DatasetSpec, DownloadSpec, fetch
-from engine.runs import store
+from engine.runs import Outbox
 from engine.spark import classes
 from workers.artifacts import CHECKPOINT, DONE, METRICS, RESULTS, SPEC, write_json
 from workers.exports import ListExportSpec, staging
@@ -36,7 +36,7 @@ class Cancelled(BaseException):
     """The run was cancelled. Not an Exception, so that no handler of a library swallows it."""
 
 
-def run_preparation(run_id: str, run_dir: Path, journal: Journal) -> None:
+def run_preparation(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox) -> None:
     from engine.prepare import prepare
 
     def report_progress(phase: str, step: int, total: int) -> None:
@@ -47,38 +47,38 @@ def run_preparation(run_id: str, run_dir: Path, journal: Journal) -> None:
     started = time.monotonic()
     path = prepare(spec, report_progress)
     dataset = datasets.get_dataset(path.name)
-    store.set_tag(run_id, "dataset", dataset.id)
+    outbox.tag("dataset", dataset.id)
     rows = dataset.manifest["counts"]["rows_read"]
     seconds = time.monotonic() - started
     cost = {"rows": rows, "seconds": seconds, "peak_memory_bytes": dataset.manifest.get("cost", {}).get("peak_memory_bytes", 0)}
-    store.log_final(run_id, cost)
+    outbox.final(cost)
     write_json(run_dir / DONE, {"attempt": ATTEMPT, "dataset": dataset.id, **cost})
 
 
-def run_training(run_id: str, run_dir: Path, journal: Journal, spark: "Future[SparkSession] | None") -> None:
+def run_training(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, spark: "Future[SparkSession] | None") -> None:
     spec = RunSpec.read(run_dir / SPEC)
     dataset = datasets.get_dataset(spec.dataset)
     journal.progress("checking the dataset", 0, 1, force=True)
     datasets.verify(dataset.id)
     counts = json.dumps(dataset.manifest["counts"])
-    store.log_dataset(run_id, dataset.name, dataset.manifest["fingerprint"], str(dataset.path), counts)
+    outbox.dataset(dataset.name, dataset.manifest["fingerprint"], str(dataset.path), counts)
     if spark is None:
         _run_process(spec.model.module or "", run_dir, dataset.path, journal)
     else:
         _distribute(run_id, run_dir, dataset.path, spec, journal, spark)
     done = _verdict(run_dir)
     logged = {f"test_{name}": value for name, value in done["metrics"].items() if name in METRICS}
-    store.log_final(run_id, logged | {name: value for name, value in done.items() if name not in ("attempt", "metrics")})
+    outbox.final(logged | {name: value for name, value in done.items() if name not in ("attempt", "metrics")})
     for folder in (RESULTS, CHECKPOINT):
-        store.log_folder(run_id, run_dir / folder, folder)
+        outbox.file(folder)
     for name in (SPEC, DONE):
-        store.log_file(run_id, run_dir / name)
+        outbox.file(name)
     if spark is not None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the results are complete: a cancel would only lose them
         classes.keep(spark.result(), lambda phase: journal.progress(phase, 0, 1, force=True))
 
 
-def run_download(run_id: str, run_dir: Path, journal: Journal) -> None:
+def run_download(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox) -> None:
     def report_progress(phase: str, done: int, total: int, rate: float | None) -> None:
         left = (total - done) / rate if rate and total else None
         journal.progress(phase, done, max(total, done, 1), bytes_per_s=rate, eta_s=left)
@@ -87,17 +87,17 @@ def run_download(run_id: str, run_dir: Path, journal: Journal) -> None:
     path = fetch(DownloadSpec.read(run_dir / SPEC).wanted, report_progress)
     cost = {"bytes": path.stat().st_size, "seconds": time.monotonic() - started}
     log.info("%s: %d bytes", path, cost["bytes"])
-    store.log_final(run_id, cost)
+    outbox.final(cost)
     write_json(run_dir / DONE, {"attempt": ATTEMPT, "path": str(path), **cost})
 
 
-def run_export(run_id: str, run_dir: Path, journal: Journal) -> None:
+def run_export(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox) -> None:
     spec = ListExportSpec.read(run_dir / SPEC)
     try:
         _run_process("workers.exports.export", run_dir, datasets.get_dataset(spec.dataset).path, journal)
     finally:  # left by a process that was killed or cancelled
         shutil.rmtree(staging(spec.target(run_dir.parent, run_id), run_id), ignore_errors=True)
-    store.log_final(run_id, {name: value for name, value in _verdict(run_dir).items() if name != "attempt"})
+    outbox.final({name: value for name, value in _verdict(run_dir).items() if name != "attempt"})
 
 
 def start_spark(run_id: str, spec: RunSpec) -> "Future[SparkSession] | None":
