@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import annotations, resuming, serving, stress
+from engine.cli import adopting, annotations, resuming, serving, stress
 from engine.cli.annotations import Command
 from engine.cli.progress import wait
 
@@ -31,6 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     try:
         answer = args.run(args)
+        adopting.hint(args)
         if args.json:
             print(json.dumps(answer, default=str))
         sys.stdout.flush()
@@ -99,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     stress.register(add)
     serving.register(add, wait)
     annotations.register(add)
+    adopting.register(add)
     spec = add("spec", _spec, "Print a complete default spec; descriptions of its settings go to standard error.")
     spec.add_argument("what", choices=["dataset", "run"])
     spec.add_argument("--source", default="sample", help="for a dataset: the source, such as sample or movielens")

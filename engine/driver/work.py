@@ -14,7 +14,7 @@ from engine.datasets import DatasetSpec, DownloadSpec, fetch
 from engine.driver.launching import distribute, run_process
 from engine.driver.trying import attempt_until_done
 from engine.driver.watch import Watch
-from engine.runs import store
+from engine.runs import Outbox
 from engine.spark import classes
 from workers.artifacts import CHECKPOINT, DONE, METRICS, RESULTS, SPEC, write_json
 from workers.exports import ListExportSpec, staging
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("engine.driver")
 
 
-def run_preparation(run_id: str, run_dir: Path, journal: Journal, watch: Watch) -> None:
+def run_preparation(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, watch: Watch) -> None:
     from engine.prepare import prepare
 
     def report_progress(phase: str, step: int, total: int) -> None:
@@ -38,21 +38,21 @@ def run_preparation(run_id: str, run_dir: Path, journal: Journal, watch: Watch) 
     started = time.monotonic()
     path = prepare(spec, report_progress)
     dataset = datasets.get_dataset(path.name)
-    store.set_tag(run_id, "dataset", dataset.id)
+    outbox.tag("dataset", dataset.id)
     rows = dataset.manifest["counts"]["rows_read"]
     seconds = time.monotonic() - started
     cost = {"rows": rows, "seconds": seconds, "peak_memory_bytes": dataset.manifest.get("cost", {}).get("peak_memory_bytes", 0)}
-    store.log_final(run_id, cost)
+    outbox.final(cost)
     write_json(run_dir / DONE, {"attempt": attempts.current(run_dir).number, "dataset": dataset.id, **cost})
 
 
-def run_training(run_id: str, run_dir: Path, journal: Journal, watch: Watch, spark: "Future[SparkSession] | None") -> None:
+def run_training(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, watch: Watch, spark: "Future[SparkSession] | None") -> None:
     spec = RunSpec.read(run_dir / SPEC)
     dataset = datasets.get_dataset(spec.dataset)
     journal.progress("checking the dataset", 0, 1, force=True)
     datasets.verify(dataset.id)
     counts = json.dumps(dataset.manifest["counts"])
-    store.log_dataset(run_id, dataset.name, dataset.manifest["fingerprint"], str(dataset.path), counts)
+    outbox.dataset(dataset.name, dataset.manifest["fingerprint"], str(dataset.path), counts)
     batch = None if spark is None else spec.train.batch_size
 
     def work(attempt: Attempt) -> int:
@@ -62,17 +62,17 @@ def run_training(run_id: str, run_dir: Path, journal: Journal, watch: Watch, spa
 
     done = attempt_until_done(run_dir, journal, watch, spec.train.retries, work, batch)
     logged = {f"test_{name}": value for name, value in done["metrics"].items() if name in METRICS}
-    store.log_final(run_id, logged | {name: value for name, value in done.items() if name not in ("attempt", "metrics")})
+    outbox.final(logged | {name: value for name, value in done.items() if name not in ("attempt", "metrics")})
     for folder in (RESULTS, CHECKPOINT):
-        store.log_folder(run_id, run_dir / folder, folder)
+        outbox.file(folder)
     for name in (SPEC, DONE):
-        store.log_file(run_id, run_dir / name)
+        outbox.file(name)
     if spark is not None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the results are complete: a cancel would only lose them
         classes.keep(spark.result(), lambda phase: journal.progress(phase, 0, 1, force=True))
 
 
-def run_download(run_id: str, run_dir: Path, journal: Journal, watch: Watch) -> None:
+def run_download(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, watch: Watch) -> None:
     def report_progress(phase: str, done: int, total: int, rate: float | None) -> None:
         left = (total - done) / rate if rate and total else None
         journal.progress(phase, done, max(total, done, 1), bytes_per_s=rate, eta_s=left)
@@ -81,15 +81,15 @@ def run_download(run_id: str, run_dir: Path, journal: Journal, watch: Watch) -> 
     path = fetch(DownloadSpec.read(run_dir / SPEC).wanted, report_progress)
     cost = {"bytes": path.stat().st_size, "seconds": time.monotonic() - started}
     log.info("%s: %d bytes", path, cost["bytes"])
-    store.log_final(run_id, cost)
+    outbox.final(cost)
     write_json(run_dir / DONE, {"attempt": attempts.current(run_dir).number, "path": str(path), **cost})
 
 
-def run_export(run_id: str, run_dir: Path, journal: Journal, watch: Watch) -> None:
+def run_export(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, watch: Watch) -> None:
     spec = ListExportSpec.read(run_dir / SPEC)
     path = datasets.get_dataset(spec.dataset).path
     try:
         done = attempt_until_done(run_dir, journal, watch, 0, lambda _: run_process("workers.exports.export", run_dir, path, journal))
     finally:  # left by a process that was killed or cancelled
         shutil.rmtree(staging(spec.target(run_dir.parent, run_id), run_id), ignore_errors=True)
-    store.log_final(run_id, {name: value for name, value in done.items() if name != "attempt"})
+    outbox.final({name: value for name, value in done.items() if name != "attempt"})

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from engine import datasets
 from engine.datasets import DatasetSpec, DownloadSpec
-from engine.runs import store
+from engine.runs import claims, records, store
+from engine.runs.described import described
 from engine.runs.processes import LOCK, TOKEN, is_alive, sweep
 from engine.runs.settle import settle, settle_all
 from engine.runs.spec import SubmittedSpec
 from engine.settings import settings
 from workers.artifacts import CANCEL, KEEP, SPEC, write_json
-from workers.exports import ListExportSpec
 from workers.run import RunSpec
 
 TICKET = "ticket.json"
@@ -101,34 +101,26 @@ def _safe(key: str) -> str:
     return "".join(c for c in key if c.isalnum() or c in "-_.")[:200]
 
 
-def _described(spec: SubmittedSpec) -> tuple[store.Kind, str, dict[str, str]]:
-    """Kind, title and tags of a run."""
-    if isinstance(spec, RunSpec):
-        return "train", spec.title, {"dataset": spec.dataset, "model": spec.model.kind}
-    if isinstance(spec, DownloadSpec):
-        return "download", f"Download {spec.wanted.title}", {"download": spec.key}
-    if isinstance(spec, ListExportSpec):
-        return "export", f"Top {spec.k} of {spec.title or spec.run[:8]}", {"dataset": spec.dataset}
-    return "prepare", f"Prepare {spec.name}", {"dataset_name": spec.name}
-
-
 def _launch(spec: SubmittedSpec, tags: dict[str, str], after: str | None, files: Mapping[str, str] | None = None) -> str:
     settle_all()  # so that no process of a run that died computes at the same time
-    kind, title, known = _described(spec)
-    run_id = store.create(kind, title, spec, known | tags)
-    folder = settings().runs / run_id
-    folder.mkdir(parents=True)
-    for name, text in {**(files or {}), SPEC: spec.model_dump_json(indent=2)}.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    if after:
-        write_json(folder / AFTER, {"run": after})
-    start_driver(run_id, kind, folder)
+    kind, title, known = described(spec)
+    with claims.claimed() as claim:
+        for name, text in {**(files or {}), SPEC: spec.model_dump_json(indent=2)}.items():
+            (claim.folder / name).write_text(text, encoding="utf-8")
+        if after:
+            write_json(claim.folder / AFTER, {"run": after})
+        run_id = records.create(claim, kind, title, spec, known | tags)
+        start_driver(run_id, kind, claim.become(run_id), os.dup(claim.lock))
     return run_id
 
 
-def start_driver(run_id: str, kind: store.Kind, folder: Path, ranks: int | None = None) -> None:
-    """Start the driver of a run that the store knows and whose spec is in its folder. ranks: where they are not those of the spec."""
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+def start_driver(run_id: str, kind: store.Kind, folder: Path, held: int | None = None, ranks: int | None = None) -> None:
+    """Start the driver of a run, which inherits the lock of its folder: the one that is held already, else one that is taken here.
+
+    Args:
+        ranks: of this attempt, where they are not those of the spec.
+    """
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600) if held is None else held
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if kind != "download":

@@ -1,5 +1,6 @@
 """Resume a training that ended before it was done: the same run goes on in its folder, from its newest checkpoint, as its next attempt."""
 
+import fcntl
 import os
 import shutil
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from engine import datasets
 from engine.runs import read, store
 from engine.runs.launch import start_driver
-from engine.runs.processes import is_alive
+from engine.runs.processes import LOCK, is_alive
 from engine.runs.read import VERDICT, Run, RunState
 from engine.runs.settle import settle
 from engine.settings import settings
@@ -64,11 +65,17 @@ def resume(run_id: str, processes: int | None = None) -> str:
         if is_alive(run_id) or (reason := why_not_resumable(run)):
             raise ValueError(reason if not is_alive(run_id) else f"{run.title} is still at work; wait for it, or stop it first.")
         folder = settings().runs / run_id
-        _set_aside(folder)
-        for tag in ("message", "interrupted"):
-            store.drop_tag(run_id, tag)
-        store.set_status(run_id, "SCHEDULED")
-        start_driver(run_id, run.kind, folder, processes)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # from now on it is alive, so that nobody settles it
+        try:
+            for tag in ("message", "interrupted"):
+                store.drop_tag(run_id, tag)
+            store.set_status(run_id, "SCHEDULED")
+            _set_aside(folder)
+        except BaseException:
+            os.close(lock)
+            raise
+        start_driver(run_id, run.kind, folder, lock, processes)
     return run_id
 
 
