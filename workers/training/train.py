@@ -21,7 +21,7 @@ from workers.networks import Batch
 from workers.run import RunContext, RunSpec, peak_memory, refuse_unfit, run_context
 from workers.serving import measure, open_run
 from workers.specs import ITEM_ID, Sampling
-from workers.training import write_results
+from workers.training import devices, write_results
 from workers.training.loop import NOTHING, Loop, Start
 from workers.training.sharding import DistributedModel, Plan, distribute, fused_state, restore_dense
 
@@ -92,7 +92,7 @@ def _build(context: RunContext[RunSpec]) -> tuple[DistributedModel, _Beginning]:
         network.learn_frequencies(liked)
     before = checkpoint.best(context.folder.parent / spec.continues / CHECKPOINT) if spec.continues else None
     parameters = sum(p.numel() for p in network.parameters())
-    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if spec.train.device == "cuda" else torch.device("cpu")
+    device = torch.device("cuda", torch.cuda.current_device()) if spec.train.device == "cuda" else torch.device("cpu")
     model = distribute(network, spec.train, device)
     begin = _continue_from(before, model) if before else NOTHING
     torch.manual_seed(spec.train.seed + 1 + dist.get_rank())  # dropout differs between ranks
@@ -164,13 +164,13 @@ def _liked_in_train(dataset: PreparedDataset) -> torch.Tensor:
 @contextmanager
 def _process_group(spec: RunSpec) -> Iterator[None]:
     cuda = spec.train.device == "cuda"
-    if cuda and not torch.cuda.is_available():
-        raise ValueError("train.device is cuda, but no GPU is visible here; choose cpu.")
     if cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        devices.refuse_none()
     dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=timedelta(seconds=spec.train.timeout_s))
     try:
         _place_on_hosts()
+        if cuda:
+            devices.take_own()
         yield
     finally:
         dist.destroy_process_group()
