@@ -36,15 +36,17 @@ def start_spark(run_id: str, spec: RunSpec, attempt: Attempt) -> "Future[SparkSe
     """The Spark session that starts the ranks, started in the background; None for a model without ranks."""
     if spec.model.module is not None:
         return None
-    from engine.spark import session
+    from engine.spark import GpuRequest, session
 
-    cores = max(1, (os.cpu_count() or 1) // ((attempt.processes or spec.train.processes) if spec.train.local_mode else 1))
+    ranks = attempt.processes or spec.train.processes
+    gpus = GpuRequest(ranks, spec.train.local_mode) if spec.train.device == "cuda" else None
+    cores = max(1, (os.cpu_count() or 1) // (ranks if spec.train.local_mode else 1))
     os.environ.update(environment(cores, one_host=spec.train.local_mode), PYTHONPATH=import_path())
     starting: Future[SparkSession] = Future()
 
     def start() -> None:
         try:
-            starting.set_result(session(f"recbench {run_id[:8]}", keeps=True))
+            starting.set_result(session(f"recbench {run_id[:8]}", keeps=True, gpus=gpus))
         except BaseException as error:
             starting.set_exception(error)
 
