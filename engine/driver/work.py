@@ -18,7 +18,7 @@ from engine import datasets
 from engine.datasets import DatasetSpec, DownloadSpec, fetch
 from engine.runs import store
 from engine.spark import classes
-from workers.artifacts import CHECKPOINT, DONE, METRICS, RESULTS, SPEC, write_json
+from workers.artifacts import CHECKPOINT, DONE, METRICS, RESULTS, SPEC, write_done
 from workers.exports import ListExportSpec, staging
 from workers.run import Journal, RunSpec, say_why
 from workers.training import environment
@@ -52,7 +52,7 @@ def run_preparation(run_id: str, run_dir: Path, journal: Journal) -> None:
     seconds = time.monotonic() - started
     cost = {"rows": rows, "seconds": seconds, "peak_memory_bytes": dataset.manifest.get("cost", {}).get("peak_memory_bytes", 0)}
     store.log_final(run_id, cost)
-    write_json(run_dir / DONE, {"attempt": ATTEMPT, "dataset": dataset.id, **cost})
+    write_done(run_dir, {"attempt": ATTEMPT, "dataset": dataset.id, **cost})
 
 
 def run_training(run_id: str, run_dir: Path, journal: Journal, spark: "Future[SparkSession] | None") -> None:
@@ -88,7 +88,7 @@ def run_download(run_id: str, run_dir: Path, journal: Journal) -> None:
     cost = {"bytes": path.stat().st_size, "seconds": time.monotonic() - started}
     log.info("%s: %d bytes", path, cost["bytes"])
     store.log_final(run_id, cost)
-    write_json(run_dir / DONE, {"attempt": ATTEMPT, "path": str(path), **cost})
+    write_done(run_dir, {"attempt": ATTEMPT, "path": str(path), **cost})
 
 
 def run_export(run_id: str, run_dir: Path, journal: Journal) -> None:

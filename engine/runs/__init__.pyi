@@ -21,7 +21,8 @@ from .read import (
     VERDICT as VERDICT, Progress as Progress, Run as Run, RunState as RunState, get_run as get_run, list_runs as list_runs,
 )
 from .results import (
-    alarms as alarms, done as done, history as history, log_tail as log_tail, outputs as outputs, per_user as per_user,
+    alarms as alarms, damage_of as damage_of, done as done, history as history, log_tail as log_tail, outputs as outputs,
+    per_user as per_user, result_file as result_file,
 )
 from .settle import settle as settle, settle_all as settle_all
 from .store import read_once as read_once
