@@ -3,7 +3,7 @@
 import streamlit as st
 
 import engine
-from ui.shared import adoption, store_trouble
+from ui.shared import adoption, errors, store_trouble
 
 # The folder is not called pages: beside the main script, Streamlit would take that name for its older kind of multipage app,
 # and the first visitor of a fresh server would get that one instead of this navigation.
@@ -23,7 +23,7 @@ page = st.navigation(
     position="top",
 )
 try:
-    with engine.runs.read_once():
+    with engine.runs.read_once(), errors.masked():
         adoption.offer()
         page.run()
 except engine.runs.StoreError as error:

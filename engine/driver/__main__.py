@@ -27,6 +27,7 @@ from engine.runs import KEEP_S, PROCESSES, VERDICT, Outbox, identity, processes,
 from engine.settings import settings
 from workers.artifacts import CANCEL, CHECKPOINT, KEEP, LOG, SPEC, write_json
 from workers.run import Journal, RunSpec, answer_with_stacks, attempts, say_why
+from workers.specs import MaskSecrets, mask
 
 log = logging.getLogger("engine.driver")
 
@@ -58,7 +59,7 @@ def main(run_id: str, kind: store.Kind) -> None:
     except BaseException as error:
         say_why(run_dir, "driver", error, traceback.format_exc())
         log.exception("the run failed")
-        status, message = "FAILED", watch.reason or of_error(run_dir, error, watch)
+        status, message = "FAILED", mask(watch.reason or of_error(run_dir, error, watch))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     watch.close()
     if status != "FINISHED" and done_of(run_dir, attempts.current(run_dir).number):
@@ -142,6 +143,7 @@ def _adopt_lock() -> int:
 def _log_to(path: Path) -> None:
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s [driver] %(levelname)s %(message)s"))
+    handler.addFilter(MaskSecrets())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for noisy in ("alembic", "mlflow", "streaming"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -16,7 +16,7 @@ from engine.driver.trying import attempt_until_done
 from engine.driver.watch import Watch
 from engine.runs import Outbox
 from engine.spark import classes
-from workers.artifacts import CHECKPOINT, DONE, METRICS, RESULTS, SPEC, write_json
+from workers.artifacts import CHECKPOINT, DONE, METRICS, RESULTS, SPEC, write_done
 from workers.exports import ListExportSpec, staging
 from workers.run import Journal, RunSpec, attempts
 from workers.run.attempts import Attempt
@@ -43,7 +43,7 @@ def run_preparation(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox
     seconds = time.monotonic() - started
     cost = {"rows": rows, "seconds": seconds, "peak_memory_bytes": dataset.manifest.get("cost", {}).get("peak_memory_bytes", 0)}
     outbox.final(cost)
-    write_json(run_dir / DONE, {"attempt": attempts.current(run_dir).number, "dataset": dataset.id, **cost})
+    write_done(run_dir, {"attempt": attempts.current(run_dir).number, "dataset": dataset.id, **cost})
 
 
 def run_training(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, watch: Watch, spark: "Future[SparkSession] | None") -> None:
@@ -82,7 +82,7 @@ def run_download(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, w
     cost = {"bytes": path.stat().st_size, "seconds": time.monotonic() - started}
     log.info("%s: %d bytes", path, cost["bytes"])
     outbox.final(cost)
-    write_json(run_dir / DONE, {"attempt": attempts.current(run_dir).number, "path": str(path), **cost})
+    write_done(run_dir, {"attempt": attempts.current(run_dir).number, "path": str(path), **cost})
 
 
 def run_export(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, watch: Watch) -> None:

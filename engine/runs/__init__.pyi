@@ -26,7 +26,8 @@ from .read import (
     progress as progress,
 )
 from .results import (
-    alarms as alarms, done as done, history as history, log_tail as log_tail, outputs as outputs, per_user as per_user,
+    alarms as alarms, damage_of as damage_of, done as done, history as history, log_tail as log_tail, outputs as outputs,
+    per_user as per_user, result_file as result_file,
 )
 from .resuming import has_checkpoint as has_checkpoint, resume as resume, why_not_resumable as why_not_resumable
 from .settle import settle as settle, settle_all as settle_all
