@@ -31,7 +31,8 @@ def restore_optimizers(folder: Path, live: dict[str, Any]) -> dict[str, Tensor] 
         live: the states of sharded optimizers, by name.
 
     Returns:
-        The states of the other optimizers, the same on every rank; None where a state is missing or has another shape: `live` is then 0.
+        The states of the other optimizers, whose names begin with numbers, the same on every rank; None where a state is missing or has
+        another shape: `live` is then 0.
     """
     agreed = torch.tensor(int(not _overlay(folder, live, "", strict=False)))
     dist.all_reduce(agreed, op=dist.ReduceOp.MIN)
@@ -39,12 +40,9 @@ def restore_optimizers(folder: Path, live: dict[str, Any]) -> dict[str, Tensor] 
         for _, _, _, tensor in shards(live, 0):
             tensor.zero_()
         return None
-    with safe_open(folder / "rank0.safetensors", "pt") as file:
-        return {
-            key.split("@")[0]: file.get_tensor(key)
-            for key in file.keys()  # noqa: SIM118 (not a dict)
-            if key.startswith(OPTIMIZER) and key.split("@")[0] not in live
-        }
+    with safe_open(folder / "rank0.safetensors", "pt") as file:  # which also has states of the tables that rank 0 held, by their names
+        dense = [key for key in file.keys() if key.startswith(OPTIMIZER) and key.split(".")[1].isdigit()]  # noqa: SIM118 (not a dict)
+        return {key.split("@")[0]: file.get_tensor(key) for key in dense}
 
 
 def _overlay(folder: Path, state: dict[str, Any], skipped: str, *, strict: bool) -> list[str]:
