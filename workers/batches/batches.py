@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 Columns = dict[str, np.ndarray]  # single-valued: [n]; a bag: <name>.values and <name>.lengths; dense: [n, F]
 NOTHING = np.zeros(0, np.int32)
-BLOCK = "_block"  # of a block that is read: its number in its split
 AHEAD = 32  # blocks that StreamingDataset prepares in advance; a reader that needs more waits for its tick of 7 ms
 
 

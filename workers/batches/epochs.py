@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from workers.batches.batches import BLOCK, Columns, join, num_rows, part, take, to_batch
+from workers.batches.batches import Columns, join, num_rows, part, take, to_batch
+from workers.batches.blocks import BLOCK
 from workers.networks import Batch
 from workers.specs import FeatureSchema
 

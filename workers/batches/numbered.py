@@ -5,7 +5,7 @@ from typing import Any
 
 from streaming import StreamingDataset
 
-from workers.batches.batches import BLOCK
+from workers.batches.blocks import BLOCK
 
 
 class NumberedBlocks(StreamingDataset):
