@@ -13,8 +13,8 @@ from workers.models.funnel import RUN_ID, FunnelSpec
 from workers.models.two_tower import TwoTowerSpec
 
 __all__ = [
-    "FLOAT", "KINDS", "MODELS", "RUN_ID", "DLRMDCNSpec", "DLRMSpec", "DeepFMSpec", "Footprint", "FunnelSpec", "MatrixSpec", "ModelSpec", "NetworkSpec",
-    "RankerSpec", "TableSize", "TwoTowerSpec",
+    "FLOAT", "KINDS", "MODELS", "RUN_ID", "DLRMDCNSpec", "DLRMSpec", "DeepFMSpec", "Footprint", "FunnelSpec", "MatrixSpec", "ModelSpec",
+    "NetworkSpec", "RankerSpec", "TableSize", "TwoTowerSpec",
 ]  # fmt: skip
 
 
