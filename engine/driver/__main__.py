@@ -26,7 +26,7 @@ from engine.driver.work import run_download, run_export, run_preparation, run_tr
 from engine.runs import KEEP_S, PROCESSES, VERDICT, Outbox, identity, processes, store
 from engine.settings import settings
 from workers.artifacts import CANCEL, CHECKPOINT, KEEP, LOG, SPEC, write_json
-from workers.run import Journal, RunSpec, answer_with_stacks, attempts, say_why
+from workers.run import Journal, RunSpec, answer_with_stacks, attempts, release, reserve, say_why, with_reserve
 from workers.specs import MaskSecrets, mask
 
 log = logging.getLogger("engine.driver")
@@ -42,6 +42,7 @@ def main(run_id: str, kind: store.Kind) -> None:
     faulthandler.enable()
     answer_with_stacks(run_dir)
     ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans of this run come here, not to init
+    reserve(run_dir)
     status: store.Status = "FAILED"
     message: str | None = "The driver ended without a verdict."
     identity.sign(run_dir)
@@ -71,7 +72,8 @@ def main(run_id: str, kind: store.Kind) -> None:
     if status == "KILLED" and not _keeps(run_dir):
         shutil.rmtree(run_dir / CHECKPOINT, ignore_errors=True)  # whoever stops a run without keeping it does not want its weights
     log.info("verdict: %s %s", status, message or "")
-    write_json(run_dir / VERDICT, {"status": status, "message": message, "time": time.time()})
+    with_reserve(run_dir, lambda: write_json(run_dir / VERDICT, {"status": status, "message": message, "time": time.time()}))
+    release(run_dir)
     outbox.file(LOG)
     outbox.status(status, message)
     if not outbox.close(PROMPT_S):

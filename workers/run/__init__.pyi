@@ -7,4 +7,5 @@ from .process import (
     DUMP as DUMP, RENDEZVOUS as RENDEZVOUS, answer_with_stacks as answer_with_stacks, log_and_report_errors as log_and_report_errors,
     peak_memory as peak_memory,
 )
+from .room import release as release, reserve as reserve, with_reserve as with_reserve
 from .spec import RunSpec as RunSpec, pick as pick, settings_of as settings_of

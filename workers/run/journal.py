@@ -11,6 +11,7 @@ from typing import Any
 
 from workers.artifacts import JOURNAL, PROGRESS, write_json
 from workers.run import attempts
+from workers.run.room import with_reserve
 from workers.specs import mask
 
 log = logging.getLogger(__name__)
@@ -119,5 +120,9 @@ def say_why(run_dir: Path, who: str, error: BaseException, trace: str) -> None:
     """
     path = run_dir / f"{who}.error.json"
     if not path.exists():
-        said = {"type": type(error).__name__, "message": mask(str(error)), "traceback": mask(trace)}
-        write_json(path, {**said, "time": time.time(), "pid": os.getpid()})
+        said: dict[str, Any] = {"type": type(error).__name__, "message": mask(str(error)), "traceback": mask(trace)}
+        said |= {"time": time.time(), "pid": os.getpid()}
+        try:
+            with_reserve(run_dir, lambda: write_json(path, said))
+        except OSError as full:  # what is to be said must not be hidden by that
+            log.error("%s could not be written: %s", path.name, full)
