@@ -23,7 +23,7 @@ from engine.driver.launching import start_spark
 from engine.driver.trying import done_of
 from engine.driver.watch import Watch
 from engine.driver.work import run_download, run_export, run_preparation, run_training
-from engine.runs import KEEP_S, PROCESSES, VERDICT, Outbox, identity, processes, store
+from engine.runs import CONCLUDES, KEEP_S, PROCESSES, VERDICT, Outbox, identity, processes, store
 from engine.settings import settings
 from workers.artifacts import CANCEL, CHECKPOINT, KEEP, LOG, SPEC, write_json
 from workers.run import Journal, RunSpec, answer_with_stacks, attempts, release, reserve, say_why, with_reserve
@@ -47,7 +47,7 @@ def main(run_id: str, kind: store.Kind) -> None:
     message: str | None = "The driver ended without a verdict."
     identity.sign(run_dir)
     outbox = Outbox(run_id, run_dir)
-    attempts.begin(run_dir, int(os.environ.pop(PROCESSES, 0)) or None)
+    attempts.begin(run_dir, int(os.environ.pop(PROCESSES, 0)) or None, bool(os.environ.pop(CONCLUDES, "")))
     watch = Watch(run_dir)
     try:
         outbox.start()  # a cancel interrupts the main thread only, so that no mlflow is left half imported

@@ -43,7 +43,7 @@ def attempt_until_done(
             raise RunFailedError(cause.sentence)
         retries -= 1
         attempts.set_errors_aside(run_dir, attempt.number)
-        attempts.begin(run_dir, attempt.processes)
+        attempts.begin(run_dir, attempt.processes, attempt.concludes)
         log.warning("attempt %d failed, and another one follows: %s", attempt.number, cause.sentence)
         journal.event("another attempt")
 

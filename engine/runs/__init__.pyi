@@ -14,7 +14,8 @@ from .exports import (
 )
 from .funnels import funnel as funnel, funnel_losses as funnel_losses
 from .launch import (
-    AFTER as AFTER, KEEP_S as KEEP_S, OUTPUT as OUTPUT, PROCESSES as PROCESSES, TICKET as TICKET, SubmittedSpec as SubmittedSpec,
+    AFTER as AFTER, CONCLUDES as CONCLUDES, KEEP_S as KEEP_S, OUTPUT as OUTPUT,
+    PROCESSES as PROCESSES, TICKET as TICKET, SubmittedSpec as SubmittedSpec,
     cancel as cancel, cancel_request as cancel_request, submit as submit, submit_tour as submit_tour,
 )
 from .opened import is_open as is_open

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from engine import datasets
 from engine.datasets import DatasetSpec, DownloadSpec
@@ -27,6 +28,7 @@ TICKET = "ticket.json"
 AFTER = "after.json"
 OUTPUT = "output.log"
 KEEP_S = 300.0  # in which ranks must have written a checkpoint, after somebody stopped a run to keep it
+CONCLUDES = "RECBENCH_CONCLUDES"  # whether the next attempt trains no more, and measures the best epoch so far
 PROCESSES = "RECBENCH_PROCESSES"  # ranks of the next attempt, where they are not those of the spec
 
 
@@ -114,19 +116,20 @@ def _launch(spec: SubmittedSpec, tags: dict[str, str], after: str | None, files:
     return run_id
 
 
-def start_driver(run_id: str, kind: store.Kind, folder: Path, held: int | None = None, ranks: int | None = None) -> None:
+def start_driver(
+    run_id: str, kind: store.Kind, folder: Path, held: int | None = None, variables: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Start the driver of a run, which inherits the lock of its folder: the one that is held already, else one that is taken here.
 
     Args:
-        ranks: of this attempt, where they are not those of the spec.
+        variables: PROCESSES and CONCLUDES, where this attempt is another than the spec says.
     """
     lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600) if held is None else held
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if kind != "download":
             write_json(folder / TICKET, {"submitted": time.time_ns()})
-        environment = {**os.environ, **settings().inherited, TOKEN: run_id, "RECBENCH_LOCK_FD": str(lock)}
-        environment |= {} if ranks is None else {PROCESSES: str(ranks)}
+        environment = {**os.environ, **settings().inherited, TOKEN: run_id, "RECBENCH_LOCK_FD": str(lock), **variables}
         with (folder / OUTPUT).open("ab") as output:
             subprocess.Popen(
                 [sys.executable, "-m", "engine.driver", run_id, kind],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine import datasets
 from engine.runs import read, store
-from engine.runs.launch import start_driver
+from engine.runs.launch import CONCLUDES, PROCESSES, start_driver
 from engine.runs.processes import LOCK, is_alive
 from engine.runs.read import VERDICT, Run, RunState
 from engine.runs.settle import settle
@@ -46,11 +46,12 @@ def has_checkpoint(run_id: str) -> bool:
     return any((settings().runs / run_id / CHECKPOINT).glob("[!.]*/checkpoint.json"))
 
 
-def resume(run_id: str, processes: int | None = None) -> str:
+def resume(run_id: str, processes: int | None = None, concludes: bool = False) -> str:
     """Let a run that was interrupted, failed or stopped go on from its newest checkpoint; returns its id at once.
 
     Args:
         processes: ranks of the next attempt; None: as before.
+        concludes: train no more, but measure the best epoch so far, so that it can be compared and browsed as it is.
 
     Raises:
         LookupError: no such run. ValueError: the run cannot be resumed; says why and what to do.
@@ -75,7 +76,8 @@ def resume(run_id: str, processes: int | None = None) -> str:
         except BaseException:
             os.close(lock)
             raise
-        start_driver(run_id, run.kind, folder, lock, processes)
+        variables = {} if processes is None else {PROCESSES: str(processes)}
+        start_driver(run_id, run.kind, folder, lock, variables | ({CONCLUDES: "yes"} if concludes else {}))
     return run_id
 
 

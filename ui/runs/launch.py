@@ -81,9 +81,15 @@ def resume(run: Run) -> None:
         processes = int(
             st.number_input("Processes", 1, 1024, usual, key=f"resume.processes.{run.run_id}", help="It may be another number than before.")
         )
-        if st.button("Resume the run", type="primary", key=f"resume.{run.run_id}"):
+        with st.container(horizontal=True):
+            goes_on = st.button("Resume the run", type="primary", key=f"resume.{run.run_id}")
+            tooltip = (
+                "Trains no more: measures the best epoch so far, so that it can be compared and browsed as it is. It is marked as such."
+            )
+            concludes = st.button("Measure it as it is", key=f"conclude.{run.run_id}", help=tooltip)
+        if goes_on or concludes:
             try:
-                engine.runs.resume(run.run_id, None if processes == usual else processes)
+                engine.runs.resume(run.run_id, None if processes == usual else processes, concludes)
             except (LookupError, ValueError, OSError) as error:
                 st.error(words.md(error, 600), icon=":material/error:", title="Not resumed")
                 return

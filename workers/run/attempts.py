@@ -18,6 +18,7 @@ class Attempt(NamedTuple):
 
     number: int = 1
     processes: int | None = None  # ranks of this attempt; None: as the spec says
+    concludes: bool = False  # whether it trains no more, and measures the best epoch so far
 
 
 class SupersededError(RuntimeError):
@@ -32,9 +33,9 @@ def current(folder: Path) -> Attempt:
         return Attempt(0)
 
 
-def begin(folder: Path, processes: int | None = None) -> Attempt:
+def begin(folder: Path, processes: int | None = None, concludes: bool = False) -> Attempt:
     """Begin the next attempt: from now on, no process of an older one may write."""
-    attempt = Attempt(current(folder).number + 1, processes)
+    attempt = Attempt(current(folder).number + 1, processes, concludes)
     write_json(folder / ATTEMPT, attempt._asdict())
     return attempt
 
