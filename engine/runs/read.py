@@ -179,6 +179,8 @@ def _state(stored: "StoredRun", tags: dict[str, str], folder: Path) -> tuple[Run
         return (RunState.FINISHED if status == "FINISHED" else RunState.CANCELLED), message
     if status == "FAILED":
         return (RunState.INTERRUPTED if "interrupted" in tags else RunState.FAILED), message
+    if (pid := identity.stopped(folder)) is not None:
+        message = f"Its driver, process {pid}, is stopped by a signal or a debugger: kill -CONT {pid} lets it go on. Or stop the run."
     if (folder / CANCEL).exists():
         return RunState.CANCELLING, message
     if status == "SCHEDULED":

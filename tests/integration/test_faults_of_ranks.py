@@ -157,6 +157,19 @@ def test_a_training_finishes_without_its_jvm_and_one_that_is_cancelled_then_is_c
     assert ended(cancelled).state == RunState.CANCELLED
 
 
+@pytest.mark.fault("F07")
+def test_a_stopped_driver_is_told_and_can_still_be_cancelled(dataset: str, record_property: Record) -> None:
+    run_id = launch(dataset)
+    training(run_id)
+    driver = next(p for p in processes.processes(run_id) if "engine.driver" in p.cmdline())
+    driver.send_signal(signal.SIGSTOP)
+    started = time.monotonic()
+    until(lambda: f"kill -CONT {driver.pid}" in (engine.runs.get_run(run_id).message or ""), 30)
+    record_property("truth_s", time.monotonic() - started)
+    engine.runs.cancel(run_id, timeout_s=2)
+    assert ended(run_id).state == RunState.CANCELLED
+
+
 @pytest.mark.fault("F17")
 def test_a_preparation_whose_jvm_is_killed_says_so(dataset: str, record_property: Record) -> None:
     run_id = engine.runs.submit(engine.datasets.DatasetSpec.model_validate({"name": "again", "source": {"kind": "sample"}}))
