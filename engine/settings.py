@@ -3,6 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field, field_validator
 
@@ -11,6 +12,8 @@ from workers.specs import Spec
 
 class Settings(Spec):
     """Where files are stored and how much may run at the same time. Every field has an environment variable RECBENCH_<FIELD>."""
+
+    may_hold_credentials: ClassVar[bool] = True  # given by the environment, masked wherever they are shown
 
     workspace: Path = Field(Path("workspace"), description="Folder of all datasets, runs and caches")
     spark_master: str = Field("local[*]", description="Spark master: local[*], spark://host:port, yarn, k8s://…")

@@ -3,6 +3,7 @@
 import streamlit as st
 
 import engine
+from ui.shared import errors
 
 # The folder is not called pages: beside the main script, Streamlit would take that name for its older kind of multipage app,
 # and the first visitor of a fresh server would get that one instead of this navigation.
@@ -21,5 +22,5 @@ page = st.navigation(
     ],
     position="top",
 )
-with engine.runs.read_once():
+with engine.runs.read_once(), errors.masked():
     page.run()

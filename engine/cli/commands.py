@@ -5,10 +5,11 @@ import json
 import os
 import select
 import socket
-import subprocess
 import sys
+import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine.cli import annotations, serving, stress
 from engine.cli.annotations import Command
@@ -29,6 +30,7 @@ PORT = 8501
 def main(argv: list[str] | None = None) -> None:
     """Entry point; exits 0, 1 after an error, 2 after a wrong command line, 130 after Ctrl-C, 141 when the reader of the output is gone."""
     args = _parser().parse_args(argv)
+    sys.excepthook = _report
     try:
         answer = args.run(args)
         if args.json:
@@ -37,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     except (ValueError, LookupError, OSError, RuntimeError) as error:
         if isinstance(error, BrokenPipeError) and not _has_reader():
             sys.exit(141)  # 128 + SIGPIPE, as a shell says
-        text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
+        text = _masked(str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error))
         if args.json:
             print(json.dumps({"error": text}))
         sys.exit(f"recbench: {text}")
@@ -45,6 +47,18 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(130)
     if answer.get("failed"):
         sys.exit(1)
+
+
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The traceback of an error that no command foresees, without the passwords and keys in it."""
+    sys.stderr.write(_masked("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _masked(text: str) -> str:
+    """Without passwords and keys. Imported late: --help and a wrong command line load no specs."""
+    from workers.specs import mask
+
+    return mask(text)
 
 
 def _has_reader() -> bool:
@@ -104,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _ui(args: argparse.Namespace) -> dict[str, Any]:
+def _ui(args: argparse.Namespace) -> NoReturn:
     from engine import runs
     from engine.settings import settings
 
@@ -119,8 +133,11 @@ def _ui(args: argparse.Namespace) -> dict[str, Any]:
     flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
     # Streamlit reads ui/.streamlit/config.toml, and no .streamlit of the folder that this was started from
     environment = {**os.environ, **settings().inherited}  # the folder that this was started from stays one to read from
-    code = subprocess.call([sys.executable, "-m", "streamlit", "run", str(APP), *flags], cwd=APP.parents[1], env=environment)
-    return {"url": url, "failed": code not in (0, 130, -2)}
+    if args.json:
+        print(json.dumps({"url": url}), flush=True)
+    os.chdir(APP.parents[1])
+    # this process becomes Streamlit's: whatever ends it, SIGKILL too, frees the port
+    os.execve(sys.executable, [sys.executable, "-m", "streamlit", "run", str(APP), *flags], environment)
 
 
 def _free_port() -> int:

@@ -22,6 +22,7 @@ from engine.runs import VERDICT, processes, store
 from engine.settings import settings
 from workers.artifacts import CANCEL, LOG, SPEC, write_json
 from workers.run import Journal, RunSpec, say_why
+from workers.specs import MaskSecrets, mask
 
 log = logging.getLogger("engine.driver")
 
@@ -49,7 +50,7 @@ def main(run_id: str, kind: store.Kind) -> None:
     except BaseException as error:
         say_why(run_dir, "driver", error, traceback.format_exc())
         log.exception("the run failed")
-        status, message = "FAILED", cause(run_dir) or f"{type(error).__name__}: {error}"
+        status, message = "FAILED", mask(cause(run_dir) or f"{type(error).__name__}: {error}")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     left = processes.sweep(run_id)
     if left:
@@ -115,6 +116,7 @@ def _adopt_lock() -> None:
 def _log_to(path: Path) -> None:
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s [driver] %(levelname)s %(message)s"))
+    handler.addFilter(MaskSecrets())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for noisy in ("alembic", "mlflow", "streaming"):
         logging.getLogger(noisy).setLevel(logging.ERROR)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from engine.settings import Settings, settings
 from workers.run import settings_of as leaves
-from workers.specs import Spec
+from workers.specs import Spec, mask
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -113,7 +113,7 @@ def set_status(run_id: str, status: Status, message: str | None = None) -> None:
     """Change a run's status; a terminal status sets its end time."""
     store = _writing()
     if message:
-        store.set_tag(run_id, TAG + "message", message[:4000])
+        store.set_tag(run_id, TAG + "message", mask(message)[:4000])
     if status in ("SCHEDULED", "RUNNING"):
         store.update_run(run_id, status=status)
     else:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.artifacts import JOURNAL, PROGRESS, write_json
+from workers.specs import mask
 
 
 class Journal:
@@ -59,7 +60,11 @@ def read_journal(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int
 
 
 def say_why(run_dir: Path, who: str, error: BaseException, trace: str) -> None:
-    """Write `<who>.error.json`: how a run ended is read from files, since exit codes do not reach the driver."""
+    """Write `<who>.error.json`: how a run ended is read from files, since exit codes do not reach the driver.
+
+    Passwords and keys in it are masked.
+    """
     path = run_dir / f"{who}.error.json"
     if not path.exists():
-        write_json(path, {"type": type(error).__name__, "message": str(error), "traceback": trace, "time": time.time(), "pid": os.getpid()})
+        said = {"type": type(error).__name__, "message": mask(str(error)), "traceback": mask(trace)}
+        write_json(path, {**said, "time": time.time(), "pid": os.getpid()})

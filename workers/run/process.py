@@ -14,6 +14,7 @@ import psutil
 
 from workers.artifacts import LOG
 from workers.run.journal import say_why
+from workers.specs import MaskSecrets
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ def log_to(path: Path, who: str, level: int = logging.INFO) -> None:
     """Append this process's log to a file, each line with its name."""
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter(f"%(asctime)s [{who}] %(levelname)s %(message)s"))
+    handler.addFilter(MaskSecrets())
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for verbose in ("streaming", "torchrec"):
         logging.getLogger(verbose).setLevel(logging.WARNING)
