@@ -19,7 +19,7 @@ from types import FrameType
 from engine.driver.flusher import Flusher
 from engine.driver.work import Cancelled, cause, run_download, run_export, run_preparation, run_training, start_spark
 from engine.runs import VERDICT, processes, store
-from engine.settings import settings
+from engine.settings import keep_private, settings
 from workers.artifacts import CANCEL, LOG, SPEC, write_json
 from workers.run import Journal, RunSpec, say_why
 from workers.specs import MaskSecrets, mask
@@ -30,6 +30,7 @@ log = logging.getLogger("engine.driver")
 def main(run_id: str, kind: store.Kind) -> None:
     """Carry out one run and record its verdict; never raises."""
     _adopt_lock()
+    keep_private()
     run_dir = settings().runs / run_id
     _log_to(run_dir / LOG)
     faulthandler.enable()

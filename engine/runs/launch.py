@@ -125,7 +125,7 @@ def _launch(spec: SubmittedSpec, tags: dict[str, str], after: str | None, files:
 
 
 def _start_driver(run_id: str, kind: store.Kind, folder: Path) -> None:
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, settings().file_mode)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if kind != "download":

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -87,6 +88,9 @@ def _client(where: Settings) -> "MlflowClient":
             # without WAL one open reader blocks every writer for 20 s; the mode stays with the file
             with sqlite3.connect(where.store.removeprefix("sqlite:///")) as database:
                 database.execute("PRAGMA journal_mode=WAL")
+            file = Path(where.store.removeprefix("sqlite:///"))
+            if where.shared_group and file.stat().st_uid == os.geteuid():
+                file.chmod(where.file_mode)  # SQLite gives the group no right to write
     return new
 
 

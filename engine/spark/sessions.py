@@ -85,7 +85,7 @@ def _wrapped(real: Path) -> Path:
         script.parent.mkdir(parents=True, exist_ok=True)
         partial = script.with_name(f".java.{os.getpid()}")
         partial.write_text(text, encoding="utf-8")
-        partial.chmod(0o755)
+        partial.chmod(settings().file_mode | 0o110 if settings().shared_group else 0o700)
         os.replace(partial, script)
     return home
 
