@@ -22,6 +22,10 @@ class Settings(Spec):
     artifact_root: str | None = Field(None, description="MLflow artifacts, e.g. s3://bucket/path; empty: next to the store")
     concurrent_runs: int = Field(1, ge=1, le=64, description="Runs that may compute at the same time on this machine")
     shared_group: bool = Field(False, description="The workspace is shared by the users of its group; off: only its owner may read it")
+    gpu_discovery: Path | None = Field(
+        None, description="Program that prints Spark's list of GPUs, on this machine and on executors; empty: nvidia-smi is asked"
+    )
+    gpus_per_executor: int = Field(1, ge=1, le=64, description="GPUs that each Spark executor of a run on cuda asks its cluster for")
     data_roots: tuple[Path, ...] = Field(
         (), description="Folders that files may be read from, separated like PATH; empty: home, current folder, /data, /mnt, /media, /tmp"
     )

@@ -18,7 +18,8 @@ import pytest
 
 from engine import datasets, runs
 from engine.datasets import DatasetSpec
-from engine.runs import VERDICT, launch, processes, store
+from engine.runs import VERDICT, processes, store
+from engine.runs.described import described
 from engine.runs.launch import SubmittedSpec
 from engine.settings import settings
 from tests import prepared, ranks, stores
@@ -219,7 +220,7 @@ def copy(workspace: Workspace, folder: Path) -> Workspace:
 
 def create(spec: SubmittedSpec) -> tuple[str, Path]:
     """Record a run as `engine.runs.submit` does, without a driver; its id and its folder, with a lock that nobody holds."""
-    kind, title, tags = launch._described(spec)
+    kind, title, tags = described(spec)
     run_id = store.create(kind, title, spec, tags)
     folder = settings().runs / run_id
     folder.mkdir(parents=True)

@@ -4,7 +4,7 @@ import streamlit as st
 
 import engine
 from engine.settings import keep_private
-from ui.shared import errors
+from ui.shared import adoption, errors, store_trouble
 
 # The folder is not called pages: beside the main script, Streamlit would take that name for its older kind of multipage app,
 # and the first visitor of a fresh server would get that one instead of this navigation.
@@ -24,5 +24,9 @@ page = st.navigation(
     ],
     position="top",
 )
-with engine.runs.read_once(), errors.masked():
-    page.run()
+try:
+    with engine.runs.read_once(), errors.masked():
+        adoption.offer()
+        page.run()
+except engine.runs.StoreError as error:
+    store_trouble.tell(error)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from engine.cli import annotations, serving, stress
+from engine.cli import adopting, annotations, resuming, serving, stress
 from engine.cli.annotations import Command
 from engine.cli.progress import wait
 
@@ -34,6 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         _keep_private()
         answer = args.run(args)
+        adopting.hint(args)
         if args.json:
             print(json.dumps(answer, default=str))
         sys.stdout.flush()
@@ -105,7 +106,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("specs", type=Path, nargs="+", metavar="SPEC", help="run specs, as `recbench spec run` prints them")
     train.add_argument("--wait", action="store_true", help="wait for all of them, with progress")
     add("runs", _runs, "List runs, newest first.").add_argument("--limit", type=int, default=30, help="how many (default 30)")
-    add("cancel", _cancel, "Stop a run and verify that no process of it is left.").add_argument("run_id", metavar="RUN")
+    cancel = add("cancel", _cancel, "Stop a run and verify that no process of it is left.")
+    cancel.add_argument("run_id", metavar="RUN")
+    cancel.add_argument("--keep", action="store_true", help="a training writes a checkpoint first, so that it can be resumed")
+    resuming.register(add)
     compare = add("compare", _compare, "Set finished runs side by side under one protocol.")
     compare.add_argument("run_ids", nargs="+", metavar="RUN")
     compare.add_argument("--k", type=int, default=10, help="length of the lists that are measured, 1 to 100 (default 10)")
@@ -118,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     stress.register(add)
     serving.register(add, wait)
     annotations.register(add)
+    adopting.register(add)
     spec = add("spec", _spec, "Print a complete default spec; descriptions of its settings go to standard error.")
     spec.add_argument("what", choices=["dataset", "run"])
     spec.add_argument("--source", default="sample", help="for a dataset: the source, such as sample or movielens")
@@ -221,9 +226,9 @@ def _runs(args: argparse.Namespace) -> dict[str, Any]:
 def _cancel(args: argparse.Namespace) -> dict[str, Any]:
     import engine
 
-    engine.runs.cancel(args.run_id)
+    engine.runs.cancel(args.run_id, keep=args.keep)
     run = engine.runs.get_run(args.run_id)
-    print(f"{run.title} is {run.state.value}; none of its processes is left.")
+    print(f"{run.title} is {run.state.value}; none of its processes is left. {run.message or ''}".strip())
     return _row(run)
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+from pathlib import Path
 
 import psutil
 
@@ -15,8 +16,13 @@ GRACE_S = 3.0
 
 def is_alive(run_id: str) -> bool:
     """Whether the run's driver is alive: it holds the lock of the run folder."""
+    return is_locked(settings().runs / run_id)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether somebody holds the lock of a run folder."""
     try:
-        lock = os.open(settings().runs / run_id / LOCK, os.O_RDONLY)
+        lock = os.open(folder / LOCK, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:

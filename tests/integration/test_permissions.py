@@ -27,7 +27,9 @@ def usual_umask() -> Iterator[None]:
 
 def modes(folder: Path) -> dict[str, int]:
     """The permissions of a folder and of all that is in it, links excepted."""
-    return {str(path.relative_to(folder)): stat.S_IMODE(path.lstat().st_mode) for path in (folder, *folder.rglob("*")) if not path.is_symlink()}
+    return {
+        str(path.relative_to(folder)): stat.S_IMODE(path.lstat().st_mode) for path in (folder, *folder.rglob("*")) if not path.is_symlink()
+    }
 
 
 def fitted(folder: Path) -> str:

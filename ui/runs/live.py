@@ -99,6 +99,8 @@ def details(run_id: str) -> bool:
     if run.live:
         share = run.progress.share if run.progress else 0.0
         st.progress(min(1.0, max(0.0, share)), text=words.md(states.sentence(run)))
+        if run.message:
+            st.warning(words.md(run.message, 600), icon=":material/warning:")
     facts(run)
     if run.kind == "train":
         training_curves(run_id, engine.runs.history(run_id))

@@ -11,6 +11,7 @@ from workers.specs import MORE, Spec
 if TYPE_CHECKING:
     from workers.matrices import MatrixModel
     from workers.networks import Ranker
+from workers.models.footprint import Footprint
 from workers.specs import BINARY, FeatureSchema, Sampling, Task
 
 
@@ -39,6 +40,10 @@ class ModelSpec(Spec):
         Args:
             label: of the dataset's manifest: kind, output, classes, liked, threshold.
         """
+        return None
+
+    def footprint(self, schema: FeatureSchema, task: Task = BINARY) -> Footprint | None:
+        """How large the model is on a dataset that it accepts; None: it does not tell, and is counted by building it. Imports no torch."""
         return None
 
     @property

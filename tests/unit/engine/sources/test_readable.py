@@ -8,7 +8,19 @@ from engine.datasets import DatasetSpec
 from engine.sources import SOURCES
 
 HIDDEN = "root:x:0:0:hidden"
-FILES = ("train.txt", "u.data", "u.user", "users.dat", "ratings.csv", "ratings.dat", "movies.csv", "movies.dat", "u.item", "item_ratings.csv", "set_ratings.csv")
+FILES = (
+    "train.txt",
+    "u.data",
+    "u.user",
+    "users.dat",
+    "ratings.csv",
+    "ratings.dat",
+    "movies.csv",
+    "movies.dat",
+    "u.item",
+    "item_ratings.csv",
+    "set_ratings.csv",
+)
 
 
 @pytest.fixture
