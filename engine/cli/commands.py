@@ -32,6 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     sys.excepthook = _report
     try:
+        _keep_private()
         answer = args.run(args)
         adopting.hint(args)
         if args.json:
@@ -53,6 +54,13 @@ def main(argv: list[str] | None = None) -> None:
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """The traceback of an error that no command foresees, without the passwords and keys in it."""
     sys.stderr.write(_masked("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _keep_private() -> None:
+    """Imported late, as `_masked`."""
+    from engine.settings import keep_private
+
+    keep_private()
 
 
 def _masked(text: str) -> str:

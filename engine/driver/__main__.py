@@ -24,7 +24,7 @@ from engine.driver.trying import done_of
 from engine.driver.watch import Watch
 from engine.driver.work import run_download, run_export, run_preparation, run_training
 from engine.runs import CONCLUDES, KEEP_S, PROCESSES, VERDICT, Outbox, identity, processes, store
-from engine.settings import settings
+from engine.settings import keep_private, settings
 from workers.artifacts import CANCEL, CHECKPOINT, KEEP, LOG, SPEC, write_json
 from workers.run import Journal, RunSpec, answer_with_stacks, attempts, release, reserve, say_why, with_reserve
 from workers.specs import MaskSecrets, mask
@@ -37,6 +37,7 @@ PROMPT_S, PATIENT_S = 10.0, 900.0  # for the store to take what it has not: whil
 def main(run_id: str, kind: store.Kind) -> None:
     """Carry out one run and record its verdict; never raises."""
     lock = _adopt_lock()
+    keep_private()
     run_dir = settings().runs / run_id
     _log_to(run_dir / LOG)
     faulthandler.enable()

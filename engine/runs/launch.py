@@ -124,7 +124,7 @@ def start_driver(
     Args:
         variables: PROCESSES and CONCLUDES, where this attempt is another than the spec says.
     """
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600) if held is None else held
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, settings().file_mode) if held is None else held
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if kind != "download":

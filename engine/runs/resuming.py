@@ -66,7 +66,7 @@ def resume(run_id: str, processes: int | None = None, concludes: bool = False) -
         if is_alive(run_id) or (reason := why_not_resumable(run)):
             raise ValueError(reason if not is_alive(run_id) else f"{run.title} is still at work; wait for it, or stop it first.")
         folder = settings().runs / run_id
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, settings().file_mode)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # from now on it is alive, so that nobody settles it
         try:
             for tag in ("message", "interrupted"):

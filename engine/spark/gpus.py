@@ -186,5 +186,5 @@ def write_program(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(text, encoding="utf-8")
-    partial.chmod(0o755)
+    partial.chmod(partial.stat().st_mode | 0o100 | (0o010 if partial.stat().st_mode & 0o040 else 0))
     os.replace(partial, path)

@@ -51,7 +51,7 @@ def end_with_parent() -> None:
 
 def answer_with_stacks(run: Path) -> None:
     """Let this process write the stacks of its threads to the run's log when it gets DUMP, even while it hangs in C code."""
-    file = os.open(run / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    file = os.open(run / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o660)
     faulthandler.register(DUMP, file=file, all_threads=True)
 
 
