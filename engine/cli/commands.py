@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import annotations, serving, stress
+from engine.cli import annotations, preflight, serving, stress
 from engine.cli.annotations import Command
 from engine.cli.progress import wait
 
@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html or .json"
     )
     compare.add_argument("--note", metavar="TEXT", help="keep a text that stands above the report of these runs; an empty one deletes it")
+    preflight.register(add)
     stress.register(add)
     serving.register(add, wait)
     annotations.register(add)

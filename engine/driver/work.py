@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine import datasets
+from engine import datasets, preflight
 from engine.datasets import DatasetSpec, DownloadSpec, fetch
 from engine.runs import store
 from engine.spark import classes
@@ -69,6 +69,7 @@ def run_training(run_id: str, run_dir: Path, journal: Journal, spark: "Future[Sp
     done = _verdict(run_dir)
     logged = {f"test_{name}": value for name, value in done["metrics"].items() if name in METRICS}
     store.log_final(run_id, logged | {name: value for name, value in done.items() if name not in ("attempt", "metrics")})
+    preflight.rates.learn(run_dir)
     for folder in (RESULTS, CHECKPOINT):
         store.log_folder(run_id, run_dir / folder, folder)
     for name in (SPEC, DONE):

@@ -14,7 +14,7 @@ from workers.models.two_tower import TwoTowerSpec
 
 __all__ = [
     "FLOAT", "KINDS", "MODELS", "RUN_ID", "DLRMDCNSpec", "DLRMSpec", "DeepFMSpec", "Footprint", "FunnelSpec", "MatrixSpec", "ModelSpec",
-    "RankerSpec", "TableSize", "TwoTowerSpec",
+    "NetworkSpec", "RankerSpec", "TableSize", "TwoTowerSpec",
 ]  # fmt: skip
 
 
