@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import datasets
+from engine import datasets, preflight
 from engine.datasets import DatasetSpec, DownloadSpec, fetch
 from engine.driver.launching import distribute, run_process
 from engine.driver.trying import attempt_until_done
@@ -67,6 +67,7 @@ def run_training(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, w
         outbox.file(folder)
     for name in (SPEC, DONE):
         outbox.file(name)
+    preflight.rates.learn(run_dir)
     if spark is not None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the results are complete: a cancel would only lose them
         classes.keep(spark.result(), lambda phase: journal.progress(phase, 0, 1, force=True))

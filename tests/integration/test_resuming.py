@@ -162,7 +162,9 @@ def test_stop_and_keep_ends_all_ranks_with_a_checkpoint_that_the_run_goes_on_fro
     dataset: Path, unbroken: dict[int, Path], tmp_path: Path, processes: int
 ) -> None:
     run, spec = tmp_path / ("a" * 32), {"model": MODEL, "train": SPEC["train"] | {"checkpoint_steps": None}}
-    stopped_when(run, dataset, spec, processes, lambda run: (run / "journal.jsonl").exists() and "train_loss" in (run / "journal.jsonl").read_text())
+    stopped_when(
+        run, dataset, spec, processes, lambda run: (run / "journal.jsonl").exists() and "train_loss" in (run / "journal.jsonl").read_text()
+    )
     stopped = json.loads((run / "stopped.json").read_text())
     at = progress_of(steps(run)[-1])
     assert stopped == {"attempt": 1, "step": at.step, "epoch": at.epoch}

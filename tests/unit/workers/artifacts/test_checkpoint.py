@@ -172,5 +172,7 @@ def test_a_full_disk_leaves_the_older_checkpoints_and_every_rank_says_how_much_t
     said = {(tmp_path / f"said{rank}").read_text() for rank in range(2)}
     assert len(said) == 1
     sentence = said.pop()
-    assert sentence.startswith("No space left: the checkpoint of step 30 needs 0.4 MB and 0.1 MB are free; free about 1 MB, then resume."), sentence
+    assert sentence.startswith(
+        "No space left: the checkpoint of step 30 needs 0.4 MB and 0.1 MB are free; free about 1 MB, then resume."
+    ), sentence
     json.dumps(sentence)
