@@ -71,9 +71,7 @@ def train(run: Path, dataset: Path, spec: dict[str, Any], processes: int = 1, ti
     Args:
         anew: in interpreters that import on their own, and so share neither hashes nor random numbers with others.
     """
-    run.mkdir(parents=True)
-    train_spec = {"processes": processes, "timeout_s": 60, **spec.get("train", {})}
-    (run / "spec.json").write_text(json.dumps({"dataset": "tiny", **spec, "train": train_spec}))
+    prepare(run, spec, processes)
     doing = _train_anew if anew else _train
     finish([start(doing, str(run), str(dataset), environment=place) for place in places(processes)], timeout)
     left = sorted(run.glob("rank*.error.json"), key=lambda path: json.loads(path.read_text())["time"])
@@ -81,10 +79,29 @@ def train(run: Path, dataset: Path, spec: dict[str, Any], processes: int = 1, ti
     return found
 
 
-def _train(run: str, dataset: str) -> None:
+def prepare(run: Path, spec: dict[str, Any], processes: int = 1) -> None:
+    """Make the folder of a run, with its spec."""
+    run.mkdir(parents=True)
+    train_spec = {"processes": processes, "timeout_s": 60, **spec.get("train", {})}
+    (run / "spec.json").write_text(json.dumps({"dataset": "tiny", **spec, "train": train_spec}))
+
+
+def attempt(run: Path, dataset: Path, processes: int = 1, doing: Started | None = None) -> list[BaseProcess]:
+    """Begin the next attempt of a run that `prepare` made, and start its ranks.
+
+    Args:
+        doing: what each rank does, given run folder, dataset and the attempt's number; None: `train_rank`.
+    """
+    from workers.run import attempts
+
+    number = attempts.begin(run, processes).number
+    return [start(doing or _train, str(run), str(dataset), number, environment=place) for place in places(processes)]
+
+
+def _train(run: str, dataset: str, number: int = 1) -> None:
     from workers.training.entry import train_rank
 
-    train_rank(run, dataset, 1)
+    train_rank(run, dataset, number)
 
 
 def _train_anew(run: str, dataset: str) -> None:

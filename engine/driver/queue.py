@@ -86,7 +86,7 @@ def _take_slot() -> bool:
     folder = settings().workspace / "slots"
     folder.mkdir(exist_ok=True)
     for number in range(settings().concurrent_runs):
-        slot = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        slot = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, settings().file_mode)
         try:
             fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _held.append(slot)  # the descriptor stays open, so the slot is held until this process ends

@@ -26,7 +26,7 @@ class Claim:
         self.name = f".new-{uuid.uuid4().hex}"
         self.folder = settings().runs / self.name
         self.folder.mkdir(parents=True)
-        self.lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        self.lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, settings().file_mode)
         fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def become(self, run_id: str) -> Path:

@@ -6,8 +6,10 @@ import uuid
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 from pydantic import ValidationError
 
+from engine.runs.processes import TOKEN
 from engine.settings import settings
 from workers.artifacts import write_json
 from workers.specs import Spec
@@ -65,9 +67,25 @@ def sign(folder: Path) -> None:
 
 def restarted(folder: Path) -> bool:
     """Whether the machine of a run's driver was restarted since the driver started; False where that is unknown."""
+    driver, here = _signature(folder), machine()
+    return driver is not None and driver.host == here.host and bool(driver.boot) and driver.boot != here.boot
+
+
+def stopped(folder: Path) -> int | None:
+    """The pid of a run's driver where a signal or a debugger has stopped it; None where it works, or is on another machine."""
+    driver, here = _signature(folder), machine()
+    if driver is None or (driver.host, driver.boot) != here:
+        return None
     try:
-        driver = Signature.model_validate_json((folder / DRIVER).read_text())
+        process = psutil.Process(driver.pid)
+        own = process.environ().get(TOKEN) == folder.name
+        return driver.pid if own and process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP) else None
+    except psutil.Error:
+        return None
+
+
+def _signature(folder: Path) -> Signature | None:
+    try:
+        return Signature.model_validate_json((folder / DRIVER).read_text())
     except (OSError, ValidationError):
-        return False
-    here = machine()
-    return driver.host == here.host and bool(driver.boot) and driver.boot != here.boot
+        return None

@@ -121,6 +121,8 @@ def _connect(where: Settings) -> Store:
         if database.execute("PRAGMA journal_mode").fetchone() != ("wal",):
             database.execute("PRAGMA journal_mode=WAL")
         database.close()
+        if where.shared_group and path.stat().st_uid == os.geteuid():
+            path.chmod(where.file_mode)  # SQLite gives the group no right to write
     ids = {kind: str(experiment.experiment_id) for kind, experiment in found.items()}
     return Store(store_errors.guarded(new, where), ids, str(found["train"].creation_time), _stamp(where))
 

@@ -184,7 +184,7 @@ class Outbox:
                 log.warning("the outbox cannot be written (%s); what it holds is kept in memory and tried again", error)
 
     def _work(self) -> None:
-        lock = os.open(self._folder / OUTBOX_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        lock = os.open(self._folder / OUTBOX_LOCK, os.O_RDWR | os.O_CREAT, settings().file_mode)
         fcntl.flock(lock, fcntl.LOCK_EX)  # an earlier attempt may still be delivering
         courier, wait, told = Courier(self._run_id, self._folder), TICK_S, ""
         while True:
@@ -242,7 +242,7 @@ def sole(folder: Path) -> Iterator[bool]:
     if not folder.is_dir():
         yield True
         return
-    lock = os.open(folder / OUTBOX_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(folder / OUTBOX_LOCK, os.O_RDWR | os.O_CREAT, settings().file_mode)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -162,7 +162,7 @@ def _run(stored: "StoredRun") -> Run:
         started_at=_started(folder),
         ended_at=_ended(stored, folder) if not live else None,
         message=message,
-        progress=_progress(folder) if live else None,
+        progress=progress(folder) if live else None,
         metrics={key: metrics[f"test_{key}"] for key in METRICS if f"test_{key}" in metrics},
         resources={name: metrics[name] for name in RESOURCES if name in metrics},
         **store.annotations(stored.data.tags),
@@ -179,6 +179,8 @@ def _state(stored: "StoredRun", tags: dict[str, str], folder: Path) -> tuple[Run
         return (RunState.FINISHED if status == "FINISHED" else RunState.CANCELLED), message
     if status == "FAILED":
         return (RunState.INTERRUPTED if "interrupted" in tags else RunState.FAILED), message
+    if (pid := identity.stopped(folder)) is not None:
+        message = f"Its driver, process {pid}, is stopped by a signal or a debugger: kill -CONT {pid} lets it go on. Or stop the run."
     if (folder / CANCEL).exists():
         return RunState.CANCELLING, message
     if status == "SCHEDULED":
@@ -238,7 +240,8 @@ def final_values(done: dict[str, Any]) -> dict[str, Any]:
     return logged | {name: value for name, value in done.items() if name not in ("attempt", "metrics")}
 
 
-def _progress(folder: Path) -> Progress | None:
+def progress(folder: Path) -> Progress | None:
+    """The progress in a run folder; None where there is none yet."""
     try:
         values = json.loads((folder / PROGRESS).read_text())
     except (OSError, ValueError):

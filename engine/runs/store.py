@@ -15,7 +15,7 @@ from engine.runs.opened import EXPERIMENTS as EXPERIMENTS
 from engine.runs.opened import TAG, Kind
 from engine.settings import settings
 from workers.run import settings_of as leaves
-from workers.specs import Spec
+from workers.specs import Spec, mask
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -99,7 +99,7 @@ def set_status(run_id: str, status: Status, message: str | None = None, ended_ms
     """Change a run's status; a terminal status sets its end time: the given one in milliseconds, else now."""
     store = _writing()
     if message:
-        store.set_tag(run_id, TAG + "message", message[:4000])
+        store.set_tag(run_id, TAG + "message", mask(message)[:4000])
     if status in ("SCHEDULED", "RUNNING"):
         store.update_run(run_id, status=status)
     else:

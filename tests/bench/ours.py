@@ -44,11 +44,12 @@ def take_turns(run_dir: str, dataset_dir: str) -> None:
     import torch.distributed as dist
 
     from workers.artifacts.dataset import PreparedDataset
-    from workers.batches.batches import POOL_BLOCKS, epoch_batches, open_split
+    from workers.batches import POOL_BLOCKS, EpochReader, open_split
     from workers.run.context import RunContext
     from workers.run.journal import Journal
     from workers.run.spec import RunSpec
     from workers.training.loop import Loop
+    from workers.training.progress import Progress
     from workers.training.sharding import distribute
     from workers.training.train import _process_group
 
@@ -72,7 +73,7 @@ def take_turns(run_dir: str, dataset_dir: str) -> None:
             per_epoch = (dataset.positives if liked_only else dataset.interactions)["train"] // (size * world)
             for epoch in range(1, 1_000_000):
                 rng = np.random.default_rng([1, epoch, rank])
-                yield from epoch_batches(stream, schema, size, per_epoch, pool, rng, liked_only)
+                yield from EpochReader(stream, schema, size, per_epoch, pool, rng, liked_only)
 
         feeds: dict[int, Iterator] = {}
         feed_of = 0
@@ -91,7 +92,7 @@ def take_turns(run_dir: str, dataset_dir: str) -> None:
                 feeds, feed_of = {size: endless(size)}, size
                 next(feeds[size])
             batches = islice(feeds[size], steps)
-            loop = Loop(context, model, batches=lambda epoch, batches=batches: batches, steps=steps)
+            loop = Loop(context, model, Turn(batches, steps), Progress())
             dist.barrier()
             started, cpu = time.perf_counter(), time.process_time()
             if told["what"] == "load":
@@ -110,6 +111,22 @@ def take_turns(run_dir: str, dataset_dir: str) -> None:
             dist.all_reduce(cpu_s)
             if rank == 0:
                 turns.answer(run, steps * size * world, time.perf_counter() - started, float(cpu_s))
+
+
+class Turn:
+    """The batches of a turn, as a loop asks for those of an epoch."""
+
+    def __init__(self, batches: Iterator, steps: int) -> None:
+        self.batches, self.steps = batches, steps
+
+    def left(self, epoch: int) -> int:
+        return self.steps
+
+    def __call__(self, epoch: int) -> Iterator:
+        return self.batches
+
+    def position(self, done: bool) -> tuple[dict, dict]:
+        return {}, {}
 
 
 def _parts(taken: dict[str, float], wall: float) -> dict[str, float]:

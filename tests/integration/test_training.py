@@ -151,13 +151,13 @@ def test_a_run_that_hardly_moves_judges_as_the_one_it_continues(dataset, first, 
     assert losses(tmp_path / ("b" * 32))[0] < losses(run)[0] - 0.05
 
 
-def test_other_ranks_take_over_the_weights_and_a_broken_checkpoint_is_refused(dataset, tmp_path):
+def test_other_ranks_take_over_weights_and_optimizers_and_a_broken_checkpoint_is_refused(dataset, tmp_path):
     first, run, torn = "a" * 32, "b" * 32, "c" * 32
     spec = {"model": TWO_TOWER, "train": EPOCHS | {"epochs": 2}}
     before = ranks.train(tmp_path / first, dataset, spec)
     after = ranks.train(tmp_path / run, dataset, spec | {"continues": first}, processes=2)
     assert after["epochs"] == before["best_epoch"] + 2, after
-    assert "optimizers begin anew" in (tmp_path / run / "run.log").read_text()
+    assert "begin anew" not in (tmp_path / run / "run.log").read_text()  # states are put together from the parts of all ranks
     assert after["metrics"]["recall_at_10"] >= before["metrics"]["recall_at_10"] - 0.05
     shutil.copytree(tmp_path / first, tmp_path / torn)
     weights = checkpoint.best(tmp_path / torn / "checkpoint") / "rank0.safetensors"

@@ -6,7 +6,6 @@ import shutil
 import sys
 from importlib import metadata
 from importlib.util import find_spec
-from urllib.parse import urlsplit, urlunsplit
 
 import pandas as pd
 
@@ -35,9 +34,9 @@ def workspace() -> pd.DataFrame:
     facts = {
         "Workspace": str(settings.workspace),
         "Disk free": f"{words.size(disk.free)} of {words.size(disk.total)}",
-        "Run store": without_password(settings.store),
-        "Artifacts": without_password(settings.artifacts),
-        "Spark master": settings.spark_master,
+        "Run store": engine.specs.mask(settings.store),
+        "Artifacts": engine.specs.mask(settings.artifacts),
+        "Spark master": engine.specs.mask(settings.spark_master),
         "Java": java(),
         "Processors": str(os.cpu_count() or words.DASH),
         "Runs at once": str(settings.concurrent_runs),
@@ -71,12 +70,3 @@ def versions() -> pd.DataFrame:
         except metadata.PackageNotFoundError:
             facts[name] = "not installed"
     return pd.DataFrame({"": list(facts.values())}, index=list(facts))
-
-
-def without_password(uri: str) -> str:
-    """A store's address without the password in it."""
-    parts = urlsplit(uri)
-    if not parts.password:
-        return uri
-    host = f"{parts.username}:…@{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))

@@ -3,6 +3,10 @@
 from . import checkpoint as checkpoint, index as index
 from .checkpoint import OPTIMIZER as OPTIMIZER
 from .dataset import PreparedDataset as PreparedDataset
+from .digests import (
+    DIGEST as DIGEST, DamagedError as DamagedError, checked as checked, damage as damage, read_done as read_done,
+    read_sealed as read_sealed, sealed as sealed, write_done as write_done,
+)
 from .results import (
     BASELINES as BASELINES, CANCEL as CANCEL, CHECKPOINT as CHECKPOINT, DONE as DONE, FEATURE as FEATURE, FUNNEL as FUNNEL, ITEMS as ITEMS,
     ITEM_EMBEDDINGS as ITEM_EMBEDDINGS, JOURNAL as JOURNAL, KEEP as KEEP,

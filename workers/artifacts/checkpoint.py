@@ -1,69 +1,184 @@
-"""Write, verify and restore a checkpoint: safetensors of each rank's own shards, and one JSON that says they are complete."""
+"""Write, find and verify checkpoints: safetensors of each rank's own shards, and one JSON that says they are complete.
 
-import hashlib
+`step-NNNNNNNN`: the newest two, from which a run is resumed; `epoch-NNN`: the best epoch so far, which `best.json` names.
+"""
+
+import errno
 import json
+import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 import torch.distributed as dist
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
-from torch.distributed._shard.sharded_tensor import ShardedTensor
 
+from workers.artifacts.restoring import load_whole as load_whole
+from workers.artifacts.restoring import restore as restore
+from workers.artifacts.restoring import restore_optimizers as restore_optimizers
+from workers.artifacts.restoring import restore_own as restore_own
 from workers.artifacts.results import write_json
+from workers.artifacts.shards import INDEX, broken_file, file_entry, shard_key, shards
+from workers.artifacts.shards import OPTIMIZER as OPTIMIZER
+from workers.artifacts.shards import facts as facts
 
-INDEX = "checkpoint.json"
+log = logging.getLogger(__name__)
 BEST = "best.json"
-OPTIMIZER = "optimizer."  # prefix of the names of optimizer states, beside the weights
+KEPT = 2  # step checkpoints
+POSITION = "position"  # prefix of the files that hold where each rank is in its epoch
+Position = tuple[dict[str, np.ndarray], dict[str, str]]  # arrays by name, and texts
 
 
-def _shards(state: dict[str, Any], rank: int) -> Iterator[tuple[str, list[int], list[int], Tensor]]:
-    """This rank's part of a state dict: name, size of the whole, offsets, tensor. Rank 0 writes what all ranks hold."""
-    for name, value in state.items():
-        if isinstance(value, ShardedTensor):
-            for shard in value.local_shards():
-                yield name, list(value.size()), list(shard.metadata.shard_offsets), shard.tensor
-        elif rank == 0:
-            yield name, list(value.shape), [0] * value.dim(), value
+class NoSpaceError(OSError):
+    """The disk is full."""
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+class _Part(NamedTuple):
+    """What a rank has written of a checkpoint, or why it could not."""
+
+    wanted: int  # bytes
+    files: dict[str, Any]
+    positions: dict[str, Any]
+    failure: BaseException | None
 
 
-def _key(name: str, offsets: list[int]) -> str:
-    return f"{name}@{','.join(map(str, offsets))}"
-
-
-def save(root: Path, state: dict[str, Any], epoch: int, facts: dict[str, Any]) -> None:
-    """Collective: write `root/epoch-NNN/`, then point `root/best.json` at it and drop the older ones.
+def save(
+    root: Path,
+    state: dict[str, Any],
+    step: int,
+    facts: dict[str, Any],
+    position: Position,
+    *,
+    best_epoch: int | None = None,
+    attempt: int = 1,
+    fence: Callable[[], None] = lambda: None,
+) -> None:
+    """Collective: write `root/step-NNNNNNNN/`, then delete all but the newest two of these.
 
     Args:
         root: the run's checkpoint folder, shared by the ranks.
         state: `DistributedModelParallel.state_dict()`, and the states of the optimizers.
-        epoch: from 1.
+        step: of the run.
         facts: JSON values kept beside the weights (spec, schema, metrics).
+        position: where this rank is in its epoch.
+        best_epoch: the epoch that these weights are the best so far of, if they are.
+        attempt: of the run: writers of two attempts have a folder each.
+        fence: raises where this process may not write any more.
+
+    Raises:
+        NoSpaceError: on every rank, and older checkpoints are as they were. Whatever fence raises, and other failures, on every rank too.
     """
-    rank = dist.get_rank()
-    partial = root / f".epoch-{epoch:03d}.partial"
-    partial.mkdir(parents=True, exist_ok=True)
-    own = {_key(n, o): (t.detach().cpu().contiguous(), n, s, o) for n, s, o, t in _shards(state, rank)}
-    path = partial / f"rank{rank}.safetensors"
-    save_file({key: tensor for key, (tensor, *_) in own.items()}, path)
-    entry = _entry(path, {key: {"name": n, "size": s, "offsets": o} for key, (_, n, s, o) in own.items()})
-    entries: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(entries, entry)
-    if rank == 0:
-        files = {f"rank{r}.safetensors": entry for r, entry in enumerate(entries)}
-        _publish(root, partial, {"format": 1, "epoch": epoch, "files": files, **facts})
-    dist.barrier()
+    partial, final = root / f".step-{step:08d}.{attempt}.partial", root / f"step-{step:08d}"
+    part = _write_part(partial, state, position, fence)
+    parts: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(parts, part)
+    failure = next((part.failure for part in parts if part.failure), None)
+    if dist.get_rank() == 0 and failure is None:
+        index = {"format": 1, "step": step, **facts}
+        index |= {"files": {n: e for one in parts for n, e in one.files.items()}}
+        index |= {"positions": {n: e for one in parts for n, e in one.positions.items()}}
+        failure = _attempted(lambda: _publish(root, partial, final, index, best_epoch, fence))
+    if dist.get_rank() == 0 and failure is not None:
+        shutil.rmtree(partial, ignore_errors=True)
+        failure = _in_words(failure, root, step, sum(part.wanted for part in parts))
+    outcome = [failure]
+    dist.broadcast_object_list(outcome)
+    if outcome[0] is not None:
+        raise outcome[0]
+
+
+def _write_part(partial: Path, state: dict[str, Any], position: Position, fence: Callable[[], None]) -> _Part:
+    rank, files, positions = dist.get_rank(), dict[str, Any](), dict[str, Any]()
+    own = {shard_key(n, o): (t.detach().cpu().contiguous(), n, s, o) for n, s, o, t in shards(state, rank)}
+    wanted = sum(tensor.nbytes for tensor, *_ in own.values()) + sum(array.nbytes for array in position[0].values())
+
+    def write() -> None:
+        from safetensors.numpy import save_file as save_numpy
+
+        fence()
+        partial.mkdir(parents=True, exist_ok=True)
+        path, place = partial / f"rank{rank}.safetensors", partial / f"{POSITION}{rank}.safetensors"
+        save_file({key: tensor for key, (tensor, *_) in own.items()}, path)
+        files[path.name] = file_entry(path, shards={key: {"name": n, "size": s, "offsets": o} for key, (_, n, s, o) in own.items()})
+        save_numpy(position[0], place, metadata=position[1])
+        positions[place.name] = file_entry(place)
+
+    failure = _attempted(write)
+    return _Part(wanted, files, positions, failure)
+
+
+def _attempted(work: Callable[[], None]) -> Exception | None:
+    """What some work raises: ranks that wait for its end must hear of it rather than wait for nothing."""
+    try:
+        work()
+    except Exception as error:
+        if isinstance(error, SafetensorError) and f"os error {errno.ENOSPC}" in str(error):
+            return OSError(errno.ENOSPC, "No space left on device")
+        return RuntimeError(str(error)) if isinstance(error, SafetensorError) else error
+    return None
+
+
+def _in_words(failure: BaseException, root: Path, step: int, wanted: int) -> BaseException:
+    if not isinstance(failure, OSError) or failure.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return failure
+    megabytes, free = wanted / 1e6, shutil.disk_usage(root).free / 1e6
+    return NoSpaceError(
+        f"No space left: the checkpoint of step {step} needs {megabytes:,.1f} MB and {free:,.1f} MB are free; free about "
+        f"{max(megabytes - free, 0) + 0.1 * megabytes + 1:,.0f} MB, then resume."
+    )
+
+
+def _publish(root: Path, partial: Path, final: Path, index: dict[str, Any], best_epoch: int | None, fence: Callable[[], None]) -> None:
+    """Write the index of a step's checkpoint and give it its name; then delete older ones, and what was never finished."""
+    write_json(partial / INDEX, index)
+    fence()
+    _rename(partial, final)
+    if best_epoch is not None:
+        keep_best(root, final, best_epoch)
+    for old in _steps(root)[KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
+    sweep(root)
+
+
+def _rename(partial: Path, final: Path) -> None:
+    """Give a whole folder its name, in place of another of that name, and see to it that the disk knows."""
+    if os.path.lexists(final):
+        replaced = final.with_name(f".{final.name}.replaced.partial")
+        shutil.rmtree(replaced, ignore_errors=True)
+        os.replace(final, replaced)
+        os.replace(partial, final)
+        shutil.rmtree(replaced, ignore_errors=True)
+    else:
+        os.replace(partial, final)
+    handle = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sweep(root: Path) -> None:
+    """Delete what writers left that were killed; call it where nobody else writes."""
+    for left in root.glob(".*.partial"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def keep_best(root: Path, step: Path, epoch: int) -> None:
+    """On one rank: make the weights of a step's checkpoint the best epoch, `root/epoch-NNN/`; its files are linked, not copied."""
+    partial, index = root / f".epoch-{epoch:03d}.partial", facts(step)
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    for name in index["files"]:
+        try:
+            os.link(step / name, partial / name)
+        except OSError:  # a file system without links
+            shutil.copyfile(step / name, partial / name)
+            file_entry(partial / name)
+    _publish_best(root, partial, {name: value for name, value in index.items() if name != "positions"} | {"epoch": epoch})
 
 
 def save_arrays(root: Path, arrays: Mapping[str, np.ndarray], facts: dict[str, Any]) -> None:
@@ -72,11 +187,11 @@ def save_arrays(root: Path, arrays: Mapping[str, np.ndarray], facts: dict[str, A
 
     partial = root / ".epoch-001.partial"
     partial.mkdir(parents=True, exist_ok=True)
-    whole = {_key(name, [0] * array.ndim): (np.ascontiguousarray(array), name) for name, array in arrays.items()}
+    whole = {shard_key(name, [0] * array.ndim): (np.ascontiguousarray(array), name) for name, array in arrays.items()}
     path = partial / "rank0.safetensors"
     save_numpy({key: array for key, (array, _) in whole.items()}, path)
-    shards = {key: {"name": name, "size": list(array.shape), "offsets": [0] * array.ndim} for key, (array, name) in whole.items()}
-    _publish(root, partial, {"format": 1, "epoch": 1, "files": {path.name: _entry(path, shards)}, **facts})
+    parts = {key: {"name": name, "size": list(array.shape), "offsets": [0] * array.ndim} for key, (array, name) in whole.items()}
+    _publish_best(root, partial, {"format": 1, "epoch": 1, "files": {path.name: file_entry(path, shards=parts)}, **facts})
 
 
 def load_arrays(folder: Path) -> dict[str, np.ndarray]:
@@ -88,19 +203,11 @@ def load_arrays(folder: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _entry(path: Path, shards: dict[str, Any]) -> dict[str, Any]:
-    """The index's entry of a file, once its bytes are on disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    return {"bytes": path.stat().st_size, "sha256": _digest(path), "shards": shards}
-
-
-def _publish(root: Path, partial: Path, index: dict[str, Any]) -> None:
+def _publish_best(root: Path, partial: Path, index: dict[str, Any]) -> None:
     """Make the files of `partial` the best epoch: write its index, rename it, point to it, delete older ones."""
     final = root / f"epoch-{index['epoch']:03d}"
     write_json(partial / INDEX, index)
-    shutil.rmtree(final, ignore_errors=True)
-    os.replace(partial, final)
+    _rename(partial, final)
     write_json(root / BEST, {"folder": final.name})
     for old in root.glob("epoch-*"):
         if old != final:
@@ -111,114 +218,68 @@ def best(root: Path) -> Path:
     """The folder of the best epoch; raises ValueError, naming the file, when it is missing or differs from its digest."""
     try:
         folder = root / Path(json.loads((root / BEST).read_text())["folder"]).name
-        index = json.loads((folder / INDEX).read_text())
+        index = facts(folder)
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"No complete checkpoint in {root}: {error}. Train the model again.") from error
-    for name, entry in index["files"].items():
-        path = folder / Path(name).name
-        if not path.is_file() or path.stat().st_size != entry["bytes"] or _digest(path) != entry["sha256"]:
-            raise ValueError(f"Checkpoint file {path} is missing or differs from its digest. Train the model again.")
+    if path := broken_file(folder, index):
+        raise ValueError(f"Checkpoint file {path} is missing or differs from its digest. Train the model again.")
     return folder
 
 
-def facts(folder: Path) -> dict[str, Any]:
-    """The facts that were stored beside the weights."""
-    return json.loads((folder / INDEX).read_text())
+def newest(root: Path) -> Path | None:
+    """Collective: the newest checkpoint of a step that is whole; None where there is none. The ranks share the work of reading them."""
+    names = [[folder.name for folder in _steps(root)]]
+    dist.broadcast_object_list(names)
+    for name in names[0]:
+        problem = _problem(root / name, dist.get_rank(), dist.get_world_size())
+        problems: list[Any] = [None] * dist.get_world_size()
+        dist.all_gather_object(problems, problem)
+        problem = next(filter(None, problems), None)
+        if problem is None:
+            return root / str(name)
+        if dist.get_rank() == 0:
+            log.warning("checkpoint %s is not whole (%s): the one before it is used", name, problem)
+    return None
 
 
-def restore_own(root: Path, state: dict[str, Any]) -> None:
-    """Collective: copy the best epoch back into the live tensors of a state dict, under the same plan."""
-    rank, folder = dist.get_rank(), best(root)
-    with safe_open(folder / f"rank{rank}.safetensors", "pt") as file, torch.no_grad():
-        for name, _, offsets, tensor in _shards(state, rank):
-            tensor.copy_(file.get_tensor(_key(name, offsets)))
-    for value in state.values():
-        if not isinstance(value, ShardedTensor):
-            dist.broadcast(value, src=0)
-    dist.barrier()
+def _problem(folder: Path, first: int = 0, step: int = 1) -> str | None:
+    try:
+        path = broken_file(folder, facts(folder), first, step)
+    except (OSError, ValueError, KeyError) as error:
+        return f"{type(error).__name__}: {error}"
+    return f"{path.name} is missing or differs from its digest" if path else None
 
 
-def restore(folder: Path, state: dict[str, Any]) -> None:
-    """Copy a checkpoint into the live tensors of a state dict, whatever ranks and plan it was written under.
-
-    Tables must be restored after they are sharded: TorchRec gives sharded tables fresh weights, whatever the module held.
-
-    Raises:
-        ValueError: the checkpoint is of another model, or not whole.
-    """
-    sizes = {name: list(value.size()) for name, value in state.items()}
-    own: dict[str, list[tuple[list[int], Tensor]]] = {name: [] for name in state}
-    for name, _, offsets, tensor in _shards(state, 0):  # every rank fills what all of them hold
-        own[name].append((offsets, tensor))
-    left = {(name, tuple(offsets)): tensor.numel() for name, parts in own.items() for offsets, tensor in parts}
-    for file_name, entry in facts(folder)["files"].items():
-        with safe_open(folder / Path(file_name).name, "pt") as file, torch.no_grad():
-            for key, shard in entry["shards"].items():
-                name = shard["name"]
-                if key.startswith(OPTIMIZER):
-                    continue
-                if sizes.get(name) != shard["size"]:
-                    raise ValueError(f"Checkpoint {folder} holds {name} {shard['size']}, which this model does not have.")
-                stored = file.get_tensor(key) if own[name] else None
-                for offsets, tensor in own[name] if stored is not None else ():
-                    left[name, tuple(offsets)] -= _copy_overlap(stored, shard["offsets"], tensor, offsets)
-    if missing := sorted({name for (name, _), count in left.items() if count}):
-        raise ValueError(f"Checkpoint {folder} lacks weights of {', '.join(missing)}.")
+def whole(root: Path) -> Path:
+    """The best epoch, else the newest whole checkpoint of a step; ValueError where there is neither. For a process that acts alone."""
+    try:
+        return best(root)
+    except ValueError:
+        newest = next((folder for folder in _steps(root) if _problem(folder) is None), None)
+        if newest is None:
+            raise
+        return newest
 
 
-def _copy_overlap(stored: Tensor, stored_at: list[int], live: Tensor, live_at: list[int]) -> int:
-    """Copy what two parts of one tensor, each at its offsets, have in common; returns how many numbers that is."""
-    low = [max(a, b) for a, b in zip(stored_at, live_at, strict=True)]
-    high = [min(a + m, b + n) for a, m, b, n in zip(stored_at, stored.shape, live_at, live.shape, strict=True)]
-    if any(h <= lo for lo, h in zip(low, high, strict=True)):
-        return 0
-    there = live[tuple(slice(lo - at, h - at) for lo, h, at in zip(low, high, live_at, strict=True))]
-    there.copy_(stored[tuple(slice(lo - at, h - at) for lo, h, at in zip(low, high, stored_at, strict=True))])
-    return there.numel()
+def drop_steps(root: Path, after: Path | None = None) -> None:
+    """Delete the checkpoints of steps, or those after one: a run that is done needs its best epoch alone, and one that goes on from an
+    older step must not count damaged ones among the newest."""
+    for folder in _steps(root):
+        if after is None or folder.name > after.name:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def restore_optimizers(folder: Path, live: dict[str, Any]) -> dict[str, Tensor] | None:
-    """Collective: copy the states of sharded optimizers into their live tensors, if the checkpoint has the shards of every rank.
-
-    Returns:
-        The states of the other optimizers, the same on every rank; None, with nothing changed, where ranks or plan differ.
-    """
-    rank, own = dist.get_rank(), {}
-    path = folder / f"rank{rank}.safetensors"
-    if path.is_file():
-        with safe_open(path, "pt") as file:
-            own = {key: file.get_tensor(key) for key in file.keys() if key.startswith(OPTIMIZER)}  # noqa: SIM118 (not a dict)
-    wanted = [(_key(name, offsets), tensor) for name, _, offsets, tensor in _shards(live, rank)]
-    fits = all(key in own and own[key].shape == tensor.shape for key, tensor in wanted)
-    agreed = torch.tensor(int(fits and len(facts(folder)["files"]) == dist.get_world_size()))
-    dist.all_reduce(agreed, op=dist.ReduceOp.MIN)
-    if not agreed:
-        return None
-    with torch.no_grad():
-        for key, tensor in wanted:
-            tensor.copy_(own[key])
-    with safe_open(folder / "rank0.safetensors", "pt") as file:
-        return {
-            key.split("@")[0]: file.get_tensor(key)
-            for key in file.keys()  # noqa: SIM118 (not a dict)
-            if key.startswith(OPTIMIZER) and key.split("@")[0] not in live
-        }
+def _steps(root: Path) -> list[Path]:
+    """The folders of steps, newest first."""
+    return sorted(root.glob("step-*"), key=lambda folder: folder.name, reverse=True)
 
 
-def load_whole(folder: Path, module: nn.Module, prefix: str = "model.") -> None:
-    """Put the shards of every rank together in an undistributed module; raises ValueError when one does not fit."""
-    state, filled = module.state_dict(), dict.fromkeys(module.state_dict(), 0)
-    for file_name, entry in facts(folder)["files"].items():
-        with safe_open(folder / Path(file_name).name, "pt") as file, torch.no_grad():
-            for key, shard in entry["shards"].items():
-                if key.startswith(OPTIMIZER):
-                    continue
-                name, part = shard["name"].removeprefix(prefix), file.get_tensor(key)
-                if name not in state or list(state[name].shape) != shard["size"]:
-                    raise ValueError(f"Checkpoint {folder} holds {name} {shard['size']}, which this model does not have.")
-                place = tuple(slice(o, o + n) for o, n in zip(shard["offsets"], part.shape, strict=True))
-                state[name][place].copy_(part) if place else state[name].copy_(part)
-                filled[name] += part.numel()
-    missing = [name for name, count in filled.items() if count != state[name].numel()]
-    if missing:
-        raise ValueError(f"Checkpoint {folder} lacks weights of {', '.join(missing)}.")
+def load_position(folder: Path, rank: int) -> Position:
+    """What a rank gave `save` as its position."""
+    with safe_open(folder / f"{POSITION}{rank}.safetensors", "np") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118 (not a dict)
+
+
+def ranks_of(folder: Path) -> int:
+    """How many ranks wrote a checkpoint."""
+    return len(facts(folder)["files"])

@@ -3,13 +3,11 @@
 import itertools
 import logging
 import secrets
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from inspect import signature
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,14 +21,13 @@ from workers.specs import FeatureSchema
 
 if TYPE_CHECKING:
     import pandas as pd
-    from streaming import StreamingDataset
+
+    from workers.batches.numbered import NumberedBlocks
 
 log = logging.getLogger(__name__)
 Columns = dict[str, np.ndarray]  # single-valued: [n]; a bag: <name>.values and <name>.lengths; dense: [n, F]
 NOTHING = np.zeros(0, np.int32)
-READ = ("dense", "label", "weight", "target")  # columns of batches besides the categorical features
 AHEAD = 32  # blocks that StreamingDataset prepares in advance; a reader that needs more waits for its tick of 7 ms
-POOL_BLOCKS = 8  # blocks that are shuffled together when read; they were shuffled globally when written
 
 
 def to_batch(columns: Mapping[str, np.ndarray], schema: FeatureSchema, rows: int) -> Batch:
@@ -117,13 +114,13 @@ def part(columns: Columns, first: int, last: int) -> Columns:
     return rows
 
 
-def open_split(dataset: Path, split: str, *, shuffle: bool = False, seed: int = 0) -> "StreamingDataset":
-    """A stock StreamingDataset over one split; a collective call where ranks run side by side."""
+def open_split(dataset: Path, split: str, *, shuffle: bool = False, seed: int = 0) -> "NumberedBlocks":
+    """A StreamingDataset over one split, whose blocks have their number as BLOCK; a collective call where ranks run side by side."""
     import_streaming()
-    from streaming import StreamingDataset
+    from workers.batches.numbered import NumberedBlocks
 
     _number_names_from(secrets.randbelow(10**6))
-    stream = StreamingDataset(
+    stream = NumberedBlocks(
         local=str(Path(dataset) / split), shuffle=shuffle, shuffle_seed=seed, batch_size=1, num_canonical_nodes=1, predownload=AHEAD
     )
     if list(signature(stream.prepare_shard).parameters) == ["shard_id", "blocking"]:
@@ -163,61 +160,3 @@ def _once_each(prepare: Callable[..., None]) -> Callable[..., None]:
             prepared.add(shard_id)
 
     return prepare_once
-
-
-def epoch_batches(
-    stream: Iterable[Mapping[str, Any]],
-    schema: FeatureSchema,
-    batch_size: int,
-    steps: int,
-    pool_blocks: int,
-    rng: np.random.Generator,
-    liked_only: bool = False,
-) -> Iterator[Batch]:
-    """One epoch of this rank: exactly `steps` full batches, whatever the sizes of its blocks.
-
-    Blocks are pooled, shuffled and cut; rows that are left over begin the next pool. Ranks must take the same number of steps, or they wait
-    for each other forever: a rank with too few rows draws again from its last pool, and a rank with more leaves some out, other ones each
-    epoch. `liked_only` leaves out rows with label 0. The stream is always read to its end, since its next epoch begins for all ranks at
-    once.
-    """
-    made, left, waiting = 0, Columns(), deque[list[Columns]]()
-    names = {*READ, *(f"{f.name}{part}" for f in schema.categorical for part in ("", ".values", ".lengths"))}
-    reading = _pools(stream, names, pool_blocks)
-    while blocks := waiting.popleft() if waiting else next(filter(None, reading), None):
-        fresh = join(blocks)
-        if liked_only:
-            fresh = take(fresh, np.flatnonzero(fresh["label"] > 0))
-        pool = join([left, fresh]) if left else fresh
-        rows = num_rows(pool)
-        pool = take(pool, rng.permutation(rows))  # in one go, so that a column stays in the cache
-        cut = rows - rows % batch_size
-        a_batch = -(-pool_blocks * batch_size // max(cut, 1))  # so that the next pool is read when this one ends
-        for start in range(0, cut, batch_size):
-            if made < steps:
-                made += 1
-                yield to_batch(part(pool, start, start + batch_size), schema, batch_size)
-                waiting += filter(None, islice(reading, 0 if waiting else a_batch))  # at most one pool ahead, however small batches are
-        left = part(pool, cut, rows)
-    while made < steps:
-        made += 1
-        rest = rng.choice(num_rows(pool), batch_size - num_rows(left), replace=num_rows(pool) < batch_size)
-        yield to_batch(join([left, take(pool, rest)]), schema, batch_size)
-        left = take(left, np.zeros(0, int))
-
-
-def _pools(stream: Iterable[Mapping[str, Any]], names: set[str], size: int) -> Iterator[list[Columns] | None]:
-    """Lists of `size` blocks, with the columns of some names; None after each block that does not complete a list.
-
-    So reading goes on between batches: all other ranks would wait for a rank that stops to read a whole pool.
-    """
-    blocks: list[Columns] = []
-    for block in stream:
-        blocks.append({name: np.asarray(column) for name, column in block.items() if name in names})
-        if len(blocks) == size:
-            yield blocks
-            blocks = []
-        else:
-            yield None
-    if blocks:
-        yield blocks

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from workers.artifacts import DONE, SPEC, PreparedDataset, write_json
+from workers.artifacts import SPEC, PreparedDataset, write_done
+from workers.run import attempts
 from workers.run.journal import Journal
 from workers.run.process import log_and_report_errors
 from workers.run.spec import RunSpec
@@ -26,10 +27,15 @@ class RunContext(Generic[S]):
     journal: Journal
     attempt: int = 1  # goes into done.json, so that a late writer of an older attempt is recognised
 
+    def refuse_older(self) -> None:
+        """Raise SupersededError where a later attempt of the run has begun: this one may not write any more."""
+        attempts.refuse_older(self.folder, self.attempt)
+
     def finish(self, facts: Mapping[str, Any]) -> None:
-        """Write done.json, which says that the run is complete: call it last."""
+        """Write done.json, which says that the run is complete and which files it wrote: call it last."""
+        self.refuse_older()
         self.journal.event("done")
-        write_json(self.folder / DONE, {"attempt": self.attempt, **facts})
+        write_done(self.folder, {"attempt": self.attempt, **facts})
 
 
 @contextmanager
@@ -47,9 +53,9 @@ def run_context(run_dir: str, dataset_dir: str, attempt: int, kind: type[S], who
         Whatever went wrong, after writing it to `<who>.error.json`.
     """
     folder = Path(run_dir)
-    with log_and_report_errors(folder, who, logging.INFO if leads else logging.WARNING):
+    with log_and_report_errors(folder, who, logging.INFO if leads else logging.WARNING, attempt):
         dataset = PreparedDataset.open(Path(dataset_dir))
-        yield RunContext(folder, dataset, kind.read(folder / SPEC), Journal(folder if leads else None), attempt)
+        yield RunContext(folder, dataset, kind.read(folder / SPEC), Journal(folder if leads else None, attempt), attempt)
 
 
 def refuse_unfit(spec: RunSpec, dataset: PreparedDataset) -> None:

@@ -1,6 +1,7 @@
 """The reports of rank 0 while it works: one JSON line per record in the run folder, and a progress file that is replaced."""
 
 import json
+import logging
 import math
 import os
 import time
@@ -9,35 +10,72 @@ from pathlib import Path
 from typing import Any
 
 from workers.artifacts import JOURNAL, PROGRESS, write_json
+from workers.run import attempts
+from workers.run.room import with_reserve
+from workers.specs import mask
+
+log = logging.getLogger(__name__)
+RESUMED = "resumed"  # the event that an attempt after the first begins with; its record has the step that it goes on from
 
 
 class Journal:
-    """Append-only metrics and the latest progress of one run. A journal without a folder (other ranks) writes nothing."""
+    """Append-only metrics and the latest progress of one run. A journal without a folder (other ranks) writes nothing.
 
-    def __init__(self, run_dir: Path | None) -> None:
-        self._dir = run_dir
-        self._file = (run_dir / JOURNAL).open("a", encoding="utf-8", buffering=1) if run_dir else None
-        self._reported = 0.0
+    Records that a full disk refuses are kept and written later, so that reports never end a run.
+
+    Args:
+        attempt: of the run; None: a writer that belongs to no attempt. SupersededError is raised once a later one has begun.
+    """
+
+    def __init__(self, run_dir: Path | None, attempt: int | None = None) -> None:
+        self._dir, self._attempt = run_dir, attempt
+        self._file = os.open(run_dir / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666) if run_dir else None
+        self._unwritten, self._reported, self._complained = b"", 0.0, False
+
+    def __del__(self) -> None:
+        if getattr(self, "_file", None) is not None:
+            os.close(self._file)  # type: ignore[arg-type]
 
     def metrics(self, values: Mapping[str, float], *, step: int, epoch: int, rows: int) -> None:
         """Record values at a step; a value that is not finite becomes null."""
         clean = {name: value if math.isfinite(value) else None for name, value in values.items()}
         self._write({"step": step, "epoch": epoch, "rows": rows, "values": clean})
 
-    def event(self, name: str) -> None:
+    def event(self, name: str, **more: int) -> None:
         """Record that a phase begins: the time that each phase of a run took is read from these."""
-        self._write({"event": name})
+        self._write({"event": name, **more})
 
     def progress(self, phase: str, done: int, total: int, *, force: bool = False, **more: float | None) -> None:
         """Replace the progress, four times a second at most."""
         now = time.monotonic()
         if self._dir and (force or now - self._reported > 0.25 or done >= total):
             self._reported = now
-            write_json(self._dir / PROGRESS, {"phase": phase, "step": done, "total": total, "time": time.time(), **more})
+            self._refuse_older()
+            try:
+                write_json(self._dir / PROGRESS, {"phase": phase, "step": done, "total": total, "time": time.time(), **more})
+            except OSError as error:
+                self._complain(error)
+
+    def _refuse_older(self) -> None:
+        if self._dir and self._attempt is not None:
+            attempts.refuse_older(self._dir, self._attempt)
 
     def _write(self, record: dict[str, Any]) -> None:
-        if self._file:
-            self._file.write(json.dumps({"time": time.time(), **record}, allow_nan=False) + "\n")
+        if self._file is None:
+            return
+        self._refuse_older()
+        later = {"attempt": self._attempt} if (self._attempt or 1) > 1 else {}
+        self._unwritten += (json.dumps({"time": time.time(), **record, **later}, allow_nan=False) + "\n").encode()
+        try:
+            while self._unwritten:
+                self._unwritten = self._unwritten[os.write(self._file, self._unwritten) :]
+        except OSError as error:
+            self._complain(error)
+
+    def _complain(self, error: OSError) -> None:
+        if not self._complained:
+            self._complained = True
+            log.warning("a report cannot be written (%s); the work goes on, and what is missing follows when it can", error)
 
 
 def read_journal(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
@@ -58,8 +96,33 @@ def read_journal(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int
     return records, offset + end
 
 
+def read_curve(path: Path) -> list[dict[str, Any]]:
+    """The records with values of all attempts as one curve: of each attempt those up to the step that the next one went on from.
+
+    Times are as if each attempt had begun when the last record before it was written, so that pauses between attempts do not count.
+    """
+    curve, pause = dict[tuple[int, str], dict[str, Any]](), 0.0
+    for record in read_journal(path)[0]:
+        if record.get("event") == RESUMED:
+            curve = {key: one for key, one in curve.items() if one["step"] <= record["step"]}
+            pause = record["time"] - max((one["time"] for one in curve.values()), default=record["time"])
+        elif "values" in record:
+            key = record["step"], ",".join(sorted(record["values"]))
+            curve.pop(key, None)  # judged again, since the attempt ended before its checkpoint
+            curve[key] = record | {"time": record["time"] - pause}
+    return list(curve.values())
+
+
 def say_why(run_dir: Path, who: str, error: BaseException, trace: str) -> None:
-    """Write `<who>.error.json`: how a run ended is read from files, since exit codes do not reach the driver."""
+    """Write `<who>.error.json`: how a run ended is read from files, since exit codes do not reach the driver.
+
+    Passwords and keys in it are masked.
+    """
     path = run_dir / f"{who}.error.json"
     if not path.exists():
-        write_json(path, {"type": type(error).__name__, "message": str(error), "traceback": trace, "time": time.time(), "pid": os.getpid()})
+        said: dict[str, Any] = {"type": type(error).__name__, "message": mask(str(error)), "traceback": mask(trace)}
+        said |= {"time": time.time(), "pid": os.getpid()}
+        try:
+            with_reserve(run_dir, lambda: write_json(path, said))
+        except OSError as full:  # what is to be said must not be hidden by that
+            log.error("%s could not be written: %s", path.name, full)

@@ -86,7 +86,7 @@ class TrainSpec(Spec):
         10.0,
         gt=0,
         le=1440,
-        description="Minutes between checkpoints within an epoch; each epoch ends with one too",
+        description="Minutes between checkpoints within an epoch",
         json_schema_extra=MORE,
     )
     checkpoint_steps: int | None = Field(
@@ -96,7 +96,7 @@ class TrainSpec(Spec):
         1,
         ge=0,
         le=10,
-        description="Attempts that may follow by themselves, from the newest checkpoint, when a process was killed or a host was lost; never "
+        description="Attempts that may follow by themselves, from the newest checkpoint, when a process was killed or a host lost; never "
         "after an error of the run's own",
         json_schema_extra=MORE,
     )
@@ -106,11 +106,14 @@ class TrainSpec(Spec):
         """Table -> the sharding that `table_sharding` asks for."""
         return dict(entry.split("=", 1) for entry in self.table_sharding)  # type: ignore[misc]
 
-    def rate(self, step: int, steps: int) -> float:
-        """The factor of the learning rates at a step (from 1) of `steps` in all; that of the last step is above 0."""
+    def rate(self, step: float, steps: float) -> float:
+        """The factor of the learning rates at a step (from 1) of `steps` in all; that of the last step is above 0.
+
+        Steps of a run that goes on with another number of ranks are fractions of those that it began with.
+        """
         if step <= self.warmup_steps:
             return step / self.warmup_steps
-        left = 1 - (step - self.warmup_steps - 1) / max(1, steps - self.warmup_steps)
+        left = min(1, 1 - (step - self.warmup_steps - 1) / max(1, steps - self.warmup_steps))
         return {"constant": 1.0, "linear": left, "cosine": 0.5 * (1 - math.cos(math.pi * left))}[self.schedule]
 
     @model_validator(mode="after")

@@ -207,6 +207,17 @@ def restore_dense(optimizers: Optimizers, states: Mapping[str, torch.Tensor]) ->
                 one.state[weight] = {name: value.clone() for name, value in state.items()}
 
 
+def optimizers_fit(optimizers: Optimizers, states: Mapping[str, torch.Tensor]) -> bool:
+    """Whether the states that `optimizer_state` returned are of these dense optimizers: of as many weights, each of its shape."""
+    weights = {
+        f"{OPTIMIZER}{place}.{at}": weight
+        for place, one in enumerate(optimizers.dense)
+        for at, weight in enumerate(weight for group in one.param_groups for weight in group["params"])
+    }
+    of = {name: name.rpartition(".")[0] for name in states}
+    return all(of[name] in weights and (not value.dim() or value.shape == weights[of[name]].shape) for name, value in states.items())
+
+
 def _describe(plan: ShardingPlan) -> Plan:
     tables: Plan = {}
     for module_plan in plan.plan.values():

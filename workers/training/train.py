@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -14,16 +14,17 @@ import pandas as pd
 import torch
 import torch.distributed as dist
 
-from workers.artifacts import CHECKPOINT, TEST, TRAIN, PreparedDataset, checkpoint
-from workers.batches import POOL_BLOCKS, Sampler, epoch_batches, open_split, table_columns
+from workers.artifacts import CHECKPOINT, TEST, PreparedDataset, checkpoint
 from workers.evaluation import NetworkEvaluation, catalogue, evaluate_network
-from workers.networks import Batch
-from workers.run import RunContext, RunSpec, peak_memory, refuse_unfit, run_context
+from workers.run import RENDEZVOUS, RESUMED, RunContext, RunSpec, peak_memory, refuse_unfit, run_context
 from workers.serving import measure, open_run
-from workers.specs import ITEM_ID, Sampling
-from workers.training import write_results
-from workers.training.loop import NOTHING, Loop, Start
-from workers.training.sharding import DistributedModel, Plan, distribute, fused_state, restore_dense
+from workers.specs import ITEM_ID
+from workers.training import devices, write_results
+from workers.training.feed import Feed
+from workers.training.loop import Loop
+from workers.training.progress import NOTHING, Progress, Start
+from workers.training.resuming import newest_of, resumed_progress, start_after, take_up, take_weights
+from workers.training.sharding import DistributedModel, Plan, distribute
 
 log = logging.getLogger("workers.training.train")
 
@@ -31,31 +32,54 @@ log = logging.getLogger("workers.training.train")
 def train_rank(run_dir: str, dataset_dir: str, attempt: int) -> None:
     """Train and evaluate one model as one of several ranks; rank 0 writes the results and, last of all, done.json.
 
+    An attempt after the first goes on from the newest whole checkpoint of the run. Where `cancel` holds KEEP, all ranks end after a
+    checkpoint, and rank 0 writes stopped.json in place of results.
+
     Args:
         run_dir: the run's folder, shared by all ranks, with spec.json in it.
         dataset_dir: the prepared dataset.
-        attempt: goes into done.json, so that a late writer of an older attempt is recognised.
+        attempt: of the run; goes into done.json, so that a late writer of an older attempt is recognised.
 
     Raises:
         Whatever went wrong, after writing it to `rank<n>.error.json`.
     """
     rank = int(os.environ["RANK"])
-    with run_context(run_dir, dataset_dir, attempt, RunSpec, f"rank {rank}", leads=rank == 0) as context, _process_group(context.spec):
-        _train(context)
+    with run_context(run_dir, dataset_dir, attempt, RunSpec, f"rank {rank}", leads=rank == 0) as context:
+        with _process_group(context.spec):
+            trained = _train(context)
+        if trained and trained.leads:  # the others have left: they would wait for less long than this may take
+            _finish(trained)
 
 
-def _train(context: RunContext[RunSpec]) -> None:
+class _Trained(NamedTuple):
+    """A trained and evaluated network, on one of its ranks."""
+
+    context: RunContext[RunSpec]
+    evaluation: NetworkEvaluation
+    plan: Plan
+    loop: Loop
+    cost: dict[str, Any]  # for done.json
+    leads: bool
+
+
+def _train(context: RunContext[RunSpec]) -> _Trained | None:
+    """Train and evaluate; None where training stopped on request. A collective call."""
     journal, dataset = context.journal, context.dataset
     journal.event("imported")
     refuse_unfit(context.spec, dataset)
     context = replace(context, spec=context.spec.resolved(dataset.schema))
-    model, start = _build(context)
+    model, beginning = _build(context)
     journal.event("model built")
-    batches, steps = _batches(context, start)
-    loop = Loop(context, model, batches, steps, start.begin)
+    feed = Feed(context, beginning.first_epoch, beginning.liked)
+    progress = take_up(context, model, feed, beginning.checkpoint) if beginning.checkpoint else beginning.progress(feed.steps)
+    if context.attempt > 1:
+        journal.event(RESUMED, step=progress.step)
+    loop = Loop(context, model, feed, progress)
     trained = loop.fit()
+    if trained is None:
+        return None
     journal.event("trained")
-    checkpoint.restore_own(context.folder / CHECKPOINT, model.module.state_dict())
+    checkpoint.restore_own(checkpoint.best(context.folder / CHECKPOINT), model.module.state_dict())
     evaluation = evaluate_network(
         model.network,
         dataset,
@@ -67,60 +91,61 @@ def _train(context: RunContext[RunSpec]) -> None:
     journal.event("evaluated")
     memory: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(memory, peak_memory())
-    cost = {"parameters": start.parameters, "peak_memory_bytes": max(memory), **trained}
-    results = _write_results(context, evaluation, model.plan, loop) if dist.get_rank() == 0 else None
+    cost = {"processes": len(memory), "parameters": beginning.parameters, "peak_memory_bytes": max(memory), **trained}
     dist.barrier()
-    if results is not None:
-        context.finish({"processes": len(memory)} | results | cost)
+    return _Trained(context, evaluation, model.plan, loop, cost, leads=dist.get_rank() == 0)
 
 
 class _Beginning(NamedTuple):
     """A model before its first step."""
 
-    begin: Start
     parameters: int
     liked: torch.Tensor  # [rows of item_id] how often each item is liked in train; empty without items
+    first: Start = NOTHING  # of the run that is continued
+    checkpoint: Path | None = None  # of this run, from an earlier attempt
+
+    @property
+    def first_epoch(self) -> int:
+        return resumed_progress(self.checkpoint).first.epoch if self.checkpoint else self.first.epoch
+
+    def progress(self, steps: int) -> Progress:
+        """Nothing done. steps: of an epoch."""
+        return Progress(first=self.first, step=self.first.epoch * steps, epoch=self.first.epoch)
 
 
 def _build(context: RunContext[RunSpec]) -> tuple[DistributedModel, _Beginning]:
-    """The network, spread over the ranks, with the weights that training begins with. A collective call."""
+    """The network, spread over the ranks, with the weights that training begins or goes on with. A collective call."""
     spec, dataset = context.spec, context.dataset
     torch.manual_seed(spec.train.seed)  # the same on all ranks: dense weights must start equal
     network = spec.network.build(dataset.schema, dataset.task)
     liked = _liked_in_train(dataset) if dataset.schema.has_items else torch.zeros(0)
     if dataset.schema.has_items:
         network.learn_frequencies(liked)
-    before = checkpoint.best(context.folder.parent / spec.continues / CHECKPOINT) if spec.continues else None
+    own = newest_of(context)
+    before = checkpoint.whole(context.folder.parent / spec.continues / CHECKPOINT) if spec.continues and not own else None
     parameters = sum(p.numel() for p in network.parameters())
-    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if spec.train.device == "cuda" else torch.device("cpu")
+    device = torch.device("cuda", torch.cuda.current_device()) if spec.train.device == "cuda" else torch.device("cpu")
     model = distribute(network, spec.train, device)
-    begin = _continue_from(before, model) if before else NOTHING
+    if weights := own or before:
+        take_weights(weights, model)
+    first = start_after(before) if before else NOTHING
     torch.manual_seed(spec.train.seed + 1 + dist.get_rank())  # dropout differs between ranks
-    return model, _Beginning(begin, parameters, liked)
+    return model, _Beginning(parameters, liked, first, own)
 
 
-def _batches(context: RunContext[RunSpec], start: _Beginning) -> tuple[Callable[[int], Iterator[Batch]], int]:
-    """The batches of an epoch, for this rank, and how many they are."""
-    spec, dataset, rank, begun = context.spec, context.dataset, dist.get_rank(), start.begin.epoch
-    size, network, seed = spec.train.batch_size, spec.network, spec.train.seed
-    stream = open_split(dataset.folder, TRAIN, shuffle=True, seed=seed + begun)
-    pool = max(POOL_BLOCKS, 2 * size // dataset.block_rows + 1)
-    rows = (dataset.positives if network.liked_only else dataset.interactions)[TRAIN]
-    steps = -(-rows // (size * dist.get_world_size()))
-    sampler = _sampler(network.sampling, dataset, start.liked, [seed, begun, rank])
-
-    def batches(epoch: int) -> Iterator[Batch]:
-        rng = np.random.default_rng([seed, epoch, rank])
-        read = epoch_batches(stream, dataset.schema, size, steps, pool, rng, network.liked_only)
-        return map(sampler, read) if sampler else read
-
-    return batches, steps
+def _finish(trained: _Trained) -> None:
+    """What one rank does alone: results, index, timing, and done.json last of all."""
+    context = trained.context
+    results = _write_results(context, trained.evaluation, trained.plan, trained.loop)
+    context.finish(results | trained.cost)
+    checkpoint.drop_steps(context.folder / CHECKPOINT)
 
 
 def _write_results(context: RunContext[RunSpec], evaluation: NetworkEvaluation, plan: Plan, loop: Loop) -> dict[str, Any]:
     """Write the results of a trained network, build its index and time its lists; returns what done.json says of them."""
+    context.refuse_older()
     write_results.write_results(context, evaluation, plan)
-    size = sum(path.stat().st_size for path in (context.folder / CHECKPOINT).rglob("*.safetensors"))
+    size = sum(path.stat().st_size for path in checkpoint.best(context.folder / CHECKPOINT).glob("*.safetensors"))
     served = _serve(context) if context.dataset.schema.can_rank and size < measure.WHOLE else {}
     alarms = write_results.alarms_of(context, evaluation, loop)
     for sentence in alarms:
@@ -135,25 +160,6 @@ def _serve(context: RunContext[RunSpec]) -> dict[str, float]:
     return measure.serve(context.folder, open_run(context.folder, dataset), *measure.people_to_rank(dataset, None))
 
 
-def _continue_from(before: Path, model: DistributedModel) -> Start:
-    """Load a checkpoint's weights, and its optimizers' states where ranks and plan are the same; where its run ended."""
-    checkpoint.restore(before, model.module.state_dict())
-    states = checkpoint.restore_optimizers(before, fused_state(model.optimizers))
-    if states is None:
-        log.warning("ranks or plan are not those of the run that is continued: its weights are taken over, its optimizers begin anew")
-    else:
-        restore_dense(model.optimizers, states)
-    facts = checkpoint.facts(before)
-    return Start(facts["epoch"], facts.get("seconds", 0.0), facts.get("rows", 0), facts["valid"])
-
-
-def _sampler(wanted: Sampling | None, dataset: PreparedDataset, liked: torch.Tensor, seed: list[int]) -> Sampler | None:
-    if wanted is None:
-        return None
-    columns = table_columns(catalogue(dataset.folder), dataset.schema, "item")
-    return Sampler(wanted, dataset.schema, columns, liked[1:], int(np.random.default_rng(seed).integers(2**62)))
-
-
 def _liked_in_train(dataset: PreparedDataset) -> torch.Tensor:
     items: pd.DataFrame = catalogue(dataset.folder)
     counts = torch.zeros(dataset.schema.feature(ITEM_ID).num_rows)
@@ -164,13 +170,18 @@ def _liked_in_train(dataset: PreparedDataset) -> torch.Tensor:
 @contextmanager
 def _process_group(spec: RunSpec) -> Iterator[None]:
     cuda = spec.train.device == "cuda"
-    if cuda and not torch.cuda.is_available():
-        raise ValueError("train.device is cuda, but no GPU is visible here; choose cpu.")
     if cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=timedelta(seconds=spec.train.timeout_s))
+        devices.refuse_none()
+    backend, timeout = "cpu:gloo,cuda:nccl" if cuda else "gloo", timedelta(seconds=spec.train.timeout_s)
+    if meeting := os.environ.get(RENDEZVOUS):  # ranks of one host: a store with a port would listen on every interface
+        rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        dist.init_process_group(backend, timeout=timeout, store=dist.FileStore(meeting, world), rank=rank, world_size=world)
+    else:
+        dist.init_process_group(backend, timeout=timeout)
     try:
         _place_on_hosts()
+        if cuda:
+            devices.take_own()
         yield
     finally:
         dist.destroy_process_group()

@@ -5,7 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from workers.batches.batches import epoch_batches, join, num_rows, take, to_batch
+from workers.batches.batches import join, num_rows, take, to_batch
+from workers.batches.epochs import EpochReader
 from workers.specs.schema import Categorical, FeatureSchema
 
 SCHEMA = FeatureSchema(
@@ -41,7 +42,7 @@ def rows_of(batch) -> list[int]:
 
 
 def run(stream, batch_size, steps, **more) -> list[list[int]]:
-    return [rows_of(b) for b in epoch_batches(stream, SCHEMA, batch_size, steps, 2, np.random.default_rng(0), **more)]
+    return [rows_of(b) for b in EpochReader(stream, SCHEMA, batch_size, steps, 2, np.random.default_rng(0), **more)]
 
 
 def flat(batches: list[list[int]]) -> list[int]:
@@ -80,7 +81,7 @@ def test_a_batch_larger_than_the_data_is_filled_by_drawing_again():
 def test_blocks_are_read_between_batches_and_not_a_pool_at_a_time():
     read = []
     stream = (read.append(place) or one for place, one in enumerate(blocks(*[8] * 12)))
-    reads = [len(read) for _ in epoch_batches(stream, SCHEMA, 4, 24, 4, np.random.default_rng(0))]
+    reads = [len(read) for _ in EpochReader(stream, SCHEMA, 4, 24, 4, np.random.default_rng(0))]
     assert reads[0] == 4  # the first pool must be whole
     assert reads[8:24:8] == [8, 12]  # each later one is when it is its turn, and none waits behind it
     assert max(np.diff(reads)) == 1
@@ -108,7 +109,7 @@ def test_columns_that_no_model_reads_go_along_whole_and_weights_reach_the_batch(
         }
         for b in blocks(8, 8, 5)
     ]
-    seen = list(epoch_batches(extra, SCHEMA, 4, 6, 2, np.random.default_rng(0)))
+    seen = list(EpochReader(extra, SCHEMA, 4, 6, 2, np.random.default_rng(0)))
     for batch in seen:
         np.testing.assert_allclose(batch.weight.numpy(), np.array(rows_of(batch)) / 10, rtol=1e-6)
     torn = take(join(extra), np.array([20, 0]))

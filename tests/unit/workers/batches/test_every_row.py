@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.batches.batches import Columns, epoch_batches, num_rows
+from workers.batches.batches import Columns, num_rows
+from workers.batches.epochs import EpochReader
 from workers.evaluation import networks
 from workers.networks import Batch
 from workers.specs import Categorical, FeatureSchema
@@ -52,7 +53,7 @@ def test_an_epoch_takes_every_row_once_and_repeats_only_to_fill_its_last_batch(
     wanted = [row for row in range(sum(sizes)) if row % 2 == 0 or not liked_only]
     steps = -(-len(wanted) // size)
     batches = [
-        rows_in(batch) for batch in epoch_batches(blocks_of(sizes), SCHEMA, size, steps, pool, np.random.default_rng(seed), liked_only)
+        rows_in(batch) for batch in EpochReader(blocks_of(sizes), SCHEMA, size, steps, pool, np.random.default_rng(seed), liked_only)
     ]
     assert [len(rows) for rows in batches] == [size] * steps
     counts = Counter(row for rows in batches for row in rows)
@@ -66,7 +67,7 @@ def test_an_epoch_takes_every_row_once_and_repeats_only_to_fill_its_last_batch(
 @given(SIZES, st.integers(1, 40), st.integers(1, 6), st.integers(0, 99))
 def test_an_epoch_that_ends_early_repeats_no_row(sizes: list[int], size: int, pool: int, seed: int) -> None:
     steps = sum(sizes) // size
-    batches = [rows_in(batch) for batch in epoch_batches(blocks_of(sizes), SCHEMA, size, steps, pool, np.random.default_rng(seed))]
+    batches = [rows_in(batch) for batch in EpochReader(blocks_of(sizes), SCHEMA, size, steps, pool, np.random.default_rng(seed))]
     rows = [row for batch in batches for row in batch]
     assert len(rows) == len(set(rows)) == steps * size
 

@@ -1,0 +1,137 @@
+"""The batches of a rank, epoch by epoch, and where in them it is."""
+
+import json
+import os
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from workers.artifacts import TRAIN, PreparedDataset, checkpoint
+from workers.batches import POOL_BLOCKS, Columns, EpochReader, Position, Sampler, divided, open_split, table_columns
+from workers.evaluation import catalogue
+from workers.networks import Batch
+from workers.run import RunContext, RunSpec
+from workers.specs import Sampling
+from workers.training.progress import Progress
+
+PLACES = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "WORLD_SIZE")  # what StreamingDataset gives a rank its blocks by
+
+
+class Feed:
+    """The batches of each epoch, for this rank. All ranks make the same number of steps.
+
+    Args:
+        begun: the epoch of the weights that the run began with.
+        liked: [rows of item_id] how often each item is liked in train.
+    """
+
+    def __init__(self, context: RunContext[RunSpec], begun: int, liked: Tensor) -> None:
+        spec, dataset = context.spec, context.dataset
+        self.spec, self.dataset, self.begun, self.liked_only = spec, dataset, begun, spec.network.liked_only
+        self.stream = open_split(dataset.folder, TRAIN, shuffle=True, seed=spec.train.seed + begun)
+        self.rows = (dataset.positives if self.liked_only else dataset.interactions)[TRAIN]
+        self.together = spec.train.batch_size * dist.get_world_size()  # rows of a step
+        self.steps = -(-self.rows // self.together)  # of a whole epoch
+        self.sampler = _sampler(spec.network.sampling, dataset, liked, [spec.train.seed, begun, dist.get_rank()])
+        self.reader: EpochReader | None = None
+        self._resumed, self._rows_before, self._exact = dict[int, Position](), 0, True
+
+    def left(self, epoch: int) -> int:
+        """Steps of an epoch, without those that were taken before it was resumed."""
+        if epoch not in self._resumed:
+            return self.steps
+        if self._exact:
+            return self.steps - self._resumed[epoch].made
+        return max(0, -(-(self.rows - self._rows_before) // self.together))
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch: `left` of them."""
+        spec, begin, rank = self.spec.train, self._resumed.get(epoch), dist.get_rank()
+        steps = self.left(epoch)
+        if begin and not steps:
+            return
+        self.stream.left_out = frozenset(begin.read.tolist()) if begin else frozenset()
+        self.stream.next_epoch = epoch - self.begun - 1  # an attempt that was killed does not count
+        rng = np.random.default_rng([spec.seed, epoch, rank] + ([self._rows_before] if begin else []))
+        pool = max(POOL_BLOCKS, 2 * spec.batch_size // self.dataset.block_rows + 1)
+        steps += begin.made if begin else 0
+        reader = EpochReader(self.stream, self.dataset.schema, spec.batch_size, steps, pool, rng, self.liked_only, begin)
+        self.reader = reader
+        yield from map(self.sampler, reader) if self.sampler else reader
+
+    def position(self, done: bool) -> checkpoint.Position:
+        """Where this rank is, and the states of its random numbers, for a checkpoint. done: whether the epoch is through."""
+        arrays = {"torch": torch.get_rng_state().numpy()}
+        if torch.cuda.is_available() and torch.cuda.is_initialized():
+            arrays["cuda"] = torch.cuda.get_rng_state().numpy()
+        if self.sampler:
+            arrays["sampler"] = self.sampler.random.get_state().numpy()
+        texts = {"places": json.dumps([os.environ.get(name) for name in PLACES])}
+        if done or self.reader is None:
+            return arrays, texts
+        at = self.reader.position()
+        parts = {"pool": at.pool, "begun": at.begun} | {f"later{k}": columns for k, columns in enumerate(at.later)}
+        arrays |= {f"{part}/{name}": column for part, columns in parts.items() for name, column in columns.items()} | {"read": at.read}
+        numbers = {"made": at.made, "at": at.at, "begun_blocks": at.begun_blocks, "random": at.random}
+        return arrays, texts | {"position": json.dumps(numbers)}
+
+    def resume(self, folder: Path, progress: Progress) -> bool:
+        """Collective: go on where the ranks that wrote a checkpoint were; returns whether these are the same ranks at the same places."""
+        rank, world, before = dist.get_rank(), dist.get_world_size(), checkpoint.ranks_of(folder)
+        arrays, texts = checkpoint.load_position(folder, rank) if rank < before else ({}, {})
+        same = before == world and json.loads(texts["places"]) == [os.environ.get(name) for name in PLACES]
+        agreed = torch.tensor(int(same))
+        dist.all_reduce(agreed, op=dist.ReduceOp.MIN)
+        self._exact, self._rows_before = bool(agreed), progress.epoch_rows
+        if self._exact:
+            self._resume_random(arrays)
+        if not progress.done:
+            positions = [_position(*checkpoint.load_position(folder, one)) for one in ([rank] if self._exact else range(before))]
+            own = positions[0] if self._exact else divided(positions, rank, world, self.liked_only)
+            self._resumed[progress.epoch] = own
+        return self._exact
+
+    def _resume_random(self, arrays: dict[str, np.ndarray]) -> None:
+        torch.set_rng_state(torch.from_numpy(arrays["torch"]))
+        if "cuda" in arrays:
+            torch.cuda.set_rng_state(torch.from_numpy(arrays["cuda"]))
+        if self.sampler:
+            self.sampler.random.set_state(torch.from_numpy(arrays["sampler"]))
+
+
+def _position(arrays: dict[str, np.ndarray], texts: dict[str, str]) -> Position:
+    """What `Feed.position` wrote of an epoch."""
+    numbers: dict[str, Any] = json.loads(texts["position"])
+    parts: dict[str, Columns] = {}
+    for name, array in arrays.items():
+        part, slash, column = name.partition("/")
+        if slash:
+            parts.setdefault(part, {})[column] = array
+    later = []
+    for place in count():
+        if f"later{place}" not in parts:
+            break
+        later.append(parts[f"later{place}"])
+    return Position(
+        numbers["made"],
+        parts.get("pool", {}),
+        numbers["at"],
+        tuple(later),
+        parts.get("begun", {}),
+        numbers["begun_blocks"],
+        arrays["read"],
+        numbers["random"],
+    )
+
+
+def _sampler(wanted: Sampling | None, dataset: PreparedDataset, liked: Tensor, seed: list[int]) -> Sampler | None:
+    if wanted is None:
+        return None
+    columns = table_columns(catalogue(dataset.folder), dataset.schema, "item")
+    return Sampler(wanted, dataset.schema, columns, liked[1:], int(np.random.default_rng(seed).integers(2**62)))
