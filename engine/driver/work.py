@@ -58,6 +58,8 @@ def run_preparation(run_id: str, run_dir: Path, journal: Journal) -> None:
 def run_training(run_id: str, run_dir: Path, journal: Journal, spark: "Future[SparkSession] | None") -> None:
     spec = RunSpec.read(run_dir / SPEC)
     dataset = datasets.get_dataset(spec.dataset)
+    if why := preflight.training(spec, dataset).why_blocked:  # a run that was submitted before its dataset was there
+        raise ValueError(why)
     journal.progress("checking the dataset", 0, 1, force=True)
     datasets.verify(dataset.id)
     counts = json.dumps(dataset.manifest["counts"])
@@ -69,7 +71,7 @@ def run_training(run_id: str, run_dir: Path, journal: Journal, spark: "Future[Sp
     done = _verdict(run_dir)
     logged = {f"test_{name}": value for name, value in done["metrics"].items() if name in METRICS}
     store.log_final(run_id, logged | {name: value for name, value in done.items() if name not in ("attempt", "metrics")})
-    preflight.rates.learn(run_dir)
+    preflight.rates.learn(run_dir, dataset.counts.get("positives", {}).get("train", 0))
     for folder in (RESULTS, CHECKPOINT):
         store.log_folder(run_id, run_dir / folder, folder)
     for name in (SPEC, DONE):
