@@ -21,7 +21,9 @@ def disk(need: Bytes, dataset: Dataset, on: Machine) -> Item:
     value = f"up to {size(every)} to write (a checkpoint has {size(need.checkpoint)}), {size(on.free_disk_bytes)} free"
     if every > on.free_disk_bytes:
         advice = f"Free {size(every - on.free_disk_bytes)}, choose a smaller model, or put RECBENCH_WORKSPACE on another disk."
-        return Item(name="Disk", value=value, level="blocked", advice=advice)
+        return Item(name="Disk", value=value, short=size(every), level="blocked", advice=advice)
     if every + SPARE_BYTES > on.free_disk_bytes:
-        return Item(name="Disk", value=value, level="warning", advice=f"It may just fit; {size(SPARE_BYTES)} should stay free.")
-    return Item(name="Disk", value=value)
+        return Item(
+            name="Disk", value=value, short=size(every), level="warning", advice=f"It may just fit; {size(SPARE_BYTES)} should stay free."
+        )
+    return Item(name="Disk", value=value, short=size(every))

@@ -13,6 +13,7 @@ class Item(Spec):
 
     name: str
     value: str
+    short: str = ""  # the number alone, for a table
     level: Level = "fine"
     advice: str = ""
 
@@ -59,5 +60,17 @@ def duration(seconds: float) -> str:
     """Seconds in the unit that suits, such as 40 min."""
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
-            return f"{seconds / length:.3g} {unit}"
+            return f"{_two_digits(seconds / length)} {unit}"
     return f"{seconds:.0f} s"
+
+
+def span(low: float, high: float) -> str:
+    """Two durations, such as 4.5 to 9 min, or 40 s to 3 min."""
+    first, last = duration(low), duration(high)
+    if first == last:
+        return first
+    return f"{first.split()[0] if first.split()[1] == last.split()[1] else first} to {last}"
+
+
+def _two_digits(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"

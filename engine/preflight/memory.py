@@ -75,22 +75,27 @@ def _batch(spec: RunSpec, footprint: Footprint) -> int:
     return (COPIES_OF_BATCH * embeddings + model.pairs_of_step(rows, spec.train.processes)) * FLOAT
 
 
-def memory(spec: RunSpec, need: Bytes, on: Machine) -> Item:
-    """Whether the ranks fit: all of them beside the driver and in a local master, else each of them on its executor."""
+def memory(spec: RunSpec, need: Bytes, on: Machine, largest: str) -> Item:
+    """Whether the ranks fit: all of them beside the driver and in a local master, else each of them on its executor.
+
+    Args:
+        largest: the largest table, in words.
+    """
     ranks, here = spec.train.processes if isinstance(spec.model, NetworkSpec) else 1, True
     if isinstance(spec.model, NetworkSpec):
         here = GpuRequest(ranks, spec.train.local_mode).of_driver
     value = f"about {size(need.rank)} a process" if ranks > 1 else f"about {size(need.rank)}"
+    short = size(need.rank)
     if not here:
-        return Item(name="Memory", value=f"{value}, on executors whose memory cannot be seen from here")
+        return Item(name="Memory", value=f"{value}, on executors whose memory cannot be seen from here", short=short)
     every = need.every + (DRIVER_BYTES if isinstance(spec.model, NetworkSpec) else 0)
     value += f"; {size(every)} with all processes, of {size(on.memory_bytes)}" if ranks > 1 else f", of {size(on.memory_bytes)}"
     change = "Choose a smaller embedding_dim, prepare with a higher min_count or hashed features, or spread the tables over more machines."
     if not isinstance(spec.model, NetworkSpec):
         change = "Choose iALS or popularity, or prepare the data with a higher minimum of interactions an item."
     if every > on.memory_bytes:
-        return Item(name="Memory", value=value, level="blocked", advice=change)
+        return Item(name="Memory", value=f"{value}, most of it for {largest}", short=short, level="blocked", advice=change)
     if every > TIGHT * on.available_bytes:
         advice = f"Only {size(on.available_bytes)} are free now; end other programs or runs, or the run may be killed."
-        return Item(name="Memory", value=value, level="warning", advice=advice)
-    return Item(name="Memory", value=value)
+        return Item(name="Memory", value=value, short=short, level="warning", advice=advice)
+    return Item(name="Memory", value=value, short=short)

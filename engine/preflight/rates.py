@@ -19,16 +19,23 @@ class Rate(NamedTuple):
 
     rows_per_s: float
     others_s: float  # from the first event to the last, without training: the start, validation, evaluation
+    rows: int = 1  # of train that the model learns from
+    whole_s: float = 0.0  # from the first event to the last
 
 
-def learn(folder: Path) -> None:
-    """Add what a finished run measured. A failure is logged only: the run itself has succeeded."""
+def learn(folder: Path, rows: int) -> None:
+    """Add what a finished run measured. A failure is logged only: the run itself has succeeded.
+
+    Args:
+        folder: of the run. rows: liked rows of train, which fitted models read.
+    """
     try:
         spec, done = RunSpec.read(folder / SPEC), json.loads((folder / DONE).read_text())
         times = [record["time"] for record in read_journal(folder / JOURNAL)[0]]
         if not done.get("rows_per_s") or not done.get("training_s"):
             return
-        rate = Rate(done["rows_per_s"], max(0.0, max(times) - min(times) - done["training_s"]) if times else 0.0)
+        whole = max(times) - min(times) if times else done["training_s"]
+        rate = Rate(done["rows_per_s"], max(0.0, whole - done["training_s"]), max(1, rows), whole)
         known = _read()
         known[key(spec)] = [*known.get(key(spec), []), rate._asdict()][-MOST:]
         write_json(settings().workspace / FILE, known)
@@ -49,7 +56,8 @@ def key(spec: RunSpec) -> str:
     """Model, device, processes and the power of two at or below the batch size: runs of one kind are about as fast."""
     train = spec.train
     if spec.model.module is not None:
-        return spec.model.kind
+        tuned = [name for name in getattr(spec.model, "tuned", ()) if getattr(spec.model, name) is None]
+        return f"{spec.model.kind}{', tuned' if tuned else ''}"
     return f"{spec.model.kind}, {train.device}, processes {train.processes}, batch {1 << (train.batch_size.bit_length() - 1)}"
 
 

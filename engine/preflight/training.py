@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from engine.datasets import Dataset
 from engine.preflight.disk import disk
-from engine.preflight.judgement import Item, Preflight, Table, duration, size
+from engine.preflight.judgement import Item, Preflight, Table, size, span
 from engine.preflight.machine import Machine, machine
 from engine.preflight.memory import Bytes, bytes_of, memory
 from engine.preflight.rates import Rate, measured
@@ -36,7 +36,7 @@ def training(spec: RunSpec, dataset: Dataset, on: Machine | None = None, rates: 
         amount = Bytes()
     else:
         amount = bytes_of(spec, footprint)
-        items += [_model(footprint), memory(spec, amount, on), disk(amount, dataset, on)]
+        items += [_model(footprint), memory(spec, amount, on, _largest(footprint)), disk(amount, dataset, on)]
     if isinstance(spec.model, NetworkSpec):
         items += [*_processes(spec, on), *_device(spec), *_steps(spec, learned.rows)]
     items.append(_time(spec, learned.rows, measured(spec) if rates is None else rates))
@@ -47,16 +47,19 @@ class Learned(NamedTuple):
     """The rows of train that a model learns from."""
 
     rows: int
-    liked: int
+    liked: int | None  # None: an old manifest does not tell
     of: int  # all rows of train
     output: str
 
 
 def _learned(spec: RunSpec, dataset: Dataset) -> Learned:
     counts = dataset.counts
-    every, liked = int(counts["interactions"][TRAIN]), int(counts["positives"][TRAIN])
+    every = int(counts["interactions"][TRAIN])
+    liked = int(counts["positives"][TRAIN]) if "positives" in counts else None
     only = isinstance(spec.model, MatrixSpec) or (isinstance(spec.model, NetworkSpec) and spec.model.liked_only)
-    return Learned(liked if only else every, liked, every, dataset.manifest.get("label", {}).get("output") or "binary")
+    return Learned(
+        liked if only and liked is not None else every, liked, every, dataset.manifest.get("label", {}).get("output") or "binary"
+    )
 
 
 def _rows(spec: RunSpec, learned: Learned) -> Item:
@@ -70,21 +73,30 @@ def _rows(spec: RunSpec, learned: Learned) -> Item:
         return blocked(value, "There is nothing to learn; prepare more data, or another rule for what is liked.")
     if not isinstance(spec.model, NetworkSpec):
         return Item(name="Rows", value=value)
-    if spec.model.learns_choice and not learned.liked:
+    if spec.model.learns_choice and learned.liked == 0:
         return blocked(f"none of {learned.of:,} rows is liked", "There is nothing to learn; prepare another rule for what is liked.")
     if not spec.model.learns_choice and learned.output == "binary" and learned.liked in (0, learned.of):
         kind = "liked" if learned.liked else "not liked"
         return blocked(f"all {learned.of:,} rows are {kind}", "There is nothing to tell apart; prepare another rule for what is liked.")
-    if train.batch_size * train.processes > learned.rows:
-        advice = f"A step reads {train.batch_size * train.processes:,} rows, more than there are; "
-        most = learned.rows // train.processes
-        return blocked(value, advice + (f"choose batch_size {most:,} or less." if most > 1 else "choose fewer processes, or more data."))
+    most = learned.rows // train.processes
+    if most < 2:
+        return blocked(value, f"There are {train.processes:,} processes, and each needs two rows; choose 1 process, or prepare more data.")
+    if train.batch_size > most:
+        advice = (
+            f"A step reads {train.batch_size * train.processes:,} rows, so an epoch is a single step; choose batch_size {most:,} or less."
+        )
+        return Item(name="Rows", value=value, level="warning", advice=advice)
     return Item(name="Rows", value=value)
 
 
 def _model(footprint: Footprint) -> Item:
-    largest = [f"{t.name} {t.rows:,} × {t.width:,} ({size(t.parameters * FLOAT)})" for t in _by_size(footprint)[:SHOWN]]
-    return Item(name="Model", value=f"{footprint.parameters:,} parameters, {size(footprint.parameters * FLOAT)}: {', '.join(largest)}")
+    whole = size(footprint.parameters * FLOAT)
+    return Item(name="Model", value=f"{footprint.parameters:,} parameters, {whole}: {_largest(footprint, SHOWN)}", short=whole)
+
+
+def _largest(footprint: Footprint, count: int = 1) -> str:
+    """The largest tables, each with rows, width and bytes."""
+    return ", ".join(f"{t.name} {t.rows:,} × {t.width:,} ({size(t.parameters * FLOAT)})" for t in _by_size(footprint)[:count])
 
 
 def _by_size(footprint: Footprint) -> list[TableSize]:
@@ -137,21 +149,16 @@ def _device(spec: RunSpec) -> list[Item]:
 def _steps(spec: RunSpec, rows: int) -> list[Item]:
     each = -(-rows // (spec.train.batch_size * spec.train.processes))
     value = f"{each * spec.train.epochs:,} at most: {each:,} an epoch, {spec.train.epochs:,} epochs"
-    return [Item(name="Steps", value=value)]
+    return [Item(name="Steps", value=value, short=f"{each * spec.train.epochs:,}")]
 
 
 def _time(spec: RunSpec, rows: int, rates: Sequence[Rate]) -> Item:
     """From the slowest and the fastest run of this kind."""
     if not rates:
-        return Item(name="Time", value="not measured yet on this machine")
+        return Item(name="Time", value="not measured yet on this machine", short="not measured yet")
     known = "1 run" if len(rates) == 1 else f"{len(rates)} runs"
-    others = [rate.others_s for rate in rates]
     if not isinstance(spec.model, NetworkSpec):
-        return Item(name="Time", value=f"{_span(others, others)} beside the fits, by {known} here")
-    seconds = [rows * spec.train.epochs / rate.rows_per_s for rate in rates]
-    return Item(name="Time", value=f"{_span(seconds, others)} at most, by {known} of this kind here")
-
-
-def _span(seconds: Sequence[float], others: Sequence[float]) -> str:
-    low, high = min(seconds) + min(others), max(seconds) + max(others)
-    return duration(low) if duration(low) == duration(high) else f"{duration(low)} to {duration(high)}"
+        seconds = [rate.whole_s * rows / rate.rows for rate in rates]
+        return Item(name="Time", value=f"{(text := span(min(seconds), max(seconds)))}, by {known} of this model here", short=text)
+    low, high = (pick([rows * spec.train.epochs / rate.rows_per_s + rate.others_s for rate in rates]) for pick in (min, max))
+    return Item(name="Time", value=f"{span(low, high)} at most, by {known} of this kind here", short=span(low, high))

@@ -186,7 +186,7 @@ def main(seconds: float) -> None:
     print(f"memory of the app: {used / 1e6:,.0f} MB with {SESSIONS} sessions")
     slower = 1 - statistics.mean(beside) / statistics.mean(alone)
     print(
-        f"trainings: {statistics.mean(alone):,.0f} rows/s alone, {statistics.mean(beside):,.0f} with the sessions: {100 * slower:.1f} % slower"
+        f"trainings: {statistics.mean(alone):,.0f} rows/s alone, {statistics.mean(beside):,.0f} with them, slower by {100 * slower:.1f} % slower"
     )
 
 
