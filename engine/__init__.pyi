@@ -2,5 +2,5 @@
 # isort: skip_file
 from . import (
     compare as compare, datasets as datasets, prepare as prepare, preview as preview, recommend as recommend, report as report,
-    runs as runs, settings as settings, sources as sources, spark as spark, specs as specs, tables as tables,
+    runs as runs, settings as settings, sources as sources, spark as spark, specs as specs, tables as tables, upkeep as upkeep,
 )
