@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from engine.cli import adopting, annotations, preflight, resuming, serving, stress
+from engine.cli import adopting, annotations, preflight, resuming, serving, stress, upkeep
 from engine.cli.annotations import Command
 from engine.cli.progress import wait
 
@@ -123,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     stress.register(add)
     serving.register(add, wait)
     annotations.register(add)
+    upkeep.register(add)
     adopting.register(add)
     spec = add("spec", _spec, "Print a complete default spec; descriptions of its settings go to standard error.")
     spec.add_argument("what", choices=["dataset", "run"])

@@ -211,8 +211,15 @@ def get(run_id: str) -> "StoredRun":
         stored = client().get_run(run_id)
     except MlflowException as error:
         raise LookupError(f"There is no run {run_id[:80]!r}; `recbench runs` lists all runs.") from error
+    if stored.info.lifecycle_stage == "deleted":
+        raise LookupError(f"Run {run_id} was deleted for good; `recbench runs` lists all runs.")
     _remember(run_id, [stored])
     return stored
+
+
+def delete(run_id: str) -> None:
+    """Mark a run as deleted; `mlflow gc` removes its rows."""
+    _writing().delete_run(run_id)
 
 
 def search(kinds: Iterable[Kind], limit: int, condition: str = "") -> list["StoredRun"]:

@@ -185,9 +185,7 @@ def main(seconds: float) -> None:
         print(f"{name:>12}: {len(measured):3} visits, p50 {p50:5.2f} s, p95 {p95:5.2f} s")
     print(f"memory of the app: {used / 1e6:,.0f} MB with {SESSIONS} sessions")
     slower = 1 - statistics.mean(beside) / statistics.mean(alone)
-    print(
-        f"trainings: {statistics.mean(alone):,.0f} rows/s alone, {statistics.mean(beside):,.0f} with them, slower by {100 * slower:.1f} % slower"
-    )
+    print(f"trainings: {statistics.mean(alone):,.0f} rows/s alone, {statistics.mean(beside):,.0f} with them: {100 * slower:.1f} % slower")
 
 
 def _watch(seconds: str, port: str, addresses: str) -> None:

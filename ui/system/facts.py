@@ -71,6 +71,7 @@ def gpus() -> str:
 def versions() -> pd.DataFrame:
     """Versions of Python and of the packages that matter; ready text."""
     facts = {
+        "Recommender workbench": engine.upkeep.product_version(),
         "Python": platform.python_version(),
         "Platform": f"{platform.system()} {platform.machine()}",
         "Interpreter": sys.executable,

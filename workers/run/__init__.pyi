@@ -1,6 +1,6 @@
 # fmt: off
 # isort: skip_file
-from . import attempts as attempts
+from . import attempts as attempts, segments as segments
 from .context import RunContext as RunContext, refuse_unfit as refuse_unfit, run_context as run_context
 from .journal import RESUMED as RESUMED, Journal as Journal, read_curve as read_curve, read_journal as read_journal, say_why as say_why
 from .process import (
