@@ -1,8 +1,10 @@
 """Settings from the environment: folders, store URIs and limits. The defaults suit a laptop."""
 
 import os
+import stat
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field, field_validator
 
@@ -12,11 +14,18 @@ from workers.specs import Spec
 class Settings(Spec):
     """Where files are stored and how much may run at the same time. Every field has an environment variable RECBENCH_<FIELD>."""
 
+    may_hold_credentials: ClassVar[bool] = True  # given by the environment, masked wherever they are shown
+
     workspace: Path = Field(Path("workspace"), description="Folder of all datasets, runs and caches")
     spark_master: str = Field("local[*]", description="Spark master: local[*], spark://host:port, yarn, k8s://…")
     tracking_uri: str | None = Field(None, description="MLflow store; empty: SQLite in the workspace")
     artifact_root: str | None = Field(None, description="MLflow artifacts, e.g. s3://bucket/path; empty: next to the store")
     concurrent_runs: int = Field(1, ge=1, le=64, description="Runs that may compute at the same time on this machine")
+    shared_group: bool = Field(False, description="The workspace is shared by the users of its group; off: only its owner may read it")
+    gpu_discovery: Path | None = Field(
+        None, description="Program that prints Spark's list of GPUs, on this machine and on executors; empty: nvidia-smi is asked"
+    )
+    gpus_per_executor: int = Field(1, ge=1, le=64, description="GPUs that each Spark executor of a run on cuda asks its cluster for")
     data_roots: tuple[Path, ...] = Field(
         (), description="Folders that files may be read from, separated like PATH; empty: home, current folder, /data, /mnt, /media, /tmp"
     )
@@ -36,7 +45,18 @@ class Settings(Spec):
     @property
     def inherited(self) -> dict[str, str]:
         """The variables that give a process in another folder the same workspace and the same folders to read."""
-        return {"RECBENCH_WORKSPACE": str(self.workspace), "RECBENCH_DATA_ROOTS": os.pathsep.join(map(str, self.readable))}
+        folders = {"RECBENCH_WORKSPACE": str(self.workspace), "RECBENCH_DATA_ROOTS": os.pathsep.join(map(str, self.readable))}
+        return folders | {"RECBENCH_SHARED_GROUP": str(self.shared_group).lower()}
+
+    @property
+    def folder_mode(self) -> int:
+        """Permissions of the workspace: its owner's alone, or its group's too, to which what is made inside then belongs."""
+        return 0o2770 if self.shared_group else 0o700
+
+    @property
+    def file_mode(self) -> int:
+        """Permissions of files that several processes open: their owner's alone, or the group's too."""
+        return 0o660 if self.shared_group else 0o600
 
     @property
     def datasets(self) -> Path:
@@ -60,9 +80,39 @@ class Settings(Spec):
 
 
 def settings() -> Settings:
-    """The current settings; creates the workspace if it is missing."""
+    """The current settings; creates the workspace if it is missing, for its owner alone or for its group."""
+    new = _given()
+    if not new.workspace.is_dir():
+        new.workspace.mkdir(mode=new.folder_mode, parents=True, exist_ok=True)
+        new.workspace.chmod(new.folder_mode)  # not subject to the umask, and with the group's bit
+    return new
+
+
+def readable() -> tuple[Path, ...]:
+    """The folders that files may be read from; creates nothing."""
+    return _given().readable
+
+
+def _given() -> Settings:
     given = {name: os.environ[key] for name in Settings.model_fields if os.environ.get(key := f"RECBENCH_{name.upper()}")}
     new = Settings.model_validate(given)
-    workspace = new.workspace.expanduser().resolve()
-    workspace.mkdir(parents=True, exist_ok=True)
-    return new.model_copy(update={"workspace": workspace})
+    return new.model_copy(update={"workspace": new.workspace.expanduser().resolve()})
+
+
+def keep_private() -> None:
+    """Let all that this process and its children write be for their user alone, or for the group of a shared workspace too."""
+    os.umask(0o007 if settings().shared_group else 0o077)
+
+
+def exposure() -> str | None:
+    """A sentence on a workspace whose permissions are wider than the settings say, with the command that mends it; None where they are not.
+
+    Nothing is changed: who may read an existing workspace is for its owner to say.
+    """
+    where = settings()
+    mode = stat.S_IMODE(where.workspace.stat().st_mode)
+    if not mode & ~where.folder_mode & 0o077:
+        return None
+    who = "Other users of this machine" if mode & 0o007 else "The users of its group"
+    wanted = "u=rwX,g=rwXs,o=" if where.shared_group else "go="
+    return f"{who} can enter the workspace (its mode is {mode:03o}); `chmod -R {wanted} {where.workspace}` closes it."

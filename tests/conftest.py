@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine.settings import Settings
 from tests import stores
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def _real(name: str, file: str) -> Path:
     folder = Path(os.environ.get("RECBENCH_TEST_DATA", REPOSITORY.parent / "shared" / "data")) / name
     if not (folder / file).is_file():
         pytest.skip(f"{name} is not at hand: set RECBENCH_TEST_DATA to the folder that holds it")
+    readable = dict.fromkeys([*map(str, Settings().readable), *os.environ.get("RECBENCH_DATA_ROOTS", "").split(os.pathsep), str(folder)])
+    os.environ["RECBENCH_DATA_ROOTS"] = os.pathsep.join(filter(None, readable))
     return folder
 
 

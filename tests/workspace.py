@@ -18,11 +18,12 @@ import pytest
 
 from engine import datasets, runs
 from engine.datasets import DatasetSpec
-from engine.runs import VERDICT, launch, processes, store
+from engine.runs import VERDICT, processes, store
+from engine.runs.described import described
 from engine.runs.launch import SubmittedSpec
 from engine.settings import settings
 from tests import prepared, ranks, stores
-from workers.artifacts import CANCEL, CHECKPOINT, DONE, JOURNAL, LOG, METRICS, RESULTS, SPEC, write_json
+from workers.artifacts import CANCEL, CHECKPOINT, DIGEST, DONE, JOURNAL, LOG, METRICS, RESULTS, SPEC, sealed, write_json
 from workers.exports import ListExportSpec
 from workers.run import Journal, RunSpec, read_journal
 
@@ -75,9 +76,10 @@ class Workspace(NamedTuple):
         return self.folder / "runs" / self.runs[name]
 
     def change(self, path: Path, **values: Any) -> None:
-        """Change what a JSON file of this workspace says."""
+        """Change what a JSON file of this workspace says, as if it had been written so."""
         assert path.is_relative_to(self.folder)
-        write_json(path, json.loads(path.read_text()) | values)
+        changed = json.loads(path.read_text()) | values
+        write_json(path, sealed(changed) if DIGEST in changed else changed)
 
     def measure(self, name: str, **metrics: float) -> None:
         """Change what a run reached on test to some metrics and no others."""
@@ -218,7 +220,7 @@ def copy(workspace: Workspace, folder: Path) -> Workspace:
 
 def create(spec: SubmittedSpec) -> tuple[str, Path]:
     """Record a run as `engine.runs.submit` does, without a driver; its id and its folder, with a lock that nobody holds."""
-    kind, title, tags = launch._described(spec)
+    kind, title, tags = described(spec)
     run_id = store.create(kind, title, spec, tags)
     folder = settings().runs / run_id
     folder.mkdir(parents=True)

@@ -3,11 +3,14 @@
 import streamlit as st
 
 import engine
+from engine.settings import keep_private
+from ui.shared import adoption, errors, store_trouble
 
 # The folder is not called pages: beside the main script, Streamlit would take that name for its older kind of multipage app,
 # and the first visitor of a fresh server would get that one instead of this navigation.
 st.set_page_config(page_title="Recommender workbench", page_icon=":material/compare_arrows:", layout="wide")
 
+keep_private()
 page = st.navigation(
     [
         st.Page("home/page.py", title="Home", icon=":material/home:", default=True),
@@ -21,5 +24,9 @@ page = st.navigation(
     ],
     position="top",
 )
-with engine.runs.read_once():
-    page.run()
+try:
+    with engine.runs.read_once(), errors.masked():
+        adoption.offer()
+        page.run()
+except engine.runs.StoreError as error:
+    store_trouble.tell(error)

@@ -5,12 +5,13 @@ import json
 import os
 import select
 import socket
-import subprocess
 import sys
+import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from engine.cli import annotations, serving, stress
+from engine.cli import adopting, annotations, preflight, resuming, serving, stress, upkeep
 from engine.cli.annotations import Command
 from engine.cli.progress import wait
 
@@ -29,15 +30,18 @@ PORT = 8501
 def main(argv: list[str] | None = None) -> None:
     """Entry point; exits 0, 1 after an error, 2 after a wrong command line, 130 after Ctrl-C, 141 when the reader of the output is gone."""
     args = _parser().parse_args(argv)
+    sys.excepthook = _report
     try:
+        _keep_private()
         answer = args.run(args)
+        adopting.hint(args)
         if args.json:
             print(json.dumps(answer, default=str))
         sys.stdout.flush()
     except (ValueError, LookupError, OSError, RuntimeError) as error:
         if isinstance(error, BrokenPipeError) and not _has_reader():
             sys.exit(141)  # 128 + SIGPIPE, as a shell says
-        text = str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
+        text = _masked(str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error))
         if args.json:
             print(json.dumps({"error": text}))
         sys.exit(f"recbench: {text}")
@@ -45,6 +49,25 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(130)
     if answer.get("failed"):
         sys.exit(1)
+
+
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The traceback of an error that no command foresees, without the passwords and keys in it."""
+    sys.stderr.write(_masked("".join(traceback.format_exception(kind, error, trace))))
+
+
+def _keep_private() -> None:
+    """Imported late, as `_masked`."""
+    from engine.settings import keep_private
+
+    keep_private()
+
+
+def _masked(text: str) -> str:
+    """Without passwords and keys. Imported late: --help and a wrong command line load no specs."""
+    from workers.specs import mask
+
+    return mask(text)
 
 
 def _has_reader() -> bool:
@@ -83,7 +106,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("specs", type=Path, nargs="+", metavar="SPEC", help="run specs, as `recbench spec run` prints them")
     train.add_argument("--wait", action="store_true", help="wait for all of them, with progress")
     add("runs", _runs, "List runs, newest first.").add_argument("--limit", type=int, default=30, help="how many (default 30)")
-    add("cancel", _cancel, "Stop a run and verify that no process of it is left.").add_argument("run_id", metavar="RUN")
+    cancel = add("cancel", _cancel, "Stop a run and verify that no process of it is left.")
+    cancel.add_argument("run_id", metavar="RUN")
+    cancel.add_argument("--keep", action="store_true", help="a training writes a checkpoint first, so that it can be resumed")
+    resuming.register(add)
     compare = add("compare", _compare, "Set finished runs side by side under one protocol.")
     compare.add_argument("run_ids", nargs="+", metavar="RUN")
     compare.add_argument("--k", type=int, default=10, help="length of the lists that are measured, 1 to 100 (default 10)")
@@ -93,9 +119,12 @@ def _parser() -> argparse.ArgumentParser:
         "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html or .json"
     )
     compare.add_argument("--note", metavar="TEXT", help="keep a text that stands above the report of these runs; an empty one deletes it")
+    preflight.register(add)
     stress.register(add)
     serving.register(add, wait)
     annotations.register(add)
+    upkeep.register(add)
+    adopting.register(add)
     spec = add("spec", _spec, "Print a complete default spec; descriptions of its settings go to standard error.")
     spec.add_argument("what", choices=["dataset", "run"])
     spec.add_argument("--source", default="sample", help="for a dataset: the source, such as sample or movielens")
@@ -104,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _ui(args: argparse.Namespace) -> dict[str, Any]:
+def _ui(args: argparse.Namespace) -> NoReturn:
     from engine import runs
     from engine.settings import settings
 
@@ -119,8 +148,11 @@ def _ui(args: argparse.Namespace) -> dict[str, Any]:
     flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
     # Streamlit reads ui/.streamlit/config.toml, and no .streamlit of the folder that this was started from
     environment = {**os.environ, **settings().inherited}  # the folder that this was started from stays one to read from
-    code = subprocess.call([sys.executable, "-m", "streamlit", "run", str(APP), *flags], cwd=APP.parents[1], env=environment)
-    return {"url": url, "failed": code not in (0, 130, -2)}
+    if args.json:
+        print(json.dumps({"url": url}), flush=True)
+    os.chdir(APP.parents[1])
+    # this process becomes Streamlit's: whatever ends it, SIGKILL too, frees the port
+    os.execve(sys.executable, [sys.executable, "-m", "streamlit", "run", str(APP), *flags], environment)
 
 
 def _free_port() -> int:
@@ -196,9 +228,9 @@ def _runs(args: argparse.Namespace) -> dict[str, Any]:
 def _cancel(args: argparse.Namespace) -> dict[str, Any]:
     import engine
 
-    engine.runs.cancel(args.run_id)
+    engine.runs.cancel(args.run_id, keep=args.keep)
     run = engine.runs.get_run(args.run_id)
-    print(f"{run.title} is {run.state.value}; none of its processes is left.")
+    print(f"{run.title} is {run.state.value}; none of its processes is left. {run.message or ''}".strip())
     return _row(run)
 
 

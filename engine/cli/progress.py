@@ -11,26 +11,36 @@ if TYPE_CHECKING:
 
 
 def wait(run_ids: list[str]) -> list["Run"]:
-    """Show progress until every run has ended."""
+    """Show progress until every run has ended. Ctrl-C ends the waiting alone: says that the runs go on and how to stop them."""
+    ended: list[Run] = []
+    try:
+        for run_id in run_ids:
+            ended.append(_wait(run_id))
+    except KeyboardInterrupt:
+        for run_id in run_ids[len(ended) :]:
+            print(
+                f"\nrecbench: {run_id} goes on; `recbench cancel {run_id}` stops it, `recbench runs` shows it.", file=sys.stderr, flush=True
+            )
+        raise
+    return ended
 
+
+def _wait(run_id: str) -> "Run":
     import engine
 
-    ended = []
-    for run_id in run_ids:
-        run = engine.runs.get_run(run_id)
-        with _bar(run.title) as bar:
-            while run.live:
-                if run.progress:
-                    bar.n = int(run.progress.share * 1000)
-                    bar.set_postfix_str(_progress_text(run.progress))
-                time.sleep(0.5)
-                run = engine.runs.get_run(run_id)
-            bar.n = 1000 if run.state == engine.runs.RunState.FINISHED else bar.n
-            bar.set_postfix_str(run.state.value)
-        if run.message and run.state != engine.runs.RunState.FINISHED:
-            print(f"recbench: {run.title} {run.state.value}: {run.message}", file=sys.stderr)
-        ended.append(run)
-    return ended
+    run = engine.runs.get_run(run_id)
+    with _bar(run.title) as bar:
+        while run.live:
+            if run.progress:
+                bar.n = int(run.progress.share * 1000)
+                bar.set_postfix_str(_progress_text(run.progress))
+            time.sleep(0.5)
+            run = engine.runs.get_run(run_id)
+        bar.n = 1000 if run.state == engine.runs.RunState.FINISHED else bar.n
+        bar.set_postfix_str(run.state.value)
+    if run.message and run.state != engine.runs.RunState.FINISHED:
+        print(f"recbench: {run.title} {run.state.value}: {run.message}", file=sys.stderr)
+    return run
 
 
 def _bar(title: str) -> "tqdm[NoReturn]":

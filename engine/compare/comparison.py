@@ -168,6 +168,8 @@ def _sort_out(chosen: list[Run]) -> tuple[list[Run], list[tuple[str, str]]]:
             apart.append((run.title, "is a preparation, not a model"))
         elif run.state != RunState.FINISHED:
             apart.append((run.title, f"is {run.state.value}, so it has no test metrics"))
+        elif why := runs.damage_of(run.run_id):
+            apart.append((run.title, f"cannot be trusted: {why.rstrip('.')}"))
         elif together and run.dataset != together[0].dataset:
             apart.append((run.title, f"was trained on {run.dataset}, the others on {together[0].dataset}"))
         elif together and not protocol_of(run).measures_like(protocol_of(together[0])):

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from engine import datasets
-from engine.settings import settings
-from workers.artifacts import BASELINES, LIST_NAMES, METRICS, RANKING, RANKING_NAMES, RESULTS, TEST, TOP_K, cutoff
+from engine import datasets, runs
+from workers.artifacts import BASELINES, LIST_NAMES, METRICS, RANKING, RANKING_NAMES, TEST, TOP_K, cutoff
 from workers.evaluation import Bools, Facts, Ints, all_lists_metrics, facts_of, list_metrics, padded, ranking_metrics
 from workers.specs import USER_ID, Protocol
 
@@ -75,7 +74,7 @@ def _list_facts(dataset: str, path: Path, num_users: int) -> ListFacts:
 
 def of_run(run_id: str, protocol: Protocol, facts: ListFacts, k: int) -> ListMetrics | None:
     """A finished run's lists at k; None where they are not in this workspace, or are shorter than k."""
-    return _measured(settings().runs / run_id / RESULTS / TOP_K, facts, k) if k <= protocol.list_length else None
+    return _measured(runs.result_file(run_id, TOP_K), facts, k) if k <= protocol.list_length else None
 
 
 def of_baseline(name: str, facts: ListFacts, k: int) -> ListMetrics | None:

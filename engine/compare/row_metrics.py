@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from engine import datasets
+from engine import datasets, runs
 from engine.compare.contenders import Comparison, Contender, competitors
-from engine.settings import settings
-from workers.artifacts import BASELINES, ITEMS, RATED_SETS, RESULTS, SCORED
+from workers.artifacts import BASELINES, ITEMS, RATED_SETS, SCORED
 from workers.evaluation import MEASURED, Estimate, Rows, estimates, owners, set_estimates
 from workers.specs import Task
 
@@ -32,7 +31,7 @@ class Estimates(NamedTuple):
 
 def scored_files(one: Contender) -> list[Path] | None:
     """Where the scored rows of each seed of a contender are; None where one of them is not here."""
-    paths = [settings().runs / run_id / RESULTS / SCORED for run_id in one.runs]
+    paths = [runs.result_file(run_id, SCORED) for run_id in one.runs]
     return paths if paths and all(path.is_file() for path in paths) else None
 
 
@@ -88,7 +87,7 @@ def _of_run(path: Path, changed_ns: int, task: Task, keys: tuple[str, ...]) -> E
 
     rows = pd.read_parquet(path)
     found = _of_rows(rows, rows["score"].to_numpy(float), task, keys)
-    sets = path.with_name(RATED_SETS)
+    sets = runs.result_file(path.parents[1].name, RATED_SETS)
     if sets.is_file():
         found.metrics.update(_of_sets(sets, sets.stat().st_mtime_ns).metrics)
     return found

@@ -17,6 +17,7 @@ from engine.runs import Run, RunState
 from workers.artifacts import cutoff, metric
 from workers.models import MODELS, FunnelSpec
 from workers.run import RunSpec
+from workers.specs import Protocol
 
 OWN_SEEDS = 3  # seeds from which a contender's own deviation is taken; of fewer it is little more than a guess
 STATED = 0.03  # share of a value, where nothing was repeated on a dataset: twice what the two-tower's NDCG@10 (1.4 %) and the AUC of
@@ -39,7 +40,7 @@ def repeated(firsts: Sequence[Run]) -> tuple[Repeated, ...]:
     """
     protocol, groups = protocol_of(firsts[0]), dict[str, dict[int, Run]]()
     for run in runs.list_runs("train", firsts[0].dataset):
-        if run.state == RunState.FINISHED and not run.unreadable and protocol_of(run).measures_like(protocol):
+        if run.state == RunState.FINISHED and not run.unreadable and _measured_like(run, protocol):
             groups.setdefault(without_seed(run), {}).setdefault(run.training.train.seed, run)
     alike = [list(group.values()) for group in groups.values() if len(group) > 1]
     return tuple(
@@ -77,6 +78,14 @@ def _stage(kind: str) -> str:
 def _pool(parts: list[tuple[float, float]]) -> tuple[float, float]:
     df = sum(own for _, own in parts)
     return (sum(square * own for square, own in parts) / df, df) if df else (math.nan, 0.0)
+
+
+def _measured_like(run: Run, protocol: Protocol) -> bool:
+    """Whether a run was measured like others; not where its results were changed since."""
+    try:
+        return protocol_of(run).measures_like(protocol)
+    except ValueError:
+        return False
 
 
 def stored_key(key: str) -> str:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine import datasets
+from engine import datasets, runs
 from engine.compare import paired_values, row_metrics, significance
 from engine.compare.contenders import Comparison, Contender, competitors
 from engine.compare.intervals import LARGE, LEVEL, resampled_means, within
 from engine.datasets import INTERACTIONS, Dataset
-from engine.settings import settings
-from workers.artifacts import FEATURE, ITEMS, RANKING, RESULTS, TEST, TOP_K, TRAIN, USERS
+from workers.artifacts import FEATURE, ITEMS, RANKING, TEST, TOP_K, TRAIN, USERS
 from workers.evaluation import area, owners, standard_error
 
 if TYPE_CHECKING:
@@ -156,7 +155,7 @@ def _lists(one: Contender) -> "list[pd.DataFrame] | None":
 
 def _list_files(one: Contender) -> list[Path] | None:
     """Where the lists of each seed are; None where one of them is not here."""
-    paths = [settings().runs / run_id / RESULTS / TOP_K for run_id in one.runs]
+    paths = [runs.result_file(run_id, TOP_K) for run_id in one.runs]
     return paths if paths and all(path.is_file() for path in paths) else None
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from engine import runs
 from engine.compare.contenders import Contender
 from engine.datasets import INTERACTIONS
-from engine.settings import settings
-from workers.artifacts import BASELINES, ITEMS, RANKING, RESULTS, TEST, TOP_K, USERS
+from workers.artifacts import BASELINES, ITEMS, RANKING, TEST, TOP_K, USERS
 from workers.evaluation import Bools, Floats, Ints
 from workers.specs import USER_ID
 
@@ -45,7 +45,7 @@ def list_files(one: Contender, path: Path) -> list[Path]:
     if one.run_id is None:
         files = [path / BASELINES / f"{one.model}_{TOP_K}"]
     else:
-        files = [settings().runs / run_id / RESULTS / TOP_K for run_id in one.runs]
+        files = [runs.result_file(run_id, TOP_K) for run_id in one.runs]
     return files if all(file.is_file() for file in files) else []
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engine.datasets.audit_record import Audit
 from engine.datasets.spec import DatasetSpec
 from engine.settings import settings
-from workers.artifacts import BASELINES, FEATURE, ITEMS, MANIFEST, USERS
+from workers.artifacts import BASELINES, FEATURE, ITEMS, MANIFEST, USERS, read_sealed
 from workers.specs import FeatureSchema
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def get_dataset(id: str) -> Dataset:
 
 
 def _read(manifest: Path) -> Dataset:
-    value = json.loads(manifest.read_text(encoding="utf-8"))
+    value = read_sealed(manifest)
     if value["format"] != FORMAT:
         raise ValueError(f"it has format {value['format']}, this version reads format {FORMAT}; prepare it again")
     return Dataset(value["id"], value["name"], manifest.parent, value, FeatureSchema.model_validate(value["schema"]))

@@ -8,6 +8,7 @@ import faulthandler
 import fcntl
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -16,50 +17,72 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from engine.driver.flusher import Flusher
-from engine.driver.work import Cancelled, cause, run_download, run_export, run_preparation, run_training, start_spark
-from engine.runs import VERDICT, processes, store
-from engine.settings import settings
-from workers.artifacts import CANCEL, LOG, SPEC, write_json
-from workers.run import Journal, RunSpec, say_why
+from engine import runs
+from engine.driver.causes import Cancelled, of_error
+from engine.driver.launching import start_spark
+from engine.driver.trying import done_of
+from engine.driver.watch import Watch
+from engine.driver.work import run_download, run_export, run_preparation, run_training
+from engine.runs import CONCLUDES, KEEP_S, PROCESSES, VERDICT, Outbox, identity, processes, store
+from engine.settings import keep_private, settings
+from workers.artifacts import CANCEL, CHECKPOINT, KEEP, LOG, SPEC, write_json
+from workers.run import Journal, RunSpec, answer_with_stacks, attempts, release, reserve, say_why, with_reserve
+from workers.specs import MaskSecrets, mask
 
 log = logging.getLogger("engine.driver")
+
+PROMPT_S, PATIENT_S = 10.0, 900.0  # for the store to take what it has not: while the run is still held, and after
 
 
 def main(run_id: str, kind: store.Kind) -> None:
     """Carry out one run and record its verdict; never raises."""
-    _adopt_lock()
+    lock = _adopt_lock()
+    keep_private()
     run_dir = settings().runs / run_id
     _log_to(run_dir / LOG)
     faulthandler.enable()
+    answer_with_stacks(run_dir)
     ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: orphans of this run come here, not to init
+    reserve(run_dir)
     status: store.Status = "FAILED"
     message: str | None = "The driver ended without a verdict."
-    flusher = Flusher(run_id, run_dir)
+    identity.sign(run_dir)
+    outbox = Outbox(run_id, run_dir)
+    attempts.begin(run_dir, int(os.environ.pop(PROCESSES, 0)) or None, bool(os.environ.pop(CONCLUDES, "")))
+    watch = Watch(run_dir)
     try:
-        # a cancel interrupts the main thread only: a half-imported mlflow could not record the verdict
-        store_up = threading.Thread(target=store.client, daemon=True)
-        store_up.start()
+        outbox.start()  # a cancel interrupts the main thread only, so that no mlflow is left half imported
         signal.signal(signal.SIGTERM, _on_sigterm)
         threading.Thread(target=_watch_for_cancel, args=(run_dir,), daemon=True).start()
-        _drive(run_id, run_dir, kind, store_up, flusher)
+        _drive(run_id, run_dir, kind, outbox, watch)
         status, message = "FINISHED", None
-    except Cancelled:
-        status, message = "KILLED", "Cancelled."
+    except Cancelled as request:
+        status, message = "KILLED", str(request) or "Cancelled."
     except BaseException as error:
         say_why(run_dir, "driver", error, traceback.format_exc())
         log.exception("the run failed")
-        status, message = "FAILED", cause(run_dir) or f"{type(error).__name__}: {error}"
+        status, message = "FAILED", mask(watch.reason or of_error(run_dir, error, watch))
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    watch.close()
+    if status != "FINISHED" and done_of(run_dir, attempts.current(run_dir).number):
+        log.warning("the run is done all the same; what failed came after it: %s", message)
+        status, message = "FINISHED", None
     left = processes.sweep(run_id)
     if left:
         status, message = "FAILED", f"Processes {left} of this run do not end; end them yourself."
-    flusher.close()
-    _record_verdict(run_id, run_dir, status, message)
+    if status == "KILLED" and not _keeps(run_dir):
+        shutil.rmtree(run_dir / CHECKPOINT, ignore_errors=True)  # whoever stops a run without keeping it does not want its weights
     log.info("verdict: %s %s", status, message or "")
+    with_reserve(run_dir, lambda: write_json(run_dir / VERDICT, {"status": status, "message": message, "time": time.time()}))
+    release(run_dir)
+    outbox.file(LOG)
+    outbox.status(status, message)
+    if not outbox.close(PROMPT_S):
+        _let_go(lock)
+        outbox.close(PATIENT_S)
 
 
-def _drive(run_id: str, run_dir: Path, kind: store.Kind, store_up: threading.Thread, flusher: Flusher) -> None:
+def _drive(run_id: str, run_dir: Path, kind: store.Kind, outbox: Outbox, watch: Watch) -> None:
     from engine.driver import queue
 
     journal = Journal(run_dir)
@@ -69,56 +92,66 @@ def _drive(run_id: str, run_dir: Path, kind: store.Kind, store_up: threading.Thr
     journal.event("turn came")
     os.environ["TMPDIR"] = str(run_dir / processes.TEMPORARY)
     (run_dir / processes.TEMPORARY).mkdir(exist_ok=True)
-    spark = start_spark(run_id, RunSpec.read(run_dir / SPEC)) if kind == "train" else None
-    store_up.join()
-    journal.event("store up")
-    store.set_status(run_id, "RUNNING")
-    flusher.start()
+    watch.start()
+    spark = start_spark(run_id, RunSpec.read(run_dir / SPEC), attempts.current(run_dir)) if kind == "train" else None
+    outbox.status("RUNNING")
     if kind == "train":
-        run_training(run_id, run_dir, journal, spark)
+        run_training(run_id, run_dir, journal, outbox, watch, spark)
     else:
-        {"prepare": run_preparation, "download": run_download, "export": run_export}[kind](run_id, run_dir, journal)
+        {"prepare": run_preparation, "download": run_download, "export": run_export}[kind](run_id, run_dir, journal, outbox, watch)
 
 
-def _record_verdict(run_id: str, run_dir: Path, status: store.Status, message: str | None) -> None:
-    """Write the verdict to a file, then to the store, which may be busy: retry for two minutes."""
-    write_json(run_dir / VERDICT, {"status": status, "message": message, "time": time.time()})
-    for wait in (0, 1, 2, 5, 10, 20, 40, 40):
-        time.sleep(wait)
-        try:
-            store.log_file(run_id, run_dir / LOG)
-            store.set_status(run_id, status, message)
-            return
-        except Exception:
-            log.exception("the store does not answer; retrying")
+def _let_go(lock: int) -> None:
+    """The run has ended, and files say how; only the store does not know yet: neither the run nor the next one waits for that."""
+    from engine.driver import queue
+
+    os.close(lock)
+    queue.leave()
 
 
 def _watch_for_cancel(run_dir: Path) -> None:
     while not (run_dir / CANCEL).exists():
         time.sleep(0.25)
+    deadline = time.monotonic() + KEEP_S
+    while _is_keeping(run_dir) and time.monotonic() < deadline:
+        time.sleep(0.25)  # the ranks write a checkpoint, and leave
     while True:  # repeatedly: an exception raised inside an import or a finaliser can be swallowed there
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(1.0)
+
+
+def _keeps(run_dir: Path) -> bool:
+    """Whether a stop was asked for that keeps what there is."""
+    return (run_dir / CANCEL).exists() and (run_dir / CANCEL).read_text() == KEEP
+
+
+def _is_keeping(run_dir: Path) -> bool:
+    """Whether ranks are at work that is to be kept."""
+    now = runs.progress(run_dir)
+    return _keeps(run_dir) and now is not None and now.phase == "training"
 
 
 def _on_sigterm(signum: int, frame: FrameType | None) -> None:
     raise Cancelled
 
 
-def _adopt_lock() -> None:
+def _adopt_lock() -> int:
     """Keep the lock that the submitter passed on; child processes do not inherit it."""
     lock = int(os.environ.pop("RECBENCH_LOCK_FD"))
     os.set_inheritable(lock, False)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
 
 
 def _log_to(path: Path) -> None:
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s [driver] %(levelname)s %(message)s"))
+    handler.addFilter(MaskSecrets())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for noisy in ("alembic", "mlflow", "streaming"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # logs a traceback when the JVM ends first
+    # py4j logs a traceback when the JVM ends first, and a level of its logger does not hold: pyspark sets another
+    handler.addFilter(lambda record: not record.name.startswith("py4j") or record.levelno >= logging.CRITICAL)
 
 
 if __name__ == "__main__":

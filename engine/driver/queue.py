@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 
 from engine import runs
-from engine.runs import processes, store
+from engine.runs import processes
 from engine.settings import settings
 from workers.artifacts import SPEC
 from workers.run import Journal
+
+_held: list[int] = []  # the slot of this process
 
 
 def wait(run_id: str, run_dir: Path) -> None:
@@ -36,14 +38,21 @@ def _is_ready(run_dir: Path) -> bool:
         first = json.loads((run_dir / runs.AFTER).read_text())["run"]
     except FileNotFoundError:
         return True
-    alive = processes.is_alive(first)  # read before the status: a run sets its status and then ends
-    status = store.get(first).info.status
-    if status == "FINISHED":
-        return True
-    if status in ("FAILED", "KILLED") or not alive:
-        what = json.loads((settings().runs / first / SPEC).read_text()).get("name", first)
+    if processes.is_alive(first):
+        return False
+    state, _ = runs.how_it_ended(settings().runs / first)  # from its files: the store may not know yet
+    if state != runs.RunState.FINISHED:
+        what = _name(settings().runs / first) or first
         raise RuntimeError(f"The preparation of {what} did not finish, so there is nothing to train on; prepare it again.")
-    return False
+    return True
+
+
+def _name(run_dir: Path) -> str | None:
+    """The name in a run's spec."""
+    try:
+        return str(json.loads((run_dir / SPEC).read_text())["name"])
+    except (OSError, ValueError, LookupError):
+        return None
 
 
 def _ahead(run_id: str) -> int:
@@ -67,14 +76,21 @@ def _can_run(run_id: str) -> bool:
     return not processes.is_alive(first)
 
 
+def leave() -> None:
+    """Give the slot to the next run."""
+    while _held:
+        os.close(_held.pop())
+
+
 def _take_slot() -> bool:
     folder = settings().workspace / "slots"
     folder.mkdir(exist_ok=True)
     for number in range(settings().concurrent_runs):
-        slot = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        slot = os.open(folder / f"{number}.lock", os.O_RDWR | os.O_CREAT, settings().file_mode)
         try:
             fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True  # the descriptor stays open, so the slot is held until this process ends
+            _held.append(slot)  # the descriptor stays open, so the slot is held until this process ends
+            return True
         except BlockingIOError:
             os.close(slot)
     return False

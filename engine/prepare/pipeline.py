@@ -18,7 +18,7 @@ from engine.prepare import audit, blocks, entities, interactions, ranking, sourc
 from engine.prepare.manifest import manifest
 from engine.prepare.results import Preparation, Results, SourceRows
 from engine.settings import settings
-from workers.artifacts import MANIFEST, write_json
+from workers.artifacts import MANIFEST, sealed, write_json
 from workers.batches import import_streaming
 
 Progress = Callable[[str, int, int], None]
@@ -65,7 +65,7 @@ def prepare(spec: DatasetSpec, progress: Progress = _silent) -> Path:
         preparation = Preparation.of(spec, staging)
         results = build(preparation, progress)
         cost = {"seconds": round(time.monotonic() - started, 1), "peak_memory_bytes": memory.stop()}
-        write_json(staging / MANIFEST, manifest(preparation, results, id, fingerprint) | {"cost": cost})
+        write_json(staging / MANIFEST, sealed(manifest(preparation, results, id, fingerprint) | {"cost": cost}))
         log.info("prepared %s in %.1f s", id, time.monotonic() - started)
         return _publish(staging, target)
     finally:

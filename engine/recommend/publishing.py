@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engine import datasets
 from workers.artifacts import FEATURE, USERS, PreparedDataset
-from workers.specs import USER_ID
+from workers.specs import USER_ID, mask
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,9 +119,9 @@ def _to_lance(opened: "Recommender", items: pd.DataFrame, uri: str, name: str) -
             people.add(frame)
             users += len(frame)
     except (OSError, ValueError, RuntimeError) as error:
-        raise ValueError(f"Embeddings cannot be written to {uri!r}: {error}") from error
+        raise ValueError(mask(f"Embeddings cannot be written to {uri!r}: {error}")) from error
     return Publication(
-        where=f"lance:{uri}", items=len(items), users=users, width=len(items["vector"].iloc[0]), recall=_recall(opened, items, table)
+        where=mask(f"lance:{uri}"), items=len(items), users=users, width=len(items["vector"].iloc[0]), recall=_recall(opened, items, table)
     )
 
 

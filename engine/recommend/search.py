@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine import compare, datasets
-from engine.settings import settings
-from workers.artifacts import FEATURE, RESULTS, TOP_K, USERS
+from engine import compare, datasets, runs
+from workers.artifacts import FEATURE, TOP_K, USERS
 from workers.evaluation import Floats, Ints, padded
 from workers.specs import USER_ID
 
@@ -143,7 +142,8 @@ def browse(id: str, run_ids: Sequence[str], by: str, k: int = 10) -> "pd.DataFra
     known = compare.list_facts(id)
     if known is None:
         raise LookupError(f"Dataset {id} has no users to rank for.")
-    stored = [_stored(settings().runs / run_id / RESULTS / TOP_K) for run_id in (run_ids if by in OF_LISTS else ())]
+    files = [runs.result_file(run_id, TOP_K) for run_id in (run_ids if by in OF_LISTS else ())]
+    stored = [_stored(file, file.stat().st_mtime_ns if file.is_file() else 0) for file in files]
     sample = [user for user in known.relevant.index if all(user in one.place for one in stored)]
     if by == "active":
         found = _in_order(id, sample).sort_values(["train_positives", "user_id"], ascending=[False, True])
@@ -202,8 +202,8 @@ class RunLists(NamedTuple):
 
 
 @lru_cache(maxsize=24)
-def _stored(path: Path) -> RunLists:
-    """Cached: the lists of a finished run never change."""
+def _stored(path: Path, changed_ns: int) -> RunLists:
+    """Cached by the time of change: the lists of a finished run never change, or are refused."""
     import pandas as pd
 
     if not path.is_file():

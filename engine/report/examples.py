@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from engine import datasets
+from engine import datasets, runs
 from engine.compare import Baseline, Comparison, Contender
 from engine.datasets import Dataset
 from engine.report.tables import Cell, Table, one_line
-from engine.settings import settings
-from workers.artifacts import BASELINES, RANKING, RESULTS, TEST, TOP_K
+from workers.artifacts import BASELINES, RANKING, TEST, TOP_K
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +63,7 @@ def _lists(comparison: Comparison, dataset: Dataset) -> Lists | None:
 def _path(one: Contender, dataset: Dataset) -> Path:
     if one.run_id is None:
         return dataset.path / BASELINES / f"{one.model}_{TOP_K}"
-    return settings().runs / one.runs[0] / RESULTS / TOP_K
+    return runs.result_file(one.runs[0], TOP_K)
 
 
 def _titles(dataset: Dataset) -> dict[int, str]:

@@ -1,6 +1,7 @@
 # fmt: off
 # isort: skip_file
-from . import processes as processes, store as store
+from . import identity as identity, processes as processes, store as store
+from .adopting import Adoption as Adoption, adopt as adopt, adoption_hint as adoption_hint
 from .annotations import (
     LONGEST_NAME as LONGEST_NAME, LONGEST_NOTE as LONGEST_NOTE, LONGEST_TAG as LONGEST_TAG, MOST_TAGS as MOST_TAGS, annotate as annotate,
     dependents as dependents, list_trash as list_trash, pin as pin, pinned as pinned, rename as rename, restore as restore, tag as tag,
@@ -13,15 +14,23 @@ from .exports import (
 )
 from .funnels import funnel as funnel, funnel_losses as funnel_losses
 from .launch import (
-    AFTER as AFTER, TICKET as TICKET, SubmittedSpec as SubmittedSpec,
+    AFTER as AFTER, CONCLUDES as CONCLUDES, KEEP_S as KEEP_S, OUTPUT as OUTPUT,
+    PROCESSES as PROCESSES, TICKET as TICKET, SubmittedSpec as SubmittedSpec,
     cancel as cancel, cancel_request as cancel_request, submit as submit, submit_tour as submit_tour,
 )
+from .opened import is_open as is_open
+from .outbox import Outbox as Outbox, deliver as deliver
 from .predicted_rows import sample_predictions as sample_predictions, why_no_predictions as why_no_predictions
 from .read import (
-    VERDICT as VERDICT, Progress as Progress, Run as Run, RunState as RunState, get_run as get_run, list_runs as list_runs,
+    VERDICT as VERDICT, Progress as Progress, Run as Run, RunState as RunState, get_run as get_run, how_it_ended as how_it_ended,
+    list_runs as list_runs,
+    progress as progress,
 )
 from .results import (
-    alarms as alarms, done as done, history as history, log_tail as log_tail, outputs as outputs, per_user as per_user,
+    alarms as alarms, damage_of as damage_of, done as done, history as history, log_tail as log_tail, outputs as outputs,
+    per_user as per_user, result_file as result_file,
 )
+from .resuming import has_checkpoint as has_checkpoint, resume as resume, why_not_resumable as why_not_resumable
 from .settle import settle as settle, settle_all as settle_all
 from .store import read_once as read_once
+from .store_errors import StoreError as StoreError

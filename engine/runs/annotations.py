@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from engine.runs import read, store
+from engine.runs import read, records, store
 from engine.runs.read import Run, RunState
 
 LONGEST_NAME, LONGEST_NOTE, LONGEST_TAG, MOST_TAGS = 120, 4000, 40, 10
@@ -28,6 +28,7 @@ def rename(run_id: str, name: str) -> None:
     """
     read.get_run(run_id)
     store.rename(run_id, _line(name, "The name", LONGEST_NAME))
+    records.mirror(run_id)
 
 
 def annotate(run_id: str, note: str) -> None:
@@ -41,6 +42,7 @@ def annotate(run_id: str, note: str) -> None:
     if len(text) > LONGEST_NOTE:
         raise ValueError(f"The note has {len(text):,} characters; shorten it to {LONGEST_NOTE:,}.")
     store.annotate(run_id, text)
+    records.mirror(run_id)
 
 
 def tag(run_id: str, tags: Sequence[str]) -> None:
@@ -54,6 +56,7 @@ def tag(run_id: str, tags: Sequence[str]) -> None:
     if len(given) > MOST_TAGS:
         raise ValueError(f"A run has at most {MOST_TAGS} tags, not {len(given)}; remove some.")
     store.set_tag(run_id, "tags", json.dumps(given))
+    records.mirror(run_id)
 
 
 def pin(run_id: str) -> None:
@@ -69,6 +72,7 @@ def pin(run_id: str) -> None:
         raise ValueError(f"{run.title} is in the trash; restore it before you pin it.")
     before = pinned(run.dataset or "")
     store.set_tag(run_id, "pinned", "yes")
+    records.mirror(run_id)
     if before is not None and before.run_id != run_id:
         unpin(before.run_id)
 
@@ -76,6 +80,7 @@ def pin(run_id: str) -> None:
 def unpin(run_id: str) -> None:
     """Make popularity the default baseline again. LookupError: no such run."""
     store.drop_tag(run_id, "pinned")
+    records.mirror(run_id)
 
 
 def pinned(dataset: str) -> Run | None:
@@ -101,6 +106,7 @@ def trash(run_ids: Sequence[str]) -> list[TrashRefusal]:
             refusals.append(TrashRefusal(run.run_id, run.title, why))
         else:
             store.set_tag(run.run_id, "trashed", datetime.now(UTC).isoformat(timespec="seconds"))
+            records.mirror(run.run_id)
     return refusals
 
 
@@ -121,6 +127,7 @@ def restore(run_ids: Sequence[str]) -> None:
         if run.trashed_at and run.trashed_at < _oldest():
             raise ValueError(f"{run.title} was moved to the trash more than {TRASH_DAYS} days ago and cannot be restored.")
         store.drop_tag(run.run_id, "trashed")
+        records.mirror(run.run_id)
 
 
 def list_trash() -> list[Run]:

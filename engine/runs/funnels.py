@@ -5,8 +5,8 @@ from typing import Any
 
 from engine.runs import read
 from engine.runs.read import Run, RunState
-from engine.settings import settings
-from workers.artifacts import FUNNEL, RESULTS
+from engine.runs.results import result_file
+from workers.artifacts import FUNNEL
 from workers.models import FunnelSpec
 from workers.run import RunSpec
 
@@ -59,9 +59,9 @@ def funnel_losses(run_id: str) -> dict[str, Any]:
     that fit into a list of k), and p50 and p99 in ms of latency, encode, retrieve and rank.
 
     Raises:
-        LookupError: no such run, or it is not a finished funnel.
+        LookupError: no such run, or it is not a finished funnel. ValueError: its results were changed since.
     """
-    path = settings().runs / read.get_run(run_id).run_id / RESULTS / FUNNEL
+    path = result_file(read.get_run(run_id).run_id, FUNNEL)
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:

@@ -11,21 +11,25 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
-from engine import datasets
+from engine import datasets, preflight
 from engine.datasets import DatasetSpec, DownloadSpec
-from engine.runs import store
+from engine.runs import claims, records, store
+from engine.runs.described import described
 from engine.runs.processes import LOCK, TOKEN, is_alive, sweep
 from engine.runs.settle import settle, settle_all
 from engine.runs.spec import SubmittedSpec
 from engine.settings import settings
-from workers.artifacts import CANCEL, SPEC, write_json
-from workers.exports import ListExportSpec
+from workers.artifacts import CANCEL, KEEP, SPEC, write_json
 from workers.run import RunSpec
 
 TICKET = "ticket.json"
 AFTER = "after.json"
 OUTPUT = "output.log"
+KEEP_S = 300.0  # in which ranks must have written a checkpoint, after somebody stopped a run to keep it
+CONCLUDES = "RECBENCH_CONCLUDES"  # whether the next attempt trains no more, and measures the best epoch so far
+PROCESSES = "RECBENCH_PROCESSES"  # ranks of the next attempt, where they are not those of the spec
 
 
 def submit(spec: SubmittedSpec, key: str | None = None, after: str | None = None, files: Mapping[str, str] | None = None) -> str:
@@ -40,7 +44,8 @@ def submit(spec: SubmittedSpec, key: str | None = None, after: str | None = None
 
     Raises:
         LookupError: the dataset (where no `after` prepares it) or the run to continue does not exist.
-        ValueError: the model cannot be trained on the dataset, or cannot continue that run; says why and what to do.
+        ValueError: the model cannot be trained on the dataset, or cannot continue that run, or the run takes more than there is; says why
+            and what to do.
     """
     from filelock import FileLock
 
@@ -50,12 +55,15 @@ def submit(spec: SubmittedSpec, key: str | None = None, after: str | None = None
         dataset = datasets.get_dataset(spec.dataset)
         if why := spec.model.refusal(dataset.schema, dataset.manifest["label"]):
             raise ValueError(why)
+        if why := preflight.training(spec, dataset).why_blocked:
+            raise ValueError(why)
         spec = spec.resolved(dataset.schema)
     if isinstance(spec, RunSpec):
         continuing.check(spec)
         funnels.check(spec)
     if isinstance(spec, DatasetSpec):
         spec.source.check()
+        preflight.refuse_small(spec)
     if isinstance(spec, DownloadSpec):
         return _download(spec)
     if key is None:
@@ -99,38 +107,33 @@ def _safe(key: str) -> str:
     return "".join(c for c in key if c.isalnum() or c in "-_.")[:200]
 
 
-def _described(spec: SubmittedSpec) -> tuple[store.Kind, str, dict[str, str]]:
-    """Kind, title and tags of a run."""
-    if isinstance(spec, RunSpec):
-        return "train", spec.title, {"dataset": spec.dataset, "model": spec.model.kind}
-    if isinstance(spec, DownloadSpec):
-        return "download", f"Download {spec.wanted.title}", {"download": spec.key}
-    if isinstance(spec, ListExportSpec):
-        return "export", f"Top {spec.k} of {spec.title or spec.run[:8]}", {"dataset": spec.dataset}
-    return "prepare", f"Prepare {spec.name}", {"dataset_name": spec.name}
-
-
 def _launch(spec: SubmittedSpec, tags: dict[str, str], after: str | None, files: Mapping[str, str] | None = None) -> str:
     settle_all()  # so that no process of a run that died computes at the same time
-    kind, title, known = _described(spec)
-    run_id = store.create(kind, title, spec, known | tags)
-    folder = settings().runs / run_id
-    folder.mkdir(parents=True)
-    for name, text in {**(files or {}), SPEC: spec.model_dump_json(indent=2)}.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    if after:
-        write_json(folder / AFTER, {"run": after})
-    _start_driver(run_id, kind, folder)
+    kind, title, known = described(spec)
+    with claims.claimed() as claim:
+        for name, text in {**(files or {}), SPEC: spec.model_dump_json(indent=2)}.items():
+            (claim.folder / name).write_text(text, encoding="utf-8")
+        if after:
+            write_json(claim.folder / AFTER, {"run": after})
+        run_id = records.create(claim, kind, title, spec, known | tags)
+        start_driver(run_id, kind, claim.become(run_id), os.dup(claim.lock))
     return run_id
 
 
-def _start_driver(run_id: str, kind: store.Kind, folder: Path) -> None:
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+def start_driver(
+    run_id: str, kind: store.Kind, folder: Path, held: int | None = None, variables: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Start the driver of a run, which inherits the lock of its folder: the one that is held already, else one that is taken here.
+
+    Args:
+        variables: PROCESSES and CONCLUDES, where this attempt is another than the spec says.
+    """
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, settings().file_mode) if held is None else held
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if kind != "download":
             write_json(folder / TICKET, {"submitted": time.time_ns()})
-        environment = {**os.environ, **settings().inherited, TOKEN: run_id, "RECBENCH_LOCK_FD": str(lock)}
+        environment = {**os.environ, **settings().inherited, TOKEN: run_id, "RECBENCH_LOCK_FD": str(lock), **variables}
         with (folder / OUTPUT).open("ab") as output:
             subprocess.Popen(
                 [sys.executable, "-m", "engine.driver", run_id, kind],
@@ -146,18 +149,31 @@ def _start_driver(run_id: str, kind: store.Kind, folder: Path) -> None:
         os.close(lock)  # the driver's inherited descriptor keeps the lock
 
 
-def cancel_request(run_id: str) -> None:
-    """Request that a run stops, and return at once; a run that has ended stays as it is. LookupError: no such run."""
+def cancel_request(run_id: str, keep: bool = False) -> None:
+    """Request that a run stops, and return at once; a run that has ended stays as it is.
+
+    Args:
+        keep: a training writes a checkpoint before it stops, so that it can be resumed; else its checkpoints are removed.
+
+    Raises:
+        LookupError: no such run.
+    """
     store.get(run_id)
-    folder = settings().runs / run_id
     if is_alive(run_id):
-        (folder / CANCEL).touch()
+        path = settings().runs / run_id / CANCEL
+        partial = path.with_name(f".{CANCEL}.{os.getpid()}.partial")
+        partial.write_text(KEEP if keep else "", encoding="utf-8")
+        os.replace(partial, path)
 
 
-def cancel(run_id: str, timeout_s: float = 30.0) -> None:
-    """Stop a run and verify that no process of it is left. TimeoutError: some processes do not end; names them."""
-    cancel_request(run_id)
-    deadline = time.monotonic() + timeout_s
+def cancel(run_id: str, timeout_s: float = 30.0, keep: bool = False) -> None:
+    """Stop a run and verify that no process of it is left. With `keep`, as `cancel_request`, a checkpoint may take KEEP_S longer.
+
+    Raises:
+        LookupError: no such run. TimeoutError: some processes do not end; names them.
+    """
+    cancel_request(run_id, keep)
+    deadline = time.monotonic() + timeout_s + (KEEP_S if keep else 0.0)
     while is_alive(run_id) and time.monotonic() < deadline:
         time.sleep(0.2)
     left = sweep(run_id)

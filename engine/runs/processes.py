@@ -3,10 +3,12 @@
 import fcntl
 import os
 import shutil
+from pathlib import Path
 
 import psutil
 
 from engine.settings import settings
+from workers.run import segments
 
 TOKEN = "RECBENCH_RUN"  # in the environment of every process of a run
 LOCK, TEMPORARY = "lock", "tmp"  # in the run folder
@@ -15,8 +17,13 @@ GRACE_S = 3.0
 
 def is_alive(run_id: str) -> bool:
     """Whether the run's driver is alive: it holds the lock of the run folder."""
+    return is_locked(settings().runs / run_id)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether somebody holds the lock of a run folder."""
     try:
-        lock = os.open(settings().runs / run_id / LOCK, os.O_RDONLY)
+        lock = os.open(folder / LOCK, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
@@ -43,7 +50,7 @@ def processes(run_id: str) -> list[psutil.Process]:
 def sweep(run_id: str) -> list[int]:
     """End every process of a run: SIGTERM, then SIGKILL. psutil checks pid and creation time, so no other process is hit.
 
-    Once none is left, the run's temporary files are removed.
+    Once none is left, the run's temporary files and its shared memory are removed.
 
     Returns:
         The pids of processes that did not end.
@@ -61,4 +68,5 @@ def sweep(run_id: str) -> list[int]:
     left = [process.pid for process in processes(run_id)]
     if not left:
         shutil.rmtree(settings().runs / run_id / TEMPORARY, ignore_errors=True)
+        segments.remove(settings().runs / run_id)
     return left

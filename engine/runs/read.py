@@ -5,7 +5,6 @@ Reading writes nothing and ends no process.
 
 import json
 import re
-import time
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -13,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.runs import processes, store
+from engine.runs import claims, identity, store
 from engine.runs.spec import SubmittedSpec, parse
 from engine.settings import settings
-from workers.artifacts import CANCEL, JOURNAL, METRICS, PROGRESS
+from workers.artifacts import CANCEL, DONE, JOURNAL, METRICS, PROGRESS
 from workers.run import RunSpec
 
 if TYPE_CHECKING:
@@ -143,12 +142,13 @@ def _run(stored: "StoredRun") -> Run:
     if "kind" not in tags:
         raise LookupError(f"Run {stored.info.run_id} was not made by this workbench.")
     run_id, folder = stored.info.run_id, settings().runs / stored.info.run_id
-    if died(stored):
+    if over := died(stored):
         stored = store.get(run_id)  # it may have ended between reading its status and its lock
-    state, message = _state(stored, tags, folder)
+        over = died(stored)
+    state, message = how_it_ended(folder) if over else _state(stored, tags, folder)
     live = state in LIVE
-    metrics = stored.data.metrics
-    dataset = tags.get("dataset")
+    metrics = stored.data.metrics | (_final(folder) if over and state == RunState.FINISHED else {})
+    dataset = tags.get("dataset") or (_result(folder).get("dataset") if over else None)
     return Run(
         run_id=run_id,
         kind=tags["kind"],
@@ -160,9 +160,9 @@ def _run(stored: "StoredRun") -> Run:
         spec=json.loads(tags.get("spec", "{}")),
         submitted_at=_moment(stored.info.start_time),
         started_at=_started(folder),
-        ended_at=_moment(stored.info.end_time) if stored.info.end_time and not live else None,
+        ended_at=_ended(stored, folder) if not live else None,
         message=message,
-        progress=_progress(folder) if live else None,
+        progress=progress(folder) if live else None,
         metrics={key: metrics[f"test_{key}"] for key in METRICS if f"test_{key}" in metrics},
         resources={name: metrics[name] for name in RESOURCES if name in metrics},
         **store.annotations(stored.data.tags),
@@ -179,8 +179,8 @@ def _state(stored: "StoredRun", tags: dict[str, str], folder: Path) -> tuple[Run
         return (RunState.FINISHED if status == "FINISHED" else RunState.CANCELLED), message
     if status == "FAILED":
         return (RunState.INTERRUPTED if "interrupted" in tags else RunState.FAILED), message
-    if died(stored):
-        return how_it_ended(folder)
+    if (pid := identity.stopped(folder)) is not None:
+        message = f"Its driver, process {pid}, is stopped by a signal or a debugger: kill -CONT {pid} lets it go on. Or stop the run."
     if (folder / CANCEL).exists():
         return RunState.CANCELLING, message
     if status == "SCHEDULED":
@@ -189,12 +189,10 @@ def _state(stored: "StoredRun", tags: dict[str, str], folder: Path) -> tuple[Run
 
 
 def died(stored: "StoredRun") -> bool:
-    """Whether the store has a live status for a run of this workspace whose driver has ended: nobody holds the lock of its folder."""
-    if stored.info.status not in ("SCHEDULED", "RUNNING") or stored.data.tags.get(f"{store.TAG}workspace") != str(settings().workspace):
+    """Whether the store has a live status for a run of this workspace that has ended: nobody holds the lock of its folder."""
+    if stored.info.status not in ("SCHEDULED", "RUNNING") or not claims.is_ours(stored.info.run_id, stored.data.tags):
         return False
-    young = time.time() - stored.info.start_time / 1000 < 5  # the submitter may not have made its folder and lock yet
-    stop_requested = (settings().runs / stored.info.run_id / CANCEL).exists()
-    return (stop_requested or not young) and not processes.is_alive(stored.info.run_id)
+    return not claims.is_held(stored.info.run_id, stored.data.tags)
 
 
 def how_it_ended(folder: Path) -> tuple[RunState, str]:
@@ -204,12 +202,46 @@ def how_it_ended(folder: Path) -> tuple[RunState, str]:
     except (OSError, ValueError):
         if (folder / CANCEL).exists():
             return RunState.CANCELLED, "Cancelled."
+        if identity.restarted(folder):
+            return RunState.INTERRUPTED, "The machine was restarted while the run was under way; launch the run again."
+        if not folder.is_dir():
+            return RunState.INTERRUPTED, "The run's folder is gone, or was never made; launch the run again."
         return RunState.INTERRUPTED, "The run's driver process was killed or the machine was restarted; launch the run again."
     ended = {"FINISHED": RunState.FINISHED, "KILLED": RunState.CANCELLED}
     return ended.get(verdict["status"], RunState.FAILED), verdict["message"]
 
 
-def _progress(folder: Path) -> Progress | None:
+def _ended(stored: "StoredRun", folder: Path) -> datetime | None:
+    """When a run ended, by the store, else by its verdict; None where nobody recorded it."""
+    if stored.info.status in store.ENDED and stored.info.end_time:
+        return _moment(stored.info.end_time)
+    try:
+        return _moment(int(1000 * json.loads((folder / VERDICT).read_text())["time"]))
+    except (OSError, ValueError, LookupError):
+        return None
+
+
+def _result(folder: Path) -> dict[str, Any]:
+    """done.json of a run; empty without one."""
+    try:
+        return dict(json.loads((folder / DONE).read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _final(folder: Path) -> dict[str, float]:
+    """The final metrics of a finished run by their names in the store, from its files."""
+    return store.numbers(final_values(_result(folder)))
+
+
+def final_values(done: dict[str, Any]) -> dict[str, Any]:
+    """What the store has as final metrics of a run: those of test by a name of their own, cost as it is."""
+    logged = {f"test_{name}": value for name, value in done.get("metrics", {}).items() if name in METRICS}
+    return logged | {name: value for name, value in done.items() if name not in ("attempt", "metrics")}
+
+
+def progress(folder: Path) -> Progress | None:
+    """The progress in a run folder; None where there is none yet."""
     try:
         values = json.loads((folder / PROGRESS).read_text())
     except (OSError, ValueError):

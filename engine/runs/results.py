@@ -8,12 +8,29 @@ from typing import TYPE_CHECKING, Any
 from engine import datasets
 from engine.runs import read, store
 from engine.settings import settings
-from workers.artifacts import DONE, ITEMS, JOURNAL, LOG, METRICS, OUTPUTS, PER_USER, PREDICTIONS, RESULTS, USERS
+from workers.artifacts import (
+    ITEMS,
+    JOURNAL,
+    LOG,
+    METRICS,
+    OUTPUTS,
+    PER_USER,
+    PREDICTIONS,
+    RATED_SETS,
+    RESULTS,
+    SCORED,
+    TOP_K,
+    USERS,
+    checked,
+    damage,
+    read_done,
+)
 from workers.run import read_curve
 
 if TYPE_CHECKING:
     import pandas as pd
 
+COMPARED = (PER_USER, TOP_K, SCORED, RATED_SETS, OUTPUTS)  # the results that comparisons read
 HISTORIES = ("train_loss", "rows_per_s", *(f"valid_{key}" for key in METRICS))
 
 
@@ -37,9 +54,23 @@ def history(run_id: str) -> "pd.DataFrame":
     return frame
 
 
+def result_file(run_id: str, name: str) -> Path:
+    """Where a result of a finished run is, by the name of its file; it may be missing.
+
+    Raises:
+        ValueError: it is there, and is not what the run wrote.
+    """
+    return checked(settings().runs / run_id, f"{RESULTS}/{name}")
+
+
+def damage_of(run_id: str) -> str | None:
+    """Why what comparisons read of a run cannot be trusted, in a sentence; None where each file is what the run wrote."""
+    return damage(settings().runs / run_id, [f"{RESULTS}/{name}" for name in COMPARED])
+
+
 def per_user(run_id: str) -> "pd.DataFrame":
-    """Per-user test metrics of a finished run; LookupError when its folder is not here."""
-    path = settings().runs / read.get_run(run_id).run_id / RESULTS / PER_USER
+    """Per-user test metrics of a finished run; LookupError when its folder is not here, ValueError when they were changed."""
+    path = result_file(read.get_run(run_id).run_id, PER_USER)
     if not path.is_file():
         raise LookupError(f"The per-user results of run {run_id} are not in this workspace.")
     return _per_user(path, path.stat().st_mtime_ns).copy()
@@ -54,9 +85,11 @@ def _per_user(path: Path, changed_ns: int) -> "pd.DataFrame":
 
 
 def done(run_id: str) -> dict[str, Any]:
-    """The results of a finished run: metrics, standard errors, cost; empty before."""
-    path = settings().runs / read.get_run(run_id).run_id / DONE
-    return json.loads(path.read_text()) if path.is_file() else {}
+    """The results of a finished run: metrics, standard errors, cost; empty before. ValueError: done.json was cut or changed."""
+    try:
+        return read_done(settings().runs / read.get_run(run_id).run_id)
+    except FileNotFoundError:
+        return {}
 
 
 def alarms(run_id: str) -> list[str]:
@@ -66,8 +99,9 @@ def alarms(run_id: str) -> list[str]:
 
 def outputs(run_id: str) -> dict[str, Any]:
     """Tables for charts of the predictions of a finished run: `output`, then by output `reliability`, `residuals`, `classes` and
-    `confusion`, or `actions` (see `workers.evaluation.outputs`). Empty where its scores predict no labels."""
-    path = settings().runs / read.get_run(run_id).run_id / RESULTS / OUTPUTS
+    `confusion`, or `actions` (see `workers.evaluation.outputs`). Empty where its scores predict no labels; ValueError where they
+    were changed."""
+    path = result_file(read.get_run(run_id).run_id, OUTPUTS)
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
@@ -75,11 +109,12 @@ def predictions(run_id: str) -> "pd.DataFrame":
     """A sample of test rows with predictions: user_id, item_id, title (where the dataset has them), label, target, predicted.
 
     `predicted` is a probability, a value, or a list: the probability of each class or action. Empty where the model predicts no labels.
+    ValueError: they were changed since.
     """
     import pandas as pd
 
     run = read.get_run(run_id)
-    path = settings().runs / run.run_id / RESULTS / PREDICTIONS
+    path = result_file(run.run_id, PREDICTIONS)
     if not path.is_file():
         return pd.DataFrame({"label": [], "target": [], "predicted": []})
     rows = pd.read_parquet(path)

@@ -1,8 +1,7 @@
 """The only MLflow client of the engine: stores, experiments, and the names of tags, metrics and artifacts."""
 
-import functools
 import json
-import sqlite3
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,20 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from engine.settings import Settings, settings
+from engine.runs import identity, opened
+from engine.runs.opened import EXPERIMENTS as EXPERIMENTS
+from engine.runs.opened import TAG, Kind
+from engine.settings import settings
 from workers.run import settings_of as leaves
-from workers.specs import Spec
+from workers.specs import Spec, mask
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as StoredRun
 
-Kind = Literal["prepare", "train", "download", "export"]
 Status = Literal["SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED"]
-EXPERIMENTS: dict[Kind, str] = {"prepare": "preparations", "train": "trainings", "download": "downloads", "export": "exports"}
-TAG = "recbench."  # prefix of our tags: kind, spec, dataset, model, workspace, message, key, interrupted, tags, pinned, trashed
 NOTE = "mlflow.note.content"
-LOOK = {"mlflow.experimentKind": "custom_model_development"}  # a stock `mlflow ui` then opens on parameters and metrics
 BATCH = 900  # the store takes at most 1000 metrics per call
 ENDED = ("FINISHED", "FAILED", "KILLED")
 Search = tuple[tuple[Kind, ...], int, str]
@@ -68,60 +66,54 @@ def _writing() -> "MlflowClient":
 
 
 def client() -> "MlflowClient":
-    """A client of the current store; creates the store and the experiments where they are missing."""
-    return _client(settings())
+    """A client of the current store; creates the store and the experiments where they are missing. StoreError: it cannot be used."""
+    return opened.current().client
 
 
-@functools.lru_cache(maxsize=4)
-def _client(where: Settings) -> "MlflowClient":
-    from filelock import FileLock
-    from mlflow import MlflowClient
-
-    # two processes that create a SQLite store at the same time would both run its migrations
-    with FileLock(where.workspace / ".store.lock", timeout=120):
-        new = MlflowClient(tracking_uri=where.store)
-        for name in EXPERIMENTS.values():
-            if new.get_experiment_by_name(name) is None:
-                new.create_experiment(name, artifact_location=f"{where.artifacts}/{name}", tags=LOOK)
-        if where.store.startswith("sqlite:///"):
-            # without WAL one open reader blocks every writer for 20 s; the mode stays with the file
-            with sqlite3.connect(where.store.removeprefix("sqlite:///")) as database:
-                database.execute("PRAGMA journal_mode=WAL")
-    return new
-
-
-@functools.lru_cache(maxsize=64)
-def _experiment(where: Settings, kind: Kind) -> str:
-    """The id of the experiment that holds runs of a kind, which `_client` made."""
-    return str(_client(where).get_experiment_by_name(EXPERIMENTS[kind]).experiment_id)
-
-
-def create(kind: Kind, title: str, spec: Spec, tags: Mapping[str, str]) -> str:
+def create(kind: Kind, title: str, spec: Spec, tags: Mapping[str, str], submitted_ms: int | None = None) -> str:
     """Record a submitted spec as a SCHEDULED run, before any process starts; returns the run id."""
-    from mlflow.entities import Param, RunTag
-
     store = _writing()
-    given = {"kind": kind, "spec": spec.model_dump_json(), "workspace": str(settings().workspace), **tags}
-    run = store.create_run(_experiment(settings(), kind), run_name=title, tags={TAG + k: v for k, v in given.items()})
-    params = [Param(name, str(value)[:6000]) for name, value in leaves(spec).items()]
-    store.log_batch(run.info.run_id, params=params, tags=[RunTag("mlflow.source.name", "recbench")])
+    given = identified(kind, spec.model_dump_json(), tags)
+    named = {TAG + name: value for name, value in given.items()}
+    run = store.create_run(opened.current().experiments[kind], start_time=submitted_ms, run_name=title, tags=named)
+    log_params(run.info.run_id, spec)
     set_status(run.info.run_id, "SCHEDULED")
     return run.info.run_id
 
 
-def set_status(run_id: str, status: Status, message: str | None = None) -> None:
-    """Change a run's status; a terminal status sets its end time."""
+def identified(kind: Kind, spec: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags of a run of this workspace, without their prefix."""
+    whose = {"workspace": str(settings().workspace), "workspace_id": identity.workspace_id()}
+    return {"kind": kind, "spec": spec, **whose, **tags}
+
+
+def log_params(run_id: str, spec: Spec) -> None:
+    """Each setting of a spec as a parameter; the same ones again change nothing."""
+    from mlflow.entities import Param, RunTag
+
+    params = [Param(name, str(value)[:6000]) for name, value in leaves(spec).items()]
+    client().log_batch(run_id, params=params, tags=[RunTag("mlflow.source.name", "recbench")])
+
+
+def set_status(run_id: str, status: Status, message: str | None = None, ended_ms: int | None = None) -> None:
+    """Change a run's status; a terminal status sets its end time: the given one in milliseconds, else now."""
     store = _writing()
     if message:
-        store.set_tag(run_id, TAG + "message", message[:4000])
+        store.set_tag(run_id, TAG + "message", mask(message)[:4000])
     if status in ("SCHEDULED", "RUNNING"):
         store.update_run(run_id, status=status)
     else:
-        store.set_terminated(run_id, status=status)
+        store.set_terminated(run_id, status=status, end_time=ended_ms)
 
 
 def set_tag(run_id: str, name: str, value: str) -> None:
     _writing().set_tag(run_id, TAG + name, value)
+
+
+def set_raw_tags(run_id: str, tags: Mapping[str, str]) -> None:
+    """Tags by the names that the store has for them."""
+    for name, value in tags.items():
+        _writing().set_tag(run_id, name, value)
 
 
 def drop_tag(run_id: str, name: str) -> None:
@@ -163,27 +155,34 @@ def _moment(text: str) -> datetime:
 
 
 def log_records(run_id: str, records: Iterable[Mapping[str, Any]]) -> None:
-    """Journal records as metric points: value at its step, at the time when it was measured; nulls are left out."""
+    """Journal records as metric points: value at its step, at the time when it was measured; nulls are left out.
+
+    A point that the store has already is not logged again.
+    """
     from mlflow.entities import Metric
 
     points = [
         Metric(name, value, int(record["time"] * 1000), record["step"])
         for record in records
         if "values" in record
-        for name, value in {**record["values"], "epoch": record["epoch"]}.items()
+        for name, value in {**record["values"], "epoch": record.get("epoch")}.items()
         if value is not None
     ]
     for start in range(0, len(points), BATCH):
         client().log_batch(run_id, metrics=points[start : start + BATCH])
 
 
-def log_final(run_id: str, values: Mapping[str, Any]) -> None:
-    """Record the final numbers of a run under their names."""
+def log_final(run_id: str, values: Mapping[str, Any], measured_ms: int | None = None) -> None:
+    """Record the final numbers of a run under their names, measured at a time in milliseconds, else now."""
     from mlflow.entities import Metric
 
-    now = int(time.time() * 1000)
-    numbers = {name: float(value) for name, value in values.items() if isinstance(value, (int, float)) and value == value}
-    client().log_batch(run_id, metrics=[Metric(name, value, now, 0) for name, value in numbers.items()])
+    at = int(time.time() * 1000) if measured_ms is None else measured_ms
+    client().log_batch(run_id, metrics=[Metric(name, value, at, 0) for name, value in numbers(values).items()])
+
+
+def numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """The values that the store takes as metrics."""
+    return {name: float(value) for name, value in values.items() if isinstance(value, (int, float)) and math.isfinite(value)}
 
 
 def log_dataset(run_id: str, name: str, fingerprint: str, path: str, counts: str) -> None:
@@ -203,7 +202,7 @@ def log_file(run_id: str, file: Path) -> None:
 
 
 def get(run_id: str) -> "StoredRun":
-    """One stored run; LookupError when the store has none under that id."""
+    """One stored run; LookupError when the store has none under that id, StoreError when it cannot be asked."""
     from mlflow.exceptions import MlflowException
 
     if known := _recall(run_id):
@@ -212,8 +211,15 @@ def get(run_id: str) -> "StoredRun":
         stored = client().get_run(run_id)
     except MlflowException as error:
         raise LookupError(f"There is no run {run_id[:80]!r}; `recbench runs` lists all runs.") from error
+    if stored.info.lifecycle_stage == "deleted":
+        raise LookupError(f"Run {run_id} was deleted for good; `recbench runs` lists all runs.")
     _remember(run_id, [stored])
     return stored
+
+
+def delete(run_id: str) -> None:
+    """Mark a run as deleted; `mlflow gc` removes its rows."""
+    _writing().delete_run(run_id)
 
 
 def search(kinds: Iterable[Kind], limit: int, condition: str = "") -> list["StoredRun"]:
@@ -221,7 +227,7 @@ def search(kinds: Iterable[Kind], limit: int, condition: str = "") -> list["Stor
     query = (tuple(kinds), limit, condition)
     if (known := _recall(query)) is not None:
         return list(known)
-    store, ids = client(), [_experiment(settings(), kind) for kind in query[0]]
+    store, ids = client(), [opened.current().experiments[kind] for kind in query[0]]
     stored = list(store.search_runs(ids, filter_string=condition, max_results=limit, order_by=["attributes.start_time DESC"]))
     _remember(query, stored)
     return list(stored)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from engine.sources.base import FRAME_LIMIT, SourceSpec, Tables
-from engine.tables import Layout
+from engine.tables import Layout, local
 from engine.tables import plain_lines as lines
 from workers.prepare import Reading, SourceFeature
 
@@ -75,7 +75,7 @@ class CriteoSource(SourceSpec):
 
     def _find(self) -> tuple[list[Path], Layout]:
         """The files, in the order of their days, and their common format."""
-        paths = _files(Path(self.path).expanduser())
+        paths = [local(str(path)) for path in _files(local(self.path))]
         layouts = [_layout(path) for path in paths]
         for path, layout in zip(paths, layouts, strict=True):
             if layout != layouts[0]:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from engine.sources.base import FRAME_LIMIT, SourceSpec, Tables
 from engine.sources.grouplens import FILES, RELEASES, Release, read_items, read_users
-from engine.tables import Layout, extracted, names_in
+from engine.tables import Layout, extracted, local, names_in
 from engine.tables import plain_lines as lines
 from workers.prepare import Reading, SourceFeature
 
@@ -90,7 +90,7 @@ class MovieLensSource(SourceSpec):
 
     def _find(self) -> tuple[Path, Release]:
         """The folder with the files (a zip is extracted to the workspace) and the release they belong to."""
-        path = Path(self.path).expanduser()
+        path = local(self.path, "folder or zip file")
         if path.is_file():
             if path.suffix.lower() != ".zip":
                 raise ValueError(f"{path} is neither a folder nor a .zip file; give the MovieLens folder or its zip.")
@@ -103,8 +103,8 @@ class MovieLensSource(SourceSpec):
 
     def _has_users(self) -> bool:
         """Whether there is a table of users; True where the release does not exist (any more). Extracts nothing."""
-        path = Path(self.path).expanduser()
         try:
+            path = local(self.path, "folder or zip file")
             if path.is_file():
                 return bool(names_in(path) & {"u.user", "users.dat"})
             folder, release = self._find()
@@ -117,6 +117,9 @@ def _recognise(folder: Path, shown: Path) -> tuple[Path, Release]:
     for release in RELEASES:
         present = [name for name in release.needed if (folder / name).is_file()]
         if len(present) == len(release.needed):
+            for name in (*present, release.users or present[0]):
+                if (folder / name).is_file():
+                    local(str(folder / name))  # a link may lead out of the folders that may be read
             return folder, release
         if present:
             missing = " and ".join(name for name in release.needed if name not in present)

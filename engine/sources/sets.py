@@ -9,7 +9,7 @@ from pydantic import Field
 from engine.sources.base import FRAME_LIMIT, SourceSpec, Tables
 from engine.sources.grouplens import CSV, read_items
 from engine.sources.grouplens import sets as bags
-from engine.tables import Layout, extracted, names_in
+from engine.tables import Layout, extracted, local, names_in
 from engine.tables import plain_lines as lines
 from workers.prepare import Reading, SourceFeature
 
@@ -151,24 +151,26 @@ class SetsSource(SourceSpec):
 
     def _names(self) -> set[str]:
         """Names of the files of the release; empty where it does not exist (any more). Extracts nothing."""
-        path = Path(self.path).expanduser()
         try:
+            path = local(self.path, "folder or zip file")
             return names_in(path) if path.is_file() else {p.name for p in _folder(path).iterdir()}
         except (OSError, ValueError):
             return set()
 
     def _find(self) -> Files:
-        path = Path(self.path).expanduser()
+        path = local(self.path, "folder or zip file")
         if path.is_file():
             if path.suffix.lower() != ".zip":
                 raise ValueError(f"{path} is neither a folder nor a .zip file; give the folder that holds {SET_FILE}, or its zip.")
             folder = extracted(path, (ITEM_FILE, SET_FILE, MOVIE_FILE))
         else:
             folder = _folder(path)
-        items, sets, movies = (p if p.is_file() else None for p in (folder / name for name in (ITEM_FILE, SET_FILE, MOVIE_FILE)))
+        items, sets, movies = (
+            local(str(p)) if p.is_file() else None for p in (folder / name for name in (ITEM_FILE, SET_FILE, MOVIE_FILE))
+        )
         if not (items or sets):
             raise ValueError(f"{path} holds neither {ITEM_FILE} nor {SET_FILE}; choose the folder or zip of Learning from Sets of Items.")
-        return Files(items, sets, _movies(Path(self.movies).expanduser()) if self.movies else movies)
+        return Files(items, sets, _movies(local(self.movies)) if self.movies else movies)
 
 
 def _folder(path: Path) -> Path:

@@ -49,7 +49,11 @@ def keep(spark: "SparkSession", report: Callable[[str], None]) -> None:
     Args:
         report: called with the phase as it begins; it takes seconds, once per machine.
     """
-    options, gateway = shlex.split(spark.sparkContext.getConf().get(OPTIONS) or ""), spark.sparkContext._gateway
+    try:
+        options, gateway = shlex.split(spark.sparkContext.getConf().get(OPTIONS) or ""), spark.sparkContext._gateway
+    except Exception as error:  # py4j's own kinds: the JVM has ended
+        log.warning("Spark has ended before its class archive could be stored; the next start is not faster: %s", error)
+        return
     left = [Path(option.partition("=")[2]) for option in options if option.startswith(LEAVES)]
     if not left or gateway is None or gateway.proc is None:
         return

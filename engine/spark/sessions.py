@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.settings import settings
 from engine.spark import classes
+from engine.spark.gpus import GpuRequest, write_program
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -79,14 +81,7 @@ def _java_version(output: str) -> int:
 def _wrapped(real: Path) -> Path:
     """A JAVA_HOME in the workspace whose `java` drops the module that this JRE does not have."""
     home = settings().workspace / ".java"
-    script = home / "bin" / "java"
-    text = _WRAPPER.format(java=real / "bin" / "java")
-    if not (script.exists() and script.read_text(encoding="utf-8") == text):
-        script.parent.mkdir(parents=True, exist_ok=True)
-        partial = script.with_name(f".java.{os.getpid()}")
-        partial.write_text(text, encoding="utf-8")
-        partial.chmod(0o755)
-        os.replace(partial, script)
+    write_program(home / "bin" / "java", _WRAPPER.format(java=real / "bin" / "java"))
     return home
 
 
@@ -95,15 +90,19 @@ def is_local(master: str) -> bool:
     return master.startswith("local") or bool(re.match(r"spark://(127\.|localhost)", master))
 
 
-def session(app_name: str, *, large: bool = False, keeps: bool = False) -> "SparkSession":
+def session(app_name: str, *, large: bool = False, keeps: bool = False, gpus: GpuRequest | None = None) -> "SparkSession":
     """The session of this process on `Settings.spark_master`; an existing one is returned.
 
     Without `large`, the JVM uses its quick compiler only, which halves the time of a small preparation.
     A caller with `keeps` calls `classes.keep` at the end, so that later sessions start faster.
     Local masters listen on loopback only. On a cluster the workspace must be a folder that every executor sees.
 
+    Args:
+        gpus: of a run on cuda.
+
     Raises:
         RuntimeError: the machine has no Java.
+        ValueError: the machine has too few GPUs.
     """
     from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
@@ -120,14 +119,18 @@ def session(app_name: str, *, large: bool = False, keeps: bool = False) -> "Spar
         builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
     java = _version_output(home / "bin" / "java")
     flags = classes.flags(java, _java_version(java), keeps)
-    for name, value in _options(scratch, large, flags).items():
-        builder = builder.config(name, value)
-    try:
-        spark = builder.getOrCreate()
-    except PySparkRuntimeError:  # the JVM crashed; Java 17 does so on a truncated archive
-        if not classes.forget(java):
-            raise
-        spark = builder.config(classes.OPTIONS, _options(scratch, large, "")[classes.OPTIONS]).getOrCreate()
+    granted: AbstractContextManager[dict[str, str]] = gpus.granted() if gpus else nullcontext({})
+    with granted as resources:
+        for name, value in (_options(scratch, large, flags) | resources).items():
+            builder = builder.config(name, value)
+        try:
+            spark = builder.getOrCreate()
+        except PySparkRuntimeError:  # the JVM crashed; Java 17 does so on a truncated archive
+            if not classes.forget(java):
+                raise
+            spark = builder.config(classes.OPTIONS, _options(scratch, large, "")[classes.OPTIONS]).getOrCreate()
+    for name, value in gpus.runtime_options().items() if gpus else ():
+        spark.conf.set(name, value)
     spark.sparkContext.setLogLevel("WARN")
     return spark
 

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple, cast
 
-from engine.settings import settings
+from engine.settings import readable
 from engine.tables import archive as _archive
 from workers.prepare.tables import DAMAGED, Compression, Part, open_part
 
@@ -75,8 +75,8 @@ def check_uri(uri: str) -> None:
         local(inner)
 
 
-def local(path: str) -> Path:
-    """A path of this machine with all links resolved, under one of the folders that may be read.
+def local(path: str, what: str = "file or folder") -> Path:
+    """A path of this machine with all links resolved, under one of the folders that may be read; `what` it leads to, in words.
 
     Raises:
         ValueError, FileNotFoundError: the path may not be read or does not exist; says what to do.
@@ -91,14 +91,14 @@ def local(path: str) -> Path:
         there = real.exists()
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(f"{shown} is not a path that can be read ({error}).") from None
-    roots = settings().readable
+    roots = readable()
     if not any(os.path.commonpath([root, real]) == str(root) for root in roots):
         raise ValueError(
             f"{shown} lies outside the folders that may be read ({', '.join(map(str, roots))}); move it there, "
             "or set RECBENCH_DATA_ROOTS and start again."
         )
     if not there:
-        raise FileNotFoundError(f"There is no file or folder {shown}; check the path.")
+        raise FileNotFoundError(f"There is no {what} {shown}; check the path.")
     return real
 
 

@@ -1,5 +1,6 @@
 """Names, notes, tags, pins and the trash, in a real store: what is written is read back, and what is thrown away is gone until restored."""
 
+import fcntl
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ import pytest
 
 import engine
 from engine.cli import main
-from engine.runs import store
+from engine.runs import processes, store
 from engine.runs.read import RunState
 from tests import stores
 from tests.records import DATASET, HOSTILE
@@ -101,6 +102,8 @@ def test_pinned_and_live_runs_are_kept_with_the_reason() -> None:
     pinned, plain, live = made(), made(), made("RUNNING")
     folder = engine.settings.settings().runs / live
     folder.mkdir(parents=True)
+    lock = (folder / processes.LOCK).open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
     engine.runs.pin(pinned)
     kept = {one.run_id: one.reason for one in engine.runs.trash([pinned, plain, live])}
     assert kept == {pinned: "it is the pinned baseline of its dataset: unpin it first", live: "it is running: cancel it first"}
@@ -109,6 +112,7 @@ def test_pinned_and_live_runs_are_kept_with_the_reason() -> None:
     engine.runs.unpin(pinned)
     assert engine.runs.trash([pinned]) == []
     store.set_status(live, "KILLED")
+    lock.close()
 
 
 def test_an_unknown_run_among_them_moves_none() -> None:

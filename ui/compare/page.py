@@ -50,6 +50,11 @@ if not chosen:
     st.info("Choose one or more finished runs above.")
     st.stop()
 
+try:
+    engine.compare.seed_groups(chosen)
+except ValueError as error:  # such as results that were changed since
+    st.error(words.md(error, 1000), icon=":material/block:")
+    st.stop()
 with right:
     baseline_at = st.container()
     seeds = contenders.seeds_as_one(engine.compare.seed_groups(chosen))

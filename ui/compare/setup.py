@@ -89,7 +89,7 @@ def _compared(
 def apart(comparison: Comparison) -> None:
     """Runs that were chosen but cannot be compared with the others, each with the reason."""
     for title, reason in comparison.apart:
-        st.warning(f"**{words.md(title, 80)}** is not compared: {words.md(reason, 300)}.", icon=":material/call_split:")
+        st.warning(f"**{words.md(title, 80)}** is not compared: {words.md(reason, 400)}.", icon=":material/call_split:")
 
 
 def dataset_name(comparison: Comparison) -> str:

@@ -12,6 +12,7 @@ TOPICS = {
     "commands": "Command line",
     "python": "Python",
     "scale": "Settings and scale",
+    "faults": "When something fails",
     "extend": "Extend it",
 }  # file name without .md: what people call it, in the order of the page
 _LINK = re.compile(r"\]\((?P<topic>[a-z]+)\.md(?:#[a-z0-9-]+)?\)")

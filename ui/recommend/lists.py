@@ -47,7 +47,12 @@ class Person(NamedTuple):
 
 
 def same_dataset(runs: list[Run]) -> list[Run]:
-    """The runs on the first one's dataset; a warning names the others."""
+    """The runs on the first one's dataset whose results are what they wrote; a warning names the others."""
+    changed = {run.run_id: why for run in runs if (why := engine.runs.damage_of(run.run_id)) is not None}
+    for run in runs:
+        if run.run_id in changed:
+            st.warning(f"**{words.md(run.title)}** is left out: {words.md(changed[run.run_id], 400)}")
+    runs = [run for run in runs if run.run_id not in changed]
     together = [run for run in runs if run.dataset == runs[0].dataset]
     for run in runs:
         if run not in together:

@@ -68,3 +68,29 @@ def more_epochs(run: Run) -> None:
         as_command(spec, key=f"continue.spec.{run.run_id}")
         if launched:
             live.watch(launched)
+
+
+def resume(run: Run) -> None:
+    """Let a training that ended before it was done go on from its newest checkpoint; nothing where it cannot."""
+    spec = run.spec
+    if engine.runs.why_not_resumable(run) is not None or not isinstance(spec, RunSpec):
+        return
+    with st.popover("Resume", icon=":material/resume:"):
+        st.markdown("Goes on from the newest checkpoint, as the same run with one curve.")
+        usual = spec.train.processes
+        processes = int(
+            st.number_input("Processes", 1, 1024, usual, key=f"resume.processes.{run.run_id}", help="It may be another number than before.")
+        )
+        with st.container(horizontal=True):
+            goes_on = st.button("Resume the run", type="primary", key=f"resume.{run.run_id}")
+            tooltip = (
+                "Trains no more: measures the best epoch so far, so that it can be compared and browsed as it is. It is marked as such."
+            )
+            concludes = st.button("Measure it as it is", key=f"conclude.{run.run_id}", help=tooltip)
+        if goes_on or concludes:
+            try:
+                engine.runs.resume(run.run_id, None if processes == usual else processes, concludes)
+            except (LookupError, ValueError, OSError) as error:
+                st.error(words.md(error, 600), icon=":material/error:", title="Not resumed")
+                return
+            st.rerun()

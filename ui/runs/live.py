@@ -83,7 +83,11 @@ def heading(run_id: str) -> bool:
 
 def alarms(run_id: str) -> None:
     """Warnings that a finished model is degenerate."""
-    sentences = engine.runs.alarms(run_id)
+    try:
+        sentences = engine.runs.alarms(run_id)
+    except ValueError as error:
+        st.error(words.md(error, 600), icon=":material/broken_image:", title="The results of this run were changed")
+        return
     if sentences:
         listed = "\n".join(f"- {words.md(sentence, 400)}" for sentence in sentences)
         st.warning(listed, icon=":material/warning:", title="Check this model")
@@ -95,6 +99,8 @@ def details(run_id: str) -> bool:
     if run.live:
         share = run.progress.share if run.progress else 0.0
         st.progress(min(1.0, max(0.0, share)), text=words.md(states.sentence(run)))
+        if run.message:
+            st.warning(words.md(run.message, 600), icon=":material/warning:")
     facts(run)
     if run.kind == "train":
         training_curves(run_id, engine.runs.history(run_id))

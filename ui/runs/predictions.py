@@ -48,7 +48,11 @@ def section(run: Run) -> None:
     if why := engine.runs.why_no_predictions(run):
         st.caption(words.md(why, 400))
         return
-    outputs = engine.runs.outputs(run.run_id)
+    try:
+        outputs = engine.runs.outputs(run.run_id)
+    except ValueError as error:
+        st.error(words.md(error, 600), icon=":material/broken_image:")
+        return
     if not outputs:
         st.caption("This run stored no predictions; train it again to get them.")
         return
@@ -112,7 +116,7 @@ def _rows(run: Run) -> None:
     """A sample of test rows with predictions. Cells show text from data as it is."""
     try:
         frame = engine.runs.sample_predictions(run.run_id)
-    except (LookupError, OSError) as error:
+    except (LookupError, ValueError, OSError) as error:
         st.caption(f"Test rows cannot be shown: {words.md(error, 300)}")
         return
     if frame.empty:

@@ -7,7 +7,7 @@ import streamlit as st
 
 import engine
 from engine.runs import Run
-from ui.runs import annotations
+from ui.runs import annotations, launch
 from ui.shared import address, layout, picker, states, tables, words
 
 KINDS = {"prepare": "Preparation", "download": "Download", "export": "Lists export"}
@@ -78,6 +78,8 @@ def actions(run: Run, runs: list[Run]) -> None:
             beside = _beside(run)
             st.page_link("compare/page.py", label="Compare", icon=":material/balance:", query_params={"runs": ",".join(beside)})
             st.page_link("recommend/page.py", label="Recommend", icon=":material/recommend:", query_params={"runs": ",".join(beside)})
+        if run.kind == "train" and states.is_in(run, "FAILED", "CANCELLED", "INTERRUPTED"):
+            launch.resume(run)
         if run.kind == "train" and not run.live:
             st.page_link("train/page.py", label="Train again", icon=":material/replay:", query_params=_repeat(run))
         if states.is_in(run, "FINISHED") and run.kind == "prepare" and run.dataset:
@@ -95,8 +97,7 @@ def actions(run: Run, runs: list[Run]) -> None:
 
 def can_continue(run: Run) -> bool:
     """Whether it is a finished run of a network, which can be trained for more epochs."""
-    model = engine.specs.MODELS.get(run.model or "")
-    return states.is_in(run, "FINISHED") and run.kind == "train" and model is not None and issubclass(model, engine.specs.NetworkSpec)
+    return states.is_in(run, "FINISHED") and _has_ranks(run)
 
 
 def cancel(run: Run) -> None:
@@ -104,11 +105,30 @@ def cancel(run: Run) -> None:
     if states.is_in(run, "CANCELLING"):
         st.caption("Cancelling: ending its processes.")
         return
-    with st.popover("Cancel", icon=":material/stop_circle:"):
+    with st.popover("Stop", icon=":material/stop_circle:"):
+        if _has_ranks(run):
+            st.markdown("Stop this run? Its processes end. What it has learnt can be kept, and resumed.")
+            if st.button(
+                "Stop and keep", type="primary", key=f"keep.stop.{run.run_id}", help="Write a checkpoint first; Resume goes on from it."
+            ):
+                _request(run, keep=True)
+            if st.button("Stop and discard", key=f"cancel.{run.run_id}", help="End at once, and remove its checkpoints."):
+                _request(run, keep=False)
+            return
         st.markdown(STOP.get(run.kind, "Stop this run? Its processes end and its training so far is discarded."))
         if st.button("Stop the run", type="primary", key=f"cancel.{run.run_id}"):
-            engine.runs.cancel_request(run.run_id)
-            st.rerun()
+            _request(run, keep=False)
+
+
+def _request(run: Run, keep: bool) -> None:
+    engine.runs.cancel_request(run.run_id, keep)
+    st.rerun()
+
+
+def _has_ranks(run: Run) -> bool:
+    """Whether it is a training of a network, which has checkpoints."""
+    model = engine.specs.MODELS.get(run.model or "")
+    return run.kind == "train" and model is not None and issubclass(model, engine.specs.NetworkSpec)
 
 
 def _beside(run: Run) -> list[str]:

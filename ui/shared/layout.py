@@ -5,7 +5,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui.shared import words
+from engine.runs import StoreError
+from ui.shared import store_trouble, words
 
 _STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 
@@ -37,7 +38,12 @@ def live(draw: Callable[[], bool], active: bool, seconds: float = 2.0) -> None:
 
     @st.fragment(run_every=seconds if active else None)
     def part() -> None:
-        if not draw() and active:
+        try:
+            again = not draw() and active
+        except StoreError as error:
+            store_trouble.tell(error)
+            return
+        if again:
             st.rerun()
 
     part()

@@ -13,6 +13,7 @@ from engine.compare import number as number
 from engine.compare import percent as percent
 from engine.compare import short_names as short_names
 from engine.compare import signed as signed
+from engine.specs import mask
 
 DIRECTIONS = {
     "higher": ("↑", "Higher is better."),
@@ -25,8 +26,8 @@ _REPLACED_LATE = re.compile(r"(?<=:)(?=[\w/])|(?<=[-=<>])(?=[-=<>])|(?<=www)(?=\
 
 
 def plain(text: object, limit: int = 160) -> str:
-    """Any value as one line of at most `limit` characters."""
-    line = " ".join(str(text).split())
+    """Any value as one line of at most `limit` characters, without passwords and keys."""
+    line = " ".join(mask(str(text)).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

@@ -6,7 +6,6 @@ import shutil
 import sys
 from importlib import metadata
 from importlib.util import find_spec
-from urllib.parse import urlsplit, urlunsplit
 
 import pandas as pd
 
@@ -35,11 +34,12 @@ def workspace() -> pd.DataFrame:
     facts = {
         "Workspace": str(settings.workspace),
         "Disk free": f"{words.size(disk.free)} of {words.size(disk.total)}",
-        "Run store": without_password(settings.store),
-        "Artifacts": without_password(settings.artifacts),
-        "Spark master": settings.spark_master,
+        "Run store": engine.specs.mask(settings.store),
+        "Artifacts": engine.specs.mask(settings.artifacts),
+        "Spark master": engine.specs.mask(settings.spark_master),
         "Java": java(),
         "Processors": str(os.cpu_count() or words.DASH),
+        "GPUs": gpus(),
         "Runs at once": str(settings.concurrent_runs),
         "Live runs": str(len(live)),
     }
@@ -58,9 +58,20 @@ def java() -> str:
     return "none: install Java 17 or newer (Debian: default-jre-headless)"
 
 
+def gpus() -> str:
+    """The GPUs that runs on this machine may take."""
+    try:
+        found = engine.spark.gpus()
+    except RuntimeError as error:
+        return str(error)
+    sizes = [f" ({words.size(gpu.memory_bytes)})" if gpu.memory_bytes else "" for gpu in found]
+    return ", ".join(f"{gpu.address}: {gpu.name}{size}" for gpu, size in zip(found, sizes, strict=True)) or "none found"
+
+
 def versions() -> pd.DataFrame:
     """Versions of Python and of the packages that matter; ready text."""
     facts = {
+        "Recommender workbench": engine.upkeep.product_version(),
         "Python": platform.python_version(),
         "Platform": f"{platform.system()} {platform.machine()}",
         "Interpreter": sys.executable,
@@ -71,12 +82,3 @@ def versions() -> pd.DataFrame:
         except metadata.PackageNotFoundError:
             facts[name] = "not installed"
     return pd.DataFrame({"": list(facts.values())}, index=list(facts))
-
-
-def without_password(uri: str) -> str:
-    """A store's address without the password in it."""
-    parts = urlsplit(uri)
-    if not parts.password:
-        return uri
-    host = f"{parts.username}:…@{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))

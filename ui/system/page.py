@@ -1,17 +1,22 @@
-"""System: the environment of this workbench, for a bug report or a full disk."""
+"""System: the environment of this workbench, its disk, what dead runs left, the trash, and a bundle for a report of a fault."""
 
 import streamlit as st
 
 from ui.shared import help_link, layout, tables
-from ui.system import facts
+from ui.system import facts, upkeep
 
-layout.header("System", "Folders, free disk space and versions on this machine.")
+layout.header("System", "Folders, disk, clean-up and versions of this workbench, and a bundle for a report of a fault.")
 help_link.show("scale", "Settings and scale")
 
+upkeep.exposure()
 left, right = st.columns(2, gap="large")
 with left:
     st.subheader("Workspace", anchor=False)
     tables.show(tables.small_table(facts.workspace(), left=True))
+    upkeep.disk()
+    upkeep.trash()
 with right:
+    upkeep.support()
+    upkeep.orphans()
     st.subheader("Versions", anchor=False)
     tables.show(tables.small_table(facts.versions(), left=True))

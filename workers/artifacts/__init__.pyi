@@ -3,7 +3,10 @@
 from . import checkpoint as checkpoint, index as index
 from .checkpoint import OPTIMIZER as OPTIMIZER
 from .dataset import PreparedDataset as PreparedDataset
-from .waiting import patient as patient
+from .digests import (
+    DIGEST as DIGEST, DamagedError as DamagedError, checked as checked, damage as damage, read_done as read_done,
+    read_sealed as read_sealed, sealed as sealed, write_done as write_done,
+)
 from .results import (
     BASELINES as BASELINES, CANCEL as CANCEL, CHECKPOINT as CHECKPOINT, DONE as DONE, FEATURE as FEATURE, FUNNEL as FUNNEL, ITEMS as ITEMS,
     ITEM_EMBEDDINGS as ITEM_EMBEDDINGS, JOURNAL as JOURNAL, KEEP as KEEP,
@@ -14,3 +17,4 @@ from .results import (
     TOP_K as TOP_K, TRAIN as TRAIN, TUNING as TUNING, USERS as USERS, VALID as VALID, Metric as Metric, cutoff as cutoff, metric as metric,
     write_json as write_json,
 )
+from .waiting import patient as patient

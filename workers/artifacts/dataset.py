@@ -1,11 +1,11 @@
 """A prepared dataset, as everything reads it that comes after its preparation: its folder, and what its manifest says."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
+from workers.artifacts.digests import read_sealed
 from workers.artifacts.results import MANIFEST
 from workers.specs import BINARY, USER_ID, FeatureSchema, Task
 
@@ -30,9 +30,9 @@ class PreparedDataset(NamedTuple):
         """Read the manifest of a dataset.
 
         Raises:
-            OSError: there is no manifest. KeyError or ValueError: it is not one of a prepared dataset.
+            OSError: there is no manifest. KeyError or ValueError: it is not one of a prepared dataset, or was changed since.
         """
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_sealed(folder / MANIFEST)
         label, counts = manifest.get("label", {}), manifest["counts"]  # older manifests have no label
         return cls(
             folder=folder,

@@ -20,6 +20,7 @@ from workers.specs import ITEM_ID, USER_ID
 if TYPE_CHECKING:
     from streaming.base.format.mds import MDSWriter
 
+BLOCK = "_block"  # of a block that is read: its number in its split
 EMPTY = bytes([1 << 2, 0])  # an ndarray of one axis of length 0: how MDS writes a shape, then no values
 BLOCK = "_block"  # of a block that is read: its number in its split
 PARTITION, SPLIT, WRITTEN = "_partition", "split", "split string, folder string, rows long, blocks long"

@@ -5,7 +5,6 @@ retriever's score still counts. A relevant item that the list misses was lost ei
 both for many N. Letters: U users, N candidates, R relevant items.
 """
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from workers.artifacts import DONE, FUNNEL, PER_USER, RESULTS, TOP_K, VALID, index, write_json
+from workers.artifacts import FUNNEL, PER_USER, RESULTS, TOP_K, VALID, index, read_done, write_json
 from workers.batches import read_likes
 from workers.evaluation import (
     DEFAULT,
@@ -206,7 +205,7 @@ def _write(run: Path, opened_model: OpenedFunnel, ranked: pd.DataFrame, facts: d
 
 def _sums(run: Path, funnel: FunnelSpec) -> dict[str, float]:
     """What both parts cost together; of memory, the larger."""
-    ends = [json.loads((run.parent / part / DONE).read_text()) for part in (funnel.retriever, funnel.ranker)]
+    ends = [read_done(run.parent / part) for part in (funnel.retriever, funnel.ranker)]
     sums = {name: sum(end.get(name, 0) for end in ends) for name in ("parameters", "checkpoint_bytes", "training_s")}
     return sums | {"peak_memory_bytes": max(peak_memory(), *(end.get("peak_memory_bytes", 0) for end in ends))}
 

@@ -8,12 +8,13 @@ from workers.models.base_ranker import RankerSpec
 from workers.models.deepfm import DeepFMSpec
 from workers.models.dlrm import DLRMSpec
 from workers.models.dlrm_dcnv2 import DLRMDCNSpec
+from workers.models.footprint import FLOAT, Footprint, TableSize
 from workers.models.funnel import RUN_ID, FunnelSpec
 from workers.models.two_tower import TwoTowerSpec
 
 __all__ = [
-    "KINDS", "MODELS", "RUN_ID", "DLRMDCNSpec", "DLRMSpec", "DeepFMSpec", "FunnelSpec", "MatrixSpec", "ModelSpec", "NetworkSpec",
-    "RankerSpec", "TwoTowerSpec",
+    "FLOAT", "KINDS", "MODELS", "RUN_ID", "DLRMDCNSpec", "DLRMSpec", "DeepFMSpec", "Footprint", "FunnelSpec", "MatrixSpec", "ModelSpec",
+    "NetworkSpec", "RankerSpec", "TableSize", "TwoTowerSpec",
 ]  # fmt: skip
 
 

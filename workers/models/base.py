@@ -11,6 +11,7 @@ from workers.specs import MORE, Spec
 if TYPE_CHECKING:
     from workers.matrices import MatrixModel
     from workers.networks import Ranker
+from workers.models.footprint import Footprint
 from workers.specs import BINARY, FeatureSchema, Sampling, Task
 
 
@@ -39,6 +40,10 @@ class ModelSpec(Spec):
         Args:
             label: of the dataset's manifest: kind, output, classes, liked, threshold.
         """
+        return None
+
+    def footprint(self, schema: FeatureSchema, task: Task = BINARY) -> Footprint | None:
+        """How large the model is on a dataset that it accepts; None: it does not tell, and is counted by building it. Imports no torch."""
         return None
 
     @property
@@ -155,6 +160,10 @@ class NetworkSpec(ModelSpec):
     def sampling(self) -> Sampling | None:
         """The items that each step draws from the catalogue; None for none."""
         return None
+
+    def pairs_of_step(self, rows: int, ranks: int) -> int:
+        """Numbers that a step holds for pairs of a row and a candidate, beside the embeddings of both. rows: of each of the `ranks`."""
+        return 0
 
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
         """The network, on CPU, with fresh weights; imports torch."""

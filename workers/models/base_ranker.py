@@ -6,8 +6,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from workers.models.base import NetworkSpec
-from workers.specs import MORE, FeatureSchema, Sampling, Task
+from workers.models.footprint import Footprint, TableSize, linear
+from workers.specs import BINARY, HISTORY, MORE, FeatureSchema, Sampling, Task
 
+WIDE_DIM = 4  # fbgemm wants widths that are multiples of 4; a first-order weight is the sum of the four
 POOL = 1024  # items drawn at each step, some of which are each row's negatives
 
 
@@ -58,6 +60,23 @@ class RankerSpec(NetworkSpec):
     @property
     def sampling(self) -> Sampling | None:
         return Sampling(draw=self.negatives, candidates=POOL) if self.negatives != "none" else None
+
+    def footprint(self, schema: FeatureSchema, task: Task = BINARY) -> Footprint | None:
+        read = [f for f in schema.categorical if self.history or f.name != HISTORY]
+        tables = [TableSize(f.name, f.num_rows, self.embedding_dim) for f in read]
+        wide = [TableSize(f"wide:{f.name}", f.num_rows, WIDE_DIM) for f in read] if self.first_order else []
+        dense = linear([len(schema.dense), *self.dense_layers, self.embedding_dim]) if schema.dense else self.embedding_dim
+        if self.first_order:
+            dense += (WIDE_DIM + len(schema.dense)) * task.outputs
+        interaction = self.interaction_parameters(len(read), task.outputs)
+        return None if interaction is None else Footprint((*tables, *wide), dense + interaction)
+
+    def pairs_of_step(self, rows: int, ranks: int) -> int:
+        return 3 * rows * (POOL + self.num_negatives * self.embedding_dim) if self.negatives != "none" else 0
+
+    def interaction_parameters(self, features: int, outputs: int) -> int | None:
+        """Parameters of what combines the embeddings of `features` categorical features and of the dense ones; None: not told."""
+        return None
 
     @property
     def title(self) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from workers.models.base_ranker import RankerSpec
+from workers.models.footprint import linear
 from workers.specs import BINARY, FeatureSchema, Task
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ class DLRMSpec(RankerSpec):
 
     kind: Literal["dlrm"] = "dlrm"
     over_layers: tuple[int, ...] = Field((64, 32), min_length=1, description="Hidden layers over the interactions; linear logits follow")
+
+    def interaction_parameters(self, features: int, outputs: int) -> int:
+        return linear([self.embedding_dim + (features + 1) * features // 2, *self.over_layers, outputs])
 
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
         from workers.networks import DLRMRanker

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from workers.models.base_ranker import RankerSpec
+from workers.models.footprint import linear
 from workers.specs import BINARY, MORE, FeatureSchema, Task
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ class DLRMDCNSpec(RankerSpec):
     cross_layers: int = Field(2, ge=1, le=16, description="Cross layers; each raises the order of the interactions by one")
     low_rank: int = Field(32, ge=1, le=4096, description="Rank of the cross matrices", json_schema_extra=MORE)
     over_layers: tuple[int, ...] = Field((64, 32), min_length=1, description="Hidden layers over the crosses; linear logits follow")
+
+    def interaction_parameters(self, features: int, outputs: int) -> int:
+        width = (features + 1) * self.embedding_dim
+        crosses = self.cross_layers * width * (2 * min(self.low_rank, width) + 1)
+        return crosses + linear([width, *self.over_layers, outputs])
 
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
         from workers.networks import DCNRanker

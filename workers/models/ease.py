@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from workers.models.base import MatrixSpec
-from workers.specs import ITEM_ID, TUNED, FeatureSchema
+from workers.models.footprint import FLOAT, Footprint, TableSize
+from workers.specs import BINARY, ITEM_ID, TUNED, FeatureSchema, Task
 
 if TYPE_CHECKING:
     from workers.matrices import MatrixModel
@@ -43,6 +44,10 @@ class EASESpec(MatrixSpec):
                     f"{most:,} items at most. Choose iALS or item-kNN, or prepare the data with a higher minimum of interactions an item."
                 )
         return super().refusal(schema, label)
+
+    def footprint(self, schema: FeatureSchema, task: Task = BINARY) -> Footprint:
+        items = schema.feature(ITEM_ID).num_rows - 1
+        return Footprint((TableSize("pairs of items", items, items),), working_bytes=(BYTES_A_PAIR - FLOAT) * items**2)
 
     def build(self) -> "MatrixModel":
         from workers.matrices import EASE

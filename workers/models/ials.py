@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from workers.models.base import MatrixSpec
-from workers.specs import TUNED
+from workers.models.footprint import FLOAT, Footprint, TableSize
+from workers.specs import BINARY, ITEM_ID, TUNED, USER_ID, FeatureSchema, Task
 
 if TYPE_CHECKING:
     from workers.matrices import MatrixModel
+
+SOLVED_BYTES = 200_000_000  # of the systems that are solved at once, and what they are made of
 
 
 class IALSSpec(MatrixSpec):
@@ -72,6 +75,12 @@ class IALSSpec(MatrixSpec):
     def effort(self) -> float:
         """Systems of `factors` equations in each sweep, and in measuring, as long as four sweeps; exact ones were measured at 77 times."""
         return (self.factors or 1) ** 2 * ((self.iterations or 1) * (60 if self.frequency_scaling else 1) + 4)
+
+    def footprint(self, schema: FeatureSchema, task: Task = BINARY) -> Footprint:
+        users, items = schema.feature(USER_ID).num_rows, schema.feature(ITEM_ID).num_rows - 1
+        most = self.factors or int(self.limits["factors"][1])
+        # the factors of users while it is fitted, and the best factors of items so far while settings are tried
+        return Footprint((TableSize("factors of items", items, most),), working_bytes=FLOAT * most * (users + items) + SOLVED_BYTES)
 
     def build(self) -> "MatrixModel":
         from workers.matrices import IALS

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from workers.models.base import MatrixSpec
-from workers.specs import TUNED
+from workers.models.footprint import FLOAT, Footprint, TableSize
+from workers.specs import BINARY, ITEM_ID, TUNED, FeatureSchema, Task
 
 if TYPE_CHECKING:
     from workers.matrices import MatrixModel
@@ -34,6 +35,12 @@ class ItemKNNSpec(MatrixSpec):
         description="cosine: by users who liked both items; tfidf, bm25: users with many likes count less; empty: the best of the three",
         json_schema_extra=TUNED,
     )
+
+    def footprint(self, schema: FeatureSchema, task: Task = BINARY) -> Footprint:
+        items = schema.feature(ITEM_ID).num_rows - 1
+        kept = min(items, self.neighbours or max(self.tuned["neighbours"]))
+        # the place of each neighbour beside its weight, and both again of the best so far while settings are tried
+        return Footprint((TableSize("neighbours of items", items, kept),), working_bytes=3 * FLOAT * items * kept)
 
     def build(self) -> "MatrixModel":
         from workers.matrices import ItemKNN

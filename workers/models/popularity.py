@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from workers.models.base import MatrixSpec
+from workers.models.footprint import Footprint, TableSize
+from workers.specs import BINARY, ITEM_ID, FeatureSchema, Task
 
 if TYPE_CHECKING:
     from workers.matrices import MatrixModel
@@ -16,6 +18,9 @@ class PopularitySpec(MatrixSpec):
     seeded: ClassVar[bool] = False
 
     kind: Literal["popularity"] = "popularity"
+
+    def footprint(self, schema: FeatureSchema, task: Task = BINARY) -> Footprint:
+        return Footprint((TableSize("likes of items", schema.feature(ITEM_ID).num_rows - 1, 1),))
 
     def build(self) -> "MatrixModel":
         from workers.matrices import Popularity

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from workers.models.base import NetworkSpec
-from workers.specs import BINARY, MORE, FeatureSchema, Sampling, Task
+from workers.models.footprint import Footprint, TableSize, linear
+from workers.specs import BINARY, HISTORY, ITEM_ID, MORE, USER_ID, Categorical, FeatureSchema, Sampling, Task
 
 if TYPE_CHECKING:
     from workers.networks import Ranker
+
+BIAS_DIM = 4  # fbgemm wants widths that are multiples of 4; an item's bias is the sum of the four
 
 
 class TwoTowerSpec(NetworkSpec):
@@ -103,6 +106,30 @@ class TwoTowerSpec(NetworkSpec):
     def title(self) -> str:
         reads = [word for word, on in (("history", self.history), ("user id", self.user_id)) if on]
         return " · ".join([self.label, self.objective, *reads, f"dim {self.embedding_dim}"])
+
+    def footprint(self, schema: FeatureSchema, task: Task = BINARY) -> Footprint:
+        dim, unread = self.embedding_dim, {name for name, on in ((USER_ID, self.user_id), (HISTORY, self.history)) if not on}
+        read = [f for f in schema.categorical if self._reads(f) and f.name not in unread]
+        tables = [TableSize(f.name, f.num_rows, dim) for f in read]
+        bias = TableSize("item_bias", schema.feature(ITEM_ID).num_rows, BIAS_DIM)
+        of_user = schema.dense_on("user", "context") if self.user_features else ()
+        of_item = schema.dense_on("item") if self.item_features else ()
+        count = sum(f.side != "item" for f in read)
+        dense = self._tower(count, len(of_user), self.user_layers) + self._tower(len(read) - count, len(of_item), self.item_layers)
+        if self.objective != "softmax" and task.output != "binary":
+            dense += task.outputs * (dim + 2)
+        return Footprint((*tables, bias), dense)
+
+    def pairs_of_step(self, rows: int, ranks: int) -> int:
+        # logits, their gradients, and the masks
+        return 3 * rows * (rows + self.uniform_negatives) * ranks if self.objective == "softmax" else 0
+
+    def _reads(self, feature: Categorical) -> bool:
+        return feature.name in (USER_ID, HISTORY, ITEM_ID) or (self.item_features if feature.side == "item" else self.user_features)
+
+    def _tower(self, features: int, dense: int, layers: tuple[int, ...]) -> int:
+        deep = linear([self.embedding_dim * (features + bool(dense)), *layers, self.embedding_dim]) if layers else 0
+        return dense * self.embedding_dim + deep
 
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
         from workers.networks import TwoTower

@@ -4,6 +4,7 @@ The driver begins an attempt before it starts a process; every writer asks `refu
 """
 
 import json
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ class Attempt(NamedTuple):
 
     number: int = 1
     processes: int | None = None  # ranks of this attempt; None: as the spec says
+    concludes: bool = False  # whether it trains no more, and measures the best epoch so far
 
 
 class SupersededError(RuntimeError):
@@ -31,9 +33,9 @@ def current(folder: Path) -> Attempt:
         return Attempt(0)
 
 
-def begin(folder: Path, processes: int | None = None) -> Attempt:
+def begin(folder: Path, processes: int | None = None, concludes: bool = False) -> Attempt:
     """Begin the next attempt: from now on, no process of an older one may write."""
-    attempt = Attempt(current(folder).number + 1, processes)
+    attempt = Attempt(current(folder).number + 1, processes, concludes)
     write_json(folder / ATTEMPT, attempt._asdict())
     return attempt
 
@@ -43,3 +45,10 @@ def refuse_older(folder: Path, number: int) -> None:
     owner = current(folder).number
     if owner not in (0, number):
         raise SupersededError(f"Attempt {number} of this run may not write any more: attempt {owner} has replaced it.")
+
+
+def set_errors_aside(folder: Path, number: int) -> None:
+    """Move what the processes of an attempt left about its failure to `attempt-<number>/`, so that the next one begins without."""
+    for path in folder.glob("*.error.json"):
+        (folder / f"attempt-{number}").mkdir(exist_ok=True)
+        os.replace(path, folder / f"attempt-{number}" / path.name)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from workers.artifacts import DONE, SPEC, PreparedDataset, write_json
+from workers.artifacts import SPEC, PreparedDataset, write_done
 from workers.run import attempts
 from workers.run.journal import Journal
 from workers.run.process import log_and_report_errors
@@ -32,10 +32,10 @@ class RunContext(Generic[S]):
         attempts.refuse_older(self.folder, self.attempt)
 
     def finish(self, facts: Mapping[str, Any]) -> None:
-        """Write done.json, which says that the run is complete: call it last."""
+        """Write done.json, which says that the run is complete and which files it wrote: call it last."""
         self.refuse_older()
         self.journal.event("done")
-        write_json(self.folder / DONE, {"attempt": self.attempt, **facts})
+        write_done(self.folder, {"attempt": self.attempt, **facts})
 
 
 @contextmanager

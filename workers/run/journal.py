@@ -11,6 +11,8 @@ from typing import Any
 
 from workers.artifacts import JOURNAL, PROGRESS, write_json
 from workers.run import attempts
+from workers.run.room import with_reserve
+from workers.specs import mask
 
 log = logging.getLogger(__name__)
 RESUMED = "resumed"  # the event that an attempt after the first begins with; its record has the step that it goes on from
@@ -112,7 +114,15 @@ def read_curve(path: Path) -> list[dict[str, Any]]:
 
 
 def say_why(run_dir: Path, who: str, error: BaseException, trace: str) -> None:
-    """Write `<who>.error.json`: how a run ended is read from files, since exit codes do not reach the driver."""
+    """Write `<who>.error.json`: how a run ended is read from files, since exit codes do not reach the driver.
+
+    Passwords and keys in it are masked.
+    """
     path = run_dir / f"{who}.error.json"
     if not path.exists():
-        write_json(path, {"type": type(error).__name__, "message": str(error), "traceback": trace, "time": time.time(), "pid": os.getpid()})
+        said: dict[str, Any] = {"type": type(error).__name__, "message": mask(str(error)), "traceback": mask(trace)}
+        said |= {"time": time.time(), "pid": os.getpid()}
+        try:
+            with_reserve(run_dir, lambda: write_json(path, said))
+        except OSError as full:  # what is to be said must not be hidden by that
+            log.error("%s could not be written: %s", path.name, full)

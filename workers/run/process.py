@@ -3,6 +3,7 @@
 import ctypes
 import faulthandler
 import logging
+import os
 import signal
 import traceback
 import warnings
@@ -15,8 +16,11 @@ import psutil
 from workers.artifacts import LOG
 from workers.run import attempts
 from workers.run.journal import say_why
+from workers.specs import MaskSecrets
 
 log = logging.getLogger(__name__)
+RENDEZVOUS = "RECBENCH_RENDEZVOUS"  # the file through which the ranks of one host meet, in a folder that nobody else can enter
+DUMP = signal.SIGUSR2  # a process of a run answers it with the stacks of its threads, in the run's log
 
 
 @contextmanager
@@ -29,6 +33,7 @@ def log_and_report_errors(run: Path, who: str, level: int = logging.INFO, attemp
     """
     end_with_parent()
     faulthandler.enable()
+    answer_with_stacks(run)
     log_to(run / LOG, who, level)
     try:
         yield
@@ -44,10 +49,17 @@ def end_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
+def answer_with_stacks(run: Path) -> None:
+    """Let this process write the stacks of its threads to the run's log when it gets DUMP, even while it hangs in C code."""
+    file = os.open(run / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o660)
+    faulthandler.register(DUMP, file=file, all_threads=True)
+
+
 def log_to(path: Path, who: str, level: int = logging.INFO) -> None:
     """Append this process's log to a file, each line with its name."""
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter(f"%(asctime)s [{who}] %(levelname)s %(message)s"))
+    handler.addFilter(MaskSecrets())
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for verbose in ("streaming", "torchrec"):
         logging.getLogger(verbose).setLevel(logging.WARNING)

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from scipy.sparse import coo_matrix, csr_matrix
 
-from workers.artifacts import CHECKPOINT, FEATURE, FUNNEL, RESULTS, SPEC, PreparedDataset, checkpoint, index
+from workers.artifacts import CHECKPOINT, FEATURE, FUNNEL, RESULTS, SPEC, PreparedDataset, checked, checkpoint, index
 from workers.batches import table_columns, to_batch
 from workers.evaluation import best_places, catalogue, tie_order
 from workers.matrices import MatrixModel
@@ -213,13 +213,13 @@ def open_run(run: Path, dataset: PreparedDataset) -> OpenedModel:
         run: its folder. dataset: the one that it was trained on.
 
     Raises:
-        ValueError: no complete checkpoint, or one of another model.
+        ValueError: no complete checkpoint, one of another model, or an index or a funnel's order that was changed since.
     """
     funnel = RunSpec.read(run / SPEC).model
     if isinstance(funnel, FunnelSpec):
         parts = [open_run(run.parent / part, dataset) for part in (funnel.retriever, funnel.ranker)]
-        vectors = index.load(run / RESULTS) or index.load(run.parent / funnel.retriever / RESULTS)
-        return OpenedFunnel(parts[0], parts[1], vectors, funnel.candidates, _weight(run / RESULTS / FUNNEL))
+        vectors = _index(run) or _index(run.parent / funnel.retriever)
+        return OpenedFunnel(parts[0], parts[1], vectors, funnel.candidates, _weight(checked(run, f"{RESULTS}/{FUNNEL}")))
     folder = checkpoint.best(run / CHECKPOINT)
     facts, items = checkpoint.facts(folder), catalogue(dataset.folder)
     spec = RunSpec.model_validate(facts["spec"])  # with the settings that tuning or the dataset chose
@@ -230,6 +230,13 @@ def open_run(run: Path, dataset: PreparedDataset) -> OpenedModel:
     model = spec.network.build(FeatureSchema.model_validate(facts["schema"]), dataset.task)
     checkpoint.load_whole(folder, model)
     return OpenedNetwork(items, model, dataset.schema)
+
+
+def _index(run: Path) -> index.Index | None:
+    """The index of a run's items; None where there is none."""
+    for name in (index.FILE, index.FACTS):
+        checked(run, f"{RESULTS}/{name}")
+    return index.load(run / RESULTS)
 
 
 def _weight(facts: Path) -> float | None:

@@ -5,5 +5,6 @@ from .schema import (
     BINARY as BINARY, HISTORY as HISTORY, ITEM_ID as ITEM_ID, USER_ID as USER_ID, Categorical as Categorical, Dense as Dense,
     FeatureSchema as FeatureSchema, Output as Output, Side as Side, Task as Task,
 )
+from .secrets import MaskSecrets as MaskSecrets, mask as mask, refuse_credentials as refuse_credentials
 from .spec import MORE as MORE, TUNED as TUNED, Spec as Spec, explain as explain
 from .training import Sampling as Sampling, TrainSpec as TrainSpec

@@ -2,19 +2,29 @@
 
 import json
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.config import JsonDict
+
+from workers.specs.secrets import mask, refuse_credentials
 
 MORE: JsonDict = {"group": "more"}
 TUNED: JsonDict = {"empty": "tuned"}  # the meaning of an empty field in a form, where that is not "none"
 
 
 class Spec(BaseModel):
-    """A frozen, closed set of settings: an unknown key, NaN or infinity is an error."""
+    """A frozen, closed set of settings: an unknown key, NaN or infinity is an error, and so are credentials, since specs are stored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+    may_hold_credentials: ClassVar[bool] = False  # for settings that are never stored
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_credentials(cls, value: object) -> object:
+        if not cls.may_hold_credentials:
+            refuse_credentials(value)
+        return value
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -40,6 +50,6 @@ def explain(error: ValidationError) -> str:
             message = fault["msg"].removeprefix("Value error, ")
             sentences.append(message if where == "spec" else f"{where}: {message}")
         else:
-            given = repr(fault["input"])
+            given = mask(repr(fault["input"]))
             sentences.append(f"{where} is {given[:80]}: {fault['msg'][0].lower()}{fault['msg'][1:]}.")
-    return " ".join(sentences)
+    return mask(" ".join(sentences))

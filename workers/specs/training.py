@@ -86,7 +86,7 @@ class TrainSpec(Spec):
         10.0,
         gt=0,
         le=1440,
-        description="Minutes between checkpoints within an epoch; each epoch ends with one too",
+        description="Minutes between checkpoints within an epoch",
         json_schema_extra=MORE,
     )
     checkpoint_steps: int | None = Field(
@@ -96,7 +96,7 @@ class TrainSpec(Spec):
         1,
         ge=0,
         le=10,
-        description="Attempts that may follow by themselves, from the newest checkpoint, when a process was killed or a host was lost; never "
+        description="Attempts that may follow by themselves, from the newest checkpoint, when a process was killed or a host lost; never "
         "after an error of the run's own",
         json_schema_extra=MORE,
     )

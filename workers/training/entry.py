@@ -8,6 +8,14 @@ import sys
 # so blocks of up to 256 MiB are kept, which a rank can afford, and pages are large where the kernel has large ones.
 MALLOC = "glibc.malloc.mmap_threshold=0x10000000:glibc.malloc.trim_threshold=0x100000000:glibc.malloc.hugetlb=1"
 
+# Nothing listens beyond this host, and nobody else can write what torchrun's agent unpickles: it meets in a file, and so do the ranks.
+ON_ONE_HOST = {
+    "GLOO_SOCKET_IFNAME": "lo",
+    "NCCL_SOCKET_IFNAME": "lo",
+    "PET_RDZV_CONF": "store_type=file",
+    "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+}
+
 
 def environment(threads: int, one_host: bool) -> dict[str, str]:
     """The environment variables of ranks.
@@ -21,7 +29,7 @@ def environment(threads: int, one_host: bool) -> dict[str, str]:
         "OMP_NUM_THREADS": str(threads),
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", MALLOC),
-        **({"GLOO_SOCKET_IFNAME": "lo"} if one_host else {}),
+        **(ON_ONE_HOST if one_host else {}),
     }
 
 

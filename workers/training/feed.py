@@ -16,7 +16,7 @@ from workers.artifacts import TRAIN, PreparedDataset, checkpoint
 from workers.batches import POOL_BLOCKS, Columns, EpochReader, Position, Sampler, divided, open_split, table_columns
 from workers.evaluation import catalogue
 from workers.networks import Batch
-from workers.run import RunContext, RunSpec
+from workers.run import RunContext, RunSpec, segments
 from workers.specs import Sampling
 from workers.training.progress import Progress
 
@@ -35,6 +35,8 @@ class Feed:
         spec, dataset = context.spec, context.dataset
         self.spec, self.dataset, self.begun, self.liked_only = spec, dataset, begun, spec.network.liked_only
         self.stream = open_split(dataset.folder, TRAIN, shuffle=True, seed=spec.train.seed + begun)
+        if dist.get_rank() == 0 and (number := getattr(self.stream, "_shm_prefix_int", None)) is not None:
+            segments.record(context.folder, number)  # so that they can be removed where this process is killed
         self.rows = (dataset.positives if self.liked_only else dataset.interactions)[TRAIN]
         self.together = spec.train.batch_size * dist.get_world_size()  # rows of a step
         self.steps = -(-self.rows // self.together)  # of a whole epoch

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from workers.artifacts import CANCEL, CHECKPOINT, KEEP, METRICS, STOPPED, VALID, Metric, checkpoint, write_json
 from workers.evaluation import evaluate_network, users_to_validate
 from workers.networks import Batch
-from workers.run import RunContext, RunSpec
+from workers.run import RunContext, RunSpec, attempts
 from workers.specs import ITEM_ID, TrainSpec
 from workers.training.progress import Progress, finite
 from workers.training.sharding import DistributedModel, optimizer_state
@@ -60,6 +60,7 @@ class Loop:
     valid: list[float] = field(default_factory=list)  # the value of each epoch, as of `value`
     metric: Metric = METRICS[FALLBACK]  # the validation metric behind it
     stopped_early: bool = False
+    concluded: bool = False  # whether it trains no more since somebody wants it measured as it is
 
     def __post_init__(self) -> None:
         begin = self.begin
@@ -89,8 +90,11 @@ class Loop:
         first = self.begin.first
         if first.epoch and not self.best_epoch:  # the weights that another run ended with are the best so far
             self.end(first.epoch, first.valid)
+        self.concluded = self.step > 0 and attempts.current(self.context.folder).concludes
+        if self.concluded and not self.best_epoch:
+            self.end(self.epoch, self.validate(self.epoch))  # the weights of its first epoch so far are all there is
         for epoch in range(self.epoch + (1 if self.begin.done else 0), self.last_epoch + 1):
-            if self.stopped_early:
+            if self.stopped_early or self.concluded:
                 break
             if self.train(epoch) or self.end(epoch, self.validate(epoch)):
                 return None

@@ -16,10 +16,10 @@ import torch.distributed as dist
 
 from workers.artifacts import CHECKPOINT, TEST, PreparedDataset, checkpoint
 from workers.evaluation import NetworkEvaluation, catalogue, evaluate_network
-from workers.run import RESUMED, RunContext, RunSpec, peak_memory, refuse_unfit, run_context
+from workers.run import RENDEZVOUS, RESUMED, RunContext, RunSpec, peak_memory, refuse_unfit, run_context
 from workers.serving import measure, open_run
 from workers.specs import ITEM_ID
-from workers.training import write_results
+from workers.training import devices, write_results
 from workers.training.feed import Feed
 from workers.training.loop import Loop
 from workers.training.progress import NOTHING, Progress, Start
@@ -124,7 +124,7 @@ def _build(context: RunContext[RunSpec]) -> tuple[DistributedModel, _Beginning]:
     own = newest_of(context)
     before = checkpoint.whole(context.folder.parent / spec.continues / CHECKPOINT) if spec.continues and not own else None
     parameters = sum(p.numel() for p in network.parameters())
-    device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if spec.train.device == "cuda" else torch.device("cpu")
+    device = torch.device("cuda", torch.cuda.current_device()) if spec.train.device == "cuda" else torch.device("cpu")
     model = distribute(network, spec.train, device)
     if weights := own or before:
         take_weights(weights, model)
@@ -170,13 +170,18 @@ def _liked_in_train(dataset: PreparedDataset) -> torch.Tensor:
 @contextmanager
 def _process_group(spec: RunSpec) -> Iterator[None]:
     cuda = spec.train.device == "cuda"
-    if cuda and not torch.cuda.is_available():
-        raise ValueError("train.device is cuda, but no GPU is visible here; choose cpu.")
     if cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=timedelta(seconds=spec.train.timeout_s))
+        devices.refuse_none()
+    backend, timeout = "cpu:gloo,cuda:nccl" if cuda else "gloo", timedelta(seconds=spec.train.timeout_s)
+    if meeting := os.environ.get(RENDEZVOUS):  # ranks of one host: a store with a port would listen on every interface
+        rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        dist.init_process_group(backend, timeout=timeout, store=dist.FileStore(meeting, world), rank=rank, world_size=world)
+    else:
+        dist.init_process_group(backend, timeout=timeout)
     try:
         _place_on_hosts()
+        if cuda:
+            devices.take_own()
         yield
     finally:
         dist.destroy_process_group()

@@ -126,5 +126,7 @@ def alarms_of(context: RunContext[RunSpec], evaluation: "NetworkEvaluation", loo
         losses=loop.losses,
         popularity=popularity,
     )
+    if loop.concluded:
+        signs.append(f"Its training was ended in epoch {loop.epoch} of {loop.last_epoch}, and its best epoch until then was measured.")
     rising = [] if loop.stopped_early else still_rising(spec.model.label, loop.metric, loop.valid, loop.epoch)
     return [*signs, *rising, *data_alarms(context, len(evaluation.ranked))]

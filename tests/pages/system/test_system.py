@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.reading import Visit
 from tests.workspace import LIVE, Workspace
 from ui.system import facts
+from workers.specs import mask
 
 
 def rows(at: AppTest) -> dict[str, str]:
@@ -61,4 +62,4 @@ def test_the_java_that_is_named_comes_first(monkeypatch: pytest.MonkeyPatch, tmp
     ],
 )
 def test_a_password_in_an_address_is_not_shown(uri: str, shown: str) -> None:
-    assert facts.without_password(uri) == shown
+    assert mask(uri) == shown

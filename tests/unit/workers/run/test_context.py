@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import tiny
-from workers.artifacts import PreparedDataset
+from workers.artifacts import PreparedDataset, read_done
 from workers.run import Journal, RunContext, RunSpec, read_journal, refuse_unfit
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -35,7 +35,9 @@ def run(tmp_path: Path, *words: str) -> Path:
 
 def test_a_process_that_succeeds_writes_what_it_reached_last(tmp_path: Path) -> None:
     folder = run(tmp_path, "leads", "succeeds")
-    assert json.loads((folder / "done.json").read_text()) == {"attempt": 3, "users": 5}
+    done = read_done(folder)
+    assert set(done.pop("files")) == {"spec.json"}
+    assert done == {"attempt": 3, "users": 5}
     records, _ = read_journal(folder / "journal.jsonl")
     assert [record["event"] for record in records] == ["done"]
     assert not list(folder.glob("*.error.json"))

@@ -1,0 +1,169 @@
+"""Opening the store: once for each process, and anew where its file was replaced, emptied or deleted meanwhile."""
+
+import logging
+import os
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from engine.runs import store_errors
+from engine.runs.store_errors import StoreError
+from engine.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from sqlalchemy.engine import Engine
+
+Kind = Literal["prepare", "train", "download", "export"]
+EXPERIMENTS: dict[Kind, str] = {"prepare": "preparations", "train": "trainings", "download": "downloads", "export": "exports"}
+TAG = "recbench."  # prefix of our tags: kind, spec, dataset, model, workspace, message, key, interrupted, tags, pinned, trashed
+LOOK = {"mlflow.experimentKind": "custom_model_development"}  # a stock `mlflow ui` then opens on parameters and metrics
+BUSY_S = 5  # how long a call waits for a locked SQLite store: a page should not hang for MLflow's 20
+ANSWER = {"TIMEOUT": "3", "MAX_RETRIES": "1", "BACKOFF_FACTOR": "1"}  # a server that is down is told within 10 s, not in four minutes
+Stamp = tuple[int, int] | None  # of the file of a SQLite store; None: there is none, or it is empty
+
+
+class Store(NamedTuple):
+    """An open store."""
+
+    client: "MlflowClient"
+    experiments: dict[Kind, str]  # ids
+    made: str  # when it was made: tells one store from another at the same address
+    stamp: Stamp
+
+
+_open: dict[Settings, Store] = {}
+_opening = threading.Lock()
+
+
+def current() -> Store:
+    """The store of the current settings; creates it and its experiments where they are missing.
+
+    Raises:
+        StoreError: it is locked, damaged, read-only, of another version, or does not answer.
+    """
+    where = settings()
+    known = _open.get(where)
+    if known is not None and known.stamp == _stamp(where):
+        return known
+    with _opening:
+        known = _open.get(where)
+        if known is None or known.stamp != _stamp(where):
+            _open[where] = known = _made(where)
+    return known
+
+
+def is_open() -> bool:
+    """Whether this process has opened the store."""
+    return settings() in _open
+
+
+def forget() -> None:
+    """Open the store anew at the next call, as another process does."""
+    _open.clear()
+
+
+def _stamp(where: Settings) -> Stamp:
+    path = store_errors.database(where)
+    if path is None:
+        return None
+    try:
+        file = path.stat()
+    except OSError:
+        return None
+    return (file.st_dev, file.st_ino) if file.st_size else None
+
+
+def _made(where: Settings) -> Store:
+    from filelock import FileLock, Timeout
+
+    if store_errors.database(where) is None:
+        return _connected(where)
+    try:
+        # two processes that create a SQLite store at the same time would both run its migrations
+        with FileLock(where.workspace / ".store.lock", timeout=60):
+            return _connected(where)
+    except Timeout:
+        raise StoreError(f"Another process has been opening the store {where.store} for a minute: end it, or try again.") from None
+    except StoreError:
+        raise
+    except OSError as error:
+        raise StoreError(f"The workspace {where.workspace} cannot be written to ({error.strerror}); make it writable.") from error
+
+
+def _connected(where: Settings) -> Store:
+    store_errors.examine(where)
+    for name in ("mlflow.store.db.utils", "mlflow.store.tracking.sqlalchemy_store"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # they log tracebacks of what we turn into sentences
+    if where.store.startswith("http"):
+        for name, value in ANSWER.items():
+            os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
+    connected: Store = store_errors.translated(_connect, where)(where)
+    return connected
+
+
+def _connect(where: Settings) -> Store:
+    from mlflow import MlflowClient
+
+    _try_database(where)
+    new = MlflowClient(tracking_uri=where.store)
+    engine = getattr(new._tracking_client.store, "engine", None)
+    if engine is not None:
+        _prepare_engine(engine, new)
+    found = {kind: new.get_experiment_by_name(name) for kind, name in EXPERIMENTS.items()}
+    if missing := [kind for kind, experiment in found.items() if experiment is None]:
+        for kind in missing:
+            _create_experiment(new, where, EXPERIMENTS[kind])
+        found = {kind: new.get_experiment_by_name(name) for kind, name in EXPERIMENTS.items()}
+    if (path := store_errors.database(where)) is not None:
+        # without WAL one open reader blocks every writer for 20 s; the mode stays with the file
+        database = sqlite3.connect(path, timeout=BUSY_S)
+        if database.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            database.execute("PRAGMA journal_mode=WAL")
+        database.close()
+        if where.shared_group and path.stat().st_uid == os.geteuid():
+            path.chmod(where.file_mode)  # SQLite gives the group no right to write
+    ids = {kind: str(experiment.experiment_id) for kind, experiment in found.items()}
+    return Store(store_errors.guarded(new, where), ids, str(found["train"].creation_time), _stamp(where))
+
+
+def _try_database(where: Settings) -> None:
+    """Connect once to a database on a server: MLflow itself tries for 100 s before it says that there is none."""
+    if where.store.startswith(("sqlite", "http", "file:", "databricks")) or "://" not in where.store:
+        return
+    from sqlalchemy import create_engine
+
+    engine = create_engine(where.store, connect_args={"connect_timeout": BUSY_S} if where.store.startswith(("postgres", "mysql")) else {})
+    engine.connect().close()
+    engine.dispose()
+
+
+def _create_experiment(client: "MlflowClient", where: Settings, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_experiment(name, artifact_location=f"{where.artifacts}/{name}", tags=LOOK)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was first
+            raise
+
+
+def _prepare_engine(engine: "Engine", client: "MlflowClient") -> None:
+    """Wait less for a locked file, and forget connections to a file that is no longer there."""
+    from mlflow.store.db import utils
+    from mlflow.tracking._tracking_service import utils as tracking
+    from sqlalchemy import event
+
+    engine.dispose()  # MLflow keeps one engine for each address, and it connections to a file that was deleted
+    tracking._artifact_repos_cache.clear()  # and the places of artifacts by the ids of runs
+    if not utils._all_tables_exist(engine):
+        utils._initialize_tables(engine)
+        client._tracking_client.store._initialize_store_state()
+    if engine.dialect.name == "sqlite" and not event.contains(engine, "before_cursor_execute", _wait_less):
+        event.listen(engine, "before_cursor_execute", _wait_less, retval=True)
+
+
+def _wait_less(_connection: object, _cursor: object, statement: str, parameters: object, *_rest: object) -> tuple[str, object]:
+    """MLflow sets the time that SQLite waits for a lock with each session."""
+    wait = f"PRAGMA busy_timeout = {1000 * BUSY_S}" if statement.startswith("PRAGMA busy_timeout") else statement
+    return wait, parameters

@@ -1,0 +1,85 @@
+"""A workspace on a disk that becomes full: a small file system of its own, real drivers and ranks."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import engine
+from engine.runs import RunState
+from tests import stores
+from tests.integration.test_faults_of_ranks import Record, ended, folder, launch, training
+from tests.integration.test_runs import prepare_sample
+from workers.run import attempts
+
+pytestmark = pytest.mark.slow
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A workspace with a prepared dataset on a file system of 64 MiB."""
+    mounted = tmp_path_factory.mktemp("disk")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(mounted)], capture_output=True).returncode:
+        pytest.skip("only root may mount a file system")
+    try:
+        space = stores.copy(stores.once(tmp_path_factory, "sample", prepare_sample), mounted / "workspace")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RECBENCH_WORKSPACE", str(space))
+            yield space
+            for run in engine.runs.list_runs():
+                if run.live:
+                    engine.runs.cancel(run.run_id)
+    finally:
+        subprocess.run(["umount", "-l", str(mounted)], check=True)
+
+
+def fill(disk: Path, leave: int = 0) -> Path:
+    """Fill the disk up to some bytes."""
+    file = disk.parent / "filler"
+    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
+    with file.open("wb") as out:
+        try:
+            for _ in range((free - leave) // 4096):
+                out.write(b"\1" * 4096)
+                out.flush()
+        except OSError:
+            pass
+    return file
+
+
+@pytest.mark.fault("F23", "F24")
+def test_a_training_on_a_full_disk_ends_with_what_to_free_and_then_resumes(disk: Path, record_property: Record) -> None:
+    (dataset,) = (path.name for path in (disk / "datasets").iterdir())
+    run_id = launch(dataset, epochs=120, checkpoint_steps=10, retries=1)
+    training(run_id, 40)
+    filler = fill(disk)
+    run = ended(run_id, record_property, 120)
+    assert run.state == RunState.FAILED
+    assert (run.message or "").startswith("No space left"), run.message
+    assert "resume" in (run.message or "")
+    assert attempts.current(folder(run_id)).number == 1, "another attempt would fail in the same way"
+    assert engine.runs.has_checkpoint(run_id), "the older checkpoint is whole"
+    filler.unlink()
+    engine.runs.resume(run_id)
+    run = ended(run_id, timeout=300)
+    assert (run.state, run.message) == (RunState.FINISHED, None)
+    history = engine.runs.history(run_id)
+    loss = history[history["metric"] == "train_loss"]
+    assert loss["step"].is_monotonic_increasing and loss["step"].is_unique
+
+
+@pytest.mark.fault("F23")
+def test_a_preparation_on_a_full_disk_says_so_in_a_sentence(disk: Path, record_property: Record) -> None:
+    filler = fill(disk, leave=2 * MIB)
+    try:
+        run_id = engine.runs.submit(engine.datasets.DatasetSpec.model_validate({"name": "again", "source": {"kind": "sample"}}))
+        run = ended(run_id, record_property, 200)
+        assert run.state == RunState.FAILED
+        assert (run.message or "").startswith("No space left"), run.message
+        assert len(run.message or "") < 300 and ".java" not in (run.message or "")
+        assert not any(path.name.startswith("again") for path in (disk / "datasets").iterdir())
+    finally:
+        filler.unlink()
