@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from engine.cli import adopting, annotations, resuming, serving, stress, upkeep
+from engine.cli import adopting, annotations, preflight, resuming, serving, stress, upkeep
 from engine.cli.annotations import Command
 from engine.cli.progress import wait
 
@@ -119,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html or .json"
     )
     compare.add_argument("--note", metavar="TEXT", help="keep a text that stands above the report of these runs; an empty one deletes it")
+    preflight.register(add)
     stress.register(add)
     serving.register(add, wait)
     annotations.register(add)

@@ -150,7 +150,8 @@ def _log_to(path: Path) -> None:
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for noisy in ("alembic", "mlflow", "streaming"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # logs a traceback when the JVM ends first
+    # py4j logs a traceback when the JVM ends first, and a level of its logger does not hold: pyspark sets another
+    handler.addFilter(lambda record: not record.name.startswith("py4j") or record.levelno >= logging.CRITICAL)
 
 
 if __name__ == "__main__":

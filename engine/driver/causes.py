@@ -95,7 +95,7 @@ def killed_sentence(run_dir: Path, who: str, pid: int | None, number: int, watch
     used, limit = watch.memory.get(pid, 0) if pid else watch.total, watch.limit
     text = f"{who} was killed by signal {number} ({name})"
     if number == signal.SIGKILL and used:
-        text += f" while all processes of the run used {watch.total / 1e9:.1f} of {limit / 1e9:.1f} GB"
+        text += f" while all processes of the run used up to {watch.total / 1e9:.1f} of {limit / 1e9:.1f} GB"
         if watch.out_of_memory:
             halved = f": a batch of {batch_size // 2:,} needs about half of what a batch of {batch_size:,} needs" if batch_size else ""
             text += f": probably out of memory{halved}"

@@ -27,13 +27,14 @@ log = logging.getLogger("engine.driver")
 class Watch:
     """A thread that ends a run's processes when they hang. Time in which this process itself did not run does not count.
 
-    `reason` says why it did so; None as long as all is well. `memory` has the resident bytes of each process when last seen.
+    `reason` says why it did so; None as long as all is well. `memory` has the resident bytes of each process when last seen
+    alive.
     """
 
     def __init__(self, run_dir: Path, end: Callable[[], None] | None = None) -> None:
         self.reason: str | None = None
         self.memory: dict[int, int] = {}
-        self.total = 0  # of all processes when last seen
+        self.total = 0  # of all processes together, at most
         self.limit = memory_limit()
         self._oom_kills = oom_kills()
         self._run_dir, self._end = run_dir, end
@@ -55,7 +56,7 @@ class Watch:
 
     @property
     def out_of_memory(self) -> bool:
-        """Whether the kernel killed a process for lack of memory, or little was left when they were last seen."""
+        """Whether the kernel killed a process for lack of memory, or its processes came near to all there is."""
         return oom_kills() > self._oom_kills or self.total > 0.8 * self.limit
 
     def _work(self) -> None:
@@ -85,8 +86,8 @@ class Watch:
                 family.append(process)
             except psutil.Error:
                 continue
-        self.memory |= used
-        self.total = sum(used.values()) or self.total
+        self.memory |= {pid: rss for pid, rss in used.items() if rss}  # a process that was killed just now has none
+        self.total = max(self.total, sum(used.values()))
         return family
 
     def _stopped_too_long(self, family: list[psutil.Process], now: float) -> str | None:

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import datasets
+from engine import datasets, preflight
 from engine.datasets import DatasetSpec, DownloadSpec, fetch
 from engine.driver.launching import distribute, run_process
 from engine.driver.trying import attempt_until_done
@@ -49,6 +49,8 @@ def run_preparation(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox
 def run_training(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, watch: Watch, spark: "Future[SparkSession] | None") -> None:
     spec = RunSpec.read(run_dir / SPEC)
     dataset = datasets.get_dataset(spec.dataset)
+    if why := preflight.training(spec, dataset).why_blocked:  # a run that was submitted before its dataset was there
+        raise ValueError(why)
     journal.progress("checking the dataset", 0, 1, force=True)
     datasets.verify(dataset.id)
     counts = json.dumps(dataset.manifest["counts"])
@@ -67,6 +69,7 @@ def run_training(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, w
         outbox.file(folder)
     for name in (SPEC, DONE):
         outbox.file(name)
+    preflight.rates.learn(run_dir, dataset.counts.get("positives", {}).get("train", 0))
     if spark is not None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the results are complete: a cancel would only lose them
         classes.keep(spark.result(), lambda phase: journal.progress(phase, 0, 1, force=True))

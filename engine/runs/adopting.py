@@ -71,7 +71,8 @@ def adopt() -> Adoption:
                     _insert(run_id, folder)
                     _fill(run_id, folder)
                     new.append(run_id)
-                elif _knows_less(run_id, folder):
+                elif missing := _missing(run_id, folder):
+                    log.info("run %s: the store does not have %s", run_id, missing)
                     _fill(run_id, folder)
                     completed.append(run_id)
             except (ValueError, LookupError, FileNotFoundError) as error:
@@ -149,26 +150,27 @@ def _input(dataset_id: str) -> Iterator[DatasetWrite]:
     yield DatasetWrite(name=dataset.name, fingerprint=fingerprint, path=str(dataset.path), counts=counts)
 
 
-def _knows_less(run_id: str, folder: Path) -> bool:
-    """Whether the folder of a run that has ended says more than the store."""
+def _missing(run_id: str, folder: Path) -> str | None:
+    """What the folder of a run that has ended has and the store does not; None where it has all."""
     if processes.is_alive(run_id) or not (folder / SPEC).is_file():
-        return False
+        return None
     stored = store.get(run_id)
     if f"{store.TAG}kind" not in stored.data.tags or stored.info.lifecycle_stage != "active":
-        return False
+        return None
     state, _ = how_it_ended(folder)
-    if (state != RunState.INTERRUPTED and stored.info.status != STATUS.get(state, "FAILED")) or stored.info.status not in store.ENDED:
-        return True
-    if set(store.numbers(final_values(_json(folder / DONE)))) - set(stored.data.metrics):
-        return True
+    if stored.info.status not in store.ENDED or (state != RunState.INTERRUPTED and stored.info.status != STATUS.get(state, "FAILED")):
+        return "how it ended"
+    if lost := set(store.numbers(final_values(_json(folder / DONE)))) - set(stored.data.metrics):
+        return f"final metrics: {', '.join(sorted(lost))}"
     steps = {metric.key: metric.step for metric in stored.data._metric_objs}
     for record in OnePerStep()(read_journal(folder / JOURNAL)[0]):
-        if any(value is not None and record["step"] > steps.get(name, -1) for name, value in record["values"].items()):
-            return True
+        for name, value in record["values"].items():
+            if value is not None and record["step"] > steps.get(name, -1):
+                return f"{name} at step {record['step']}"
     if state != RunState.FINISHED or stored.data.tags[f"{store.TAG}kind"] != "train":
-        return False
+        return None
     there = {file.path for file in store.client().list_artifacts(run_id)}
-    return any((folder / name).exists() and name not in there for name in KEPT)
+    return next((f"the artifact {name}" for name in KEPT if (folder / name).exists() and name not in there), None)
 
 
 def _guessed(run_id: str, folder: Path, spec: dict[str, Any]) -> records.Submitted:

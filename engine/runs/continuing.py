@@ -1,11 +1,11 @@
-"""Continuing a finished run for more epochs: the spec of the new run, or the reason against it."""
+"""Continuing an ended run for more epochs: the spec of the new run, or the reason against it."""
 
 from typing import Any
 
 from pydantic import ValidationError
 
 from engine.runs import read
-from engine.runs.read import RunState
+from engine.runs.read import LIVE, RunState
 from engine.settings import settings
 from workers.artifacts import CHECKPOINT
 from workers.models import NetworkSpec
@@ -17,11 +17,13 @@ LONGEST = 120  # length of a run's name
 
 
 def continued(run_id: str, epochs: int) -> RunSpec:
-    """The spec of a run that trains the model of a finished run for more epochs, with the same settings otherwise.
+    """The spec of a run that trains the model of an ended run for more epochs, with the same settings otherwise.
+
+    It goes on from the best epoch so far; of a run that ended within its first epoch, from its newest checkpoint.
 
     Raises:
         LookupError: no such run, or its weights are not in this workspace.
-        ValueError: it is not a finished run of a network; says why and what to do.
+        ValueError: it is not a run of a network, or has not ended; says why and what to do.
     """
     run = read.get_run(run_id)
     before = _training(run)
@@ -57,16 +59,22 @@ def check(spec: RunSpec) -> None:
         raise ValueError(
             f"Run {run.run_id} cannot continue as another model: {different}. Keep the model, or train a new one without continues."
         )
-    if not (settings().runs / run.run_id / CHECKPOINT / "best.json").is_file():
+    root = settings().runs / run.run_id / CHECKPOINT
+    if not (root / "best.json").is_file() and not any(root.glob("step-*/checkpoint.json")):  # ranks compare digests when they read it
+        if run.state != RunState.FINISHED:
+            raise LookupError(f"Run {run.run_id} is {run.state.value} and has left no checkpoint to continue from; train it again.")
         raise LookupError(f"The weights of run {run.run_id} are not in this workspace, so it cannot be continued; train it again here.")
 
 
 def _training(run: read.Run) -> RunSpec:
-    """The spec of a finished training run of a network; ValueError for any other run."""
+    """The spec of an ended training run of a network; ValueError for any other run."""
     if run.kind != "train":
         raise ValueError(f"Run {run.run_id} is a {read.KIND_NAMES[run.kind]}; only a training run can be continued.")
-    if run.state != RunState.FINISHED:
-        raise ValueError(f"Run {run.run_id} is {run.state.value}; only a finished run can be continued. Wait for it, or train a new one.")
+    if run.state in LIVE:
+        raise ValueError(
+            f"Run {run.run_id} is {run.state.value}; only a run that has ended can be continued. Wait for it, or stop it and keep what it "
+            "learned."
+        )
     spec = run.training
     if not isinstance(spec.model, NetworkSpec):
         raise ValueError(f"{spec.model.label} is fitted at once: it has no epochs to continue with.")

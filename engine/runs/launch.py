@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from engine import datasets
+from engine import datasets, preflight
 from engine.datasets import DatasetSpec, DownloadSpec
 from engine.runs import claims, records, store
 from engine.runs.described import described
@@ -44,7 +44,8 @@ def submit(spec: SubmittedSpec, key: str | None = None, after: str | None = None
 
     Raises:
         LookupError: the dataset (where no `after` prepares it) or the run to continue does not exist.
-        ValueError: the model cannot be trained on the dataset, or cannot continue that run; says why and what to do.
+        ValueError: the model cannot be trained on the dataset, or cannot continue that run, or the run takes more than there is; says why
+            and what to do.
     """
     from filelock import FileLock
 
@@ -54,12 +55,15 @@ def submit(spec: SubmittedSpec, key: str | None = None, after: str | None = None
         dataset = datasets.get_dataset(spec.dataset)
         if why := spec.model.refusal(dataset.schema, dataset.manifest["label"]):
             raise ValueError(why)
+        if why := preflight.training(spec, dataset).why_blocked:
+            raise ValueError(why)
         spec = spec.resolved(dataset.schema)
     if isinstance(spec, RunSpec):
         continuing.check(spec)
         funnels.check(spec)
     if isinstance(spec, DatasetSpec):
         spec.source.check()
+        preflight.refuse_small(spec)
     if isinstance(spec, DownloadSpec):
         return _download(spec)
     if key is None:

@@ -58,6 +58,11 @@ def is_open() -> bool:
     return settings() in _open
 
 
+def forget() -> None:
+    """Open the store anew at the next call, as another process does."""
+    _open.clear()
+
+
 def _stamp(where: Settings) -> Stamp:
     path = store_errors.database(where)
     if path is None:
@@ -146,9 +151,11 @@ def _create_experiment(client: "MlflowClient", where: Settings, name: str) -> No
 def _prepare_engine(engine: "Engine", client: "MlflowClient") -> None:
     """Wait less for a locked file, and forget connections to a file that is no longer there."""
     from mlflow.store.db import utils
+    from mlflow.tracking._tracking_service import utils as tracking
     from sqlalchemy import event
 
     engine.dispose()  # MLflow keeps one engine for each address, and it connections to a file that was deleted
+    tracking._artifact_repos_cache.clear()  # and the places of artifacts by the ids of runs
     if not utils._all_tables_exist(engine):
         utils._initialize_tables(engine)
         client._tracking_client.store._initialize_store_state()

@@ -25,7 +25,7 @@ from workers.artifacts import (
     damage,
     read_done,
 )
-from workers.run import read_journal
+from workers.run import read_curve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,14 +35,15 @@ HISTORIES = ("train_loss", "rows_per_s", *(f"valid_{key}" for key in METRICS))
 
 
 def history(run_id: str) -> "pd.DataFrame":
-    """Curves of a run: metric, step, epoch, rows, time_s (since the first point), value. From the journal, else from MLflow."""
+    """Curves of a run: metric, step, epoch, rows, time_s (since the first point), value. From the journal, else from MLflow.
+
+    One curve over all attempts of a run: one value a step, and pauses between attempts take no time.
+    """
     import pandas as pd
 
-    records, _ = read_journal(settings().runs / read.get_run(run_id).run_id / JOURNAL)
     points = [
         (name, record["step"], record["epoch"], record["rows"], record["time"], value)
-        for record in records
-        if "values" in record
+        for record in read_curve(settings().runs / read.get_run(run_id).run_id / JOURNAL)
         for name, value in record["values"].items()
     ]
     if not points:

@@ -121,7 +121,7 @@ def _listen(run_id: str, listening: dict[str, set[str]]) -> None:
 
 @pytest.mark.fault("F05")
 def test_after_a_kill_another_attempt_follows_as_the_spec_allows(dataset: str, record_property: Record) -> None:
-    run_id = launch(dataset, epochs=12, retries=1, checkpoint_steps=20)
+    run_id = launch(dataset, epochs=80, retries=1, checkpoint_steps=20)
     training(run_id)
     ranks(run_id)[0].kill()
     run = ended(run_id, record_property, 200)
@@ -145,7 +145,7 @@ def test_a_stopped_rank_ends_the_attempt_with_stacks_in_the_log(dataset: str, re
 
 @pytest.mark.fault("F17")
 def test_a_training_finishes_without_its_jvm_and_one_that_is_cancelled_then_is_cancelled(dataset: str, record_property: Record) -> None:
-    finishes, cancelled = launch(dataset, epochs=6), launch(dataset)
+    finishes, cancelled = launch(dataset, epochs=120), launch(dataset)
     training(finishes, 20)
     java(finishes).kill()
     run = ended(finishes, record_property, 120)

@@ -53,7 +53,7 @@ def fill(disk: Path, leave: int = 0) -> Path:
 @pytest.mark.fault("F23", "F24")
 def test_a_training_on_a_full_disk_ends_with_what_to_free_and_then_resumes(disk: Path, record_property: Record) -> None:
     (dataset,) = (path.name for path in (disk / "datasets").iterdir())
-    run_id = launch(dataset, epochs=25, checkpoint_steps=10, retries=1)
+    run_id = launch(dataset, epochs=120, checkpoint_steps=10, retries=1)
     training(run_id, 40)
     filler = fill(disk)
     run = ended(run_id, record_property, 120)

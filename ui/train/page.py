@@ -5,7 +5,7 @@ import streamlit as st
 import engine
 from ui.runs import launch, live, predictions
 from ui.shared import address, help_link, layout, picker, words
-from ui.train import contenders, form
+from ui.train import before, contenders, form
 
 layout.header(
     "Train", "All contenders train on the same rows with the same training settings, one after the other, and are evaluated alike."
@@ -37,7 +37,8 @@ st.subheader("Training", anchor=False)
 training, seeds = form.training(given)
 specs = form.specs(dataset.id, models, training, seeds)
 form.commands(specs)
-launched = launch.button([spec for runs in specs for spec in runs], complete=all(specs))
+fits = before.shown(specs, dataset)
+launched = launch.button([spec for runs in specs for spec in runs], complete=all(specs) and fits)
 if launched:
     st.subheader("Launched", anchor=False)
     if live.watch(launched) and len(launched) > 1:

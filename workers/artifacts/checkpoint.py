@@ -146,8 +146,9 @@ def _publish(root: Path, partial: Path, final: Path, index: dict[str, Any], best
 
 def _rename(partial: Path, final: Path) -> None:
     """Give a whole folder its name, in place of another of that name, and see to it that the disk knows."""
-    if final.exists():
+    if os.path.lexists(final):
         replaced = final.with_name(f".{final.name}.replaced.partial")
+        shutil.rmtree(replaced, ignore_errors=True)
         os.replace(final, replaced)
         os.replace(partial, final)
         shutil.rmtree(replaced, ignore_errors=True)
@@ -260,10 +261,12 @@ def whole(root: Path) -> Path:
         return newest
 
 
-def drop_steps(root: Path) -> None:
-    """Delete the checkpoints of steps: a run that is done needs its best epoch alone."""
+def drop_steps(root: Path, after: Path | None = None) -> None:
+    """Delete the checkpoints of steps, or those after one: a run that is done needs its best epoch alone, and one that goes on from an
+    older step must not count damaged ones among the newest."""
     for folder in _steps(root):
-        shutil.rmtree(folder, ignore_errors=True)
+        if after is None or folder.name > after.name:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _steps(root: Path) -> list[Path]:

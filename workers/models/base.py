@@ -161,6 +161,10 @@ class NetworkSpec(ModelSpec):
         """The items that each step draws from the catalogue; None for none."""
         return None
 
+    def pairs_of_step(self, rows: int, ranks: int) -> int:
+        """Numbers that a step holds for pairs of a row and a candidate, beside the embeddings of both. rows: of each of the `ranks`."""
+        return 0
+
     def build(self, schema: FeatureSchema, task: Task = BINARY) -> "Ranker":
         """The network, on CPU, with fresh weights; imports torch."""
         raise NotImplementedError

@@ -71,6 +71,9 @@ class RankerSpec(NetworkSpec):
         interaction = self.interaction_parameters(len(read), task.outputs)
         return None if interaction is None else Footprint((*tables, *wide), dense + interaction)
 
+    def pairs_of_step(self, rows: int, ranks: int) -> int:
+        return 3 * rows * (POOL + self.num_negatives * self.embedding_dim) if self.negatives != "none" else 0
+
     def interaction_parameters(self, features: int, outputs: int) -> int | None:
         """Parameters of what combines the embeddings of `features` categorical features and of the dense ones; None: not told."""
         return None

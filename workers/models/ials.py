@@ -14,6 +14,8 @@ from workers.specs import BINARY, ITEM_ID, TUNED, USER_ID, FeatureSchema, Task
 if TYPE_CHECKING:
     from workers.matrices import MatrixModel
 
+SOLVED_BYTES = 200_000_000  # of the systems that are solved at once, and what they are made of
+
 
 class IALSSpec(MatrixSpec):
     """Factors of users and items by alternating least squares over all pairs, with more confidence in liked ones: cheap embeddings."""
@@ -78,7 +80,7 @@ class IALSSpec(MatrixSpec):
         users, items = schema.feature(USER_ID).num_rows, schema.feature(ITEM_ID).num_rows - 1
         most = self.factors or int(self.limits["factors"][1])
         # the factors of users while it is fitted, and the best factors of items so far while settings are tried
-        return Footprint((TableSize("factors of items", items, most),), working_bytes=FLOAT * most * (users + items))
+        return Footprint((TableSize("factors of items", items, most),), working_bytes=FLOAT * most * (users + items) + SOLVED_BYTES)
 
     def build(self) -> "MatrixModel":
         from workers.matrices import IALS

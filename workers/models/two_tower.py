@@ -120,6 +120,10 @@ class TwoTowerSpec(NetworkSpec):
             dense += task.outputs * (dim + 2)
         return Footprint((*tables, bias), dense)
 
+    def pairs_of_step(self, rows: int, ranks: int) -> int:
+        # logits, their gradients, and the masks
+        return 3 * rows * (rows + self.uniform_negatives) * ranks if self.objective == "softmax" else 0
+
     def _reads(self, feature: Categorical) -> bool:
         return feature.name in (USER_ID, HISTORY, ITEM_ID) or (self.item_features if feature.side == "item" else self.user_features)
 

@@ -29,6 +29,8 @@ def newest_of(context: RunContext[RunSpec]) -> Path | None:
         context.refuse_older()
         checkpoint.sweep(root)
     folder = checkpoint.newest(root)
+    if dist.get_rank() == 0:
+        checkpoint.drop_steps(root, after=folder)
     if folder is None:
         log.warning("attempt %d begins anew: there is no whole checkpoint", context.attempt)
         return None

@@ -1,5 +1,6 @@
 """The Train page: contenders of every kind, what a dataset asks of them, launching, and runs over several seeds."""
 
+import json
 from typing import Any
 
 import pytest
@@ -197,3 +198,21 @@ def test_another_dataset_that_refuses_a_model_starts_anew(shared: Workspace, vis
     at.selectbox("train.dataset").set_value(shared.clicks).run()
     assert not at.exception
     assert button(at, "Launch")
+
+
+def test_what_a_launch_takes_is_shown_above_its_button(shared: Workspace, visit: Visit) -> None:
+    at = visit("train", models="dlrm,ease", dataset=shared.films)
+    table = next(html.body for html in at.html if "contender" in html.body and "Memory" in html.body)
+    assert "A · DLRM" in table and "B · EASE" in table and "not measured yet" in table
+    assert not button(at, "Launch 2 runs").disabled
+
+
+@pytest.mark.fault("F42")
+def test_a_launch_that_cannot_work_is_disabled_with_the_reason(own: Workspace, visit: Visit, says: Says) -> None:
+    path = own.folder / "datasets" / own.films / "manifest.json"
+    schema = json.loads(path.read_text())["schema"]
+    next(one for one in schema["categorical"] if one["name"] == "user_id")["num_rows"] = 10**12
+    own.change(path, schema=schema)
+    at = visit("train", models="dlrm,two_tower", dataset=own.films)
+    assert button(at, "Launch 2 runs").disabled
+    assert "most of it for user_id 1,000,000,000,000 × 16" in plainly(says(at))

@@ -70,7 +70,7 @@ def test_what_cannot_go_on_is_refused_with_a_sentence_before_anything_starts(dat
     prepared = store.create("prepare", "Prepare films", engine.datasets.DatasetSpec.model_validate({"source": {"kind": "sample"}}), {})
     refused: list[tuple[RunSpec, type[Exception], str]] = [
         (spec(continues="0" * 32), LookupError, "There is no run"),
-        (spec(continues=ended(spec(), "FAILED")), ValueError, "is failed; only a finished run can be continued"),
+        (spec(continues=ended(spec(), "FAILED", weights=False)), LookupError, "is failed and has left no checkpoint to continue from"),
         (spec(continues=prepared), ValueError, "is a preparation; only a training run can be continued"),
         (spec(continues=first, dataset=OTHER), ValueError, f"was trained on {DATASET}, not on {OTHER}"),
         (spec({"embedding_dim": 32}, continues=first), ValueError, "model.embedding_dim was 16 and is 32"),
@@ -85,6 +85,19 @@ def test_what_cannot_go_on_is_refused_with_a_sentence_before_anything_starts(dat
     assert len(engine.runs.list_runs()) == before
     with pytest.raises(ValueError, match="fitted at once"):
         engine.runs.continued(ease, 5)
+
+
+def test_a_run_that_failed_goes_on_from_whatever_checkpoint_it_left(dataset: str) -> None:
+    best, step = ended(spec(), "FAILED"), ended(spec(), "KILLED", weights=False)
+    left = settings().runs / step / "checkpoint" / "step-00000010"
+    left.mkdir(parents=True)
+    (left / "checkpoint.json").write_text("{}")
+    assert [engine.runs.continued(one, 2).continues for one in (best, step)] == [best, step]
+
+
+def test_a_live_run_is_not_continued(dataset: str) -> None:
+    with pytest.raises(ValueError, match="is running; only a run that has ended can be continued"):
+        engine.runs.continued(ended(spec(), "RUNNING"), 2)
 
 
 def test_a_model_of_other_settings_is_refused_by_the_command_line_in_one_sentence(dataset: str, tmp_path: Path) -> None:

@@ -1,0 +1,164 @@
+"""The pre-flight of a training run: from its spec and the dataset's manifest alone, without torch and without reading rows."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from engine.datasets import Dataset
+from engine.preflight.disk import disk
+from engine.preflight.judgement import Item, Preflight, Table, size, span
+from engine.preflight.machine import Machine, machine
+from engine.preflight.memory import Bytes, bytes_of, memory
+from engine.preflight.rates import Rate, measured
+from engine.settings import settings
+from engine.spark import GpuRequest
+from workers.artifacts import TRAIN
+from workers.models import FLOAT, Footprint, MatrixSpec, NetworkSpec, TableSize
+from workers.run import RunSpec
+from workers.specs import Task
+
+LOCAL = re.compile(r"local\[(\d+)(?:,\d+)?\]|local-cluster\[(\d+),(\d+),\d+\]")
+SHOWN = 3  # tables in the text of an item
+
+
+def training(spec: RunSpec, dataset: Dataset, on: Machine | None = None, rates: Sequence[Rate] | None = None) -> Preflight:
+    """Judge a training run on a dataset that its model accepts.
+
+    Args:
+        on: the machine; default: this one. rates: of runs of this kind; default: those measured in this workspace.
+    """
+    on, spec = on or machine(), spec.resolved(dataset.schema)
+    footprint = spec.model.footprint(dataset.schema, Task.of(dataset.manifest.get("label", {})))
+    learned = _learned(spec, dataset)
+    items = [_rows(spec, learned)]
+    if footprint is None:
+        items.append(Item(name="Model", value="this model does not tell its size; memory and disk are not judged"))
+        amount = Bytes()
+    else:
+        amount = bytes_of(spec, footprint)
+        items += [_model(footprint), memory(spec, amount, on, _largest(footprint)), disk(amount, dataset, on)]
+    if isinstance(spec.model, NetworkSpec):
+        items += [*_processes(spec, on), *_device(spec), *_steps(spec, learned.rows)]
+    items.append(_time(spec, learned.rows, measured(spec) if rates is None else rates))
+    return Preflight(title=spec.title, items=tuple(items), tables=_tables(footprint))
+
+
+class Learned(NamedTuple):
+    """The rows of train that a model learns from."""
+
+    rows: int
+    liked: int | None  # None: an old manifest does not tell
+    of: int  # all rows of train
+    output: str
+
+
+def _learned(spec: RunSpec, dataset: Dataset) -> Learned:
+    counts = dataset.counts
+    every = int(counts["interactions"][TRAIN])
+    liked = int(counts["positives"][TRAIN]) if "positives" in counts else None
+    only = isinstance(spec.model, MatrixSpec) or (isinstance(spec.model, NetworkSpec) and spec.model.liked_only)
+    return Learned(
+        liked if only and liked is not None else every, liked, every, dataset.manifest.get("label", {}).get("output") or "binary"
+    )
+
+
+def _rows(spec: RunSpec, learned: Learned) -> Item:
+    """Whether there is anything to learn (rows, and both kinds of them), and whether a batch is filled."""
+
+    def blocked(value: str, advice: str) -> Item:
+        return Item(name="Rows", value=value, level="blocked", advice=advice)
+
+    value, train = f"{learned.rows:,} of {learned.of:,} rows of train" if learned.rows < learned.of else f"{learned.rows:,}", spec.train
+    if learned.of < 2 or learned.rows < 1:
+        return blocked(value, "There is nothing to learn; prepare more data, or another rule for what is liked.")
+    if not isinstance(spec.model, NetworkSpec):
+        return Item(name="Rows", value=value)
+    if spec.model.learns_choice and learned.liked == 0:
+        return blocked(f"none of {learned.of:,} rows is liked", "There is nothing to learn; prepare another rule for what is liked.")
+    if not spec.model.learns_choice and learned.output == "binary" and learned.liked in (0, learned.of):
+        kind = "liked" if learned.liked else "not liked"
+        return blocked(f"all {learned.of:,} rows are {kind}", "There is nothing to tell apart; prepare another rule for what is liked.")
+    most = learned.rows // train.processes
+    if most < 2:
+        return blocked(value, f"There are {train.processes:,} processes, and each needs two rows; choose 1 process, or prepare more data.")
+    if train.batch_size > most:
+        advice = (
+            f"A step reads {train.batch_size * train.processes:,} rows, so an epoch is a single step; choose batch_size {most:,} or less."
+        )
+        return Item(name="Rows", value=value, level="warning", advice=advice)
+    return Item(name="Rows", value=value)
+
+
+def _model(footprint: Footprint) -> Item:
+    whole = size(footprint.parameters * FLOAT)
+    return Item(name="Model", value=f"{footprint.parameters:,} parameters, {whole}: {_largest(footprint, SHOWN)}", short=whole)
+
+
+def _largest(footprint: Footprint, count: int = 1) -> str:
+    """The largest tables, each with rows, width and bytes."""
+    return ", ".join(f"{t.name} {t.rows:,} × {t.width:,} ({size(t.parameters * FLOAT)})" for t in _by_size(footprint)[:count])
+
+
+def _by_size(footprint: Footprint) -> list[TableSize]:
+    return sorted(footprint.tables, key=lambda table: -table.parameters)
+
+
+def _tables(footprint: Footprint | None) -> tuple[Table, ...]:
+    found = _by_size(footprint) if footprint else []
+    return tuple(Table(name=t.name, rows=t.rows, width=t.width, bytes=t.parameters * FLOAT) for t in found)
+
+
+def slots(master: str, cores: int) -> int | None:
+    """Tasks that a Spark master runs at once; None where that cannot be known from here."""
+    if master == "local":
+        return 1
+    if master.startswith("local[*"):
+        return cores
+    found = LOCAL.fullmatch(master)
+    return None if found is None else int(found[1]) if found[1] else int(found[2]) * int(found[3])
+
+
+def _processes(spec: RunSpec, on: Machine) -> list[Item]:
+    wanted, master = spec.train.processes, settings().spark_master
+    if spec.train.local_mode:
+        value = f"{wanted} on {on.cores} {'core' if on.cores == 1 else 'cores'}"
+        if wanted > on.cores:
+            return [Item(name="Processes", value=value, level="warning", advice=f"They wait for each other; choose {on.cores} or fewer.")]
+        return [Item(name="Processes", value=value)]
+    found = slots(master, on.cores)
+    if found is None:
+        return [Item(name="Processes", value=f"{wanted} on {master}, whose slots cannot be seen from here")]
+    value = f"{wanted} barrier tasks, {found} {'slot' if found == 1 else 'slots'} of {master}"
+    if wanted > found:
+        advice = f"Barrier tasks start together or not at all; choose {found} or fewer, or a larger RECBENCH_SPARK_MASTER."
+        return [Item(name="Processes", value=value, level="blocked", advice=advice)]
+    return [Item(name="Processes", value=value)]
+
+
+def _device(spec: RunSpec) -> list[Item]:
+    if spec.train.device != "cuda":
+        return []
+    request = GpuRequest(spec.train.processes, spec.train.local_mode)
+    if not request.of_driver:
+        return [Item(name="Device", value="GPUs of the executors", level="warning", advice="They cannot be seen from here.")]
+    if why := request.refusal():
+        return [Item(name="Device", value="cuda", level="blocked", advice=why)]
+    return [Item(name="Device", value=f"{spec.train.processes} of this machine's GPUs")]
+
+
+def _steps(spec: RunSpec, rows: int) -> list[Item]:
+    each = -(-rows // (spec.train.batch_size * spec.train.processes))
+    value = f"{each * spec.train.epochs:,} at most: {each:,} an epoch, {spec.train.epochs:,} epochs"
+    return [Item(name="Steps", value=value, short=f"{each * spec.train.epochs:,}")]
+
+
+def _time(spec: RunSpec, rows: int, rates: Sequence[Rate]) -> Item:
+    """From the slowest and the fastest run of this kind."""
+    if not rates:
+        return Item(name="Time", value="not measured yet on this machine", short="not measured yet")
+    known = "1 run" if len(rates) == 1 else f"{len(rates)} runs"
+    if not isinstance(spec.model, NetworkSpec):
+        seconds = [rate.whole_s * rows / rate.rows for rate in rates]
+        return Item(name="Time", value=f"{(text := span(min(seconds), max(seconds)))}, by {known} of this model here", short=text)
+    low, high = (pick([rows * spec.train.epochs / rate.rows_per_s + rate.others_s for rate in rates]) for pick in (min, max))
+    return Item(name="Time", value=f"{span(low, high)} at most, by {known} of this kind here", short=span(low, high))
