@@ -135,6 +135,7 @@ def handshake(server: str, **headers: str) -> int:
     return status
 
 
+@pytest.mark.fault("F69")
 def test_foreign_hosts_and_other_sites_are_refused(server: str) -> None:
     assert handshake(server, Origin=server) == 101
     assert handshake(server, Host="evil.example") == 403
