@@ -125,6 +125,7 @@ def test_files_that_may_hold_code_are_refused_by_name(root: Path, name: str) -> 
         keep_upload(name, TABLE)
 
 
+@pytest.mark.fault("F46")
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -140,6 +141,7 @@ def test_what_is_no_table_is_named(root: Path, content: bytes, said: str) -> Non
         TableSource(path=str(root / "t.csv"), columns=COLUMNS).check()
 
 
+@pytest.mark.fault("F46")
 def test_a_header_without_rows_is_refused(root: Path) -> None:
     with pytest.raises(ValueError, match="a header and no row"):
         TableSource(path=put(root, "t.csv", b"user,item\n\n"), columns=COLUMNS).check()
@@ -238,6 +240,7 @@ def test_uploads_are_kept_by_content_under_a_name_of_ours(root: Path) -> None:
     assert not list(settings().uploads.glob(".*")), "no half-written file stays"
 
 
+@pytest.mark.fault("F57")
 def test_an_upload_that_is_too_large_is_refused_with_the_way_by_path(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MAX_UPLOAD", 3 << 20)
     with pytest.raises(
@@ -253,6 +256,7 @@ def test_nothing_of_a_name_reaches_a_shell(root: Path, monkeypatch: pytest.Monke
     assert inspect_table(put(root, name)).columns[0].role == "user"
 
 
+@pytest.mark.fault("F48")
 def test_pandas_does_not_turn_text_into_missing_values(root: Path) -> None:
     source = TableSource(path=put(root, "t.csv", b"user,item\nNA,null\nnan,007\n"), columns=COLUMNS)
     assert source.frame()[["user_id", "item_id"]].to_numpy().tolist() == [["NA", "null"], ["nan", "007"]]
