@@ -24,7 +24,7 @@ class RunSpec(Spec):
     train: TrainSpec = TrainSpec()
     protocol: Protocol = Protocol()
     continues: str | None = Field(
-        None, pattern=r"^[0-9a-f]{32}$", description="Id of a finished run that this one continues, from its weights, for more epochs"
+        None, pattern=r"^[0-9a-f]{32}$", description="Id of an ended run that this one continues, from its best weights, for more epochs"
     )
 
     @field_validator("model", mode="before")

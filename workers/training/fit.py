@@ -25,7 +25,7 @@ from workers.artifacts import (
 from workers.batches import Likes, read_likes
 from workers.evaluation import MatrixEvaluation, at_edge, catalogue, evaluate_matrix, write_ranked
 from workers.models import MatrixSpec
-from workers.run import RunContext, RunSpec, peak_memory, refuse_unfit, run_context
+from workers.run import RESUMED, RunContext, RunSpec, peak_memory, refuse_unfit, run_context
 from workers.serving import OpenedMatrix, measure
 from workers.training.tuning import Tuning
 from workers.training.write_results import data_alarms, scored_rows
@@ -42,6 +42,8 @@ def main(run_dir: str, dataset_dir: str, attempt: int) -> None:
 def _fit(context: RunContext[RunSpec]) -> None:
     journal, dataset, spec = context.journal, context.dataset, context.spec
     journal.event("imported")
+    if context.attempt > 1:
+        journal.event(RESUMED, step=0)  # it fits anew
     if not isinstance(spec.model, MatrixSpec):
         raise TypeError(f"{spec.model.label} is trained by ranks, not fitted at once.")
     refuse_unfit(spec, dataset)
