@@ -139,7 +139,7 @@ def test_what_dead_runs_left_is_swept_and_nothing_of_live_ones(own: Workspace) -
                 ("half-prepared dataset", None)
             }
             assert upkeep.sweep_orphans() == []
-            assert process.wait(timeout=10) != 0
+            process.wait(timeout=10)  # its code is gone: whoever swept waited for it
             assert living.poll() is None
         finally:
             for one in (process, living):
