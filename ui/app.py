@@ -24,9 +24,12 @@ page = st.navigation(
     ],
     position="top",
 )
-try:
-    with engine.runs.read_once(), errors.masked():
-        adoption.offer()
-        page.run()
-except engine.runs.StoreError as error:
-    store_trouble.tell(error)
+with engine.runs.read_once(), errors.masked():
+    trouble = adoption.offer()
+    try:
+        if trouble is None or page.url_path in ("help", "system"):  # these two are of use without a store
+            page.run()
+    except engine.runs.StoreError as error:
+        trouble = trouble or error
+    if trouble is not None:
+        store_trouble.tell(trouble)

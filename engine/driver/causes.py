@@ -139,6 +139,8 @@ def error_files(run_dir: Path) -> dict[str, ErrorFile]:
 def earliest(left: Mapping[str, ErrorFile]) -> str:
     """The first error that processes left, as a sentence."""
     who, first = min(left.items(), key=lambda pair: pair[1]["time"])
+    if first["type"] == SystemExit.__name__:  # raised by whoever leaves; its message is the exit code
+        return f"It ended without a result: {who} left early with code {first['message'] or 0}; see the log."
     return f"{plain(first['message'])} ({first['type']}, {who})"
 
 

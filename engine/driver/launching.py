@@ -42,6 +42,8 @@ def start_spark(run_id: str, spec: RunSpec, attempt: Attempt) -> "Future[SparkSe
     gpus = GpuRequest(ranks, spec.train.local_mode) if spec.train.device == "cuda" else None
     cores = max(1, (os.cpu_count() or 1) // (ranks if spec.train.local_mode else 1))
     os.environ.update(environment(cores, one_host=spec.train.local_mode), PYTHONPATH=import_path())
+    import pyspark.sql  # noqa: F401 - whole before two threads import parts of it, which are circular: one of them would fail
+
     starting: Future[SparkSession] = Future()
 
     def start() -> None:

@@ -42,10 +42,14 @@ def unknown() -> list[str]:
 
 def adoption_hint() -> str | None:
     """A sentence where run folders are here that the store does not know, with what to do; None where there is none."""
+    if not (here := _folders()):
+        return None
+    if why := given_ids.refusal():
+        return None if store.search(store.EXPERIMENTS, 1) else f"The store is new, but {len(here)} run folders are here. {why}"
     if not (missing := unknown()):
         return None
     number = f"{len(missing)} run {'folder is' if len(missing) == 1 else 'folders are'}"
-    if len(missing) == len(_folders()):
+    if len(missing) == len(here):
         return f"The store is new, but {number} here: adopt them with `recbench adopt`."
     return f"{number} here that the store does not know: adopt them with `recbench adopt`."
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.runs import opened, store, store_errors
 from engine.settings import settings
+from workers.specs import mask
 
 if TYPE_CHECKING:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -15,7 +16,7 @@ def refusal() -> str | None:
     if _tables() is not None:
         return None
     return (
-        f"The tracking server {store_errors.masked(settings().store)} gives each run an id of its own, and other runs, funnels and votes "
+        f"The tracking server {mask(settings().store)} gives each run an id of its own, and other runs, funnels and votes "
         "name runs by their ids. Restore the server's database from its backup, set RECBENCH_TRACKING_URI to that database itself, "
         "or unset it and adopt the runs into the store of the workspace."
     )

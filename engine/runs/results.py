@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COMPARED = (PER_USER, TOP_K, SCORED, RATED_SETS, OUTPUTS)  # the results that comparisons read
+LINE = 1000  # characters of a line of a log that are shown
+_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")  # ECMA-48: sequences, titles, single moves
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 HISTORIES = ("train_loss", "rows_per_s", *(f"valid_{key}" for key in METRICS))
 
 
@@ -132,7 +136,10 @@ def predictions(run_id: str) -> "pd.DataFrame":
 
 
 def log_tail(run_id: str, lines: int = 200) -> str:
-    """The last lines of a run's log; bytes that are not UTF-8 are escaped, long lines are cut."""
+    """The last lines of a run's log as plain text: bytes that are not UTF-8 and control characters are escaped, long lines are cut.
+
+    Of a line that was written over, as progress bars are, the last state is shown; colours of a terminal are left out.
+    """
     path = settings().runs / read.get_run(run_id).run_id / LOG
     try:
         with path.open("rb") as file:
@@ -140,4 +147,11 @@ def log_tail(run_id: str, lines: int = 200) -> str:
             text = file.read().decode("utf-8", errors="backslashreplace")
     except FileNotFoundError:
         return ""
-    return "\n".join(line[:1000] for line in text.splitlines()[-lines:])
+    return "\n".join(_plain(line) for line in text.removesuffix("\n").split("\n")[-lines:])
+
+
+def _plain(line: str) -> str:
+    """A line of a log as a terminal would leave it, without colours, of at most LINE characters."""
+    shown = _TERMINAL.sub("", line.rstrip("\r").rsplit("\r", 1)[-1])
+    cut = shown if len(shown) <= LINE else f"{shown[:LINE]} …"
+    return _CONTROL.sub(lambda one: f"\\x{ord(one[0]):02x}", cut)

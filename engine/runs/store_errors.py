@@ -8,6 +8,8 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from workers.specs import mask
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -20,11 +22,6 @@ NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 class StoreError(RuntimeError, OSError):
     """The store cannot be used now: its message says which, why, and what to do. An OSError too, as other trouble with files is."""
-
-
-def masked(text: str) -> str:
-    """A text without the passwords of addresses in it: scheme://user:***@host."""
-    return re.sub(r"(\w://[^/\s:@]*):[^@\s/]*@", r"\1:***@", text)
 
 
 def database(where: "Settings") -> Path | None:
@@ -116,13 +113,13 @@ def explain(error: BaseException, where: "Settings") -> StoreError:
     if path is not None:
         inner = re.search(r"\(sqlite3\.\w+\) ([^\[]+)", said)
         return StoreError(_of_sqlite(inner[1].strip() if inner else said, path))
-    address = masked(where.store)
+    address = mask(where.store)
     if where.store.startswith(("http://", "https://")):
         return StoreError(
             f"The tracking server {address} does not answer ({_why_no_answer(said)}). Runs go on, and record what they do when it is back: "
             "check RECBENCH_TRACKING_URI and the server, then try again."
         )
-    return StoreError(f"The store {address} does not answer: {masked(said)[:300]}. Check RECBENCH_TRACKING_URI and the database.")
+    return StoreError(f"The store {address} does not answer: {mask(said)[:300]}. Check RECBENCH_TRACKING_URI and the database.")
 
 
 def _why_no_answer(said: str) -> str:
@@ -134,14 +131,14 @@ def _why_no_answer(said: str) -> str:
     ):  # fmt: skip
         if words.lower() in said.lower():
             return why
-    return masked(said)[:160]
+    return mask(said)[:160]
 
 
 def _without_driver(error: ModuleNotFoundError, where: "Settings") -> str:
     scheme = where.store.split(":", 1)[0].split("+", 1)[0]
     package = DRIVERS.get(scheme, error.name or "the driver")
     return (
-        f"The store {masked(where.store)} needs the Python package {package}, which is not installed ({error.name} is missing): "
+        f"The store {mask(where.store)} needs the Python package {package}, which is not installed ({error.name} is missing): "
         f"`uv pip install {package}` in the environment of the workbench, or unset RECBENCH_TRACKING_URI."
     )
 

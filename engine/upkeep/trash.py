@@ -81,12 +81,11 @@ def _kept(chosen: list[Run], together: list[Run]) -> dict[str, str]:
 
 
 def _paths(run_id: str) -> list[Path]:
-    """What there is of a run on this machine: its folder, and its artifacts where they are in the workspace."""
-    paths = [settings().runs / run_id]
-    uri = urllib.parse.urlsplit(store.get(run_id).info.artifact_uri or "")
-    artifacts = Path(urllib.parse.unquote(uri.path)).resolve()
-    inside = uri.scheme in ("", "file") and artifacts.is_relative_to(settings().workspace / "artifacts") and run_id in artifacts.parts
-    return [*paths, artifacts.parent if inside and artifacts.name == "artifacts" else artifacts] if inside else paths
+    """What there is of a run on this machine: its folder, and its artifacts where their root is a folder. Named by its id, whatever the
+    store has for an address: that of a workspace that was copied points into the other one."""
+    uri = urllib.parse.urlsplit(settings().artifacts)
+    root = Path(urllib.parse.unquote(uri.path)) if uri.scheme in ("", "file") else None
+    return [settings().runs / run_id, *(sorted(root.glob(f"*/{run_id}")) if root else ())]
 
 
 def _delete(run_id: str, paths: list[Path]) -> None:

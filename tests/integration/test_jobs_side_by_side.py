@@ -27,6 +27,7 @@ def _open_often(meeting: Path, dataset: Path, job: str, rank: int) -> None:
         dist.barrier()
 
 
+@pytest.mark.fault("F19")
 def test_two_runs_that_open_a_dataset_at_once_do_not_wait_for_each_other(tmp_path: Path) -> None:
     """Memory that ranks share is named by the first number that is free: looking while another run takes it, ranks differed."""
     dataset = tmp_path / "dataset"

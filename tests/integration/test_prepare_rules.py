@@ -70,6 +70,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> DatasetSpec:
     return DatasetSpec.model_validate({**common, "source": source, **CASES[request.param]})
 
 
+@pytest.mark.fault("F50")
 def test_preparing_finds_what_the_preview_promised(case: DatasetSpec) -> None:
     promised = preview(case)
     dataset = datasets.get_dataset(prepare(case).name)
@@ -205,6 +206,7 @@ def test_a_source_of_context_alone_is_prepared_without_users_and_items(tmp_path:
     assert set(datasets.baseline_results(dataset.id)) == {"random"}
 
 
+@pytest.mark.fault("F61")
 def test_a_row_on_both_sides_is_refused_and_nothing_is_left(tmp_path: Path, workspace: Path) -> None:
     rows = messy().assign(
         split=lambda t: np.where(np.arange(len(t)) % 3 == 0, "test", np.where(np.arange(len(t)) % 3 == 1, "train", "valid"))
@@ -219,6 +221,7 @@ def test_a_row_on_both_sides_is_refused_and_nothing_is_left(tmp_path: Path, work
     assert counts["interactions"]["test"] == 300 - sum(k % 3 == 0 for k in (5, 6, 7, 8))
 
 
+@pytest.mark.fault("F49", "F51", "F52")
 def test_what_is_set_aside_keeps_its_number_its_reason_and_its_text(tmp_path: Path) -> None:
     spec = DatasetSpec(name="aside", source=given(tmp_path / "s", messy(), told=TOLD), min_item_interactions=3)
     aside = datasets.set_aside(prepare(spec).name).set_index("row")

@@ -116,6 +116,7 @@ def test_same_spec_and_seed_give_the_same_metrics(dataset, tmp_path):
     assert first == second
 
 
+@pytest.mark.fault("F54")
 def test_an_id_beyond_the_table_stops_the_run(dataset, tmp_path):
     """fbgemm's own default would train on row 0 and say nothing."""
     from streaming import MDSWriter, StreamingDataset

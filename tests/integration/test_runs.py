@@ -162,6 +162,7 @@ def test_published_vectors_rank_as_the_model_does(space, trained, tmp_path):
     assert "cannot be written" in asked("publish", trained[0], str(tmp_path / "file" / "x"), fails=True)["error"]
 
 
+@pytest.mark.fault("F13")
 def test_one_key_is_one_run_and_a_waiting_run_can_be_cancelled(space):
     _, dataset = space
     long = spec(dataset, "dlrm", epochs=1000, patience=None)
@@ -220,6 +221,7 @@ def test_bad_input_is_one_sentence_and_starts_nothing(space):
     assert len(engine.runs.list_runs()) == before
 
 
+@pytest.mark.fault("F38")
 def test_a_dataset_that_was_tampered_with_is_refused_by_name(space):
     folder, dataset = space
     shard = next((folder / "datasets" / dataset / "train").rglob("*.mds"))

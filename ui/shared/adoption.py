@@ -16,10 +16,15 @@ def _adopt() -> None:
     st.session_state["adoption"] = f"{len(done.new)} runs taken in, {len(done.completed)} completed.{left}"
 
 
-def offer() -> None:
-    """Say how many run folders the store does not know, with a button; nothing where it knows all."""
+def offer() -> engine.runs.StoreError | None:
+    """Say how many run folders the store does not know, with a button; returns why the store cannot be asked, if so."""
     if (said := st.session_state.pop("adoption", None)) is not None:
         st.info(words.md(said, 600), icon=":material/inventory_2:")
-    if hint := engine.runs.adoption_hint():
+    try:
+        hint = engine.runs.adoption_hint()
+    except engine.runs.StoreError as error:
+        return error
+    if hint:
         st.warning(words.md(hint, 300), icon=":material/inventory_2:")
         st.button("Adopt the runs", type="primary", icon=":material/inventory_2:", key="adopt", on_click=_adopt)
+    return None

@@ -70,10 +70,10 @@ def curves(
     log_x: bool = False,
     log_y: bool = False,
 ) -> go.Figure:
-    """One line per contender; behind a smoothed line, the measured values are drawn faintly.
+    """One line per contender, with a gap where a value was not finite; behind a smoothed line, the measured values are drawn faintly.
 
     Args:
-        frame: columns contender, value and the one named by `x`.
+        frame: columns contender, value (nan where it was not finite) and the one named by `x`.
         looks: contender -> (name in the legend, look), in legend order.
         x: epoch, step, time_s or rows.
         y: the axis title.
@@ -82,14 +82,14 @@ def curves(
     """
     figure = blank(X_AXES.get(x, x), y, height, legend=len(looks) > 1)
     for contender, (name, drawn) in looks.items():
-        line = frame.loc[frame["contender"] == contender, [x, "value"]].dropna().sort_values(x)
+        line = frame.loc[frame["contender"] == contender, [x, "value"]].dropna(subset=[x]).sort_values(x)
         line = line[(line[x] > 0) | (not log_x)]
-        line = line[(line["value"] > 0) | (not log_y)]
-        if line.empty:
+        line = line[~(line["value"] <= 0) | (not log_y)]
+        if line["value"].isna().all():
             continue
         if smooth and len(line) > 1:
             _line(figure, thinned(line), x, words.html(name, 40), drawn, faint=True)
-            line = line.assign(value=smoothed(line["value"], smooth))
+            line = line.assign(value=smoothed(line["value"], smooth).where(line["value"].notna()))
         _line(figure, thinned(line), x, words.html(name, 40), drawn)
     if x == "epoch" and not log_x and len(frame) and frame["epoch"].max() <= 12:  # no ticks between epochs
         figure.update_xaxes(tick0=1, dtick=1)
@@ -127,8 +127,9 @@ def loss_curve(history: pd.DataFrame, metric: str, x: str, y: str) -> go.Figure:
     """One series of one run, with a running mean over it where the steps are many and noisy."""
     line = history[history["metric"] == metric].sort_values(x)
     figure = curves(line.assign(contender="run"), {"run": (y, look(0))}, x, y, height=260)
-    if len(line) > 60:
-        smooth = line[["value"]].ewm(span=max(10, len(line) // 25)).mean().assign(x=line[x].to_numpy())
+    if len(line) > 60 and figure.data:
+        means = line[["value"]].ewm(span=max(10, len(line) // 25)).mean().where(line[["value"]].notna())
+        smooth = means.assign(x=line[x].to_numpy())
         smooth = thinned(smooth)
         figure.update_traces(opacity=0.35, line={"width": 1})
         figure.add_scatter(x=smooth["x"], y=smooth["value"], mode="lines", line={"color": COLORS[0], "width": 2}, name="running mean")

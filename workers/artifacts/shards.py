@@ -33,6 +33,7 @@ def file_entry(path: Path, shards: dict[str, Any] | None = None) -> dict[str, An
     """The index's entry of a file, once its bytes are on disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+    path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors makes files that not even the group of a shared workspace may read
     return {"bytes": path.stat().st_size, "sha256": _digest(path)} | ({"shards": shards} if shards is not None else {})
 
 

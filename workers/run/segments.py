@@ -16,7 +16,7 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 def record(run: Path, number: int) -> None:
     """Add the number that names begin with, of an attempt of a run, before that the numbers of earlier attempts."""
     boot = _boot()
-    write_json(run / SEGMENTS, {"boot": boot, "numbers": sorted({*_numbers(run, boot), number})})
+    write_json(run / SEGMENTS, {"boot": boot, "folder": str(run.resolve()), "numbers": sorted({*_numbers(run, boot), number})})
 
 
 def of_run(run: Path) -> list[Path]:
@@ -28,7 +28,8 @@ def of_run(run: Path) -> list[Path]:
 def _numbers(run: Path, boot: str) -> list[int]:
     try:
         recorded = json.loads((run / SEGMENTS).read_text())
-        return [int(number) for number in recorded["numbers"]] if recorded["boot"] == boot else []
+        own = recorded["boot"] == boot and recorded["folder"] == str(run.resolve())  # a copy of a workspace has no segments
+        return [int(number) for number in recorded["numbers"]] if own else []
     except (OSError, ValueError, KeyError, TypeError):
         return []
 

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 MASK = "…"
 _WORDS = r"(?:token|secret|passw(?:or)?d|passphrase|pwd|signature|credentials?|api[-_.]?key|access[-_.]?key(?:[-_.]?id)?|secret[-_.]?key)"
 _STOPS = r"\s\"<>"
-# of user:password@, the last @ of the run of text ends the password, since people forget to escape one in it; of schemes that have
-# ports, a number and then a slash are a port
-_USERINFO = re.compile(rf"(?P<head>[A-Za-z][\w+.-]*://[^{_STOPS}/?#:\[]*):(?P<password>[^{_STOPS}]+)(?=@)")
-_PORTS = re.compile(r"^(?:https?|hdfs|spark|k8s|wss?|ftp|dbfs|webhdfs)(?:\+\w+)?://", re.IGNORECASE)
+# of ://user:password@, the last @ of the run of text ends the password, since people forget to escape one in it; of schemes that have
+# ports, a number and then a slash are a port. Patterns begin with what is rare and are bounded: a log has lines of any length.
+_USERINFO = re.compile(rf"(?P<head>://[^{_STOPS}/?#:\[]{{0,300}}):(?P<password>[^{_STOPS}]{{1,1000}})(?=@)")
+_PORTS = re.compile(r"(?:^|[^\w+.-])(?:https?|hdfs|spark|k8s|wss?|ftp|dbfs|webhdfs)$", re.IGNORECASE)
 _PORT = re.compile(r"\d{1,5}(?:[/?#]|$)")
-_TOKEN = re.compile(rf"(?P<head>https?://)[^{_STOPS}/?#:@]+(?=@)", re.IGNORECASE)
-_PARAMETER = re.compile(rf"(?P<head>[?&;](?:[\w.%-]*{_WORDS}|sig|auth)=)[^&#{_STOPS}]+", re.IGNORECASE)
+_TOKEN = re.compile(rf"(?P<head>https?://)[^{_STOPS}/?#:@]{{1,1000}}(?=@)", re.IGNORECASE)
+_PARAMETER = re.compile(rf"(?P<head>[?&;](?:[\w.%-]{{0,100}}{_WORDS}|sig|auth)=)[^&#{_STOPS}]+", re.IGNORECASE)
 _NAMED = re.compile(
     rf"(?P<head>(?<![\w.?&;%-])[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|api[-_.]?key|secret[-_.]?(?:access[-_.]?)?key|"
     rf"(?:access|session|auth|sas|security)[-_.]?token)(?:=\"?|\"\s*:\s*\"))(?P<value>[^{_STOPS}&;,]+)",
@@ -34,7 +34,7 @@ def mask(text: str) -> str:
 
     Text without any is returned as it is.
     """
-    if "://" in text:
+    if "://" in text and "@" in text:
         text = _TOKEN.sub(rf"\g<head>{MASK}", _USERINFO.sub(_without_password, text))
     if "=" in text or '"' in text:
         text = _NAMED.sub(rf"\g<head>{MASK}", _PARAMETER.sub(rf"\g<head>{MASK}", text))
@@ -47,7 +47,7 @@ def mask(text: str) -> str:
 
 def _without_password(found: re.Match[str]) -> str:
     head, password = found["head"], found["password"]
-    if _PORTS.match(head) and _PORT.match(password):
+    if _PORT.match(password) and _PORTS.search(found.string[max(0, found.start() - 12) : found.start()]):
         return found[0]
     return f"{head}:{MASK}"
 

@@ -66,6 +66,7 @@ def test_the_long_tail_is_told_at_a_fifth_of_the_items(own: Workspace, visit: Vi
     assert "The most popular 20 % of items have 47 % of the interactions" in said
 
 
+@pytest.mark.fault("F49")
 def test_rows_set_aside_are_listed_when_they_are_asked_for(shared: Workspace, visit: Visit) -> None:
     at = visit("data", dataset=shared.films, part="audit")
     assert not [frame for frame in at.dataframe if "reason" in frame.value]

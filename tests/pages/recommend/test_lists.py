@@ -51,6 +51,7 @@ def test_recommend_marks_hits_moves_and_overlap(shared: Workspace, opened: list[
     assert at.query_params["user"] == "7"
 
 
+@pytest.mark.fault("F54", "F63")
 def test_an_unknown_user_leads_home(shared: Workspace, opened: list[str], visit: Visit, says: Says) -> None:
     at = visit("recommend", runs=shared.ids("two_tower", "dlrm"), user="nobody")
     assert "There is no user nobody" in says(at)

@@ -155,6 +155,7 @@ def test_a_pinned_run_is_what_differences_are_against(own: Workspace, visit: Vis
     assert not own.run("dlrm").pinned
 
 
+@pytest.mark.fault("F63")
 @pytest.mark.parametrize("page", ["compare", "runs"])
 def test_a_trashed_run_in_an_address_says_so(own: Workspace, visit: Visit, says: Says, page: str) -> None:
     engine.runs.rename(own.runs["two_tower"], HOSTILE)

@@ -52,7 +52,7 @@ def test_what_another_tab_writes_is_shown_by_the_next_drawing(finished):
 
 def test_inside_the_block_ended_runs_are_read_once_and_others_each_time(finished):
     store.set_status(finished[0], "RUNNING")
-    store.set_tag(finished[0], "workspace", "another machine's")  # whose driver cannot be seen from here
+    store.set_tag(finished[0], "workspace_id", "another")  # whose driver cannot be seen from here
     with counted_reads() as calls, engine.runs.read_once():
         for _ in range(3):
             for run_id in finished[:2]:

@@ -35,6 +35,7 @@ def test_an_audit_counts_what_is_there() -> None:
     assert half == pytest.approx(top, abs=0.02)
 
 
+@pytest.mark.fault("F49", "F50", "F51")
 def test_rows_used_and_set_aside_are_the_rows_read(tmp_path: Path) -> None:
     rows = SAMPLE.frame().astype({"rating": object})
     rows.loc[3, "user_id"] = None
@@ -68,6 +69,7 @@ def test_a_time_split_cuts_at_the_higher_quantile_for_all_users() -> None:
     assert audit.splits["test"].cold_user_rows == (~test["user_id"].isin(train["user_id"])).sum()
 
 
+@pytest.mark.fault("F55", "F56")
 def test_users_to_rank_went_on_to_like_what_was_new_to_them(tmp_path: Path) -> None:
     rows = [
         ("a", "x", 5, "train"), ("b", "y", 5, "train"), ("c", "x", 1, "train"), ("d", "y", 5, "valid"),
@@ -113,6 +115,7 @@ def test_hashed_values_that_share_a_row_are_counted(tmp_path: Path) -> None:
     assert many.rare is None
 
 
+@pytest.mark.fault("F51", "F52")
 def test_what_refuses_and_what_to_look_at_is_said(tmp_path: Path) -> None:
     assert [f.level for f in preview(sample(label={"kind": "threshold", "threshold": 9})).audit.findings][:1] == ["block"]
     rows = SAMPLE.frame()

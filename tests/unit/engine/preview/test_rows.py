@@ -22,6 +22,7 @@ def spec_of(folder: Path, rows: Any = ROWS, columns: str = "user_id item_id rati
     return DatasetSpec(name="given", source=source, **fields)
 
 
+@pytest.mark.fault("F50")
 @pytest.mark.parametrize(
     "policy, kept, reason",
     [("keep", [0, 1, 2, 3, 4, 5, 6], None), ("exact", [0, 3, 4, 5, 6], None), ("latest", [3, 5, 6], PAIRS["latest"]),
@@ -48,6 +49,7 @@ def test_minimums_are_repeated_until_all_that_are_left_have_enough(tmp_path: Pat
     assert rows.index[in_core(rows, spec)].tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.fault("F61")
 def test_a_row_that_stands_on_both_sides_is_refused(tmp_path: Path) -> None:
     rows = [("a", "x", 4, 1, "train"), ("a", "x", 4, 1, "test"), ("b", "x", 1, 2, "valid"), ("b", "y", 1, 2, "train")]
     spec = spec_of(tmp_path, rows, "user_id item_id rating timestamp split", reads={"split": True}, split={"kind": "column"})
@@ -55,6 +57,7 @@ def test_a_row_that_stands_on_both_sides_is_refused(tmp_path: Path) -> None:
         preview(spec)
 
 
+@pytest.mark.fault("F50", "F61")
 def test_copies_that_are_kept_may_not_straddle_a_split_per_user(tmp_path: Path) -> None:
     rows = [("a", f"i{k}", 4, k) for k in range(9)] + [("a", "i8", 4, 8)] + [("b", f"i{k}", 1, k) for k in range(9)]
     fields = {"split": {"kind": "per_user", "test": 0.1, "valid": 0.1}}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +41,7 @@ def sides(split: np.ndarray, rows: pd.DataFrame) -> pd.Series:
     return pd.Series(split, index=rows.index)
 
 
+@pytest.mark.fault("F52")
 @laws
 @given(rows=interactions(), valid=shares, test=shares)
 def test_a_split_by_time_has_nothing_of_train_after_the_cut(rows: pd.DataFrame, valid: float, test: float) -> None:
@@ -51,6 +53,7 @@ def test_a_split_by_time_has_nothing_of_train_after_the_cut(rows: pd.DataFrame, 
     assert len(at["valid"]) + len(at["test"]) >= math.floor((valid + test) * (len(rows) - 1) + 1e-9)
 
 
+@pytest.mark.fault("F55")
 @laws
 @given(rows=interactions(), valid=shares, test=shares)
 def test_a_split_per_user_holds_out_the_last_rows_of_each(rows: pd.DataFrame, valid: float, test: float) -> None:
@@ -66,6 +69,7 @@ def test_a_split_per_user_holds_out_the_last_rows_of_each(rows: pd.DataFrame, va
         assert ordered[0] == "train", "every user can be learnt"
 
 
+@pytest.mark.fault("F52")
 @laws
 @given(rows=interactions(), valid=shares, test=shares, order=st.randoms(use_true_random=False))
 def test_a_split_does_not_depend_on_the_order_of_rows(rows: pd.DataFrame, valid: float, test: float, order: random.Random) -> None:

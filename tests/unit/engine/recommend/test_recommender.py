@@ -82,6 +82,7 @@ def test_filters_come_before_the_first_k():
     assert asked.recommend_new(["i2"], k=3, only=Filter(genres=("C",))).empty
 
 
+@pytest.mark.fault("F54")
 def test_an_unknown_item_is_named():
     with pytest.raises(LookupError, match="nothing"):
         recommender(OpenedMatrix(ITEMS, ease())).recommend_new(["i1", "nothing"])

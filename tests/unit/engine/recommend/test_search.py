@@ -129,6 +129,7 @@ def test_whose_lists_differ_most_comes_first(stored):
     assert np.allclose(found["rank_biased_overlap"], sorted(told.values()))
 
 
+@pytest.mark.fault("F55")
 def test_the_active_and_the_cold(stored):
     active = recommend.browse("d", ["a"], "active")
     assert active["train_positives"].is_monotonic_decreasing and len(active) == 60

@@ -9,6 +9,7 @@ from engine.report.spreadsheets import csv_safe
 
 
 @pytest.mark.parametrize("text", ["=cmd()", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1"])
+@pytest.mark.fault("F59")
 def test_no_text_cell_opens_a_formula(text: str) -> None:
     found = pd.read_csv(io.BytesIO(csv_safe(pd.DataFrame({"title": [text]}))), keep_default_na=False)
     assert found["title"].iloc[0] == f"'{text}"

@@ -123,6 +123,7 @@ def test_features_tags_and_display_columns_come_out_as_agreed(tmp_path: Path, wo
     assert read["reason"].isna().all()
 
 
+@pytest.mark.fault("F49", "F51")
 def test_several_labels_are_actions_and_blank_ids_are_set_aside_later(tmp_path: Path, workspace: Path) -> None:
     text = "user,item,Click!,like\nu,i,1,0\n,i,0,1\nu,  ,1,1\nu,i,2,0\n"
     source = table(tmp_path, text, USER, ITEM, column("Click!", "label"), column("like", "label"))
@@ -184,6 +185,7 @@ def test_a_spec_survives_json(tmp_path: Path, workspace: Path) -> None:
     assert isinstance(again.source.columns[0], ColumnRole)
 
 
+@pytest.mark.fault("F57")
 def test_more_than_memory_would_like_is_only_looked_at(tmp_path: Path, workspace: Path) -> None:
     file = tmp_path / "big.csv"
     with file.open("wb") as opened:

@@ -27,6 +27,7 @@ def roles(guess: TableGuess) -> dict[str, str]:
     return {column.name: column.role for column in guess.columns}
 
 
+@pytest.mark.fault("F46", "F47", "F48")
 def test_the_guess_finds_how_every_messy_table_is_written(cases: dict[str, messy.Messy], workspace: Path) -> None:
     unlike = {"latin-1 taken as utf-8", "quotes as characters", "a header that repeats"}
     for name, case in cases.items():
@@ -45,6 +46,7 @@ def test_the_guess_finds_how_every_messy_table_is_written(cases: dict[str, messy
         TableSource(**guess.spec_fields()).check()
 
 
+@pytest.mark.fault("F47")
 def test_a_header_with_spaces_doubles_and_other_case_is_proposed(tmp_path: Path, workspace: Path) -> None:
     guess = look(tmp_path, " USER Id ,Movie-ID,rating,Rating,,Timestamp\nu1,m1,4,4,x,1700000000\nu2,m2,3,4,y,1700000100\n")
     assert [c.name for c in guess.columns] == ["USER Id", "Movie-ID", "rating", "Rating_2", "column_5", "Timestamp"]
@@ -57,6 +59,7 @@ def test_a_header_with_spaces_doubles_and_other_case_is_proposed(tmp_path: Path,
     TableSource(**guess.spec_fields()).check()
 
 
+@pytest.mark.fault("F47")
 @pytest.mark.parametrize(
     ("header", "row", "wanted"),
     [
@@ -88,6 +91,7 @@ def test_without_a_header_values_and_places_tell_and_nothing_is_certain(tmp_path
     assert not any(c.certain for c in guess.columns if c.role in ("user", "item", "label"))
 
 
+@pytest.mark.fault("F52")
 @pytest.mark.parametrize(
     ("times", "unit", "asked"),
     [
@@ -115,6 +119,7 @@ def test_the_unit_of_times_is_told_or_asked(tmp_path: Path, workspace: Path, tim
     assert asked is None or asked in str(guess.ambiguous)
 
 
+@pytest.mark.fault("F46")
 def test_cyrillic_and_chinese_are_asked_about(tmp_path: Path, workspace: Path) -> None:
     russian = "user,item,title\n" + "".join(f"u{k},i{k},Солярис и Сталкер Тарковского\n" for k in range(20))
     guess = look(tmp_path, russian.encode("cp1251"))

@@ -70,6 +70,7 @@ def test_only_the_allowed_folders_are_read(root: Path, tmp_path: Path) -> None:
     assert inspect_table((root / "t.csv").as_uri()).columns[0].name == "user"
 
 
+@pytest.mark.fault("F58")
 def test_links_that_lead_out_are_refused_also_inside_a_folder(root: Path, tmp_path: Path) -> None:
     (root / "link.csv").symlink_to(tmp_path / "secret.csv")
     for path in (root / "link.csv", root):
@@ -110,6 +111,7 @@ def test_uris_of_other_kinds_are_refused(root: Path, uri: str, said: str) -> Non
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.fault("F58", "F62")
 def test_a_pickle_is_known_by_its_content_and_by_its_name(root: Path, protocol: int) -> None:
     with pytest.raises(ValueError, match=r"pickle by its content: it can run code"):
         inspect_table(put(root, "t.csv", pickle.dumps({"a": [1]}, protocol)))
@@ -123,6 +125,7 @@ def test_files_that_may_hold_code_are_refused_by_name(root: Path, name: str) -> 
         keep_upload(name, TABLE)
 
 
+@pytest.mark.fault("F46")
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -138,11 +141,13 @@ def test_what_is_no_table_is_named(root: Path, content: bytes, said: str) -> Non
         TableSource(path=str(root / "t.csv"), columns=COLUMNS).check()
 
 
+@pytest.mark.fault("F46")
 def test_a_header_without_rows_is_refused(root: Path) -> None:
     with pytest.raises(ValueError, match="a header and no row"):
         TableSource(path=put(root, "t.csv", b"user,item\n\n"), columns=COLUMNS).check()
 
 
+@pytest.mark.fault("F58")
 def test_parquet_with_extension_types_is_refused(root: Path) -> None:
     class Code(pa.ExtensionType):
         def __init__(self) -> None:
@@ -187,12 +192,14 @@ def test_objects_in_parquet_are_refused_when_mapped_only(root: Path) -> None:
         ({"t.parquet": b"PAR1" + b"x" * 20}, "itself compressed"),
     ],
 )
+@pytest.mark.fault("F58")
 def test_a_zip_that_is_not_one_plain_table_is_refused(root: Path, members: dict[str, bytes], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         inspect_table(zipped(root, members))
     assert not [path for path in settings().workspace.rglob("*") if path.is_file()]
 
 
+@pytest.mark.fault("F58")
 def test_a_link_in_a_zip_and_a_torn_zip_are_refused(root: Path) -> None:
     link = zipfile.ZipInfo("t.csv")
     link.external_attr = 0o120777 << 16
@@ -233,6 +240,7 @@ def test_uploads_are_kept_by_content_under_a_name_of_ours(root: Path) -> None:
     assert not list(settings().uploads.glob(".*")), "no half-written file stays"
 
 
+@pytest.mark.fault("F57")
 def test_an_upload_that_is_too_large_is_refused_with_the_way_by_path(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "MAX_UPLOAD", 3 << 20)
     with pytest.raises(
@@ -248,6 +256,7 @@ def test_nothing_of_a_name_reaches_a_shell(root: Path, monkeypatch: pytest.Monke
     assert inspect_table(put(root, name)).columns[0].role == "user"
 
 
+@pytest.mark.fault("F48")
 def test_pandas_does_not_turn_text_into_missing_values(root: Path) -> None:
     source = TableSource(path=put(root, "t.csv", b"user,item\nNA,null\nnan,007\n"), columns=COLUMNS)
     assert source.frame()[["user_id", "item_id"]].to_numpy().tolist() == [["NA", "null"], ["nan", "007"]]

@@ -84,6 +84,7 @@ def test_no_rows_have_no_embeddings() -> None:
     assert tables(torch.zeros(0, dtype=torch.long), torch.zeros(1, dtype=torch.long)).shape == (0, 28)
 
 
+@pytest.mark.fault("F54")
 @pytest.mark.parametrize("bad", [-1, 50])
 @pytest.mark.parametrize("kind", ["single", "bags"])
 def test_an_id_that_is_no_row_is_refused_though_the_next_table_has_it(kind: str, bad: int) -> None:

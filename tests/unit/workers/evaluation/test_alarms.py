@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from workers.artifacts import METRICS
 from workers.evaluation.alarms import at_edge, cut_histories, few_users, list_alarms, still_rising
@@ -75,6 +76,7 @@ def test_histories_that_are_cut_for_many_users_are_said():
     assert cut_histories(lengths, 51) == cut_histories(np.zeros(0), 50) == cut_histories(np.array([10] * 9 + [51]), 50) == []
 
 
+@pytest.mark.fault("F56")
 def test_few_users_to_rank_are_said_with_their_cause():
     cold = {"interactions": {"test": 10_000}, "cold_user_rows_test": 8582}
     (none,) = few_users(0, cold)

@@ -36,6 +36,7 @@ def test_an_excluded_item_is_recognised_by_its_key(scores: list[float], seed: in
     assert (keys[0] >> 32 == NEVER).tolist() == [score == -np.inf for score in scores]
 
 
+@pytest.mark.fault("F32")
 @settings(derandomize=True, deadline=None)
 @given(LIST, st.integers(0, 39))
 def test_a_score_that_is_nan_is_refused_wherever_it_is(scores: list[float], place: int) -> None:

@@ -105,6 +105,7 @@ def test_a_list_longer_than_the_catalogue_gives_what_there_is(dataset, tmp_path)
     assert not found.merge(train, on=["user_id", "item_id"]).size
 
 
+@pytest.mark.fault("F59")
 def test_both_files_hold_the_same_and_no_formula(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "ROWS", 100)
     model = opened("two_tower", dataset)

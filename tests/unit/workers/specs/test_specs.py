@@ -52,10 +52,12 @@ def test_a_dataset_spec_survives_json():
         ({"dataset": "../../etc/passwd"}, "dataset is '../../etc/passwd'"),
     ],
 )
+@pytest.mark.fault("F60")
 def test_a_bad_setting_is_named_with_its_value(given, said):
     assert said in wrong(**given)
 
 
+@pytest.mark.fault("F60")
 def test_an_unreadable_spec_file_is_one_sentence(tmp_path):
     path = tmp_path / "run.json"
     path.write_text("{not json")

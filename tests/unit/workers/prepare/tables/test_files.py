@@ -33,6 +33,7 @@ def test_lines_belong_to_the_part_in_which_they_begin(block: int, monkeypatch: p
         assert found == whole == lines(content), (content, step)
 
 
+@pytest.mark.fault("F57")
 def test_a_large_file_is_read_in_parts_and_only_as_far_as_asked(tmp_path: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "t.csv"
     file.write_text("u,i\n" + "".join(f"u{k},i{k}\n" for k in range(50_000)))
