@@ -1,5 +1,6 @@
 """Which run may continue which is decided before anything starts, with a sentence."""
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 import engine
-from engine.runs import continuing, store
+from engine.runs import continuing, processes, store
 from engine.settings import settings
 from workers.run.spec import RunSpec
 from workers.specs.schema import Categorical, FeatureSchema
@@ -96,8 +97,11 @@ def test_a_run_that_failed_goes_on_from_whatever_checkpoint_it_left(dataset: str
 
 
 def test_a_live_run_is_not_continued(dataset: str) -> None:
-    with pytest.raises(ValueError, match="is running; only a run that has ended can be continued"):
-        engine.runs.continued(ended(spec(), "RUNNING"), 2)
+    live = ended(spec(), "RUNNING")
+    with (settings().runs / live / processes.LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as its driver does
+        with pytest.raises(ValueError, match="is running; only a run that has ended can be continued"):
+            engine.runs.continued(live, 2)
 
 
 def test_a_model_of_other_settings_is_refused_by_the_command_line_in_one_sentence(dataset: str, tmp_path: Path) -> None:
