@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine import datasets, preflight
+from engine import datasets, preflight, runs
 from engine.datasets import DatasetSpec, DownloadSpec, fetch
 from engine.driver.launching import distribute, run_process
 from engine.driver.trying import attempt_until_done
@@ -53,6 +53,7 @@ def run_training(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, w
         raise ValueError(why)
     journal.progress("checking the dataset", 0, 1, force=True)
     datasets.verify(dataset.id)
+    runs.hold_dataset(run_dir, dataset)
     counts = json.dumps(dataset.manifest["counts"])
     outbox.dataset(dataset.name, dataset.manifest["fingerprint"], str(dataset.path), counts)
     batch = None if spark is None else spec.train.batch_size

@@ -30,7 +30,9 @@ from .results import (
     alarms as alarms, damage_of as damage_of, done as done, history as history, log_tail as log_tail, outputs as outputs,
     per_user as per_user, result_file as result_file,
 )
-from .resuming import has_checkpoint as has_checkpoint, resume as resume, why_not_resumable as why_not_resumable
+from .resuming import (
+    has_checkpoint as has_checkpoint, hold_dataset as hold_dataset, resume as resume, why_not_resumable as why_not_resumable,
+)
 from .settle import settle as settle, settle_all as settle_all
 from .store import read_once as read_once
 from .store_errors import StoreError as StoreError

@@ -15,12 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.runs import claims, identity, store
 from engine.runs.spec import SubmittedSpec, parse
 from engine.settings import settings
-from workers.artifacts import CANCEL, DONE, JOURNAL, METRICS, PROGRESS
+from workers.artifacts import CANCEL, CHECKPOINT, DONE, JOURNAL, METRICS, PROGRESS
 from workers.run import RunSpec
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as StoredRun
 
+WHOLE = f"{CHECKPOINT}/[!.]*/checkpoint.json"  # of each complete checkpoint in a run folder
 VERDICT = "verdict.json"  # how a run ended; the driver writes it before it updates the store
 RESOURCES = (
     "rows_per_s", "training_s", "rows", "epochs", "best_epoch", "parameters", "checkpoint_bytes", "peak_memory_bytes", "processes",
@@ -202,11 +203,12 @@ def how_it_ended(folder: Path) -> tuple[RunState, str]:
     except (OSError, ValueError):
         if (folder / CANCEL).exists():
             return RunState.CANCELLED, "Cancelled."
+        what = "resume it, or launch the run again." if any(folder.glob(WHOLE)) else "launch the run again."
         if identity.restarted(folder):
-            return RunState.INTERRUPTED, "The machine was restarted while the run was under way; launch the run again."
+            return RunState.INTERRUPTED, f"The machine was restarted while the run was under way; {what}"
         if not folder.is_dir():
             return RunState.INTERRUPTED, "The run's folder is gone, or was never made; launch the run again."
-        return RunState.INTERRUPTED, "The run's driver process was killed or the machine was restarted; launch the run again."
+        return RunState.INTERRUPTED, f"The run's driver process was killed or the machine was restarted; {what}"
     ended = {"FINISHED": RunState.FINISHED, "KILLED": RunState.CANCELLED}
     return ended.get(verdict["status"], RunState.FAILED), verdict["message"]
 

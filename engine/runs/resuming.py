@@ -1,6 +1,7 @@
 """Resume a training that ended before it was done: the same run goes on in its folder, from its newest checkpoint, as its next attempt."""
 
 import fcntl
+import json
 import os
 import shutil
 from pathlib import Path
@@ -12,10 +13,11 @@ from engine.runs.processes import LOCK, is_alive
 from engine.runs.read import VERDICT, Run, RunState
 from engine.runs.settle import settle
 from engine.settings import settings
-from workers.artifacts import CANCEL, CHECKPOINT, PROGRESS, STOPPED
+from workers.artifacts import CANCEL, PROGRESS, STOPPED, write_json
 from workers.models import NetworkSpec
 from workers.run import attempts
 
+DATASET = "dataset.json"  # in the run folder: the dataset that the first attempt trained on
 UNFINISHED = (RunState.INTERRUPTED, RunState.FAILED, RunState.CANCELLED)
 MOST_PROCESSES = 1024
 
@@ -35,15 +37,32 @@ def why_not_resumable(run: Run) -> str | None:
     if not has_checkpoint(run.run_id):
         return f"{run.title} ended before its first checkpoint, or its folder is not in this workspace; launch it again."
     try:
-        datasets.get_dataset(run.dataset or "")
+        return _other_dataset(settings().runs / run.run_id, datasets.get_dataset(run.dataset or ""))
     except LookupError as error:
         return str(error.args[0])
-    return None
+
+
+def hold_dataset(folder: Path, dataset: datasets.Dataset) -> None:
+    """Write down what a run trains on, at its first attempt. ValueError: a later attempt finds another dataset under that id."""
+    if reason := _other_dataset(folder, dataset):
+        raise ValueError(reason)
+    write_json(folder / DATASET, {"dataset": dataset.id, "fingerprint": dataset.manifest["fingerprint"]})
+
+
+def _other_dataset(folder: Path, dataset: datasets.Dataset) -> str | None:
+    """Why a run cannot go on where its dataset was prepared anew since it began; None where it is the same, or none was written down."""
+    try:
+        known = json.loads((folder / DATASET).read_text())
+    except (OSError, ValueError):
+        return None
+    if known["fingerprint"] == dataset.manifest["fingerprint"]:
+        return None
+    return f"Dataset {dataset.id} was prepared anew since this run began, and is no longer the same; launch the run again."
 
 
 def has_checkpoint(run_id: str) -> bool:
     """Whether the folder of a run has a complete checkpoint; its digests are checked when it is read."""
-    return any((settings().runs / run_id / CHECKPOINT).glob("[!.]*/checkpoint.json"))
+    return any((settings().runs / run_id).glob(read.WHOLE))
 
 
 def resume(run_id: str, processes: int | None = None, concludes: bool = False) -> str:

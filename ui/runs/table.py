@@ -96,8 +96,8 @@ def actions(run: Run, runs: list[Run]) -> None:
 
 
 def can_continue(run: Run) -> bool:
-    """Whether it is a finished run of a network, which can be trained for more epochs."""
-    return states.is_in(run, "FINISHED") and _has_ranks(run)
+    """Whether it is an ended run of a network with weights, which a new run can train for more epochs."""
+    return not run.live and _has_ranks(run) and (states.is_in(run, "FINISHED") or engine.runs.has_checkpoint(run.run_id))
 
 
 def cancel(run: Run) -> None:
