@@ -100,7 +100,7 @@ def killed_sentence(run_dir: Path, who: str, pid: int | None, number: int, watch
             halved = f": a batch of {batch_size // 2:,} needs about half of what a batch of {batch_size:,} needs" if batch_size else ""
             text += f": probably out of memory{halved}"
     lines = [line for line in _log_lines(run_dir) if f"[{who.lower()}]" in line][-TAIL:]
-    return text + ". Resume the run from its newest checkpoint, or launch it again." + "".join(f"\n{line[:300]}" for line in lines)
+    return text + ". Resume the run from its newest checkpoint, or launch it again." + "".join(f"\n{line[:160]}" for line in lines)
 
 
 def _java() -> "subprocess.Popen[bytes] | None":
