@@ -29,7 +29,7 @@ def line(run: Run, title: str | None = None) -> None:
     if run.live and run.progress is not None and not states.is_in(run, "QUEUED"):
         st.progress(min(1.0, max(0.0, run.progress.share)), text=words.md(states.sentence(run)))
     elif states.is_in(run, "FAILED", "INTERRUPTED") and run.message:
-        st.error(words.md(run.message, 600), icon=":material/error:")
+        st.error(words.md(run.message.partition("\n")[0], 600), icon=":material/error:")
 
 
 def _joined(*parts: str) -> str:
@@ -75,7 +75,10 @@ def heading(run_id: str) -> bool:
         st.caption(_joined(words.md(run.dataset_name or ""), f"run {words.md(run.run_id)}"), width="content")
     annotations.note(run)
     if states.is_in(run, "FAILED", "INTERRUPTED") and run.message:
-        st.error(words.md(run.message, 2000), icon=":material/error:", title=states.look(run.state).label)
+        sentence, _, lines = run.message.partition("\n")
+        st.error(words.md(sentence, 2000), icon=":material/error:", title=states.look(run.state).label)
+        if lines:
+            st.code(lines, language=None, wrap_lines=True)
     if states.is_in(run, "FINISHED") and run.kind == "train":
         alarms(run_id)
     return run.live
