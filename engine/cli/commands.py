@@ -218,8 +218,9 @@ def _runs(args: argparse.Namespace) -> dict[str, Any]:
 
     runs = engine.runs.list_runs(limit=args.limit)
     for run in runs:
+        why = (run.message or "").partition("\n")[0]
         shown = ", ".join(f"{engine.specs.METRICS[k].label} {run.metrics[k]:.3g}" for k in ("ndcg_at_10", "auc") if k in run.metrics)
-        print(f"{run.run_id}  {run.submitted_at:%Y-%m-%d %H:%M}  {run.state.value:<11}  {run.title}  {shown or run.message or ''}")
+        print(f"{run.run_id}  {run.submitted_at:%Y-%m-%d %H:%M}  {run.state.value:<11}  {run.title}  {shown or why}")
     if not runs:
         print("No runs yet. `recbench spec dataset > dataset.json`, then `recbench prepare dataset.json`.")
     return {"runs": [_row(run) for run in runs]}

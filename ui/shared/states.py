@@ -41,7 +41,8 @@ def is_in(run: Run, *names: str) -> bool:
 def badge(run: Run, width: Literal["content"] | int = "content") -> None:
     """The state of a run; the cause of a failure is in the tooltip."""
     style = look(run.state)
-    st.badge(style.label, icon=style.icon, color=style.color, help=words.md(run.message.partition("\n")[0], 400) if run.message else None, width=width)
+    cause = words.md(run.message.partition("\n")[0], 400) if run.message else None
+    st.badge(style.label, icon=style.icon, color=style.color, help=cause, width=width)
 
 
 def _downloaded(progress: Progress) -> str:
