@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from pathlib import Path
 
 from workers.artifacts import OUTPUT
 
@@ -35,7 +36,7 @@ def environment(threads: int, one_host: bool) -> dict[str, str]:
     }
 
 
-def _print_to(path: str) -> None:
+def _print_to(path: Path) -> None:
     """Append what this process prints to a file: TorchDistributor, which would read it, fails on a byte that is not UTF-8.
 
     Also what libraries print in C, past sys.stdout.
@@ -50,7 +51,7 @@ def _print_to(path: str) -> None:
 
 def train_rank(run_dir: str, dataset_dir: str, attempt: int) -> None:
     """One rank of a training run; see `workers.training.train.train_rank`."""
-    _print_to(os.path.join(run_dir, OUTPUT))
+    _print_to(Path(run_dir) / OUTPUT)
     os.environ.setdefault("FBGEMM_TBE_BOUNDS_CHECK_MODE", "0")  # fatal: fbgemm's default trains on row 0 for a bad id
     gc.disable()  # a sixth of the import would be spent on looking for garbage among modules that stay
     from workers.training.train import train_rank as work
