@@ -18,6 +18,7 @@ MB = 1_000_000
 TAIL = 3  # lines of a killed process's log that go into the message
 DISK_FULL = ("No space left on device", f"[Errno {errno.ENOSPC}]")
 LAUNCHER = "TorchDistributor"  # leaves an error of its own that names no cause when a rank was killed
+NO_CAUSE = "TorchDistributor failed during training"  # all that it says, whatever happened to its ranks
 LOST = ("ExecutorLostFailure", "ExecutorLost", "heartbeat", "SparkException: Job aborted due to stage failure: Could not recover")
 _REPORTED = re.compile(r"rank\s*: (\d+) \(local_rank: \d+\)\s+exitcode\s*: (-?\d+) \(pid: (\d+)\)")
 
@@ -70,7 +71,7 @@ def of_attempt(run_dir: Path, output: str, watch: Watch, batch_size: int | None 
     killed = [one for one in ended_ranks(output) if one.code < 0 and one.code != -signal.SIGTERM]
     if killed:
         return Cause(killed_sentence(run_dir, f"Rank {killed[0].rank}", killed[0].pid, -killed[0].code, watch, batch_size), lost=True)
-    if left:
+    if left and not (left.keys() == {LAUNCHER} and NO_CAUSE in left[LAUNCHER]["message"]):
         lost = any(sign in one["traceback"] + one["message"] for one in left.values() for sign in LOST)
         return Cause(earliest(left), lost)
     return Cause("It ended without a result: a process was killed or left early; see the log.")

@@ -22,11 +22,11 @@ from engine.runs.settle import settle, settle_all
 from engine.runs.spec import SubmittedSpec
 from engine.settings import settings
 from workers.artifacts import CANCEL, KEEP, SPEC, write_json
+from workers.artifacts import OUTPUT as OUTPUT
 from workers.run import RunSpec
 
 TICKET = "ticket.json"
 AFTER = "after.json"
-OUTPUT = "output.log"
 KEEP_S = 300.0  # in which ranks must have written a checkpoint, after somebody stopped a run to keep it
 CONCLUDES = "RECBENCH_CONCLUDES"  # whether the next attempt trains no more, and measures the best epoch so far
 PROCESSES = "RECBENCH_PROCESSES"  # ranks of the next attempt, where they are not those of the spec

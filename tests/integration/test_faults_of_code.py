@@ -24,8 +24,9 @@ from workers.run import RunSpec
 
 pytestmark = pytest.mark.slow
 Record = Callable[[str, object], None]
-FITTED = ({"kind": "ease", "l2": 100.0}, {}, "workers.training.tuning", "Tuning.run", "fit")
-RANKS = ({"kind": "two_tower", "embedding_dim": 8}, {"epochs": 2, "batch_size": 128}, "workers.training.loop", "Loop.report", "rank0")
+Case = tuple[dict[str, Any], dict[str, Any], str, str, str]
+FITTED: Case = ({"kind": "ease", "l2": 100.0}, {}, "workers.training.tuning", "Tuning.run", "fit")
+RANKS: Case = ({"kind": "two_tower", "embedding_dim": 8}, {"epochs": 2, "batch_size": 128}, "workers.training.loop", "Loop.report", "rank0")
 KINDS = pytest.mark.parametrize(("model", "train", "module", "method", "who"), [FITTED, RANKS], ids=["fitted", "ranks"])
 HOLDS = "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
 RUBBISH = r"""

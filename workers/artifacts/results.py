@@ -15,6 +15,7 @@ ORACLE, SETS, RANKING = "oracle.parquet", "sets", "ranking"  # true logits of ge
 FEATURE = "feature."  # prefix of encoded columns in items.parquet, users.parquet and ranking/*.parquet
 
 # A run folder
+OUTPUT = "output.log"  # what the processes of a run print
 SPEC, JOURNAL, PROGRESS, DONE, LOG, CANCEL = "spec.json", "journal.jsonl", "progress.json", "done.json", "run.log", "cancel"
 CHECKPOINT, RESULTS = "checkpoint", "results"
 STOPPED = "stopped.json"  # written by ranks that stopped after a checkpoint because `cancel` holds KEEP: attempt and step

@@ -56,6 +56,7 @@ class Reading(NamedTuple):
 
 
 SHOWN = ("title", "genres", "image")  # what an interactions table may say of its items for people to read
+ZONED = r"[T ]\s*\d.*(?:[zZ]|[+-]\d\d:?\d{0,2})\s*$"  # a date and time with a zone
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 EARLIEST, LATEST = -62_135_596_800, 253_402_300_799  # years 1 to 9999 in unix seconds
 TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "t": 1.0, "f": 0.0, "y": 1.0, "n": 0.0}
@@ -232,7 +233,10 @@ def _dates(column: "pa.ChunkedArray") -> np.ndarray:
     import pandas as pd
 
     text = pd.Series(column.to_pylist(), dtype=object)
-    moments = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
+    zoned = text.astype(str).str.contains(ZONED).to_numpy(bool)
+    moments = pd.Series(pd.NaT, index=text.index, dtype="datetime64[ns, UTC]")
+    for rows in (zoned, ~zoned):  # apart: pandas 2.3 reads a time without a zone in the zone of the row before it
+        moments[rows] = pd.to_datetime(text[rows], format="ISO8601", utc=True, errors="coerce")
     return np.where(moments.isna(), np.nan, moments.to_numpy("datetime64[us]").astype(np.int64) / 10**6)
 
 

@@ -3,6 +3,9 @@
 import gc
 import os
 import sys
+from pathlib import Path
+
+from workers.artifacts import OUTPUT
 
 # Every step allocates its tensors again. By default glibc returns large blocks to the kernel at once, which then clears them page by page:
 # so blocks of up to 256 MiB are kept, which a rank can afford, and pages are large where the kernel has large ones.
@@ -33,11 +36,22 @@ def environment(threads: int, one_host: bool) -> dict[str, str]:
     }
 
 
+def _print_to(path: Path) -> None:
+    """Append what this process prints to a file: TorchDistributor, which would read it, fails on a byte that is not UTF-8.
+
+    Also what libraries print in C, past sys.stdout.
+    """
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        stream.flush()
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+        os.dup2(file, number)
+    os.close(file)
+
+
 def train_rank(run_dir: str, dataset_dir: str, attempt: int) -> None:
     """One rank of a training run; see `workers.training.train.train_rank`."""
-    for stream in (sys.stdout, sys.stderr):
-        # TorchDistributor fails on a byte that is not UTF-8
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    _print_to(Path(run_dir) / OUTPUT)
     os.environ.setdefault("FBGEMM_TBE_BOUNDS_CHECK_MODE", "0")  # fatal: fbgemm's default trains on row 0 for a bad id
     gc.disable()  # a sixth of the import would be spent on looking for garbage among modules that stay
     from workers.training.train import train_rank as work
