@@ -90,13 +90,13 @@ class Watch:
         self.total = max(self.total, sum(used.values()))
         return family
 
-    def _stopped_too_long(self, family: list[psutil.Process], now: float) -> str | None:
+    def _stopped_too_long(self, family: list[psutil.Process], now: float, patience_s: float = STOPPED_S) -> str | None:
         stopped = {process.pid: process for process in family if _status(process) in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)}
         self._stopped = {pid: self._stopped.get(pid, now) for pid in stopped}
         for pid, since in self._stopped.items():
-            if now - since > STOPPED_S:
+            if now - since > patience_s:
                 who = self._name(stopped[pid]) or f"Process {stopped[pid].name()}"
-                return f"{who} (pid {pid}) was stopped for {STOPPED_S:.0f} s, by SIGSTOP or a debugger, so the run was ended. Resume it."
+                return f"{who} (pid {pid}) was stopped for {now - since:.0f} s, by SIGSTOP or a debugger, so the run was ended. Resume it."
         return None
 
     def _hangs(self, family: list[psutil.Process], now: float) -> str | None:
@@ -109,9 +109,10 @@ class Watch:
         if at and at[0] == "training" and self._gaps:
             limit = max(STEP_S, STEPS * statistics.median(self._gaps))
             if now - self._since > limit:
-                return (
+                hung = (
                     f"No step for {limit:.0f} s at step {at[1]:,}: the ranks hung and were ended. Their stacks are in the log; resume it."
                 )
+                return self._stopped_too_long(family, now, TICK_S) or hung
         return self._idle(family, at[0] if at else "", now)
 
     def _idle(self, family: list[psutil.Process], phase: str, now: float) -> str | None:
