@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -28,24 +29,31 @@ MINUTES = 60_000
 expect.set_options(timeout=MINUTES)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[str]:
-    """The workbench as `recbench` starts it, from a folder that is not the project's, on an empty workspace."""
-    folder = tmp_path_factory.mktemp("server")
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The workbench as `recbench` starts it, from a folder that is not the project's, on the workspace in that folder; its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "RECBENCH_WORKSPACE": str(folder / "workspace")}
     words = [sys.executable, "-c", "from engine.cli import main; main()", "ui", "--port", str(port)]
-    with (folder / "server.log").open("wb") as log:
+    with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(words, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_for(url)
         yield url
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # a test has killed it
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The workbench on an empty workspace."""
+    with serving(tmp_path_factory.mktemp("server")) as url:
+        yield url
 
 
 def _wait_for(url: str) -> None:
@@ -59,17 +67,26 @@ def _wait_for(url: str) -> None:
             time.sleep(0.3)
 
 
-@pytest.fixture
-def page(server: str, tmp_path: Path) -> Iterator[Page]:
+@contextmanager
+def browsing(server: str, tmp_path: Path) -> Iterator[Page]:
+    """A page of a browser of its own."""
     with sync_playwright() as play:
         browser = play.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
         )
         page = browser.new_page(viewport={"width": 1440, "height": 1000}, base_url=server)
         page.set_default_timeout(30_000)
+        try:
+            yield page
+        finally:
+            page.screenshot(path=str(tmp_path / "last.png"), full_page=True)
+            browser.close()
+
+
+@pytest.fixture
+def page(server: str, tmp_path: Path) -> Iterator[Page]:
+    with browsing(server, tmp_path) as page:
         yield page
-        page.screenshot(path=str(tmp_path / "last.png"), full_page=True)
-        browser.close()
 
 
 def fill(page: Page, label: str, value: str) -> None:
