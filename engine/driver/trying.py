@@ -9,8 +9,7 @@ from typing import Any
 
 from engine.driver.causes import Cancelled, Cause, RunFailedError, killed_sentence, of_attempt
 from engine.driver.watch import Watch
-from engine.runs import OUTPUT
-from workers.artifacts import DONE, STOPPED
+from workers.artifacts import DONE, OUTPUT, STOPPED
 from workers.run import Journal, attempts
 from workers.run.attempts import Attempt
 

@@ -22,7 +22,7 @@ from engine.runs.settle import settle, settle_all
 from engine.runs.spec import SubmittedSpec
 from engine.settings import settings
 from workers.artifacts import CANCEL, KEEP, SPEC, write_json
-from workers.artifacts import OUTPUT as OUTPUT
+from workers.artifacts import OUTPUT
 from workers.run import RunSpec
 
 TICKET = "ticket.json"

@@ -1,8 +1,11 @@
 """The table of faults: read from a real report of pytest."""
 
+import ast
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
+from typing import TypeGuard
 
 from tests import faults
 
@@ -43,3 +46,29 @@ def test_each_fault_has_a_row_with_what_its_tests_saw(tmp_path: Path) -> None:
     lines = faults.table(seen).splitlines()
     assert len(lines) == 2 + len(faults.FAULTS)
     assert lines[2].endswith("| ok (1 test) | 2.5 |")
+
+
+def named(root: Path) -> dict[str, set[str]]:
+    """Fault -> names of the tests under a folder that are marked with it, read from their sources."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in sorted(root.rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            marks = node.decorator_list if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+            marks += [part for part in ast.walk(node.value) if isinstance(part, ast.Call)] if _is_pytestmark(node) else []
+            for mark in marks:
+                if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.fault":
+                    for given in mark.args:
+                        found[ast.literal_eval(given)].add(getattr(node, "name", path.name))
+    return found
+
+
+def _is_pytestmark(node: ast.AST) -> TypeGuard[ast.Assign]:
+    return isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == "pytestmark" for target in node.targets)
+
+
+def test_every_fault_is_injected_by_a_test_or_has_a_reason_why_not() -> None:
+    marked = named(Path(__file__).parents[1])
+    assert not marked.keys() - faults.FAULTS.keys(), "no such fault"
+    assert not faults.ELSEWHERE.keys() - faults.FAULTS.keys(), "no such fault"
+    assert [fault for fault in faults.FAULTS if fault not in marked and fault not in faults.ELSEWHERE] == []
+    assert all(len(reason) > 20 for reason in faults.ELSEWHERE.values())
