@@ -21,8 +21,7 @@ from engine.runs.processes import LOCK, TOKEN, is_alive, sweep
 from engine.runs.settle import settle, settle_all
 from engine.runs.spec import SubmittedSpec
 from engine.settings import settings
-from workers.artifacts import CANCEL, KEEP, SPEC, write_json
-from workers.artifacts import OUTPUT
+from workers.artifacts import CANCEL, KEEP, OUTPUT, SPEC, write_json
 from workers.run import RunSpec
 
 TICKET = "ticket.json"
