@@ -150,8 +150,8 @@ def _log_to(path: Path) -> None:
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for noisy in ("alembic", "mlflow", "streaming"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    # py4j logs a traceback when the JVM ends first, and a level of its logger does not hold: pyspark sets another
-    handler.addFilter(lambda record: not record.name.startswith("py4j") or record.levelno >= logging.CRITICAL)
+    # py4j logs a traceback to the root logger where the JVM ends first, as it does when a run ends it
+    handler.addFilter(lambda record: "py4j" not in Path(record.pathname).parts)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ ROOT = Path(__file__).parents[4]
 HANGING = """
 import time
 import engine.spark
-engine.spark.session = lambda name, keeps: time.sleep(600)
-from engine.driver.work import start_spark
+engine.spark.session = lambda name, keeps, gpus: time.sleep(600)
+from engine.driver.launching import start_spark
 from workers.run import RunSpec
-assert not start_spark("a" * 32, RunSpec.model_validate({"dataset": "sample-1", "model": {"kind": "dlrm"}})).done()
+from workers.run.attempts import Attempt
+assert not start_spark("a" * 32, RunSpec.model_validate({"dataset": "sample-1", "model": {"kind": "dlrm"}}), Attempt()).done()
 """
 
 
