@@ -24,6 +24,7 @@ import psutil
 import engine
 from engine.runs import Run, RunState, processes, store
 from engine.settings import settings
+from workers.run import attempts
 
 TRUTH_S = 30.0  # in which the state must be the true one
 QUEUE = 3  # runs that are live or wait, at any time
@@ -32,11 +33,11 @@ ENDED = {RunState.FINISHED: "FINISHED", RunState.CANCELLED: "KILLED"}  # in the 
 
 
 class Fault(NamedTuple):
-    """What is done to a run, and what must be seen of it in time."""
+    """What is done to a run, and what must be seen of it in time: given the run, and the number of its attempt before."""
 
     name: str
     inject: Callable[[Run], None]
-    true: Callable[[Run], bool]
+    true: Callable[[Run, int], bool]
 
 
 class Seen(NamedTuple):
@@ -100,10 +101,11 @@ def _inject(dice: random.Random) -> Seen:
         return Seen("nothing worked", "", 0.0)
     run = dice.choice(working)
     fault = dice.choice([fault for fault in FAULTS if fault.name != "kill a rank" or _ranks(run)])
+    attempt = attempts.current(settings().runs / run.run_id).number
     fault.inject(run)
     started = time.monotonic()
     while time.monotonic() - started < TRUTH_S:
-        if fault.true(engine.runs.get_run(run.run_id)):
+        if fault.true(engine.runs.get_run(run.run_id), attempt):
             return Seen(fault.name, run.title, time.monotonic() - started)
         time.sleep(0.2)
     return Seen(fault.name, f"{run.title}, which is {engine.runs.get_run(run.run_id).state.value}", None)
@@ -148,17 +150,22 @@ def _lock_store() -> None:
         database.execute("ROLLBACK")
 
 
-def _is_over(run: Run) -> bool:
+def _is_over(run: Run, attempt: int) -> bool:
     return not run.live
 
 
-def _is_told(run: Run) -> bool:
+def _went_on(run: Run, attempt: int) -> bool:
+    """Whether the run has ended, or another attempt of it has begun."""
+    return not run.live or attempts.current(settings().runs / run.run_id).number > attempt
+
+
+def _is_told(run: Run, attempt: int) -> bool:
     """Whether the state is one that its processes bear out: a live run has a driver."""
     return not run.live or bool(_drivers(run))
 
 
 FAULTS = [
-    Fault("kill a rank", lambda run: _kill(_ranks(run)[:1]), _is_told),
+    Fault("kill a rank", lambda run: _kill(_ranks(run)[:1]), _went_on),
     Fault("kill the driver", lambda run: _kill(_drivers(run)), _is_over),
     Fault("kill all processes", lambda run: _kill(_processes(run)), _is_over),
     Fault("kill Java", lambda run: _kill(_java(run)), _is_told),
@@ -208,8 +215,8 @@ def _tally(submitted: list[str], seen: list[Seen], segments: set[str]) -> int:
     print(f"\n{len(seen)} faults: {dict(Counter(one.fault for one in seen))}")
     print(f"longest until the truth: {max((one.truth_s or 0 for one in seen), default=0):.1f} s; not in {TRUTH_S:.0f} s: {late or 'none'}")
     print(f"{len(runs)} runs submitted, none lost: {dict(Counter(run.state.value for run in runs))}")
-    attempts = sum(len(list((settings().runs / run.run_id).glob("attempt-*"))) for run in runs)
-    print(f"attempts after the first: {attempts}; processes left: {left or 'none'}; shared memory left: {sorted(new) or 'none'}")
+    again = sum(len(list((settings().runs / run.run_id).glob("attempt-*"))) for run in runs)
+    print(f"attempts after the first: {again}; processes left: {left or 'none'}; shared memory left: {sorted(new) or 'none'}")
     print(f"told wrongly: {wrong or 'nothing'}")
     return 1 if wrong or left or late or new else 0
 

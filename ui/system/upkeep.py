@@ -58,7 +58,7 @@ def trash() -> None:
         st.success(said, icon=":material/delete_forever:")
     found = engine.upkeep.trashed_runs()
     if not found:
-        st.caption("No run is in the trash. *Runs → More → Move to trash* puts one there.")
+        st.caption("No run is in the trash. *Runs → Trash* puts one there.")
         return
     st.caption(f"{words.count(len(found))} runs, {words.size(sum(one.bytes for one in found))}. A run that another one needs stays.")
     names = {one.run.run_id: f"{words.plain(one.run.title, 80)} · {words.size(one.bytes)}" for one in found}
