@@ -11,7 +11,7 @@ import engine
 from tests import prepared, stores
 from tests.browser import test_walk as walk
 
-pytestmark = walk.pytestmark
+pytestmark = [*walk.pytestmark, pytest.mark.thorough]
 SOCKETS = """
 const Real = WebSocket;
 window.sockets = [];

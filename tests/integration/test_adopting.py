@@ -21,7 +21,7 @@ from tests import prepared, stores, workspace
 from tests.commands import asked, until
 from workers.run import RunSpec
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 
 @pytest.fixture(scope="module")

@@ -256,6 +256,7 @@ def test_every_download_says_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_download_is_a_run_that_is_cancelled_and_taken_up_again(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     content = release()
     server.publish(content, md5(content))
@@ -281,6 +282,7 @@ def test_a_download_is_a_run_that_is_cancelled_and_taken_up_again(server: Server
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_download_waits_for_nobody_and_nobody_for_it(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     from engine.driver import queue
 
@@ -294,6 +296,7 @@ def test_a_download_waits_for_nobody_and_nobody_for_it(server: Server, monkeypat
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_failed_download_says_why(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["download", KEY])

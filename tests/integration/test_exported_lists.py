@@ -15,7 +15,7 @@ from engine.runs import processes
 from tests import exported, stores, tiny
 from tests.commands import asked, recbench, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 USERS = 4000
 
 

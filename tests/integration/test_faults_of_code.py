@@ -22,7 +22,7 @@ from tests.commands import until
 from tests.injected import inject
 from workers.run import RunSpec
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 Record = Callable[[str, object], None]
 Case = tuple[dict[str, Any], dict[str, Any], str, str, str]
 FITTED: Case = ({"kind": "ease", "l2": 100.0}, {}, "workers.training.tuning", "Tuning.run", "fit")

@@ -18,7 +18,7 @@ from tests.commands import until
 from tests.integration.test_runs import prepare_sample
 from workers.run import attempts
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 Record = Callable[[str, object], None]
 MEMORY = Path("/sys/fs/cgroup/memory")
 

@@ -21,7 +21,7 @@ from workers.evaluation.clustered import area_per_user
 from workers.specs.protocol import Protocol
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 KINDS = ("popularity", "item_knn", "ials", "ease")
 
 

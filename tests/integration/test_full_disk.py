@@ -14,7 +14,7 @@ from tests.integration.test_faults_of_ranks import Record, ended, folder, launch
 from tests.integration.test_runs import prepare_sample
 from workers.run import attempts
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 MIB = 1 << 20
 
 

@@ -37,6 +37,7 @@ def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.fault("F43")
 @pytest.mark.usefixtures("two_gpus")
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from tests import ranks, tiny
 
 ROUNDS = 30
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 
 def _open_often(meeting: Path, dataset: Path, job: str, rank: int) -> None:

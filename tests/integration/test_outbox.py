@@ -19,7 +19,7 @@ from tests.commands import until
 from workers.artifacts import CHECKPOINT, DONE, LOG, RESULTS, SPEC
 from workers.run import RunSpec
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 LOCKING = """
 import sqlite3, sys

@@ -19,7 +19,7 @@ from engine.preview.rows import COPY, CORE
 from tests.given import given
 from tests.integration.test_prepare import assert_same, stored
 
-pytestmark = pytest.mark.usefixtures("spark")
+pytestmark = [pytest.mark.usefixtures("spark"), pytest.mark.thorough]
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ import engine
 from engine.runs import RunState, processes, store
 from tests.commands import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 
 def start(workspace: Path, **changes: Any) -> tuple[str, psutil.Process]:

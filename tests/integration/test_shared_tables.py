@@ -68,6 +68,7 @@ def _learn_all(rank: int, world: int, folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_two_ranks_learn_what_one_learns_from_the_rows_of_both(tmp_path: Path) -> None:
     for world in (1, 2):
         ranks.side_by_side(world, tmp_path, _learn_all)
@@ -94,6 +95,7 @@ def _elsewhere(rank: int, world: int, folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_ranks_of_several_hosts_go_torchrecs_own_way(tmp_path: Path) -> None:
     ranks.side_by_side(2, tmp_path, _elsewhere)
 
@@ -104,6 +106,7 @@ def _crowded(rank: int, world: int, folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.fault("F37")
 def test_tables_that_do_not_fit_into_shared_memory_stay_where_they_are(tmp_path: Path) -> None:
     printed = ranks.side_by_side(2, tmp_path, _crowded)
@@ -125,6 +128,7 @@ def _read(rank: int, world: int, folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_restored_table_is_read_by_nobody_before_it_is_whole(tmp_path: Path) -> None:
     ranks.side_by_side(2, tmp_path, _read)
 
@@ -155,11 +159,13 @@ def _three(rank: int, world: int, folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_three_ranks_tell_each_other_as_much_as_they_may(tmp_path: Path) -> None:
     ranks.side_by_side(3, tmp_path, _three)
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_rank_that_says_nothing_or_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     ranks.side_by_side(2, tmp_path, _silent)
@@ -199,6 +205,7 @@ def _dense(rank: int, world: int, folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("world", [2, 3])
 def test_dense_gradients_are_the_mean_over_ranks_and_alike_on_all(tmp_path: Path, world: int) -> None:
     ranks.side_by_side(world, tmp_path, _dense)

@@ -188,6 +188,7 @@ def together(*words: tuple[str, ...]) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.fault("F15", "F68")
 def test_two_apps_that_launch_and_cancel_the_same_at_once_have_one_run_and_one_end(workspace: Path) -> None:
     one, other = together(("submit",), ("submit",))
