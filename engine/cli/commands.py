@@ -4,14 +4,13 @@ import argparse
 import json
 import os
 import select
-import socket
 import sys
 import traceback
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from engine.cli import adopting, annotations, preflight, resuming, serving, stress, upkeep
+from engine.cli import adopting, annotations, preflight, resuming, serving, stress, upkeep, workbench
 from engine.cli.annotations import Command
 from engine.cli.progress import wait
 
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from engine.datasets import DatasetSpec
     from engine.runs import Run
     from engine.specs import RunSpec
-
-APP = Path(__file__).resolve().parents[2] / "ui" / "app.py"
-PORT = 8501
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -88,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Choose a recommender model: same data, same split, same protocol, side by side. Default: open the workbench.",
         epilog="RECBENCH_WORKSPACE is the folder of all datasets and runs (default: ./workspace).",
     )
-    parser.set_defaults(run=_ui, port=None)
+    parser.set_defaults(run=workbench.open_workbench, port=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(name: str, run: Command, text: str) -> argparse.ArgumentParser:
@@ -96,8 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    ui = add("ui", _ui, "Open the workbench in a browser (the default).")
-    ui.add_argument("--port", type=int, help=f"port on 127.0.0.1; default: {PORT} or the next free one")
+    workbench.register(add)
     download = add("download", _download, "Download a public data set to the workspace; without NAME: list them.")
     download.add_argument("key", metavar="NAME", nargs="?", help="data set, such as ml-1m")
     prepare = add("prepare", _prepare, "Prepare a dataset from a JSON spec and wait for it.")
@@ -131,40 +126,6 @@ def _parser() -> argparse.ArgumentParser:
     spec.add_argument("--model", default="two_tower", help="for a run: the model, such as two_tower, dlrm or ease")
     spec.add_argument("--dataset", help="for a run: the dataset's id (default: the newest one)")
     return parser
-
-
-def _ui(args: argparse.Namespace) -> NoReturn:
-    from engine import runs
-    from engine.settings import settings
-
-    runs.settle_all()  # such as runs whose driver died with the machine
-    port = args.port or _free_port()
-    url = f"http://127.0.0.1:{port}"
-    print(f"Workbench on {url} (workspace {settings().workspace}). Ctrl-C stops the workbench; runs continue.", flush=True)
-    options = {
-        "server.address": "127.0.0.1", "server.port": port, "server.headless": True, "server.fileWatcherType": "none",
-        "browser.gatherUsageStats": False,
-    }  # fmt: skip
-    flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
-    # Streamlit reads ui/.streamlit/config.toml, and no .streamlit of the folder that this was started from
-    environment = {**os.environ, **settings().inherited}  # the folder that this was started from stays one to read from
-    if args.json:
-        print(json.dumps({"url": url}), flush=True)
-    os.chdir(APP.parents[1])
-    # this process becomes Streamlit's: whatever ends it, SIGKILL too, frees the port
-    os.execve(sys.executable, [sys.executable, "-m", "streamlit", "run", str(APP), *flags], environment)
-
-
-def _free_port() -> int:
-    for port in [*range(PORT, PORT + 50), 0]:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-                return int(probe.getsockname()[1])
-            except OSError:
-                continue
-    raise RuntimeError("No free port on 127.0.0.1; choose one with --port.")
 
 
 def _download(args: argparse.Namespace) -> dict[str, Any]:

@@ -19,7 +19,11 @@ EXPERIMENTS: dict[Kind, str] = {"prepare": "preparations", "train": "trainings",
 TAG = "recbench."  # prefix of our tags: kind, spec, dataset, model, workspace, message, key, interrupted, tags, pinned, trashed
 LOOK = {"mlflow.experimentKind": "custom_model_development"}  # a stock `mlflow ui` then opens on parameters and metrics
 BUSY_S = 5  # how long a call waits for a locked SQLite store: a page should not hang for MLflow's 20
-ANSWER = {"TIMEOUT": "3", "MAX_RETRIES": "1", "BACKOFF_FACTOR": "1"}  # a server that is down is told within 10 s, not in four minutes
+ANSWER = {
+    "TIMEOUT": "3",
+    "MAX_RETRIES": "1",
+    "BACKOFF_FACTOR": "1",
+}  # a server that is down is reported within 10 s, not after four minutes
 Stamp = tuple[int, int] | None  # of the file of a SQLite store; None: there is none, or it is empty
 
 
