@@ -55,8 +55,8 @@ def test_ctrl_c_of_a_waiting_command_says_that_the_run_goes_on(workspace: Path) 
     words = [*RECBENCH, "prepare", str(spec)]
     waiting = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     runs = workspace / "runs"
-    until(lambda: runs.is_dir() and any(processes.is_alive(one.name) for one in runs.iterdir()), 200)
-    (run_id,) = (one.name for one in runs.iterdir())
+    until(lambda: any(processes.is_alive(one.name) for one in runs.glob("[!.]*")), 200)  # before it has its id, it has another name
+    (run_id,) = (one.name for one in runs.glob("[!.]*"))
     time.sleep(2)  # until the command waits
     os.killpg(waiting.pid, signal.SIGINT)
     _, said = waiting.communicate(timeout=60)
