@@ -221,8 +221,8 @@ def test_ranks_of_an_older_attempt_that_wake_up_write_nothing(
 
 
 def contents(run: Path) -> dict[str, bytes]:
-    """All files of a run but its log."""
-    kept = {path for path in run.rglob("*") if path.is_file() and path.name not in ("run.log", "read.txt")}
+    """All files of a run but its logs."""
+    kept = {path for path in run.rglob("*") if path.is_file() and path.name not in ("run.log", "output.log", "read.txt")}
     return {str(path): path.read_bytes() for path in kept}
 
 
