@@ -24,7 +24,7 @@ import psutil
 import engine
 from engine.runs import Run, RunState, processes, store
 from engine.settings import settings
-from workers.run import attempts
+from workers.run import attempts, segments
 
 TRUTH_S = 30.0  # in which the state must be the true one
 QUEUE = 3  # runs that are live or wait, at any time
@@ -206,19 +206,21 @@ def _wrong(run: Run) -> str | None:
     return None
 
 
-def _tally(submitted: list[str], seen: list[Seen], segments: set[str]) -> int:
+def _tally(submitted: list[str], seen: list[Seen], before: set[str]) -> int:
     runs = [engine.runs.get_run(run_id) for run_id in submitted]  # LookupError: lost
     wrong = [sentence for run in runs if (sentence := _wrong(run))]
     left = [process.pid for run in runs for process in processes.processes(run.run_id)]
     late = [one for one in seen if one.truth_s is None]
-    new = _segments() - segments
+    shared = [path.name for run in runs for path in segments.of_run(settings().runs / run.run_id)]
+    others = len(_segments() - before - set(shared))
     print(f"\n{len(seen)} faults: {dict(Counter(one.fault for one in seen))}")
     print(f"longest until the truth: {max((one.truth_s or 0 for one in seen), default=0):.1f} s; not in {TRUTH_S:.0f} s: {late or 'none'}")
     print(f"{len(runs)} runs submitted, none lost: {dict(Counter(run.state.value for run in runs))}")
     again = sum(len(list((settings().runs / run.run_id).glob("attempt-*"))) for run in runs)
-    print(f"attempts after the first: {again}; processes left: {left or 'none'}; shared memory left: {sorted(new) or 'none'}")
+    print(f"attempts after the first: {again}; processes left: {left or 'none'}; shared memory left: {shared or 'none'}")
+    print(f"other new names in /dev/shm: {others}, of these runs only where nothing else ran here")
     print(f"told wrongly: {wrong or 'nothing'}")
-    return 1 if wrong or left or late or new else 0
+    return 1 if wrong or left or late or shared else 0
 
 
 if __name__ == "__main__":
