@@ -184,7 +184,7 @@ def test_one_key_is_one_run_and_a_waiting_run_can_be_cancelled(space):
 
 def test_a_killed_driver_is_reported_and_settling_it_leaves_nothing_behind(space):
     folder, dataset = space
-    run_id = engine.runs.submit(spec(dataset, "dlrm", epochs=1000, patience=None, processes=2))
+    run_id = engine.runs.submit(spec(dataset, "dlrm", epochs=1000, patience=None, processes=2, retries=0))
     until(lambda: (engine.runs.get_run(run_id).progress or engine.runs.Progress(phase="")).phase == "training")
     driver = next(p for p in jobs.processes(run_id) if "engine.driver" in " ".join(p.cmdline()))
     os.kill(driver.pid, signal.SIGKILL)
@@ -199,7 +199,7 @@ def test_a_killed_driver_is_reported_and_settling_it_leaves_nothing_behind(space
 def test_a_killed_rank_fails_the_run(space):
     """TorchDistributor returns as if all were well: the verdict must not come from it."""
     _, dataset = space
-    run_id = engine.runs.submit(spec(dataset, "dlrm", epochs=1000, patience=None, processes=2))
+    run_id = engine.runs.submit(spec(dataset, "dlrm", epochs=1000, patience=None, processes=2, retries=0))
     until(lambda: (engine.runs.get_run(run_id).progress or engine.runs.Progress(phase="")).phase == "training")
     ranks = [p for p in jobs.processes(run_id) if p.environ().get("RANK") == "1"]
     min(ranks, key=lambda p: p.create_time()).send_signal(signal.SIGKILL)  # the oldest: its children have RANK too
