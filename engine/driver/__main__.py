@@ -17,7 +17,7 @@ import traceback
 from pathlib import Path
 from types import FrameType
 
-from engine import runs
+from engine import runs, spark
 from engine.driver.causes import Cancelled, of_error
 from engine.driver.launching import start_spark
 from engine.driver.trying import done_of
@@ -67,6 +67,7 @@ def main(run_id: str, kind: store.Kind) -> None:
     if status != "FINISHED" and done_of(run_dir, attempts.current(run_dir).number):
         log.warning("the run is done all the same; what failed came after it: %s", message)
         status, message = "FINISHED", None
+    spark.close()
     left = processes.sweep(run_id)
     if left:
         status, message = "FAILED", f"Processes {left} of this run do not end; end them yourself."
@@ -93,10 +94,10 @@ def _drive(run_id: str, run_dir: Path, kind: store.Kind, outbox: Outbox, watch: 
     os.environ["TMPDIR"] = str(run_dir / processes.TEMPORARY)
     (run_dir / processes.TEMPORARY).mkdir(exist_ok=True)
     watch.start()
-    spark = start_spark(run_id, RunSpec.read(run_dir / SPEC), attempts.current(run_dir)) if kind == "train" else None
+    starting = start_spark(run_id, RunSpec.read(run_dir / SPEC), attempts.current(run_dir)) if kind == "train" else None
     outbox.status("RUNNING")
     if kind == "train":
-        run_training(run_id, run_dir, journal, outbox, watch, spark)
+        run_training(run_id, run_dir, journal, outbox, watch, starting)
     else:
         {"prepare": run_preparation, "download": run_download, "export": run_export}[kind](run_id, run_dir, journal, outbox, watch)
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 JAVA_NEEDED = 17
+_closed = threading.Event()
 GIB = 1 << 30
 # The JRE of the wheel lacks this module, which Spark's launcher always requests.
 _WRAPPER = """#!/bin/sh
@@ -90,6 +92,11 @@ def is_local(master: str) -> bool:
     return master.startswith("local") or bool(re.match(r"spark://(127\.|localhost)", master))
 
 
+def close() -> None:
+    """Start no other JVM in this process: one that ends from now on is being ended, and did not crash."""
+    _closed.set()
+
+
 def session(app_name: str, *, large: bool = False, keeps: bool = False, gpus: GpuRequest | None = None) -> "SparkSession":
     """The session of this process on `Settings.spark_master`; an existing one is returned.
 
@@ -126,7 +133,7 @@ def session(app_name: str, *, large: bool = False, keeps: bool = False, gpus: Gp
         try:
             spark = builder.getOrCreate()
         except PySparkRuntimeError:  # the JVM crashed; Java 17 does so on a truncated archive
-            if not classes.forget(java):
+            if _closed.is_set() or not classes.forget(java):
                 raise
             spark = builder.config(classes.OPTIONS, _options(scratch, large, "")[classes.OPTIONS]).getOrCreate()
     for name, value in gpus.runtime_options().items() if gpus else ():
