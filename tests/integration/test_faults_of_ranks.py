@@ -75,7 +75,13 @@ def ranks(run_id: str) -> dict[int, psutil.Process]:
 
 
 def java(run_id: str) -> psutil.Process:
-    return next(p for p in processes.processes(run_id) if "java" in p.name() and "SparkSubmit" in " ".join(p.cmdline()))
+    """Spark's JVM of a run, once it is there."""
+
+    def seen() -> list[psutil.Process]:
+        return [p for p in processes.processes(run_id) if "java" in p.name() and "SparkSubmit" in " ".join(p.cmdline())]
+
+    until(seen)
+    return seen()[0]
 
 
 def ended(run_id: str, record: Record | None = None, timeout: float = 60) -> engine.runs.Run:
@@ -190,7 +196,7 @@ def test_a_run_that_needs_more_memory_than_there_is_says_so(dataset: str, record
     except OSError:
         pytest.skip("needs a memory control group of its own: root, and cgroups of version 1")
     try:
-        run_id = launch(dataset, batch_size=1 << 16, retries=0)
+        run_id = launch(dataset, batch_size=1 << 14, retries=0)
         until(lambda: processes.processes(run_id))
         for process in processes.processes(run_id):
             (group / "cgroup.procs").write_text(str(process.pid))
