@@ -25,6 +25,7 @@ class Bytes(NamedTuple):
     rank: int = 0  # memory of the rank that holds most
     every: int = 0  # memory of all ranks
     checkpoint: int = 0
+    batch: int = 0  # of `rank`, what a step holds
 
 
 def bytes_of(spec: RunSpec, footprint: Footprint) -> Bytes:
@@ -43,8 +44,9 @@ def bytes_of(spec: RunSpec, footprint: Footprint) -> Bytes:
     placed = _of_features({name: bytes_ for name, bytes_ in sizes.items() if _sharding(spec, name) in ("auto", "table_wise")})
     share = copied + cut / together + max([sum(placed) / together, *placed[:1]])  # what is whole is on one rank
     rest = copied * together + cut + sum(placed)
-    each = BASE_BYTES + weights + _batch(spec, footprint)  # every rank first builds the whole network
-    return Bytes(int(each + 2 * share), int(each * together + 2 * rest), int(whole))
+    batch = _batch(spec, footprint)
+    each = BASE_BYTES + weights + batch  # every rank first builds the whole network
+    return Bytes(int(each + 2 * share), int(each * together + 2 * rest), int(whole), int(batch))
 
 
 def _tables(spec: RunSpec, footprint: Footprint) -> dict[str, int]:
@@ -93,6 +95,8 @@ def memory(spec: RunSpec, need: Bytes, on: Machine, largest: str) -> Item:
     change = "Choose a smaller embedding_dim, prepare with a higher min_count or hashed features, or spread the tables over more machines."
     if not isinstance(spec.model, NetworkSpec):
         change = "Choose iALS or popularity, or prepare the data with a higher minimum of interactions an item."
+    if need.batch > need.rank / 2:
+        largest, change = f"a batch of {spec.train.batch_size:,} rows", f"Choose a batch_size of {spec.train.batch_size // 2:,} or less."
     if every > on.memory_bytes:
         return Item(name="Memory", value=f"{value}, most of it for {largest}", short=short, level="blocked", advice=change)
     if every > TIGHT * on.available_bytes:

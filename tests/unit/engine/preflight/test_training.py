@@ -227,3 +227,12 @@ def test_a_preparation_that_would_fill_the_disk_is_refused(workspace: Path) -> N
     assert preflight.preparation(spec, LAPTOP).level == "fine"
     judged = preflight.preparation(spec, LAPTOP._replace(free_disk_bytes=GB))
     assert judged.level == "blocked" and "RECBENCH_WORKSPACE" in (judged.why_blocked or "")
+
+
+@pytest.mark.fault("F41")
+def test_a_batch_that_does_not_fit_is_named_with_one_that_takes_half(judge) -> None:
+    judged, _ = judge({"kind": "two_tower", "objective": "softmax"}, batch_size=1 << 17)
+    memory = item(judged, "Memory")
+    assert memory.level == "blocked"
+    assert "most of it for a batch of 131,072 rows" in memory.value
+    assert memory.advice == "Choose a batch_size of 65,536 or less."
