@@ -17,6 +17,7 @@ from workers.artifacts import LOG
 MB = 1_000_000
 TAIL = 3  # lines of a killed process's log that go into the message
 DISK_FULL = ("No space left on device", f"[Errno {errno.ENOSPC}]")
+NO_JAVA = "JAVA_GATEWAY_EXITED"
 LAUNCHER = "TorchDistributor"  # leaves an error of its own that names no cause when a rank was killed
 NO_CAUSE = "TorchDistributor failed during training"  # all that it says, whatever happened to its ranks
 LOST = ("ExecutorLostFailure", "ExecutorLost", "heartbeat", "SparkException: Job aborted due to stage failure: Could not recover")
@@ -74,7 +75,10 @@ def of_attempt(run_dir: Path, output: str, watch: Watch, batch_size: int | None 
     if left and not (left.keys() == {LAUNCHER} and NO_CAUSE in left[LAUNCHER]["message"]):
         lost = any(sign in one["traceback"] + one["message"] for one in left.values() for sign in LOST)
         return Cause(earliest(left), lost)
-    return Cause("It ended without a result: a process was killed or left early; see the log.")
+    text = "It ended without a result: a process was killed or left early"
+    if watch.out_of_memory:  # of torchrun, which then reports nothing
+        return Cause(f"{text}, probably {_short_of_memory(batch_size)}. The run used up to {_of_limit(watch)}; see the log.", lost=True)
+    return Cause(f"{text}; see the log.")
 
 
 def of_error(run_dir: Path, error: BaseException, watch: Watch) -> str:
@@ -86,6 +90,8 @@ def of_error(run_dir: Path, error: BaseException, watch: Watch) -> str:
     if (java := _java()) is not None and (code := java.poll()) is not None:
         who = "Spark's Java process"
         return killed_sentence(run_dir, who, java.pid, -code, watch) if code < 0 else f"{who} ended with code {code}; its log says why."
+    if NO_JAVA in str(error):
+        return "Spark's Java process was killed, or ended, before it was up: the run's output.log says why. Launch it again."
     left = error_files(run_dir)
     return earliest(left) if left else f"{plain(str(error))} ({type(error).__name__})"
 
@@ -93,15 +99,23 @@ def of_error(run_dir: Path, error: BaseException, watch: Watch) -> str:
 def killed_sentence(run_dir: Path, who: str, pid: int | None, number: int, watch: Watch, batch_size: int | None = None) -> str:
     """Which process was killed by which signal, what memory it used, and the last lines of its log."""
     name = signal.Signals(number).name if number in {one.value for one in signal.Signals} else "unknown"
-    used, limit = watch.memory.get(pid, 0) if pid else watch.total, watch.limit
+    used = watch.memory.get(pid, 0) if pid else watch.total
     text = f"{who} was killed by signal {number} ({name})"
     if number == signal.SIGKILL and used:
-        text += f" while all processes of the run used up to {watch.total / 1e9:.1f} of {limit / 1e9:.1f} GB"
+        text += f" while all processes of the run used up to {_of_limit(watch)}"
         if watch.out_of_memory:
-            halved = f": a batch of {batch_size // 2:,} needs about half of what a batch of {batch_size:,} needs" if batch_size else ""
-            text += f": probably out of memory{halved}"
+            text += f": probably {_short_of_memory(batch_size)}"
     lines = [line for line in _log_lines(run_dir) if f"[{who.lower()}]" in line][-TAIL:]
     return text + ". Resume the run from its newest checkpoint, or launch it again." + "".join(f"\n{line[:160]}" for line in lines)
+
+
+def _of_limit(watch: Watch) -> str:
+    return f"{watch.total / 1e9:.1f} of {watch.limit / 1e9:.1f} GB"
+
+
+def _short_of_memory(batch_size: int | None) -> str:
+    halved = f": a batch of {batch_size // 2:,} needs about half of what a batch of {batch_size:,} needs" if batch_size else ""
+    return f"out of memory{halved}"
 
 
 def _java() -> "subprocess.Popen[bytes] | None":

@@ -183,7 +183,7 @@ def test_a_preparation_whose_jvm_is_killed_says_so(dataset: str, record_property
     java(run_id).kill()
     run = ended(run_id, record_property)
     assert run.state == RunState.FAILED
-    assert "Spark's Java process was killed by signal 9 (SIGKILL)" in (run.message or "")
+    assert "Spark's Java process was killed" in (run.message or "")
 
 
 @pytest.mark.fault("F41")
@@ -202,7 +202,7 @@ def test_a_run_that_needs_more_memory_than_there_is_says_so(dataset: str, record
             (group / "cgroup.procs").write_text(str(process.pid))
         run = ended(run_id, record_property, 300)
         assert run.state == RunState.FAILED
-        assert "killed by signal 9" in (run.message or "") and "probably out of memory" in (run.message or "")
+        assert "was killed" in (run.message or "") and "probably out of memory" in (run.message or "")
     finally:
         until(lambda: not (group / "cgroup.procs").read_text().split(), 30)
         group.rmdir()

@@ -10,6 +10,7 @@ import pytest
 import engine
 from engine.runs import RunState
 from tests import stores
+from tests.commands import until
 from tests.integration.test_faults_of_ranks import Record, ended, folder, launch, training
 from tests.integration.test_runs import prepare_sample
 from workers.run import attempts
@@ -38,8 +39,8 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def fill(disk: Path, leave: int = 0) -> Path:
     """Fill the disk up to some bytes."""
     path = disk.parent / "filler"
-    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
     try:
         for _ in range((free - leave) // 4096):
             os.write(file, b"\1" * 4096)
@@ -73,9 +74,18 @@ def test_a_training_on_a_full_disk_ends_with_what_to_free_and_then_resumes(disk:
 
 @pytest.mark.fault("F23")
 def test_a_preparation_on_a_full_disk_says_so_in_a_sentence(disk: Path, record_property: Record) -> None:
+    spec = engine.datasets.DatasetSpec.model_validate({"name": "again", "source": {"kind": "sample"}})
     filler = fill(disk, leave=300_000)
     try:
-        run_id = engine.runs.submit(engine.datasets.DatasetSpec.model_validate({"name": "again", "source": {"kind": "sample"}}))
+        with pytest.raises(ValueError, match="Disk: about"):
+            engine.runs.submit(spec)
+        filler.unlink()
+        fill(disk, leave=20_000_000)
+        with pytest.MonkeyPatch.context() as patch:  # the disk becomes full after the launch
+            patch.setattr("engine.preflight.refuse_small", lambda spec: None)
+            run_id = engine.runs.submit(spec)
+        until(lambda: (engine.runs.get_run(run_id).progress or engine.runs.Progress(phase="")).step > 0)
+        fill(disk, leave=300_000)
         run = ended(run_id, record_property, 200)
         assert run.state == RunState.FAILED
         assert (run.message or "").startswith("No space left"), run.message
