@@ -44,7 +44,7 @@ def _judge(path: Path) -> "Preflight":
 
 
 def _is_run(path: Path) -> bool:
-    """Whether a file holds the spec of a run; what is wrong with a file is told by who reads it as a spec."""
+    """Whether a file holds the spec of a run; what is wrong with it is for whoever reads it as a spec to say."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:

@@ -186,7 +186,7 @@ class Outbox:
     def _work(self) -> None:
         lock = os.open(self._folder / OUTBOX_LOCK, os.O_RDWR | os.O_CREAT, settings().file_mode)
         fcntl.flock(lock, fcntl.LOCK_EX)  # an earlier attempt may still be delivering
-        courier, wait, told = Courier(self._run_id, self._folder), TICK_S, ""
+        courier, wait, last = Courier(self._run_id, self._folder), TICK_S, ""
         while True:
             self._new.wait(timeout=TICK_S)
             self._new.clear()
@@ -198,8 +198,8 @@ class Outbox:
                 wait = TICK_S
             except Exception as error:
                 said = str(error)
-                log.log(logging.WARNING if said != told else logging.DEBUG, "the store does not take it; trying again: %s", said)
-                told = said
+                log.log(logging.WARNING if said != last else logging.DEBUG, "the store does not take it; trying again: %s", said)
+                last = said
                 if self._closing.wait(wait):
                     time.sleep(TICK_S)
                 wait = min(LONGEST_WAIT_S, 2 * wait)

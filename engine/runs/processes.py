@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import time
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,7 @@ from workers.run import segments
 TOKEN = "RECBENCH_RUN"  # in the environment of every process of a run
 LOCK, TEMPORARY = "lock", "tmp"  # in the run folder
 GRACE_S = 3.0
+SWEEP_S = 12.0  # in which all processes of a run must have ended
 
 
 def is_alive(run_id: str) -> bool:
@@ -55,17 +57,16 @@ def sweep(run_id: str) -> list[int]:
     Returns:
         The pids of processes that did not end.
     """
-    for finish in (psutil.Process.terminate, psutil.Process.kill, psutil.Process.kill):
-        alive = processes(run_id)
-        if not alive:
-            break
+    finish, deadline = psutil.Process.terminate, time.monotonic() + SWEEP_S
+    while (alive := processes(run_id)) and time.monotonic() < deadline:
         for process in alive:
             try:
                 finish(process)
             except psutil.NoSuchProcess:
                 continue
         psutil.wait_procs(alive, timeout=GRACE_S)
-    left = [process.pid for process in processes(run_id)]
+        finish = psutil.Process.kill  # as often as others follow: starting Spark takes several processes, one after the other
+    left = [process.pid for process in alive]
     if not left:
         shutil.rmtree(settings().runs / run_id / TEMPORARY, ignore_errors=True)
         segments.remove(settings().runs / run_id)

@@ -156,8 +156,8 @@ class GpuRequest(NamedTuple):
     def runtime_options(self) -> dict[str, str]:
         """Options to set once the session runs.
 
-        TorchDistributor asks for a GPU per task. A local master knows the driver's GPUs only: told at its start, its tasks would wait
-        for an executor's for ever.
+        TorchDistributor asks for a GPU per task. A local master knows the driver's GPUs only: with the amount set at its start, its tasks
+        would wait for an executor's for ever.
         """
         return {TASK: "1"} if self.of_driver and not self.local_mode else {}
 

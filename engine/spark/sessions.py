@@ -108,7 +108,7 @@ def session(app_name: str, *, large: bool = False, keeps: bool = False, gpus: Gp
         gpus: of a run on cuda.
 
     Raises:
-        RuntimeError: the machine has no Java.
+        RuntimeError: the machine has no Java, or `close` was called.
         ValueError: the machine has too few GPUs.
     """
     from pyspark.errors import PySparkRuntimeError
@@ -130,6 +130,8 @@ def session(app_name: str, *, large: bool = False, keeps: bool = False, gpus: Gp
     with granted as resources:
         for name, value in (_options(scratch, large, flags) | resources).items():
             builder = builder.config(name, value)
+        if _closed.is_set():
+            raise RuntimeError("The run that Spark was to start for is over.")
         try:
             spark = builder.getOrCreate()
         except PySparkRuntimeError:  # the JVM crashed; Java 17 does so on a truncated archive
