@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 import engine
 from engine.tables import ColumnGuess, TableGuess
-from ui.data import source
+from ui.data import ids, source
 from ui.shared import forms, words
 
 ROLES = {
@@ -47,14 +47,16 @@ def choose(key: str) -> tuple[dict[str, Any] | None, list[str]]:
     key = f"{key}.{digest(guess.path)}"  # answers about one table are none about another, nor are its users and items
     fields["kind"] = source.TABLE
     fields |= _reading_controls(key, fields, guess, questions)
+    tables = [(guess, fields["columns"])]
     for table, title in MORE_TABLES:
         with st.expander(f"{title} (optional)", icon=":material/table_rows:", key=f"{key}.{table}.box"):
-            st.caption(
-                f"Joined by the {table[:-1]} id; its columns become features" + (", titles and genres." if table == "items" else ".")
-            )
-            more, open_questions, _ = _table(f"{key}.{table}", table)
+            more_of = ", titles and genres" if table == "items" else ""
+            st.caption(f"Joined by the {table[:-1]} id; its columns become features{more_of}.")
+            more, open_questions, other = _table(f"{key}.{table}", table)
             fields[table] = more
+            tables.append((other, more["columns"] if more else []))
             questions += [f"{title}: {question}" for question in open_questions]
+    fields["whole_ids"] = ids.whole_ids(key, tables)
     return fields, questions
 
 
