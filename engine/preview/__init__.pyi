@@ -1,6 +1,7 @@
 # fmt: off
 # isort: skip_file
 from . import audit as audit
+from .actions import strong_and_frequent as strong_and_frequent, usual_likes as usual_likes
 from .audit import DENSE_BINS as DENSE_BINS, MOST_VALUES as MOST_VALUES, RATING_BINS as RATING_BINS, SPLITS as SPLITS, TOP as TOP
 from .findings import list_findings as list_findings
 from .first_rows import Preview as Preview, preview as preview, preview_rows as preview_rows

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from engine.datasets import ActionsLabel, ColumnSplit, DatasetSpec, MultiClassLabel, PerUserSplit, RandomSplit, RegressionLabel, TimeSplit
+from engine.preview.actions import usual_likes
 from engine.preview.row_hash import row_hash
 from workers.artifacts import TEST, TRAIN, VALID
 from workers.prepare import MOMENT
@@ -240,6 +241,6 @@ def liked_classes(classes: list[str], spec: DatasetSpec) -> list[str]:
     wanted = list(getattr(spec.label, "liked", ()))
     if foreign := set(wanted) - set(classes):
         raise ValueError(f"label.liked names {', '.join(sorted(foreign))}; the data have {', '.join(classes[:20])}.")
-    if isinstance(spec.label, ActionsLabel):  # by descending frequency: everybody views, few buy
-        return wanted or (classes[1:] if len(classes) > 1 else classes)
+    if isinstance(spec.label, ActionsLabel):
+        return wanted or usual_likes(classes)
     return wanted or (classes[-1:] if isinstance(spec.label, MultiClassLabel) else [])

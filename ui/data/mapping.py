@@ -47,7 +47,7 @@ def choose(key: str) -> tuple[dict[str, Any] | None, list[str]]:
     key = f"{key}.{digest(guess.path)}"  # answers about one table are none about another, nor are its users and items
     fields["kind"] = source.TABLE
     fields |= _reading_controls(key, fields, guess, questions)
-    tables = [(guess, fields["columns"])]
+    tables: list[tuple[TableGuess | None, list[dict[str, str]]]] = [(guess, fields["columns"])]
     for table, title in MORE_TABLES:
         with st.expander(f"{title} (optional)", icon=":material/table_rows:", key=f"{key}.{table}.box"):
             more_of = ", titles and genres" if table == "items" else ""
@@ -264,9 +264,8 @@ def _reading_controls(key: str, fields: dict[str, Any], guess: TableGuess, quest
         for name, tooltip in (("low", "Labels below this are set aside"), ("high", "Labels above this are set aside")):
             with grid.cell():
                 label = "Lowest label" if name == "low" else "Highest label"
-                start: float | None = None
                 raw[name] = st.number_input(
-                    label, value=start, format="%g", key=f"{key}.{name}", placeholder="any", help=tooltip, persist_state=forms.KEPT
+                    label, value=None, format="%g", key=f"{key}.{name}", placeholder="any", help=tooltip, persist_state=forms.KEPT
                 )
     return raw
 
