@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
 import pandas as pd
@@ -291,10 +290,3 @@ def _unit(key: str, column: ColumnGuess, warned: DeltaGenerator, questions: list
         warned.warning(words.md(text, 400), icon=":material/help:")
         questions.append(f"Choose the unit of the times in {words.plain(column.name, 40)}.")
     return chosen
-
-
-def named(path: str) -> str:
-    """A short name for a dataset from a file's name: lower-case letters, digits, dashes."""
-    stem = PurePosixPath(path.replace("\\", "/")).name.split(".")[0].lower()
-    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in stem)
-    return "-".join(part for part in plain.split("-") if part)[:40].strip("-") or "table"

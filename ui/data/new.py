@@ -153,7 +153,7 @@ def _rules(kind: str, source: SourceSpec, rows: pd.DataFrame, questions: list[st
         features_at = st.container()
     audit_at = _wide(6)
     with _wide(7):
-        usual = mapping.named(str(getattr(source, "path", ""))) if kind == sources.TABLE else kind.replace("_", "-")
+        usual = engine.tables.named(str(getattr(source, "path", ""))) if kind == sources.TABLE else kind.replace("_", "-")
         raw = forms.inputs(
             engine.datasets.DatasetSpec, f"{key}.{usual}", {"name": usual}, columns=3, only=("name", "eval_users", "seed"), fold=False
         )
