@@ -195,7 +195,9 @@ class Loop:
             "training", step, self.last_step, epoch=self.epoch, epochs=self.last_epoch, rows_per_s=rate, eta_s=left
         )
         if not np.isfinite(loss):
-            raise FloatingPointError(f"The loss is {loss} at step {step}; lower the learning rates.")
+            raise FloatingPointError(
+                f"The loss is {loss} at step {step}; lower the learning rates, or look for extreme values in the data."
+            )
 
     def validate(self, epoch: int) -> dict[str, float]:
         """The protocol on the validation split, for a bounded number of users."""
