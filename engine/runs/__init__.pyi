@@ -11,6 +11,7 @@ from .exports import (
     ListExport as ListExport, export_lists as export_lists, get_list_export as get_list_export, list_exports as list_exports,
     read_ids as read_ids)
 from .funnels import funnel as funnel, funnel_losses as funnel_losses
+from .known import read_once as read_once
 from .launch import (
     AFTER as AFTER, CONCLUDES as CONCLUDES, KEEP_S as KEEP_S, PROCESSES as PROCESSES, TICKET as TICKET, SubmittedSpec as SubmittedSpec,
     cancel as cancel, cancel_request as cancel_request, submit as submit, submit_tour as submit_tour)
@@ -26,5 +27,4 @@ from .results import (
 from .resuming import (
     has_checkpoint as has_checkpoint, hold_dataset as hold_dataset, resume as resume, why_not_resumable as why_not_resumable)
 from .settle import settle as settle, settle_all as settle_all
-from .store import read_once as read_once
 from .store_errors import StoreError as StoreError

@@ -43,15 +43,28 @@ def history(run_id: str) -> "pd.DataFrame":
 
     One curve over all attempts of a run: one value a step, and pauses between attempts take no time.
     """
+    path = settings().runs / read.get_run(run_id).run_id / JOURNAL
+    curve = _curve(path, path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else None
+    if curve is not None and len(curve):
+        return curve.copy()
+    return _frame([(name, step, None, None, ms / 1000, value) for name in HISTORIES for step, ms, value in store.points(run_id, name)])
+
+
+@functools.lru_cache(maxsize=16)
+def _curve(path: Path, size: int, changed_ns: int) -> "pd.DataFrame":
+    """The curve in a journal; cached by its size and time of change, since live pages of many sessions read it every two seconds."""
+    return _frame(
+        [
+            (name, record["step"], record["epoch"], record["rows"], record["time"], value)
+            for record in read_curve(path)
+            for name, value in record["values"].items()
+        ]
+    )
+
+
+def _frame(points: list[tuple[str, int, int | None, int | None, float, float | None]]) -> "pd.DataFrame":
     import pandas as pd
 
-    points = [
-        (name, record["step"], record["epoch"], record["rows"], record["time"], value)
-        for record in read_curve(settings().runs / read.get_run(run_id).run_id / JOURNAL)
-        for name, value in record["values"].items()
-    ]
-    if not points:
-        points = [(name, step, None, None, ms / 1000, value) for name in HISTORIES for step, ms, value in store.points(run_id, name)]
     frame = pd.DataFrame(points, columns=["metric", "step", "epoch", "rows", "time_s", "value"])
     frame["time_s"] -= frame["time_s"].min() if len(frame) else 0
     frame["value"] = pd.to_numeric(frame["value"])

@@ -151,7 +151,8 @@ def training_curves(run_id: str, history: pd.DataFrame) -> None:
         st.markdown("**Training loss**")
         figure = charts.loss_curve(history, "train_loss", "step", "training loss")
         charts.show(figure, f"Training loss over {words.count(history['step'].max())} steps", key=f"loss.{run_id}")
-    valid = {key: f"valid_{key}" for key in engine.specs.METRICS if f"valid_{key}" in set(history["metric"])}
+    measured = set(history["metric"].unique())
+    valid = {key: f"valid_{key}" for key in engine.specs.METRICS if f"valid_{key}" in measured}
     with right:
         if not valid:
             st.markdown("**Validation**")
