@@ -87,7 +87,7 @@ def _strip(place: DeltaGenerator, done: dict[str, bool], questions: list[str]) -
 
 def _heading(number: int) -> None:
     stage = STAGES[number - 1]
-    st.subheader(f"{number} · {stage}", anchor=stage.lower(), divider="gray")
+    st.header(f"{number} · {stage}", anchor=stage.lower(), divider="gray")
 
 
 def _stage(number: int) -> Cells:

@@ -70,7 +70,7 @@ def heading(run_id: str) -> bool:
     """Title, state and the cause of a failure; returns whether the run is live."""
     run = engine.runs.get_run(run_id)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(words.md(run.title, 80), anchor=False, width="content")
+        st.header(words.md(run.title, 80), anchor=False, width="content")
         states.badge(run)
         st.caption(_joined(words.md(run.dataset_name or ""), f"run {words.md(run.run_id)}"), width="content")
     annotations.note(run)
