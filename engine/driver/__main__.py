@@ -129,7 +129,7 @@ def _keeps(run_dir: Path) -> bool:
 def _is_keeping(run_dir: Path) -> bool:
     """Whether ranks are at work that is to be kept."""
     now = runs.progress(run_dir)
-    return _keeps(run_dir) and now is not None and now.phase == "training"
+    return _keeps(run_dir) and now is not None and now.phase in ("training", "validating")
 
 
 def _on_sigterm(signum: int, frame: FrameType | None) -> None:
