@@ -18,7 +18,7 @@ import pytest
 
 from engine import datasets, runs
 from engine.datasets import DatasetSpec
-from engine.runs import VERDICT, processes, store
+from engine.runs import VERDICT, known, processes, store
 from engine.runs.described import described
 from engine.runs.launch import SubmittedSpec
 from engine.settings import settings
@@ -111,6 +111,7 @@ class Workspace(NamedTuple):
         """Delete a run from the store and the disk, as `mlflow gc` does."""
         store.client()._tracking_client.store._hard_delete_run(run_id)
         shutil.rmtree(self.folder / "runs" / run_id)
+        known.forget(run_id)  # other programs' deletions are seen some seconds later
 
     def only(self, *names: str) -> "Workspace":
         """The same workspace, with all other runs deleted for good."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -45,6 +46,7 @@ class RunState(StrEnum):
 KIND_NAMES: dict[store.Kind, str] = {
     "prepare": "preparation", "train": "training run", "download": "download", "export": "list export"
 }  # fmt: skip
+_ended_runs: WeakKeyDictionary["StoredRun", "Run"] = WeakKeyDictionary()
 LIVE = {RunState.QUEUED, RunState.PREPARING, RunState.RUNNING, RunState.CANCELLING}
 
 
@@ -128,14 +130,22 @@ class Run(BaseModel):
 
 def list_runs(kind: store.Kind | None = None, dataset: str | None = None, limit: int = 500, trashed: bool = False) -> list[Run]:
     """Runs, newest first; those in the trash are left out, or are the only ones."""
-    condition = f"tags.`{store.TAG}trashed` IS {'NOT ' if trashed else ''}NULL"
-    runs = [_run(stored) for stored in store.search((kind,) if kind else store.EXPERIMENTS, limit, condition)]
+    runs = [_ended_run(stored) or _run(stored) for stored in store.newest((kind,) if kind else store.EXPERIMENTS, limit, trashed)]
     return [run for run in runs if dataset is None or run.dataset == dataset]
 
 
 def get_run(run_id: str) -> Run:
     """One run, read without changing anything; LookupError when there is none of that id."""
     return _run(store.get(run_id))
+
+
+def _ended_run(stored: "StoredRun") -> Run | None:
+    """The record of an ended run, made once for each reading of it; None: the run may change by itself."""
+    if stored.info.status not in store.ENDED:
+        return None
+    if stored not in _ended_runs:
+        _ended_runs[stored] = _run(stored)
+    return _ended_runs[stored]
 
 
 def _run(stored: "StoredRun") -> Run:

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from engine.runs import claims, outbox, processes, store
+from engine.runs.known import UNENDED
 from engine.runs.read import VERDICT, RunState, died, how_it_ended
 from engine.runs.store_errors import StoreError
 from engine.settings import settings
@@ -12,7 +13,6 @@ from workers.artifacts import CANCEL, JOURNAL, LOG, PROGRESS
 log = logging.getLogger(__name__)
 
 STATUS: dict[RunState, store.Status] = {RunState.FINISHED: "FINISHED", RunState.CANCELLED: "KILLED"}  # all others: FAILED
-UNENDED = " AND ".join(f"attributes.status != '{status}'" for status in store.ENDED)  # MLflow has no IN for a status
 
 
 def settle(run_id: str) -> None:

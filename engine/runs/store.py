@@ -5,12 +5,12 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from engine.runs import identity, opened
+from engine.runs import identity, known, opened
+from engine.runs.known import ENDED as ENDED
 from engine.runs.opened import EXPERIMENTS as EXPERIMENTS
 from engine.runs.opened import TAG, Kind
 from engine.settings import settings
@@ -24,45 +24,6 @@ if TYPE_CHECKING:
 Status = Literal["SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED"]
 NOTE = "mlflow.note.content"
 BATCH = 900  # the store takes at most 1000 metrics per call
-ENDED = ("FINISHED", "FAILED", "KILLED")
-Search = tuple[tuple[Kind, ...], int, str]
-_remembered: ContextVar["dict[str | Search, list[StoredRun]] | None"] = ContextVar("remembered", default=None)
-
-
-@contextmanager
-def read_once() -> Iterator[None]:
-    """Ask the store once for each ended run while the block lasts, in this thread. A run that has not ended is read anew each time.
-
-    For one drawing of a page, which asks for the same runs in many places. What this thread writes is seen at once, what others write
-    is seen by the next block.
-    """
-    before = _remembered.set({})
-    try:
-        yield
-    finally:
-        _remembered.reset(before)
-
-
-def _remember(key: str | Search, runs: "list[StoredRun]") -> None:
-    """Keep what was read while `read_once` lasts, as far as it no longer changes by itself."""
-    known = _remembered.get()
-    if known is None:
-        return
-    ended = {run.info.run_id: [run] for run in runs if run.info.status in ENDED}
-    known.update(ended)
-    if len(ended) == len(runs):
-        known[key] = runs
-
-
-def _recall(key: str | Search) -> "list[StoredRun] | None":
-    return (_remembered.get() or {}).get(key)
-
-
-def _writing() -> "MlflowClient":
-    """The client, to change runs with: what was read before is forgotten."""
-    if (known := _remembered.get()) is not None:
-        known.clear()
-    return client()
 
 
 def client() -> "MlflowClient":
@@ -70,12 +31,20 @@ def client() -> "MlflowClient":
     return opened.current().client
 
 
+@contextmanager
+def _writing(run_id: str) -> Iterator["MlflowClient"]:
+    """The client, to change a run with: what was read of it is then forgotten."""
+    try:
+        yield client()
+    finally:
+        known.forget(run_id)
+
+
 def create(kind: Kind, title: str, spec: Spec, tags: Mapping[str, str], submitted_ms: int | None = None) -> str:
     """Record a submitted spec as a SCHEDULED run, before any process starts; returns the run id."""
-    store = _writing()
     given = identified(kind, spec.model_dump_json(), tags)
     named = {TAG + name: value for name, value in given.items()}
-    run = store.create_run(opened.current().experiments[kind], start_time=submitted_ms, run_name=title, tags=named)
+    run = client().create_run(opened.current().experiments[kind], start_time=submitted_ms, run_name=title, tags=named)
     log_params(run.info.run_id, spec)
     set_status(run.info.run_id, "SCHEDULED")
     return run.info.run_id
@@ -92,42 +61,48 @@ def log_params(run_id: str, spec: Spec) -> None:
     from mlflow.entities import Param, RunTag
 
     params = [Param(name, str(value)[:6000]) for name, value in leaves(spec).items()]
-    client().log_batch(run_id, params=params, tags=[RunTag("mlflow.source.name", "recbench")])
+    with _writing(run_id) as store:
+        store.log_batch(run_id, params=params, tags=[RunTag("mlflow.source.name", "recbench")])
 
 
 def set_status(run_id: str, status: Status, message: str | None = None, ended_ms: int | None = None) -> None:
     """Change a run's status; a terminal status sets its end time: the given one in milliseconds, else now."""
-    store = _writing()
-    if message:
-        store.set_tag(run_id, TAG + "message", mask(message)[:4000])
-    if status in ("SCHEDULED", "RUNNING"):
-        store.update_run(run_id, status=status)
-    else:
-        store.set_terminated(run_id, status=status, end_time=ended_ms)
+    with _writing(run_id) as store:
+        if message:
+            store.set_tag(run_id, TAG + "message", mask(message)[:4000])
+        if status in ("SCHEDULED", "RUNNING"):
+            store.update_run(run_id, status=status)
+        else:
+            store.set_terminated(run_id, status=status, end_time=ended_ms)
 
 
 def set_tag(run_id: str, name: str, value: str) -> None:
-    _writing().set_tag(run_id, TAG + name, value)
+    with _writing(run_id) as store:
+        store.set_tag(run_id, TAG + name, value)
 
 
 def set_raw_tags(run_id: str, tags: Mapping[str, str]) -> None:
     """Tags by the names that the store has for them."""
-    for name, value in tags.items():
-        _writing().set_tag(run_id, name, value)
+    with _writing(run_id) as store:
+        for name, value in tags.items():
+            store.set_tag(run_id, name, value)
 
 
 def drop_tag(run_id: str, name: str) -> None:
     if TAG + name in get(run_id).data.tags:
-        _writing().delete_tag(run_id, TAG + name)
+        with _writing(run_id) as store:
+            store.delete_tag(run_id, TAG + name)
 
 
 def rename(run_id: str, name: str) -> None:
-    _writing().update_run(run_id, name=name)
+    with _writing(run_id) as store:
+        store.update_run(run_id, name=name)
 
 
 def annotate(run_id: str, note: str) -> None:
     """A run's note, under the name by which a stock `mlflow ui` shows and edits it."""
-    _writing().set_tag(run_id, NOTE, note)
+    with _writing(run_id) as store:
+        store.set_tag(run_id, NOTE, note)
 
 
 def annotations(tags: Mapping[str, str]) -> dict[str, Any]:
@@ -177,7 +152,8 @@ def log_final(run_id: str, values: Mapping[str, Any], measured_ms: int | None = 
     from mlflow.entities import Metric
 
     at = int(time.time() * 1000) if measured_ms is None else measured_ms
-    client().log_batch(run_id, metrics=[Metric(name, value, at, 0) for name, value in numbers(values).items()])
+    with _writing(run_id) as store:
+        store.log_batch(run_id, metrics=[Metric(name, value, at, 0) for name, value in numbers(values).items()])
 
 
 def numbers(values: Mapping[str, Any]) -> dict[str, float]:
@@ -205,32 +181,37 @@ def get(run_id: str) -> "StoredRun":
     """One stored run; LookupError when the store has none under that id, StoreError when it cannot be asked."""
     from mlflow.exceptions import MlflowException
 
-    if known := _recall(run_id):
-        return known[0]
+    if (recent := known.recall(opened.current(), run_id)) is not None:
+        return recent
     try:
         stored = client().get_run(run_id)
     except MlflowException as error:
         raise LookupError(f"There is no run {run_id[:80]!r}; `recbench runs` lists all runs.") from error
     if stored.info.lifecycle_stage == "deleted":
         raise LookupError(f"Run {run_id} was deleted for good; `recbench runs` lists all runs.")
-    _remember(run_id, [stored])
     return stored
 
 
 def delete(run_id: str) -> None:
     """Mark a run as deleted; `mlflow gc` removes its rows."""
-    _writing().delete_run(run_id)
+    with _writing(run_id) as store:
+        store.delete_run(run_id)
 
 
 def search(kinds: Iterable[Kind], limit: int, condition: str = "") -> list["StoredRun"]:
-    """Stored runs, newest first."""
-    query = (tuple(kinds), limit, condition)
-    if (known := _recall(query)) is not None:
-        return list(known)
-    store, ids = client(), [opened.current().experiments[kind] for kind in query[0]]
-    stored = list(store.search_runs(ids, filter_string=condition, max_results=limit, order_by=["attributes.start_time DESC"]))
-    _remember(query, stored)
-    return list(stored)
+    """Stored runs that fulfil a condition of MLflow's, newest first, as they are now."""
+    ids = [opened.current().experiments[kind] for kind in kinds]
+    return list(client().search_runs(ids, filter_string=condition, max_results=limit, order_by=known.NEWEST))
+
+
+def newest(kinds: Iterable[Kind], limit: int, trashed: bool) -> list["StoredRun"]:
+    """Stored runs outside or inside the trash, newest first; cheap, since ended runs are read once for all callers."""
+    kinds, tag = tuple(kinds), f"{TAG}trashed"
+    if limit > known.MOST:
+        return search(kinds, limit, f"tags.`{tag}` IS {'NOT ' if trashed else ''}NULL")
+    ids = {opened.current().experiments[kind] for kind in kinds}
+    every = (run for run in known.newest(opened.current()) if run.info.experiment_id in ids)
+    return [run for run in every if (tag in run.data.tags) == trashed][:limit]
 
 
 def points(run_id: str, metric: str) -> list[tuple[int, int, float]]:

@@ -3,9 +3,9 @@
     RECBENCH_WORKSPACE=workspace uv run python -m tests.bench.load [SECONDS]
 
 The workspace is a real one with a prepared dataset and two finished trainings on it; it is copied, and the copy is filled. Prints the time
-from an address to a page that is drawn, p50 and p95 by page, the memory of the app, and the rate of the trainings with the sessions and
-without, in turns. The browsers compute on this machine too, and slow both pages and trainings: on two cores the figures are upper bounds.
-Needs Chromium (Debian's chromium, or CHROMIUM). Nothing is asserted.
+from an address to the last part of its page, p50 and p95 by page, the memory of the app, and the rate of the trainings with the sessions
+and without, in turns. The sessions speak Streamlit's protocol, live parts included, and draw nothing: the browsers of visitors compute on
+machines of their own, and twenty of them on two cores would be all that is measured. Nothing is asserted.
 """
 
 import asyncio
@@ -25,7 +25,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import psutil
-from playwright.async_api import Browser, async_playwright
+import websockets
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 import engine
 from engine.runs import Run
@@ -34,10 +36,8 @@ from workers.artifacts import write_done
 
 RUNS, POINTS, USERS, SESSIONS = 1_000, 100_000, 1_000_000, 20
 CURVES = 10  # runs with long curves
-CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-DRAWN = """() => { const app = document.querySelector('[data-testid=stApp]');
-return app && !['running', 'initial'].includes(app.getAttribute('data-test-script-state'))
-  && app.innerText.trim().length > 40 && !document.querySelector('[data-testid=stSkeleton]') }"""
+STREAMLIT = websockets.Subprotocol("streamlit")
+STAY_S, PATIENCE_S = 5.0, 60.0  # how long a visitor looks at a page, and waits for one
 COPIED = ("tags", "params", "latest_metrics")  # tables of the store with rows of a run
 
 
@@ -111,30 +111,68 @@ def rate(run_ids: list[str], seconds: float) -> float:
     return (rows() - before) / (time.monotonic() - started)
 
 
-async def watch(url: str, seconds: float, addresses: dict[str, str], times: dict[str, list[float]]) -> None:
+async def watch(port: int, seconds: float, addresses: dict[str, str], times: dict[str, list[float]]) -> None:
     """SESSIONS sessions, each of which opens page after page and stays on it for some seconds."""
-    async with async_playwright() as play:
-        browser = await play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--no-first-run"])
-        over = time.monotonic() + seconds
-        await asyncio.gather(*(_session(browser, url, over, addresses, times, at) for at in range(SESSIONS)))
-        await browser.close()
+    over = time.monotonic() + seconds
+    await asyncio.gather(*(_session(port, over, addresses, times, at) for at in range(SESSIONS)))
 
 
-async def _session(browser: Browser, url: str, over: float, addresses: dict[str, str], times: dict[str, list[float]], at: int) -> None:
-    page = await browser.new_page(viewport={"width": 1280, "height": 900})
+async def _session(port: int, over: float, addresses: dict[str, str], times: dict[str, list[float]], at: int) -> None:
     names = list(addresses)
     while time.monotonic() < over:
         name, at = names[at % len(names)], at + 1
         started = time.monotonic()
         try:
-            await page.goto(url + addresses[name], wait_until="commit", timeout=60_000)
-            await page.wait_for_function(DRAWN, timeout=60_000)
-            times[name].append(time.monotonic() - started)
-        except Exception as error:  # a page that is not there within a minute counts as one minute
-            print(f"{name}: {type(error).__name__}", file=sys.stderr)
-            times[name].append(60.0)
-        await asyncio.sleep(5)
-    await page.close()
+            async with websockets.connect(f"ws://127.0.0.1:{port}/_stcore/stream", subprotocols=[STREAMLIT], max_size=None) as socket:
+                visit = Visit(socket)
+                async with asyncio.timeout(PATIENCE_S):
+                    await visit.open(addresses[name])
+                times[name].append(time.monotonic() - started)
+                await visit.look(STAY_S)
+        except (TimeoutError, OSError, websockets.WebSocketException) as error:  # a page that is not there within a minute counts as one
+            print(f"{name}: {type(error).__name__} {error}", file=sys.stderr)
+            times[name].append(PATIENCE_S)
+
+
+class Visit:
+    """One visitor of one page, who asks as Streamlit's frontend does."""
+
+    def __init__(self, socket: websockets.ClientConnection) -> None:
+        self.socket = socket
+        self.intervals, self.due = dict[str, float](), dict[str, float]()  # of live parts: seconds, and the moment of the next drawing
+
+    async def open(self, address: str) -> None:
+        """Ask for a page, and wait until the server has sent all of it."""
+        page, _, query = address.lstrip("/").partition("?")
+        message = BackMsg()
+        message.rerun_script.page_name, message.rerun_script.query_string = page, query
+        await self.socket.send(message.SerializeToString())
+        while not await self._receive():
+            pass
+
+    async def look(self, seconds: float) -> None:
+        """Stay: live parts are drawn again at their intervals."""
+        over = time.monotonic() + seconds
+        while (now := time.monotonic()) < over:
+            for fragment in [fragment for fragment, moment in self.due.items() if moment <= now]:
+                message = BackMsg()
+                message.rerun_script.fragment_id, message.rerun_script.is_auto_rerun = fragment, True
+                await self.socket.send(message.SerializeToString())
+                self.due[fragment] = now + self.intervals[fragment]
+            try:
+                async with asyncio.timeout(0.2):
+                    await self._receive()
+            except TimeoutError:
+                continue
+
+    async def _receive(self) -> bool:
+        """One message; whether it says that the whole page was sent."""
+        message = ForwardMsg()
+        message.ParseFromString(await self.socket.recv(decode=False))
+        if message.WhichOneof("type") == "auto_rerun":
+            live = message.auto_rerun
+            self.intervals[live.fragment_id], self.due[live.fragment_id] = live.interval, time.monotonic() + live.interval
+        return message.WhichOneof("type") == "script_finished" and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
 
 
 def serve(workspace: Path, port: int) -> "subprocess.Popen[bytes]":
@@ -189,7 +227,7 @@ def main(seconds: float) -> None:
 
 def _watch(seconds: str, port: str, addresses: str) -> None:
     times = defaultdict[str, list[float]](list)
-    asyncio.run(watch(f"http://127.0.0.1:{port}", float(seconds), json.loads(addresses), times))
+    asyncio.run(watch(int(port), float(seconds), json.loads(addresses), times))
     print(json.dumps(times))
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,16 @@ from tests.commands import until
 
 RECBENCH = [sys.executable, "-c", "from engine.cli import main; main()"]
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def started_by_a_terminal(words: list[str], **options: Any) -> "subprocess.Popen[str]":
+    """A process that SIGINT and SIGHUP end: a child of nohup or of a shell's background job inherits that they are ignored."""
+
+    def heed() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+    return subprocess.Popen(words, cwd=ROOT, text=True, preexec_fn=heed, **options)
 
 
 def is_free(port: int) -> bool:
@@ -32,7 +43,7 @@ def test_streamlit_ends_with_recbench(workspace: Path, ends: signal.Signals, rec
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    started = subprocess.Popen([*RECBENCH, "ui", "--port", str(port)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    started = started_by_a_terminal([*RECBENCH, "ui", "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until(lambda: not is_free(port) or started.poll() is not None, 120)
         assert started.poll() is None
@@ -53,7 +64,7 @@ def test_ctrl_c_of_a_waiting_command_says_that_the_run_goes_on(workspace: Path) 
     spec = workspace / "dataset.json"
     spec.write_text(json.dumps({"name": "s", "source": {"kind": "sample"}}))
     words = [*RECBENCH, "prepare", str(spec)]
-    waiting = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    waiting = started_by_a_terminal(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     runs = workspace / "runs"
     until(lambda: any(processes.is_alive(one.name) for one in runs.glob("[!.]*")), 200)  # before it has its id, it has another name
     (run_id,) = (one.name for one in runs.glob("[!.]*"))

@@ -99,7 +99,7 @@ def says() -> Says:
     """Everything a page says, as one text."""
 
     def everything(at: AppTest) -> str:
-        kinds = (at.markdown, at.caption, at.title, at.subheader, at.error, at.warning, at.info, at.success, at.html, at.text)
+        kinds = (at.markdown, at.caption, at.title, at.header, at.error, at.warning, at.info, at.success, at.html, at.text)
         labels = [element.label for element in at.get("page_link")]
         return "\n".join([str(getattr(element, "value", "")) for kind in kinds for element in kind] + labels)
 

@@ -28,7 +28,7 @@ def opened(page: str, **query: str) -> AppTest:
 
 def foreign_markup(at: AppTest) -> list[str]:
     """Parts of HOSTILE that a browser would take for markup."""
-    markdown = "".join(e.value for kind in (at.markdown, at.caption, at.subheader, at.error, at.warning) for e in kind)
+    markdown = "".join(e.value for kind in (at.markdown, at.caption, at.header, at.error, at.warning) for e in kind)
     markdown += "".join(e.label for e in at.get("page_link"))
     found = re.findall(r"(?<!\\)(<img|\]\(http|:red\[|\*\*Bold)", markdown)
     return found + re.findall("<img", "".join(e.value for e in at.html))

@@ -20,7 +20,7 @@ def section(comparison: Comparison) -> None:
     curves = {c.letter: bins for c in runs if (bins := engine.compare.reliability_of(c))}
     if not curves:
         return
-    st.subheader("Reliability", anchor=False)
+    st.header("Reliability", anchor=False)
     short = engine.compare.names(comparison.contenders)
     errors = comparison.table[comparison.table["metric"] == "ece"].set_index("contender")["value"]
     drawn = {

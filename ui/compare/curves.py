@@ -28,7 +28,7 @@ class Drawing(NamedTuple):
 def section(comparison: Comparison) -> None:
     """Validation metrics or the training loss of all runs; bound to ?metric=, ?over=, ?smooth= and ?log=."""
     frame = comparison.curves
-    st.subheader("Learning curves", anchor=False)
+    st.header("Learning curves", anchor=False)
     present = set(frame["metric"]) if len(frame) else set()
     options = {key: f"{metric.label} (validation)" for key, metric in engine.specs.METRICS.items() if f"valid_{key}" in present}
     options |= {LOSS: "Training loss"} if LOSS in present else {}

@@ -9,15 +9,15 @@ import streamlit as st
 
 import engine
 from engine import compare
-from engine.compare import Comparison, Contender
+from engine.compare import COLORS, Comparison, Contender
 from ui.runs import launch, live
 from ui.shared import charts, words
 
 KIND = "funnel"
 PARTS = (
-    ("found", "found", "#009E73"),
-    ("lost_at_ranking", "lost at ranking", "#E69F00"),
-    ("lost_at_retrieval", "lost at retrieval", "#D55E00"),
+    ("found", "found", COLORS[2]),
+    ("lost_at_ranking", "lost at ranking", COLORS[3]),
+    ("lost_at_retrieval", "lost at retrieval", COLORS[1]),
 )
 TIMES = (("latency_p50_ms", "median", "solid"), ("latency_p99_ms", "99th percentile", "dot"))
 HEIGHT = 340
@@ -29,7 +29,7 @@ def section(comparison: Comparison) -> None:
     made, parts = [c for c in runs if c.model == KIND], [c for c in runs if c.model != KIND]
     if not made and len(parts) < 2:
         return
-    st.subheader("Funnels", anchor=False)
+    st.header("Funnels", anchor=False)
     if made:
         _losses(comparison, made)
     if len(parts) > 1:

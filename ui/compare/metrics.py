@@ -39,7 +39,7 @@ def section(at: Callable[[int], Comparison], alarms: Alarms) -> None:
         at: the comparison with the metrics of lists at some k. alarms: letter -> what looks wrong with it.
     """
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("Metrics on test", anchor=False, width="content")
+        st.header("Metrics on test", anchor=False, width="content")
         chosen_at = st.popover("Metrics", icon=":material/view_column:")
         with chosen_at:
             comparison = at(_cutoff())

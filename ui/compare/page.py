@@ -95,7 +95,7 @@ with grid.cell():
 with grid.cell():
     calibration.section(comparison)
 with cost_at:
-    st.subheader("Cost", anchor=False)
+    st.header("Cost", anchor=False)
     tables.show(metric_tables.fact_table(costs, comparison.contenders, "cost", "unit"))
 
 if not why:

@@ -25,7 +25,7 @@ def show(comparison: Comparison) -> None:
     options = testable(comparison)
     if not options:
         return
-    st.subheader("Who differs from whom", anchor=False)
+    st.header("Who differs from whom", anchor=False)
     labels = {key: engine.specs.metric(key).label for key in options}
     metric = address.select("By", "compare.pairs", "pairs", labels, width=360)
     tested = engine.compare.pairs(comparison, metric)
@@ -49,7 +49,7 @@ def rows(tested: Sequence[PairVerdict], comparison: Comparison, metric: str) -> 
             "p": [p_value(pair.p_holm) for pair in tested],
             "visible from": [words.number(pair.smallest) for pair in tested],
             "users needed": [pair_needed(pair) for pair in tested],
-            "": [pair_answer(pair, comparison) for pair in tested],
+            "answer": [pair_answer(pair, comparison) for pair in tested],
         },
         index=[f"{short[pair.a]} − {short[pair.b]}" for pair in tested],
     )
@@ -76,9 +76,9 @@ def matrix(tested: Sequence[PairVerdict], comparison: Comparison, metric: str) -
         marks = "".join(_mark(cells.get((one.letter, other.letter))) for other in shown)
         name = words.html(short[one.letter], 40)
         body.append(f'<tr><th scope="row" class="text">{name}</th>{marks}</tr>')
-    label = words.html(f"Who is better by {engine.specs.metric(metric).label}")
+    label = f"Who is better by {engine.specs.metric(metric).label}"
     head = f'<thead><tr><th class="text">{words.html(engine.specs.metric(metric).label)}</th>{heads}</tr></thead>'
-    return f'<div class="rb rb-scroll"><table class="facts" aria-label="{label}">{head}<tbody>{"".join(body)}</tbody></table></div>'
+    return tables.scrolling(f'<table class="facts" aria-label="{words.html(label)}">{head}<tbody>{"".join(body)}</tbody></table>', label)
 
 
 def _mark(cell: tuple[str, str] | None) -> str:

@@ -114,7 +114,7 @@ def settings(comparison: Comparison) -> None:
     if len(runs) < 2:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("Settings", anchor=False, width="content")
+        st.header("Settings", anchor=False, width="content")
         address.seed("compare.differs", "settings", address.value("settings") != "all")
         only = st.toggle("Only what differs", key="compare.differs")
         address.remember("compare.differs", "settings", None if only else "all")

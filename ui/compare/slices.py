@@ -37,7 +37,7 @@ def show(comparison: Comparison) -> None:
     choices = _choices(key_of(comparison), comparison)
     if not choices:
         return
-    st.subheader("Where they differ", anchor=False)
+    st.header("Where they differ", anchor=False)
     left, right = st.columns(2)
     with left:
         by = address.select("Slice by", "compare.slice", "slice", {one: name for one, (name, _) in choices.items()})

@@ -27,7 +27,7 @@ def show(comparison: Comparison) -> None:
     if not engine.compare.can_stress(comparison):
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("Stress test", anchor=False, width="content")
+        st.header("Stress test", anchor=False, width="content")
         address.seed("compare.stress", "stress", address.value("stress") == "on")
         on = st.toggle("Try other protocols", key="compare.stress", help=HELP)
         address.remember("compare.stress", "stress", "on" if on else None)

@@ -21,7 +21,7 @@ def section(comparison: Comparison) -> None:
     facts = [fact for fact, values in of_fact.items() if pd.to_numeric(values, errors="coerce").notna().any()]
     if not facts:
         return
-    st.subheader("Quality and cost", anchor=False)
+    st.header("Quality and cost", anchor=False)
     of_runs = comparison.table[comparison.table["contender"].isin(letters) & comparison.table["value"].notna()]
     keys = [key for key in engine.specs.METRICS if key in set(of_runs["metric"])]
     if not keys:

@@ -88,7 +88,7 @@ def _strip(place: DeltaGenerator, done: dict[str, bool], questions: dict[str, li
 
 def _heading(number: int) -> None:
     stage = STAGES[number - 1]
-    st.subheader(f"{number} · {stage}", anchor=stage.lower(), divider="gray")
+    st.header(f"{number} · {stage}", anchor=stage.lower(), divider="gray")
 
 
 def _stage(number: int) -> Cells:

@@ -50,7 +50,7 @@ def listed(datasets: list[Dataset]) -> None:
 def full(dataset: Dataset) -> None:
     """One dataset: its split, features, baselines, audit, and how it was made."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(words.md(dataset.title, 120), anchor=False, width="content")
+        st.header(words.md(dataset.title, 120), anchor=False, width="content")
         st.caption(words.md(dataset.id), width="content")
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Train on it", type="primary", icon=":material/model_training:"):

@@ -37,7 +37,7 @@ if refused := st.session_state.pop("tour.refused", None):
 if tour:
     address.remember(None, "tour", tour)
     with st.container(border=True):
-        st.subheader("Sample ratings: prepare, train both, compare", anchor=False)
+        st.header("Sample ratings: prepare, train both, compare", anchor=False)
         st.caption("This continues when you leave or close the page. The comparison opens here when all three are finished.")
         if live_runs.watch(tour):
             st.session_state.pop("tour", None)
@@ -50,7 +50,7 @@ if tour:
             st.button("Try again", icon=":material/refresh:", on_click=start_tour)
 elif not runs:
     with st.container(border=True):
-        st.subheader("Start here", anchor=False)
+        st.header("Start here", anchor=False)
         st.markdown(
             "Prepare generated sample ratings with Spark, train a **two-tower** (retrieval) and a **DLRM** (ranking) on them, "
             "and see the two side by side: metrics, curves, cost, and what each would recommend to one user. "
@@ -65,13 +65,13 @@ if runs or datasets:
 
 others = [run.run_id for run in live if run.run_id not in tour]
 if others:
-    st.subheader("Queue", anchor=False)
+    st.header("Queue", anchor=False)
     live_runs.watch(others[:8])
     if len(others) > 8:
         st.page_link("runs/page.py", label=f"{len(others) - 8} more", icon=":material/list_alt:")
 
 if last and not tour:
-    st.subheader("Last comparison", anchor=False)
+    st.header("Last comparison", anchor=False)
     by_id = {run.run_id: run for run in runs}
     with st.container(border=True):
         st.markdown(
@@ -90,7 +90,7 @@ if last and not tour:
 
 recent = [run for run in runs if not run.live and run.run_id not in tour][:5]
 if recent:
-    st.subheader("Recent runs", anchor=False)
+    st.header("Recent runs", anchor=False)
     titles = picker.titles(runs)
     for run in recent:
         live_runs.line(run, titles[run.run_id])

@@ -62,7 +62,7 @@ elif who == "new":
     if liked.empty:
         st.info("Choose what this person likes to see each contender's list. Nothing is trained again.")
         st.stop()
-    st.subheader("New user", anchor=False)
+    st.header("New user", anchor=False)
     query = lists.Query(rules, liked=tuple(liked["item_id"]))
     person, seen = lists.Person(liked), set(query.liked)
 else:
@@ -74,7 +74,7 @@ else:
     except LookupError:
         layout.unknown("user", [user])
         st.stop()
-    st.subheader(f"User {words.md(user, 60)}", anchor=False)
+    st.header(f"User {words.md(user, 60)}", anchor=False)
     query = lists.Query(rules, user)
     person, seen = lists.person(interactions), set(interactions.loc[interactions["split"] == "train", "item_id"])
     held_out = set() if person.after is None else set(person.after["item_id"])

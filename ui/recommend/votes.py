@@ -77,7 +77,7 @@ def section(comparison: Comparison) -> None:
     tally = engine.recommend.votes.tally(comparison.dataset, list(names))
     if tally.empty:
         return
-    st.subheader("Blind votes", anchor=False)
+    st.header("Blind votes", anchor=False)
     st.caption("From the Recommend page: two lists side by side, without names.")
     _table(tally, names, comparison.dataset)
 

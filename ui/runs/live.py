@@ -1,4 +1,4 @@
-"""A run and its progress: badge, curves and log. All of it is read from the engine; no page owns a run."""
+"""A run and its progress: badge and curves. All of it is read from the engine; no page owns a run."""
 
 import pandas as pd
 import streamlit as st
@@ -6,7 +6,7 @@ import streamlit as st
 import engine
 from engine import compare
 from engine.runs import Run
-from ui.runs import annotations, predictions
+from ui.runs import annotations, log, predictions
 from ui.shared import charts, layout, picker, states, words
 
 OUTPUT_FAMILIES = ("value", "classes", "actions")
@@ -70,7 +70,7 @@ def heading(run_id: str) -> bool:
     """Title, state and the cause of a failure; returns whether the run is live."""
     run = engine.runs.get_run(run_id)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(words.md(run.title, 80), anchor=False, width="content")
+        st.header(words.md(run.title, 80), anchor=False, width="content")
         states.badge(run)
         st.caption(_joined(words.md(run.dataset_name or ""), f"run {words.md(run.run_id)}"), width="content")
     annotations.note(run)
@@ -109,7 +109,7 @@ def details(run_id: str) -> bool:
         training_curves(run_id, engine.runs.history(run_id))
         if states.is_in(run, "FINISHED"):
             predictions.section(run)
-    log(run_id, open_=run.live or states.is_in(run, "FAILED"))
+    log.pane(run)
     return run.live
 
 
@@ -151,7 +151,8 @@ def training_curves(run_id: str, history: pd.DataFrame) -> None:
         st.markdown("**Training loss**")
         figure = charts.loss_curve(history, "train_loss", "step", "training loss")
         charts.show(figure, f"Training loss over {words.count(history['step'].max())} steps", key=f"loss.{run_id}")
-    valid = {key: f"valid_{key}" for key in engine.specs.METRICS if f"valid_{key}" in set(history["metric"])}
+    measured = set(history["metric"].unique())
+    valid = {key: f"valid_{key}" for key in engine.specs.METRICS if f"valid_{key}" in measured}
     with right:
         if not valid:
             st.markdown("**Validation**")
@@ -170,13 +171,3 @@ def training_curves(run_id: str, history: pd.DataFrame) -> None:
         part = history[history["metric"] == valid[key]].assign(contender="run")
         figure = charts.curves(part, {"run": (label, compare.look(0))}, "epoch", f"{label} (validation)", height=260)
         charts.show(figure, f"{label} on validation over {len(part)} epochs", key=f"validation.{run_id}.{key}")
-
-
-def log(run_id: str, open_: bool) -> None:
-    """The end of the run's log, open for live and failed runs."""
-    with st.expander("Log", expanded=open_, icon=":material/notes:", key=f"log.{run_id}"):
-        tail = engine.runs.log_tail(run_id)
-        if tail.strip():
-            st.code(tail, language=None, height=300 if tail.count("\n") > 11 else "content", wrap_lines=True)
-        else:
-            st.caption("The log is empty so far.")

@@ -44,7 +44,7 @@ def _names(names: tuple[str, ...]) -> str:
 
 def section(run: Run) -> None:
     """Predictions of a finished run on test rows: a chart by kind of output, then rows; or why there are none."""
-    st.subheader("Predictions", anchor=False)
+    st.header("Predictions", anchor=False)
     if why := engine.runs.why_no_predictions(run):
         st.caption(words.md(why, 400))
         return

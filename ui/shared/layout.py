@@ -5,6 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from engine import runs
 from engine.runs import StoreError
 from ui.shared import store_trouble, words
 
@@ -39,7 +40,8 @@ def live(draw: Callable[[], bool], active: bool, seconds: float = 2.0) -> None:
     @st.fragment(run_every=seconds if active else None)
     def part() -> None:
         try:
-            again = not draw() and active
+            with runs.read_once():
+                again = not draw() and active
         except StoreError as error:
             store_trouble.tell(error)
             return

@@ -33,7 +33,8 @@ def small_table(frame: pd.DataFrame, head: str = "", left: bool = False, tooltip
         f"{''.join(f'<td>{words.html(v)}</td>' for v in row)}</tr>"
         for name, row in zip(frame.index, frame.to_numpy(), strict=True)
     ]
-    top = f'<thead><tr><th class="text">{words.html(head)}</th>{columns}</tr></thead>' if any(frame.columns) else ""
+    corner = f'<th class="text">{words.html(head)}</th>' if head else "<td></td>"  # a heading without words is none
+    top = f"<thead><tr>{corner}{columns}</tr></thead>" if any(frame.columns) else ""
     return table(top, rows, head or "Facts", "facts left" if left else "facts")
 
 
@@ -59,7 +60,12 @@ def keyed_table(rows: list[tuple[str, str, str, str]], head: tuple[str, str, str
 
 def table(head: str, rows: list[str], caption: str, look: str = "wide") -> str:
     body = f"{head}<tbody>{''.join(rows)}</tbody>"
-    return f'<div class="rb rb-scroll"><table class="{look}" aria-label="{words.html(caption)}">{body}</table></div>'
+    return scrolling(f'<table class="{look}" aria-label="{words.html(caption)}">{body}</table>', caption)
+
+
+def scrolling(inner: str, caption: str) -> str:
+    """HTML of a table in a box that scrolls sideways where the page is narrow, by keyboard too."""
+    return f'<div class="rb rb-scroll" role="group" aria-label="{words.html(caption)}" tabindex="0">{inner}</div>'
 
 
 def show(html: str) -> None:

@@ -21,7 +21,7 @@ def exposure() -> None:
 
 def disk() -> None:
     """What the workspace takes, by kind."""
-    st.subheader("Disk", anchor=False)
+    st.header("Disk", anchor=False)
     used = engine.upkeep.disk_use()
     rows = {f"{one.kind} ({words.count(one.number)})" if one.kind in NUMBERED else one.kind: words.size(one.bytes) for one in used}
     rows |= {"Together": words.size(sum(one.bytes for one in used))}
@@ -30,7 +30,7 @@ def disk() -> None:
 
 def orphans() -> None:
     """What dead runs left, with a button that removes it."""
-    st.subheader("Left by dead runs", anchor=False)
+    st.header("Left by dead runs", anchor=False)
     if cleared := st.session_state.pop("system.swept", None):
         st.success(cleared, icon=":material/mop:")
     found = engine.upkeep.orphans()
@@ -53,7 +53,7 @@ def _of_orphans(found: list[Orphan]) -> pd.DataFrame:
 
 def trash() -> None:
     """Runs in the trash with their sizes; those that are chosen are deleted for good after a confirmation."""
-    st.subheader("Trash", anchor=False)
+    st.header("Trash", anchor=False)
     if said := st.session_state.pop("system.deleted", None):
         st.success(said, icon=":material/delete_forever:")
     found = engine.upkeep.trashed_runs()
@@ -85,7 +85,7 @@ def _confirm(chosen: list[TrashedRun]) -> None:
 
 def support() -> None:
     """A zip for a report of a fault, made when it is asked for."""
-    st.subheader("Support bundle", anchor=False)
+    st.header("Support bundle", anchor=False)
     st.caption(
         "For a report of a fault: specs, ends of logs, errors and verdicts of runs, versions, facts of this machine. No data, no model. "
         "Passwords and keys are masked; names of datasets, columns and folders are in it."

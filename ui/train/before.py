@@ -27,7 +27,7 @@ def shown(contenders: Sequence[Sequence[RunSpec]], dataset: Dataset) -> bool:
     judged = {chr(65 + at): engine.preflight.training(runs[0], dataset) for at, runs in enumerate(contenders) if runs}
     if not judged:
         return True
-    st.subheader("Before the launch", anchor=False)
+    st.header("Before the launch", anchor=False)
     tables.show(tables.small_table(_frame(judged, contenders), "contender", left=True, tooltips=TOOLTIPS))
     for level, box, icon in (("blocked", st.error, ":material/block:"), ("warning", st.warning, ":material/warning:")):
         if sentences := _sentences(judged, level):

@@ -31,16 +31,16 @@ st.caption(predictions.task_sentence(dataset))
 if why := engine.datasets.why_no_ranking(dataset):
     st.info(words.md(why, 600), icon=":material/person_off:")
 
-st.subheader("Contenders", anchor=False)
+st.header("Contenders", anchor=False)
 models = contenders.contenders(given, dataset)
-st.subheader("Training", anchor=False)
+st.header("Training", anchor=False)
 training, seeds = form.training(given)
 specs = form.specs(dataset.id, models, training, seeds)
 form.commands(specs)
 fits = before.shown(specs, dataset)
 launched = launch.button([spec for runs in specs for spec in runs], complete=all(specs) and fits)
 if launched:
-    st.subheader("Launched", anchor=False)
+    st.header("Launched", anchor=False)
     if live.watch(launched) and len(launched) > 1:
         st.page_link("compare/page.py", label="Compare them", icon=":material/balance:", query_params={"runs": ",".join(launched)})
     elif len(launched) > 1:

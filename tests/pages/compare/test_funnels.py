@@ -67,4 +67,4 @@ def test_why_two_runs_make_no_funnel_is_said(own: Workspace, drivers: None, visi
 
 def test_one_run_makes_no_funnel(shared: Workspace, visit: Visit) -> None:
     at = visit("compare", runs=shared.ids("two_tower"))
-    assert "Funnels" not in [one.value for one in at.subheader]
+    assert "Funnels" not in [one.value for one in at.header]

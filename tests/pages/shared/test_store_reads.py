@@ -60,7 +60,7 @@ def test_inside_the_block_ended_runs_are_read_once_and_others_each_time(finished
         assert len(calls) == 3 + 1, calls
         engine.runs.list_runs("train")
         engine.runs.get_run(finished[5])
-        assert calls.count("search_runs") == 1 and calls.count("get_run") == 3 + 1
+        assert calls.count("search_runs") == 1 and calls.count("get_run") == 3
         engine.runs.rename(finished[1], "Renamed here")
         assert engine.runs.get_run(finished[1]).title == "Renamed here"
     assert engine.runs.get_run(finished[1]).title == "Renamed here"
