@@ -95,7 +95,8 @@ def _guessed(path: str) -> dict[str, Any]:
             _comment(f"check: {doubt}")
         raw = json.loads(json.dumps(raw, default=lambda part: part.model_dump(mode="json")))
         return raw
-    for doubt in [*doubts, *_findings(spec)]:
+    spec, more = _on_rows(spec)
+    for doubt in [*doubts, *more]:
         _comment(f"check: {doubt}")
     answer: dict[str, Any] = json.loads(spec.model_dump_json())
     return answer
@@ -109,14 +110,23 @@ def _doubts(guess: "TableGuess") -> list[str]:
     return doubts + list(guess.notes)
 
 
-def _findings(spec: "DatasetSpec") -> list[str]:
-    """What the audit of the first rows warns of under a spec."""
+def _on_rows(spec: "DatasetSpec") -> "tuple[DatasetSpec, list[str]]":
+    """The spec with a threshold that the first rows reach, and what their audit warns of."""
     import engine
 
     try:
-        return [finding.text for finding in engine.preview.preview(spec).audit.findings if finding.level != "info"]
+        rows = engine.preview.preview_rows(spec.source)
+        used = rows[rows["reason"].isna()]
+        if spec.label.kind == "threshold" and len(used):
+            ratings = used["rating"]
+            steps = sorted(map(float, ratings.unique()))
+            few = steps if len(steps) <= engine.preview.MOST_VALUES else []
+            liked = engine.preview.usual_threshold(few, steps[0], steps[-1], float(ratings.median()))
+            spec = spec.model_copy(update={"label": spec.label.model_copy(update={"threshold": liked})})
+        found = engine.preview.preview(spec, rows=rows).audit.findings
     except (ValueError, LookupError, OSError) as error:
-        return [str(error)]
+        return spec, [str(error)]
+    return spec, [finding.text for finding in found if finding.level != "info"]
 
 
 def _comment(text: str) -> None:

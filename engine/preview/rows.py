@@ -1,6 +1,7 @@
 """Duplicates, split, minimums and label rule of a preview, with pandas. `engine.prepare.rows` does the same with Spark."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -232,6 +233,16 @@ def _label_classes(rows: pd.DataFrame, spec: DatasetSpec) -> tuple[pd.Series, Ru
     else:
         positive = (rows["rating"].map("{:g}".format) if "rating" in rows else rows["category"]).isin(liked)
     return positive.astype(float), Rule(spec.label.kind, None, None, classes, liked)  # type: ignore[arg-type]
+
+
+def usual_threshold(steps: Sequence[float], low: float, high: float, middle: float, wanted: float = 4.0) -> float:
+    """The rating from which rows are liked unless somebody chooses: the wanted one, or the median where no rating reaches it.
+
+    Args:
+        steps: the distinct ratings in order, where they are few: the nearest is taken; else empty.
+    """
+    start = wanted if low <= wanted <= high else middle
+    return min(steps, key=lambda step: abs(step - start)) if len(steps) > 1 else start
 
 
 def liked_classes(classes: list[str], spec: DatasetSpec) -> list[str]:

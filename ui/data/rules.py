@@ -102,14 +102,13 @@ def _number(label: str, values: Values, key: str, start: float | None, optional:
     tooltip, low, high = spec.model_fields[field].description, values.low, values.high
     if low is None or high is None:
         return start
-    if start is not None and not low <= start <= high:
-        start = values.middle
+    if start is not None:
+        start = engine.preview.usual_threshold(values.steps, low, high, low if values.middle is None else values.middle, start)
     if len(values.steps) > 1 and not optional:
-        nearest = min(values.steps, key=lambda step: abs(step - (start if start is not None else high)))
         return st.select_slider(
             label,
             values.steps,
-            nearest,
+            high if start is None else start,
             format_func=lambda v: f"{v:g}",
             key=f"{key}.{hash(values.steps)}",
             help=tooltip,

@@ -58,6 +58,16 @@ def test_a_question_that_is_open_is_said_with_the_spec(said: Said, tmp_path: Pat
     assert "time_unit" in doubts and "this spec is not complete" in doubts
 
 
+def test_the_threshold_is_one_that_ratings_reach(said: Said, tmp_path: Path) -> None:
+    chance = random.Random(1)
+    for name, highest, liked in (("five", 5, 4), ("three", 3, 2)):
+        path = tmp_path / f"{name}.csv"
+        rows = [f"u{chance.randint(1, 30)},i{n % 40},{1 + n % highest},{1_512_000_000 + 60 * n}" for n in range(300)]
+        path.write_text("\n".join(["user_id,item_id,rating,timestamp", *rows]))
+        answer, _ = said("spec", "dataset", "--source", "table", "--path", str(path))
+        assert answer["label"] == {"kind": "threshold", "threshold": liked}
+
+
 def test_a_path_is_put_into_the_spec_of_any_source(said: Said) -> None:
     answer, _ = said("spec", "dataset", "--source", "movielens", "--path", "/data/ml-100k")
     assert answer["source"]["path"] == "/data/ml-100k"
