@@ -69,6 +69,18 @@ def test_users_and_items_tables_read_alike(tmp_path: Path, spark: "SparkSession"
     assert source.users_frame()["user_id"].tolist() == ["1", "2"]
 
 
+def test_whole_ids_of_both_tables_read_alike(tmp_path: Path, spark: "SparkSession", workspace: Path) -> None:
+    (tmp_path / "r.csv").write_text("user,item\n12346.0,a\n12347,b\n7.50,c\n")
+    (tmp_path / "u.csv").write_text("user,age\n12346,1\n12347.0,2\n12347,3\n7.50,4\n")
+    user = {"name": "user", "role": "user"}
+    users = {"path": str(tmp_path / "u.csv"), "columns": [user, {"name": "age", "role": "dense"}]}
+    source = TableSource(path=str(tmp_path / "r.csv"), columns=[user, {"name": "item", "role": "item"}], users=users, whole_ids=True)
+    frame, loaded = source.users_frame(), source.load(spark).users
+    assert loaded is not None
+    assert frame.set_index("user_id")["age"].to_dict() == {"12346": 1, "12347": 3, "7.50": 4}
+    pd.testing.assert_frame_equal(loaded.orderBy("user_id").toPandas(), frame.sort_values("user_id", ignore_index=True), check_dtype=False)
+
+
 @pytest.fixture(scope="module")
 def typed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("typed") / "part.parquet"
