@@ -68,7 +68,7 @@ def main(run_id: str, kind: store.Kind) -> None:
         log.warning("the run is done all the same; what failed came after it: %s", message)
         status, message = "FINISHED", None
     spark.close()
-    left = processes.sweep(run_id)
+    left = processes.sweep(run_id, spark.classes.writer() if (status, kind) == ("FINISHED", "prepare") else None)
     if left:
         status, message = "FAILED", f"Processes {left} of this run do not end; end them yourself."
     if status == "KILLED" and not _keeps(run_dir):
@@ -78,8 +78,10 @@ def main(run_id: str, kind: store.Kind) -> None:
     release(run_dir)
     outbox.file(LOG)
     outbox.status(status, message)
-    if not outbox.close(PROMPT_S):
-        _let_go(lock)
+    delivered = outbox.close(PROMPT_S)
+    _let_go(lock)
+    spark.classes.keep()
+    if not delivered:
         outbox.close(PATIENT_S)
 
 

@@ -47,7 +47,7 @@ def choose(key: str) -> tuple[dict[str, Any] | None, list[str]]:
     key = f"{key}.{digest(guess.path)}"  # answers about one table are none about another, nor are its users and items
     fields["kind"] = source.TABLE
     fields |= _reading_controls(key, fields, guess, questions)
-    tables = [(guess, fields["columns"])]
+    tables: list[tuple[TableGuess | None, Any]] = [(guess, fields["columns"])]
     for table, title in MORE_TABLES:
         with st.expander(f"{title} (optional)", icon=":material/table_rows:", key=f"{key}.{table}.box"):
             more_of = ", titles and genres" if table == "items" else ""
