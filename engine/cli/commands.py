@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import adopting, annotations, preflight, resuming, serving, stress, upkeep, workbench
+from engine.cli import adopting, annotations, preflight, resuming, searching, serving, specs, stress, upkeep, workbench
 from engine.cli.annotations import Command
 from engine.cli.progress import wait
 
@@ -18,14 +18,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from engine.compare import Comparison
-    from engine.datasets import DatasetSpec
     from engine.runs import Run
-    from engine.specs import RunSpec
 
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point; exits 0, 1 after an error, 2 after a wrong command line, 130 after Ctrl-C, 141 when the reader of the output is gone."""
-    args = _parser().parse_args(argv)
+    args = _parser().parse_args(argv, argparse.Namespace(json=False))
     sys.excepthook = _report
     try:
         _keep_private()
@@ -77,7 +75,10 @@ def _has_reader() -> bool:
 
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--json", action="store_true", help="print one JSON object as the last line of standard output")
+    # absent where it is not given, so that a command does not take back what stands before it
+    common.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object as the last line of standard output"
+    )
     parser = argparse.ArgumentParser(
         prog="recbench",
         parents=[common],
@@ -116,15 +117,12 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--note", metavar="TEXT", help="keep a text that stands above the report of these runs; an empty one deletes it")
     preflight.register(add)
     stress.register(add)
+    searching.register(add)
     serving.register(add, wait)
     annotations.register(add)
     upkeep.register(add)
     adopting.register(add)
-    spec = add("spec", _spec, "Print a complete default spec; descriptions of its settings go to standard error.")
-    spec.add_argument("what", choices=["dataset", "run"])
-    spec.add_argument("--source", default="sample", help="for a dataset: the source, such as sample or movielens")
-    spec.add_argument("--model", default="two_tower", help="for a run: the model, such as two_tower, dlrm or ease")
-    spec.add_argument("--dataset", help="for a run: the dataset's id (default: the newest one)")
+    specs.register(add)
     return parser
 
 
@@ -254,36 +252,3 @@ def _cell(row: "pd.Series[Any]", mark: str) -> str:
         return "—"
     span = f" [{row['low']:.3f}, {row['high']:.3f}]" if row["low"] == row["low"] else ""
     return f"{mark}{row['value']:.3f}{span}"
-
-
-def _placeholders(source: str) -> dict[str, str]:
-    """Placeholders for the required settings of a source, such as its path."""
-    import engine
-
-    fields = engine.sources.SOURCES[source].model_fields if source in engine.sources.SOURCES else {}
-    return {name: f"path/to/{source}" if name == "path" else name for name, field in fields.items() if field.is_required()}
-
-
-def _spec(args: argparse.Namespace) -> dict[str, Any]:
-    import engine
-    from workers.run import pick
-    from workers.specs import Spec
-
-    spec: DatasetSpec | RunSpec
-    if args.what == "dataset":
-        source = pick({"kind": args.source, **_placeholders(args.source)}, engine.sources.SOURCES, "source")
-        spec = engine.datasets.DatasetSpec(name=args.source, source=source)
-        parts: list[Spec] = [spec, spec.source]
-    else:
-        known = engine.datasets.list_datasets()
-        name = args.dataset or (known[0].id if known else "dataset-id")
-        spec = engine.specs.RunSpec(dataset=name, model=pick({"kind": args.model}, engine.specs.MODELS, "model"))
-        parts = [spec, spec.model, spec.train]
-    for part in parts:
-        for field_name, field in type(part).model_fields.items():
-            if field.description:
-                print(f"# {field_name}: {field.description}", file=sys.stderr)
-    answer: dict[str, Any] = json.loads(spec.model_dump_json())
-    if not args.json:
-        print(json.dumps(answer, indent=2))
-    return answer

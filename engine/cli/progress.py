@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
     from engine.runs import Progress, Run
 
+EVERY_S = 10  # between two lines
+
 
 def wait(run_ids: list[str]) -> list["Run"]:
     """Show progress until every run has ended. Ctrl-C ends the waiting alone: says that the runs go on and how to stop them."""
@@ -29,8 +31,11 @@ def _wait(run_id: str) -> "Run":
     import engine
 
     run = engine.runs.get_run(run_id)
+    lines = None if sys.stderr.isatty() else _Lines(run.title)
     with _bar(run.title) as bar:
         while run.live:
+            if lines:
+                lines.write(run.progress)
             if run.progress:
                 bar.n = int(run.progress.share * 1000)
                 bar.set_postfix_str(_progress_text(run.progress))
@@ -41,6 +46,25 @@ def _wait(run_id: str) -> "Run":
     if run.message and run.state != engine.runs.RunState.FINISHED:
         print(f"recbench: {run.title} {run.state.value}: {run.message}", file=sys.stderr)
     return run
+
+
+class _Lines:
+    """Progress as lines, where standard error is a file or a pipe: one at once, then one every ten seconds."""
+
+    def __init__(self, title: str) -> None:
+        self.title, self.started, self.due = title, time.monotonic(), 0.0
+
+    def write(self, progress: "Progress | None") -> None:
+        elapsed = time.monotonic() - self.started
+        if elapsed >= self.due:
+            self.due = elapsed + EVERY_S
+            print(line(self.title, progress, elapsed), file=sys.stderr, flush=True)
+
+
+def line(title: str, progress: "Progress | None", elapsed: float) -> str:
+    """What a run does, and since how many seconds it has been waited for."""
+    at = f"{progress.share:.0%}, {_progress_text(progress)}" if progress else "waiting for its turn"
+    return f"recbench: {title}: {at}, after {int(elapsed) // 60}:{int(elapsed) % 60:02d}"
 
 
 def _bar(title: str) -> "tqdm[NoReturn]":

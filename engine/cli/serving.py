@@ -14,9 +14,11 @@ Wait = Callable[[list[str]], "list[Run]"]
 
 def register(add: Callable[..., argparse.ArgumentParser], wait: Wait) -> None:
     """Add the commands. `wait` shows progress until runs have ended, and returns them."""
-    recommend = add("recommend", _recommend, "Recommendations of each run for one user.")
+    recommend = add("recommend", _recommend, "Recommendations of each run for one user, or for somebody new who likes some items.")
     recommend.add_argument("run_ids", nargs="+", metavar="RUN")
-    recommend.add_argument("--user", required=True, help="user id, as in the source")
+    whose = recommend.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--user", help="user id, as in the source")
+    whose.add_argument("--like", nargs="+", metavar="TITLE", help="titles or ids of items that somebody new likes")
     recommend.add_argument("--k", type=int, default=10, help="list length (default 10)")
     funnel = add("funnel", lambda args: _funnel(args, wait), "Evaluate one run's model as the retriever of another's, and wait for it.")
     funnel.add_argument("retriever", metavar="RETRIEVER", help="run whose model retrieves candidates from the whole catalogue")
@@ -46,17 +48,21 @@ def register(add: Callable[..., argparse.ArgumentParser], wait: Wait) -> None:
 
 def _recommend(args: argparse.Namespace) -> dict[str, Any]:
     import engine
-    from engine.recommend import open_model
+    from engine.recommend import find_item, open_model
 
     lists = []
     for run_id in args.run_ids:
         run = engine.runs.get_run(run_id)
-        items = open_model(run_id).recommend(args.user, args.k)
-        print(f"\n{run.title}")
+        model = open_model(run_id)
+        liked = [find_item(model.dataset, text) for text in args.like or ()]
+        items = model.recommend_new([one["item_id"] for one in liked], args.k) if liked else model.recommend(args.user, args.k)
+        print(f"\n{run.title}" + "".join(f"\n  likes {one['title']}" for one in liked))
+        if liked and not model.tells_newcomers_apart:
+            print("  It recommends the same to everybody new, whatever they like.")
         for row in items.to_dict("records"):
             print(f"{row['rank']:>4}  {'✓' if row['liked'] else ' '} {row['title']}  ({row['genres'] or '—'})  {row['score']:.3f}")
         lists.append({"run_id": run_id, "title": run.title, "items": json.loads(items.to_json(orient="records"))})
-    return {"user": args.user, "lists": lists}
+    return {"user": args.user, "like": args.like, "lists": lists}
 
 
 def _funnel(args: argparse.Namespace, wait: Wait) -> dict[str, Any]:

@@ -56,7 +56,9 @@ class ActionsLabel(Spec):
     """Several actions, such as view, cart and buy: models predict each; some of them count as liked."""
 
     kind: Literal["actions"] = "actions"
-    liked: tuple[str, ...] = Field((), description="Actions that count as liked, separated by commas; empty: all but the most frequent")
+    liked: tuple[str, ...] = Field(
+        (), description="Actions that count as liked, separated by commas; empty: the stronger ones (buy > cart > fav > click > view)"
+    )
 
 
 class TimeSplit(Spec):

@@ -1,5 +1,6 @@
 """Spark: figures of the audit that only findings read. `engine.preview.first_rows` computes the same for a preview."""
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from engine.datasets import JoinFacts, WeightFacts
@@ -24,14 +25,16 @@ def joins(vocabularies: Vocabularies) -> list[JoinFacts]:
     """Whom the tables of users and of items know, as far as the source has such tables with a row."""
     from pyspark.sql import functions as F
 
-    found = []
+    parts = []
     for one in vocabularies.entities:
-        if IN_TABLE not in one.table.columns:
-            continue
-        used, listed, key = F.col("interactions") > 0, F.col(IN_TABLE).isNotNull(), F.col(one.key)
-        firsts = (F.min(F.when(used & ~listed, key)), F.min(F.when(~used & listed, key)))
-        row: Any = one.table.agg(F.count_if(used), F.count_if(used & listed), *firsts, F.count_if(listed)).first()
-        ids, known, unknown, known_as, rows = row
-        if rows:
-            found.append(JoinFacts(side=one.side, ids=ids, known=known, unknown=unknown, known_as=known_as))
-    return found
+        if IN_TABLE in one.table.columns:
+            used, listed, key = F.col("interactions") > 0, F.col(IN_TABLE).isNotNull(), F.col(one.key)
+            firsts = (F.min(F.when(used & ~listed, key)), F.min(F.when(~used & listed, key)))
+            counts = (F.count_if(listed), F.count_if(used), F.count_if(used & listed))
+            parts.append(one.table.agg(F.lit(one.side), *counts, *firsts))
+    rows: list[Any] = reduce(lambda a, b: a.union(b), parts).collect() if parts else []  # one job for both
+    return [
+        JoinFacts(side=side, ids=ids, known=known, unknown=unknown, known_as=known_as)
+        for side, listed, ids, known, unknown, known_as in rows
+        if listed
+    ]

@@ -4,7 +4,8 @@ import re
 import time
 from datetime import UTC, datetime
 
-from engine.datasets import Audit, DatasetSpec, Finding, SplitFacts
+from engine.datasets import ActionsLabel, Audit, DatasetSpec, Finding, SplitFacts
+from engine.preview.actions import strong_and_frequent, usual_likes
 from workers.evaluation import ENOUGH_USERS, smallest_difference
 
 DAY = 86_400
@@ -23,7 +24,7 @@ def list_findings(audit: Audit, spec: DatasetSpec, odd_ids: dict[str, int]) -> l
         odd_ids: kind of ids, in words -> number of distinct ids.
     """
     findings = [*_nothing_to_learn(audit, spec), *_test(audit, spec), *_rows(audit, spec), *_times(audit)]
-    findings += [*_joins(audit), *_features(audit)]
+    findings += [*_actions(audit, spec), *_joins(audit), *_features(audit)]
     for what, n in odd_ids.items():
         level = "warn" if "missing" in what or "spaces" in what else "info"
         findings.append(Finding(level=level, text=f"{n:,} {what}: ids are kept as text."))
@@ -117,6 +118,18 @@ def _far_outside(ratings: list[tuple[float, int]]) -> int:
     if low is None or high is None or low == high:
         return 0
     return sum(n for value, n in ratings if value > high + 3 * (high - low) or value < low - 3 * (high - low))
+
+
+def _actions(audit: Audit, spec: DatasetSpec) -> list[Finding]:
+    """Whether what counts as liked was left to the names of actions, and the most frequent one is a strong one."""
+    if not isinstance(spec.label, ActionsLabel) or spec.label.liked:
+        return []
+    frequent = strong_and_frequent([name for name, _ in sorted(audit.categories, key=lambda pair: -pair[1])])
+    if frequent is None:
+        return []
+    liked = " and ".join(usual_likes(audit.classes)[:8])
+    text = f"{frequent} is the most frequent action. By their names {liked} count as liked; choose others (label.liked) if you mean others."
+    return [Finding(level="warn", text=text)]
 
 
 def _joins(audit: Audit) -> list[Finding]:

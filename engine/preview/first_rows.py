@@ -141,8 +141,8 @@ def _weights(used: pd.DataFrame) -> WeightFacts | None:
 
 
 def _join(used: pd.DataFrame, key: str, table: pd.DataFrame) -> JoinFacts | None:
-    """Whom a table of users (or items) knows; None where there is no such table."""
-    if key not in used or table.empty:
+    """Whom a table of users (or items) knows; None where there is no such table, or only a part of it is read."""
+    if key not in used or table.empty or len(table) >= FRAME_LIMIT:
         return None
     ids, known = set(used[key]), set(table[key])
     unknown, others = min(ids - known, default=None), min(known - ids, default=None)

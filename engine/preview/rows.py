@@ -1,12 +1,14 @@
 """Duplicates, split, minimums and label rule of a preview, with pandas. `engine.prepare.rows` does the same with Spark."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from engine.datasets import ActionsLabel, ColumnSplit, DatasetSpec, MultiClassLabel, PerUserSplit, RandomSplit, RegressionLabel, TimeSplit
+from engine.preview.actions import usual_likes
 from engine.preview.row_hash import row_hash
 from workers.artifacts import TEST, TRAIN, VALID
 from workers.prepare import MOMENT
@@ -233,6 +235,16 @@ def _label_classes(rows: pd.DataFrame, spec: DatasetSpec) -> tuple[pd.Series, Ru
     return positive.astype(float), Rule(spec.label.kind, None, None, classes, liked)  # type: ignore[arg-type]
 
 
+def usual_threshold(steps: Sequence[float], low: float, high: float, middle: float, wanted: float = 4.0) -> float:
+    """The rating from which rows are liked unless somebody chooses: the wanted one, or the median where no rating reaches it.
+
+    Args:
+        steps: the distinct ratings in order, where they are few: the nearest is taken; else empty.
+    """
+    start = wanted if low <= wanted <= high else middle
+    return min(steps, key=lambda step: abs(step - start)) if len(steps) > 1 else start
+
+
 def liked_classes(classes: list[str], spec: DatasetSpec) -> list[str]:
     """The classes or actions that count as liked; ValueError when there are too many or a name is not among them."""
     if len(classes) > MOST_CLASSES:
@@ -240,6 +252,6 @@ def liked_classes(classes: list[str], spec: DatasetSpec) -> list[str]:
     wanted = list(getattr(spec.label, "liked", ()))
     if foreign := set(wanted) - set(classes):
         raise ValueError(f"label.liked names {', '.join(sorted(foreign))}; the data have {', '.join(classes[:20])}.")
-    if isinstance(spec.label, ActionsLabel):  # by descending frequency: everybody views, few buy
-        return wanted or (classes[1:] if len(classes) > 1 else classes)
+    if isinstance(spec.label, ActionsLabel):
+        return wanted or usual_likes(classes)
     return wanted or (classes[-1:] if isinstance(spec.label, MultiClassLabel) else [])

@@ -95,6 +95,25 @@ def search_items(id: str, text: str = "", limit: int = 12, without: Sequence[str
     return catalogue.items.iloc[[place for _, _, place in sorted(ranked)[:limit]]].reset_index(drop=True)
 
 
+def find_item(id: str, text: str) -> dict[str, str]:
+    """The one item of train that a text means: by its id, its whole title, or words of its title; item_id and title.
+
+    Raises:
+        LookupError: there is none, or there are several; names the likest.
+    """
+    found = search_items(id, text, 6)
+    query = text.strip().casefold()
+    exact = [found["item_id"].str.casefold() == query, found["title"].fillna("").str.casefold() == query]
+    for same in (*exact, found["item_id"].notna()):
+        if same.sum() == 1:
+            item_id, title = found[same].iloc[0][["item_id", "title"]]
+            return {"item_id": item_id, "title": title or item_id}
+    if found.empty:
+        raise LookupError(f"No item of {id} in train is called {text[:80]!r}; `recbench search items TEXT` finds titles and ids.")
+    named = "; ".join(f"{title} ({item})" for item, title in zip(found["item_id"], found["title"], strict=True))
+    raise LookupError(f"{text[:80]!r} may be several items: {named}. Give an id or a whole title.")
+
+
 def known_items(id: str, item_ids: Sequence[str]) -> "pd.DataFrame":
     """Those of some items that are in train, in the given order; columns as in `search_items`. LookupError: no such dataset."""
     items = _catalogue(datasets.get_dataset(id).path, id).items

@@ -4,7 +4,7 @@ from . import plain_lines as plain_lines, reader as reader
 from .archive import extracted as extracted, names_in as names_in
 from .guess import ColumnGuess as ColumnGuess, TableGuess as TableGuess
 from .inspect import inspect_table as inspect_table
-from .paths import is_remote as is_remote, local as local
+from .paths import is_remote as is_remote, local as local, named as named
 from .plain_lines import Layout as Layout
 from .specs import (
     DISPLAY as DISPLAY, ENCODINGS as ENCODINGS, FEATURES as FEATURES, ColumnRole as ColumnRole, Feature as Feature, TableFile as TableFile,

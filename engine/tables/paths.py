@@ -49,6 +49,13 @@ def is_remote(path: str) -> bool:
     return path.startswith((TABLE, DELTA)) or _scheme(path) not in (None, "file")
 
 
+def named(path: str) -> str:
+    """A short name for a dataset from a file's name: lower-case letters, digits, dashes."""
+    stem = PurePosixPath(path.replace("\\", "/")).name.split(".")[0].lower()
+    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in stem)
+    return "-".join(part for part in plain.split("-") if part)[:40].strip("-") or "table"
+
+
 def _scheme(path: str) -> str | None:
     before, colon, _ = path.partition("://")
     if colon:

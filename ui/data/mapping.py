@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
 import pandas as pd
@@ -47,7 +46,7 @@ def choose(key: str) -> tuple[dict[str, Any] | None, list[str]]:
     key = f"{key}.{digest(guess.path)}"  # answers about one table are none about another, nor are its users and items
     fields["kind"] = source.TABLE
     fields |= _reading_controls(key, fields, guess, questions)
-    tables: list[tuple[TableGuess | None, Any]] = [(guess, fields["columns"])]
+    tables: list[tuple[TableGuess | None, list[dict[str, str]]]] = [(guess, fields["columns"])]
     for table, title in MORE_TABLES:
         with st.expander(f"{title} (optional)", icon=":material/table_rows:", key=f"{key}.{table}.box"):
             more_of = ", titles and genres" if table == "items" else ""
@@ -264,9 +263,8 @@ def _reading_controls(key: str, fields: dict[str, Any], guess: TableGuess, quest
         for name, tooltip in (("low", "Labels below this are set aside"), ("high", "Labels above this are set aside")):
             with grid.cell():
                 label = "Lowest label" if name == "low" else "Highest label"
-                start: float | None = None
                 raw[name] = st.number_input(
-                    label, value=start, format="%g", key=f"{key}.{name}", placeholder="any", help=tooltip, persist_state=forms.KEPT
+                    label, value=None, format="%g", key=f"{key}.{name}", placeholder="any", help=tooltip, persist_state=forms.KEPT
                 )
     return raw
 
@@ -292,10 +290,3 @@ def _unit(key: str, column: ColumnGuess, warned: DeltaGenerator, questions: list
         warned.warning(words.md(text, 400), icon=":material/help:")
         questions.append(f"Choose the unit of the times in {words.plain(column.name, 40)}.")
     return chosen
-
-
-def named(path: str) -> str:
-    """A short name for a dataset from a file's name: lower-case letters, digits, dashes."""
-    stem = PurePosixPath(path.replace("\\", "/")).name.split(".")[0].lower()
-    plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in stem)
-    return "-".join(part for part in plain.split("-") if part)[:40].strip("-") or "table"

@@ -53,15 +53,16 @@ def flow() -> None:
     with source_at.right:
         rows = _rows(source) if source is not None else None
     if kind is not None and source is not None and rows is not None:
-        spec, places = _rules(kind, source, rows)
+        of_label = list[str]()
+        spec, places = _rules(kind, source, rows, of_label)
         with places.audit:
             seen = _seen(spec, rows) if spec is not None else None
         _outcomes(kind, source_at, columns_at, places, spec, seen)
-        _prepare(_launch_key(kind, source), spec if seen is not None else None, seen, questions, places.prepare)
+        _prepare(_launch_key(kind, source), spec if seen is not None else None, seen, questions + of_label, places.prepare)
         done = {"Source": True, "Columns": not questions, "Prepare": launch.launched(_launch_key(kind, source))}
         done |= dict.fromkeys(("Label", "Split", "Features", "Audit"), seen is not None)
         blocked = seen is not None and any(finding.level == "block" for finding in seen.audit.findings)
-        _strip(strip, done | {"Audit": done["Audit"] and not blocked}, questions)
+        _strip(strip, done | {"Audit": done["Audit"] and not blocked}, {"Columns": questions, "Label": of_label})
         return
     with source_at.right:
         if kind is None:
@@ -72,14 +73,14 @@ def flow() -> None:
         with place:
             st.caption("Available once the source can be read.")
     launch.button([], complete=False, key="prepare", label="Prepare")
-    _strip(strip, {}, questions)
+    _strip(strip, {}, {"Columns": questions})
 
 
-def _strip(place: DeltaGenerator, done: dict[str, bool], questions: list[str]) -> None:
+def _strip(place: DeltaGenerator, done: dict[str, bool], questions: dict[str, list[str]]) -> None:
     """The stages as links, each with its state: done, open, or with an open question."""
     links = []
     for stage in STAGES:
-        asks = stage == "Columns" and bool(questions)
+        asks = bool(questions.get(stage))
         mark = ":material/help:" if asks else ":material/check_circle:" if done.get(stage) else ":material/radio_button_unchecked:"
         links.append(f"{mark} [{stage}](#{stage.lower()})")
     place.markdown(" → ".join(links))
@@ -136,12 +137,12 @@ def _rows(source: SourceSpec) -> pd.DataFrame | None:
         return None
 
 
-def _rules(kind: str, source: SourceSpec, rows: pd.DataFrame) -> tuple[DatasetSpec | None, Places]:
+def _rules(kind: str, source: SourceSpec, rows: pd.DataFrame, questions: list[str]) -> tuple[DatasetSpec | None, Places]:
     """All controls below the source: the spec, None when it is wrong, and where outcomes go."""
     reading, given, key = source.reading(), source.defaults(), _key(kind, source)
     label_at = _stage(3)
     with label_at.left:
-        label = rules.label_controls(reading, rules.values_of(rows), f"{key}.label.{reading.value}", given.get("label"))
+        label = rules.label_controls(reading, rules.values_of(rows), f"{key}.label.{reading.value}", given.get("label"), questions)
     split_at = _stage(4)
     with split_at.left:
         split = rules.split_controls(reading, f"{key}.split", given.get("split"))
@@ -152,7 +153,7 @@ def _rules(kind: str, source: SourceSpec, rows: pd.DataFrame) -> tuple[DatasetSp
         features_at = st.container()
     audit_at = _wide(6)
     with _wide(7):
-        usual = mapping.named(str(getattr(source, "path", ""))) if kind == sources.TABLE else kind.replace("_", "-")
+        usual = engine.tables.named(str(getattr(source, "path", ""))) if kind == sources.TABLE else kind.replace("_", "-")
         raw = forms.inputs(
             engine.datasets.DatasetSpec, f"{key}.{usual}", {"name": usual}, columns=3, only=("name", "eval_users", "seed"), fold=False
         )

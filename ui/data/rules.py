@@ -74,8 +74,8 @@ def values_of(rows: pd.DataFrame) -> Values:
     return Values(classes=tuple(name.removeprefix("action.") for name in map(str, used) if name.startswith("action.")))
 
 
-def label_controls(reading: Reading, values: Values, key: str, start: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The rule and its settings as raw fields; only rules that suit what the rows carry."""
+def label_controls(reading: Reading, values: Values, key: str, start: Mapping[str, Any] | None, questions: list[str]) -> dict[str, Any]:
+    """The rule and its settings as raw fields; only rules that suit what the rows carry. What is left open goes to `questions`."""
     every = forms.kinds_of(engine.datasets.DatasetSpec, "label")
     kinds = {kind: every[kind] for kind in engine.datasets.LABELS_OF[reading.value] if kind in every}
     if not reading.user:
@@ -93,7 +93,7 @@ def label_controls(reading: Reading, values: Values, key: str, start: Mapping[st
     elif kind == "regression":
         raw["liked_from"] = _number("Liked from", values, f"{key}.liked_from", given.get("liked_from"), True, spec, "liked_from")
     elif "liked" in spec.model_fields:
-        raw["liked"] = _liked(kind, values, key, spec, events=kind == "actions" and reading.value == "category")
+        raw["liked"] = _liked(kind, values, key, spec, kind == "actions" and reading.value == "category", questions)
     return raw
 
 
@@ -102,14 +102,13 @@ def _number(label: str, values: Values, key: str, start: float | None, optional:
     tooltip, low, high = spec.model_fields[field].description, values.low, values.high
     if low is None or high is None:
         return start
-    if start is not None and not low <= start <= high:
-        start = values.middle
+    if start is not None:
+        start = engine.preview.usual_threshold(values.steps, low, high, low if values.middle is None else values.middle, start)
     if len(values.steps) > 1 and not optional:
-        nearest = min(values.steps, key=lambda step: abs(step - (start if start is not None else high)))
         return st.select_slider(
             label,
             values.steps,
-            nearest,
+            high if start is None else start,
             format_func=lambda v: f"{v:g}",
             key=f"{key}.{hash(values.steps)}",
             help=tooltip,
@@ -132,21 +131,30 @@ def _number(label: str, values: Values, key: str, start: float | None, optional:
     )
 
 
-def _liked(kind: str, values: Values, key: str, spec: type[BaseModel], events: bool) -> list[str]:
-    """The classes or actions that count as liked. For events, all but the most frequent kind are preselected."""
-    usual = f"the last in order: {max(values.classes)}" if kind == "multi_class" and values.classes else "all of them"
+def _liked(kind: str, values: Values, key: str, spec: type[BaseModel], events: bool, questions: list[str]) -> list[str]:
+    """The classes or actions that count as liked. The stronger actions are preselected, unless the most frequent one is among them:
+    then they are asked for."""
+    stronger = engine.preview.usual_likes(values.classes) if kind == "actions" else []
+    frequent = engine.preview.strong_and_frequent(values.classes) if events else None
+    usual = f"the last in order: {max(values.classes)}" if kind == "multi_class" and values.classes else ", ".join(stronger)
     if values.steps:
         usual = f"the highest: {values.steps[-1]:g}"
-    return st.multiselect(
-        "Counts as liked",
+    liked = st.multiselect(
+        "Counts as liked" + (" · please choose" if frequent else ""),
         list(values.classes),
-        list(values.classes[1:]) if events else [],
+        stronger if not frequent else [],
         format_func=lambda name: words.plain(name, 60),
         placeholder=f"none chosen: {words.plain(usual, 60)}",
         key=f"{key}.liked.{hash(values.classes)}",
         help=spec.model_fields["liked"].description,
         persist_state=forms.KEPT,
     )
+    if frequent and not liked:
+        named = words.md(words.plain(frequent, 40))
+        question = f"Choose the actions that count as liked: {named} is the most frequent one, and says more than a view."
+        st.warning(question, icon=":material/help:")
+        questions.append(question)
+    return liked
 
 
 def liked_of(audit: Audit, label: Mapping[str, Any]) -> list[str]:
@@ -154,7 +162,7 @@ def liked_of(audit: Audit, label: Mapping[str, Any]) -> list[str]:
     if label.get("kind") not in ("multi_class", "actions"):
         return []
     chosen = [str(name) for name in label.get("liked") or ()]
-    return chosen or (list(audit.classes) if label["kind"] == "actions" else list(audit.classes[-1:]))
+    return chosen or (engine.preview.usual_likes(audit.classes) if label["kind"] == "actions" else list(audit.classes[-1:]))
 
 
 def label_outcome(audit: Audit, label: Mapping[str, Any], key: str) -> None:

@@ -14,7 +14,7 @@ from engine.runs import RunState, processes, store
 from tests.pages.reading import Says, Visit, button, foreign_markup
 from tests.records import AUDIT, HOSTILE, dataset
 from tests.workspace import Workspace
-from ui.data import dataset_charts, mapping, prepared, rules
+from ui.data import dataset_charts, prepared, rules
 from ui.shared import words
 
 RATINGS = [(f"{n % 30:03d}", f"film-{n % 17}", 1 + n * 7 % 5, 1_600_000_000 + 86_400 * n) for n in range(300)]
@@ -225,7 +225,7 @@ def test_the_parts_of_the_bar_add_up_to_the_rows_read() -> None:
 
 def test_a_name_made_of_a_path_fits_the_spec() -> None:
     for path in ("/data/Ratings 2024.csv.gz", "s3://bucket/Ünïcode--x/part", "table:a.b.c", "/", "x" * 300):
-        engine.datasets.DatasetSpec(name=mapping.named(path), source=engine.sources.SOURCES["sample"]())
+        engine.datasets.DatasetSpec(name=engine.tables.named(path), source=engine.sources.SOURCES["sample"]())
 
 
 def test_values_that_are_few_become_steps() -> None:

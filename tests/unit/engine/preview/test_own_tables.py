@@ -138,3 +138,15 @@ def test_of_a_pair_the_row_of_the_latest_millisecond_stays(tmp_path: Path, polic
     source = table(tmp_path, CLICKS, USER, ITEM, TIME, time_unit="ms")
     aside = seen(source, duplicates=policy, split={"kind": "random"}).set_aside
     assert aside["row"].tolist() == [{2: 2, 1: 3}[stays]]
+
+
+def test_what_is_written_after_the_outcome_is_said_to_tell_it(tmp_path: Path) -> None:
+    """An attribution log: -1 where nobody bought, else the moment of the purchase."""
+    chance = random.Random(1)
+    bought = [chance.random() < 0.4 for _ in range(400)]
+    lines = [f"{n % 50},{chance.randint(1, 9)},{int(b)},{500 + n if b else -1},{chance.random():.4f}" for n, b in enumerate(bought)]
+    roles = {"uid": "user", "campaign": "item", "conversion": "label", "conversion_timestamp": "dense", "cost": "dense"}
+    columns = [{"name": name, "role": role} for name, role in roles.items()]
+    found = seen(table(tmp_path, [",".join(roles), *lines], *columns), label={"kind": "given"})
+    assert "conversion_timestamp alone tells the label (AUC 1.00 on train)" in warned(found)
+    assert "cost alone" not in warned(found)

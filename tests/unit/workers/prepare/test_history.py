@@ -83,3 +83,13 @@ def test_a_user_with_many_rows_costs_no_square() -> None:
     # the first item once and then two others for ever: its place must be kept over all that follows
     again = rows.assign(item=np.where(np.arange(n) == 0, 9, 1 + np.arange(n) % 2).astype(np.int32))
     assert list(streamed(again, "before", 20, 10_000)["history"].iloc[-1]) == [9, 1]
+
+
+@pytest.mark.parametrize("order", ["others", "before"])
+@pytest.mark.parametrize("repeats", [False, True])
+def test_half_a_second_earlier_is_earlier(order: str, repeats: bool) -> None:
+    """Times told in halves of a second give the bags of the same times told in whole units."""
+    rows = interactions(repeats, seed=2)
+    halves = rows.assign(timestamp=rows["timestamp"] // 2, subsecond=np.where(rows["timestamp"] % 2, 0.5, np.nan))
+    bags, of_halves = (streamed(one, order, 5, 100)["history"] for one in (rows, halves))
+    assert [list(bag) for bag in of_halves] == [list(bag) for bag in bags]
