@@ -12,7 +12,7 @@ import engine
 from engine.compare import Comparison
 from engine.runs import Run
 from ui.recommend import cards, lists, people
-from ui.shared import address, tables, words
+from ui.shared import address, contents, tables, words
 
 QUESTION, LAST, SAME, FAILED = "vote.question", "vote.last", "vote.same", "vote.failed"  # in the session
 ANSWERS: dict[str, tuple[str, str, engine.recommend.votes.Prefers]] = {  # label, icon, and the vote with `run` on the left
@@ -77,7 +77,7 @@ def section(comparison: Comparison) -> None:
     tally = engine.recommend.votes.tally(comparison.dataset, list(names))
     if tally.empty:
         return
-    st.header("Blind votes", anchor=False)
+    contents.header("Blind votes")
     st.caption("From the Recommend page: two lists side by side, without names.")
     _table(tally, names, comparison.dataset)
 
