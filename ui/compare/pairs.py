@@ -45,11 +45,11 @@ def rows(tested: Sequence[PairVerdict], comparison: Comparison, metric: str) -> 
     short = _names(comparison)
     shown = pd.DataFrame(
         {
+            "answer": [pair_answer(pair, comparison) for pair in tested],
             "difference": [pair_difference(pair) for pair in tested],
             "p": [p_value(pair.p_holm) for pair in tested],
             "visible from": [words.number(pair.smallest) for pair in tested],
             "users needed": [pair_needed(pair) for pair in tested],
-            "answer": [pair_answer(pair, comparison) for pair in tested],
         },
         index=[f"{short[pair.a]} − {short[pair.b]}" for pair in tested],
     )
