@@ -1,6 +1,9 @@
 # fmt: off
 # isort: skip_file
-from .audit_record import Audit as Audit, FeatureFacts as FeatureFacts, Finding as Finding, SplitFacts as SplitFacts
+from .audit_record import (
+    Audit as Audit, FeatureFacts as FeatureFacts, Finding as Finding, JoinFacts as JoinFacts, SplitFacts as SplitFacts,
+    WeightFacts as WeightFacts,
+)
 from .downloads import (
     DOWNLOADS as DOWNLOADS, Download as Download, DownloadSpec as DownloadSpec, downloaded as downloaded, fetch as fetch,
 )

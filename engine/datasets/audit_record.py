@@ -67,6 +67,26 @@ class FeatureFacts(_Record):
     presence_auc: float | None = None
 
 
+class JoinFacts(_Record):
+    """How many of the users (or items) of the used rows are in the source's table of them.
+
+    unknown, known_as: an id that is not in the table, and one of the table's that no row has, the first of each in order.
+    """
+
+    side: Literal["user", "item"]
+    ids: int
+    known: int
+    unknown: str | None = None
+    known_as: str | None = None
+
+
+class WeightFacts(_Record):
+    """The weights of the used rows."""
+
+    median: float
+    highest: float
+
+
 class Audit(_Record):
     """The audit. rows_used + sum(set_aside.values()) == rows_read, always.
 
@@ -92,6 +112,8 @@ class Audit(_Record):
     rating_bin: float | None = None
     ratings: list[tuple[float, int]] = []
     categories: list[tuple[str, int]] = []
+    weights: WeightFacts | None = None
+    joins: list[JoinFacts] = []
     exact_copies: int = 0
     repeated_pairs: int = 0
     conflicting_pairs: int = 0

@@ -13,6 +13,7 @@ from engine.datasets.audit_record import Audit
 from engine.datasets.spec import DatasetSpec
 from engine.settings import settings
 from workers.artifacts import BASELINES, FEATURE, ITEMS, MANIFEST, USERS, read_sealed
+from workers.prepare import MOMENT
 from workers.specs import FeatureSchema
 
 if TYPE_CHECKING:
@@ -192,13 +193,15 @@ def _interactions(path: Path, id: str, user_id: str) -> "pd.DataFrame":
     if ds.dataset(path / USERS).count_rows(filter=own) == 0:
         raise LookupError(f"Dataset {id} has no user {user_id[:80]!r}; search for another.")
     source = ds.dataset(path / INTERACTIONS)
-    weight = ["weight"] if "weight" in source.schema.names else []
-    rows = source.to_table(columns=["item_id", "rating", "label", "timestamp", "split", *weight], filter=own)
+    more = [name for name in ("subsecond", "weight") if name in source.schema.names]
+    rows = source.to_table(columns=["item_id", "rating", "label", "timestamp", "split", *more], filter=own)
     of_user = ds.field("item_id").isin(rows["item_id"].combine_chunks())
     titles = ds.dataset(path / ITEMS).to_table(columns=["item_id", "title", "genres"], filter=of_user).to_pandas()
-    merged = rows.to_pandas().merge(titles, on="item_id", how="left").sort_values(["timestamp", "item_id"], ascending=[False, True])
+    merged = rows.to_pandas().merge(titles, on="item_id", how="left")
+    time = [name for name in MOMENT if name in merged]
+    merged = merged.sort_values([*time, "item_id"], ascending=[*(False for _ in time), True])  # newest first; no part of a second is 0
     shown = ["item_id", "title", "genres", "rating", "label", "timestamp", "split"]
-    return merged.assign(weight=merged["weight"] if weight else 1.0)[[*shown, "weight"]].reset_index(drop=True)
+    return merged.assign(weight=merged["weight"] if "weight" in more else 1.0)[[*shown, "weight"]].reset_index(drop=True)
 
 
 def user_row(id: str, user_id: str) -> "pd.DataFrame":

@@ -26,7 +26,7 @@ from engine.driver.work import run_download, run_export, run_preparation, run_tr
 from engine.runs import CONCLUDES, KEEP_S, PROCESSES, VERDICT, Outbox, identity, processes, store
 from engine.settings import keep_private, settings
 from workers.artifacts import CANCEL, CHECKPOINT, KEEP, LOG, SPEC, write_json
-from workers.run import Journal, RunSpec, answer_with_stacks, attempts, release, reserve, say_why, with_reserve
+from workers.run import Journal, LogFormat, RunSpec, answer_with_stacks, attempts, release, reserve, say_why, with_reserve
 from workers.specs import MaskSecrets, mask
 
 log = logging.getLogger("engine.driver")
@@ -129,7 +129,7 @@ def _keeps(run_dir: Path) -> bool:
 def _is_keeping(run_dir: Path) -> bool:
     """Whether ranks are at work that is to be kept."""
     now = runs.progress(run_dir)
-    return _keeps(run_dir) and now is not None and now.phase == "training"
+    return _keeps(run_dir) and now is not None and now.phase in ("training", "validating")
 
 
 def _on_sigterm(signum: int, frame: FrameType | None) -> None:
@@ -146,7 +146,7 @@ def _adopt_lock() -> int:
 
 def _log_to(path: Path) -> None:
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter("%(asctime)s [driver] %(levelname)s %(message)s"))
+    handler.setFormatter(LogFormat("driver"))
     handler.addFilter(MaskSecrets())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for noisy in ("alembic", "mlflow", "streaming"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from engine.datasets import AUDIT, Audit, FeatureFacts, SplitFacts
-from engine.prepare import files, leaks
+from engine.prepare import checks, files, leaks
 from engine.prepare.results import EntityRows, EntityTables, Preparation, Results, Vocabularies
 from engine.preview import DENSE_BINS, MOST_VALUES, RATING_BINS, SPLITS, TOP, list_findings
 from engine.preview import audit as facts
@@ -60,6 +60,8 @@ def audit(preparation: Preparation, results: Results) -> Audit:
         rating_bin=width,
         ratings=ratings,
         categories=_categories(rows),
+        weights=checks.weights(rows),
+        joins=checks.joins(vocabularies),
         exact_copies=usable.pairs.copies,
         repeated_pairs=usable.pairs.repeated,
         conflicting_pairs=usable.pairs.conflicting,

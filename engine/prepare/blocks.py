@@ -18,7 +18,7 @@ from engine.prepare.results import (
 )  # fmt: skip
 from workers.artifacts import FEATURE, TEST, TRAIN, VALID
 from workers.batches import PARTITION, SPLIT, WRITTEN, BlockWriter
-from workers.prepare import HistoryBags, SourceFeature
+from workers.prepare import MOMENT, HistoryBags, SourceFeature
 from workers.specs import HISTORY, ITEM_ID, USER_ID, Categorical, Dense, FeatureSchema, Side
 
 if TYPE_CHECKING:
@@ -118,7 +118,9 @@ def _with_history(preparation: Preparation, source: SourceRows, rows: "DataFrame
     """Add the bag of items that the row's user liked: one pass over the rows of each user in order of time."""
     from pyspark.sql.types import ArrayType, IntegerType, StructType
 
-    ordered = rows.repartition(source.partitions, USER_ID).sortWithinPartitions(USER_ID, "timestamp", ITEM_ID)
+    ordered = rows.repartition(source.partitions, USER_ID).sortWithinPartitions(
+        USER_ID, *(name for name in MOMENT if name in rows.columns), ITEM_ID
+    )
     wanted = StructType([*ordered.schema.fields]).add(HISTORY, ArrayType(IntegerType()))
     return ordered.mapInArrow(HistoryBags(preparation.spec.history_order, preparation.spec.history), wanted)
 

@@ -5,7 +5,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "<single-valued feature>": "row of the feature's vocabulary for each interaction; 0 is unknown to train",
         "<multi-valued feature>.values": "rows of the bags of a block, one bag after another",
         "<multi-valued feature>.lengths": "length of each bag",
-        "history.values": "items (rows) the user liked in train (all of them, or those before the row's second, as the spec says), "
+        "history.values": "items (rows) the user liked in train (all of them, or those before the row's time, as the spec says), "
         "the own item of a train row left out, most recent last",
         "dense": "dense features in schema order, after log1p where the spec says so standardised with the mean and deviation of train, "
         "0 where unknown; then the flags <feature>_missing, 1 where unknown",
@@ -43,6 +43,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "target": "as in train, valid, test",
         "weight": "as in train, valid, test",
         "timestamp": "unix seconds",
+        "subsecond": "the part of a second after the timestamp; null when it is 0; only where the source has times",
         "split": "train, valid or test",
         "feature.<name>": "encoded feature of the interaction",
     },

@@ -4,13 +4,14 @@ from typing import TYPE_CHECKING
 
 from engine.prepare import features, files
 from engine.prepare.results import EntityRows, EntityTable, EntityTables, Interactions, Preparation, SourceRows, Vocabularies
+from engine.prepare.vocabularies import IN_TABLE
 from workers.artifacts import FEATURE, ITEMS, USERS
 from workers.specs import HISTORY, USER_ID
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-INTERNAL = ("valid_count", "test_count", "untitled")
+INTERNAL = ("valid_count", "test_count", "untitled", IN_TABLE)
 
 
 def write(preparation: Preparation, source: SourceRows, vocabularies: Vocabularies, interactions: Interactions) -> EntityTables:

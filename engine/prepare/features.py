@@ -9,7 +9,7 @@ from engine.datasets import DatasetSpec
 from engine.prepare.results import Scale
 from engine.prepare.vocabularies import bag
 from workers.artifacts import FEATURE, TRAIN
-from workers.prepare import Encoder, SourceFeature
+from workers.prepare import MOMENT, Encoder, SourceFeature
 from workers.specs import HISTORY, ITEM_ID, USER_ID
 
 if TYPE_CHECKING:
@@ -195,14 +195,15 @@ def beside(rows: "DataFrame", table: "DataFrame", key: str, number: int) -> "Dat
 def liked_in_train(rows: "DataFrame", most: int) -> "DataFrame":
     """user_id, liked: the last `most` distinct items (rows) that each user liked in train, most recent last.
 
-    Items liked in the same second are in order of their id.
+    Items liked at the same time are in order of their id.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
+    time = F.struct(*(name for name in MOMENT if name in rows.columns))
     liked = rows.where((F.col("split") == TRAIN) & (F.col("label") > 0))
-    once = liked.groupBy("user_id", "item_id", "item").agg(F.max("timestamp").alias("timestamp"))
-    newest = Window.partitionBy("user_id").orderBy(F.desc("timestamp"), F.desc("item_id"))
+    once = liked.groupBy("user_id", "item_id", "item").agg(F.max(time).alias("time"))
+    newest = Window.partitionBy("user_id").orderBy(F.desc("time"), F.desc("item_id"))
     last = once.withColumn("_age", F.row_number().over(newest)).where(F.col("_age") <= most)
     ordered = F.sort_array(F.collect_list(F.struct((-F.col("_age")).alias("_at"), "item")))
     return last.groupBy("user_id").agg(ordered.alias("_pairs")).select("user_id", F.col("_pairs.item").alias("liked"))

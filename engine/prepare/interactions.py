@@ -7,6 +7,7 @@ from engine.prepare import features, files
 from engine.prepare.results import SPLITS, Interactions, LabelledRows, Preparation, Scale, SourceRows, Vocabularies
 from workers.artifacts import FEATURE, TEST, TRAIN
 from workers.batches import SPLIT
+from workers.prepare import MOMENT
 from workers.specs import ITEM_ID, USER_ID
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def write(preparation: Preparation, source: SourceRows, labelled: LabelledRows, 
     context = preparation.features_of("context")
     scales = features.moments(labelled.rows, context, preparation.spec, F.when(F.col(SPLIT) == TRAIN, 1))
     rows = _encode(preparation, labelled.rows, vocabularies, scales)
-    order = [name for name in (USER_ID, "timestamp", ITEM_ID) if name in rows.columns] if preparation.reading.user else []
+    order = [name for name in (USER_ID, *MOMENT, ITEM_ID) if name in rows.columns] if preparation.reading.user else []
     ordered = rows.repartition(source.partitions, USER_ID).sortWithinPartitions(*order) if order else rows
     files.write_folder(ordered, preparation.staging / INTERACTIONS)
     written = source.spark.read.parquet(str(preparation.staging / INTERACTIONS))
@@ -39,7 +40,7 @@ def _encode(preparation: Preparation, rows: "DataFrame", vocabularies: Vocabular
     spec, context = preparation.spec, preparation.features_of("context")
     rating = "rating" if "rating" in rows.columns else "null"
     keys = {key: side for key, side in ((USER_ID, "user"), (ITEM_ID, "item")) if key in rows.columns}
-    names = [*keys, *(n for n in ("target", "weight") if n in rows.columns)]
+    names = [*keys, *(n for n in ("target", "weight", "subsecond") if n in rows.columns)]
     categories = [f for f in context if f.kind != "dense"]
     given = [F.expr(rating).cast("float").alias("rating"), "label", "timestamp", SPLIT, "row", *(f.name for f in categories)]
     rows = rows.select(*names, *given, *features.dense_columns(context, scales, spec, "_"))

@@ -12,6 +12,7 @@ from engine.prepare.splits import split_per_user
 from engine.preview import COPY as COPIED
 from engine.preview import MOST_CLASSES, NOT_CONTENT, PAIRS, Pairs, Rule, check_given, leak, liked_classes, merges_actions
 from workers.artifacts import TEST, TRAIN, VALID
+from workers.prepare import MOMENT
 from workers.specs import Output
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def set_aside_pairs(rows: "DataFrame", spec: DatasetSpec) -> tuple["DataFrame", 
     if not number:
         return rows, Pairs()
     label = {"number": "rating", "category": "category"}.get(reading.value)
-    own = _content(sound, [*(["user_id", "item_id", "timestamp"] if paired else []), *([label] if label else []), "split"])
+    own = _content(sound, [*(["user_id", "item_id", *MOMENT] if paired else []), *([label] if label else []), "split"])
     own = _copies(own.withColumn("_pair", key if paired else F.col("_same.a")).join(few(many, number), "_pair", "left_semi").persist())
     _refuse_leak(own, spec)
     pairs = _count_pairs(own, paired, label)
@@ -119,7 +120,7 @@ def _changes(own: "DataFrame", spec: DatasetSpec, paired: bool) -> "DataFrame":
         return copied if copied is not None else own.select("row", F.lit(None).cast("string").alias("_reason")).limit(0)
     left = own if spec.duplicates == "keep" else own.where("NOT _copy")
     pair = Window.partitionBy("user_id", "item_id")
-    keys = ("timestamp", "_same.a", "row")
+    keys = (*(name for name in MOMENT if name in left.columns), "_same.a", "row")
     order = keys if policy == "first" else tuple(map(F.desc, keys))
     placed = left.withColumn("_place", F.row_number().over(pair.orderBy(*order))).withColumn(
         "_reason", F.when(F.col("_place") > 1, PAIRS[policy])
@@ -176,10 +177,10 @@ def split_rows(rows: "DataFrame", spec: DatasetSpec) -> "DataFrame":
     from pyspark.sql import functions as F
 
     if isinstance(spec.split, PerUserSplit):
-        return split_per_user(rows, spec.split)
+        return split_per_user(rows, spec.split, spec.source.reading().parts)
     if isinstance(spec.split, RandomSplit):
-        parts = ["user_id", "timestamp"] if "weight" in rows.columns else content(rows)  # parts of one rating stay together
-        chance = by_chance(parts, spec.seed)
+        together = ["user_id", "timestamp"] if spec.source.reading().parts else content(rows)
+        chance = by_chance(together, spec.seed)
         test, valid = spec.split.test, spec.split.valid
         return rows.withColumn("split", F.when(chance < test, TEST).when(chance < test + valid, VALID).otherwise(TRAIN))
     return rows

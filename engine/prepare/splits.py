@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from engine.datasets import PerUserSplit
 from engine.preview import NOT_CONTENT, quantile_place
 from workers.artifacts import TEST, TRAIN, VALID
+from workers.prepare import MOMENT
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -54,20 +55,20 @@ def split_by_time(valid_from: int, test_from: int) -> "Column":
     return F.when(time >= test_from, TEST).when(time >= valid_from, VALID).otherwise(TRAIN)
 
 
-def split_per_user(rows: "DataFrame", split: PerUserSplit) -> "DataFrame":
+def split_per_user(rows: "DataFrame", split: PerUserSplit, parts: bool = False) -> "DataFrame":
     """Rows with `split`: each user's last rows are held out, in order of time; of equal times in order of item, rating and a hash of the
     row."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     user = Window.partitionBy("user_id")
-    order = [name for name in ("timestamp", "item_id", "rating") if name in rows.columns]
+    order = [name for name in (*MOMENT, "item_id", "rating") if name in rows.columns]
     tie = F.xxhash64(*(f"`{name}`" for name in rows.columns if name not in NOT_CONTENT))
     place = F.row_number().over(user.orderBy(*order, tie, "row"))
     count = F.count(F.lit(1)).over(user)
     placed = rows.withColumn("_place", place).withColumn("_n", count)
     from_end = F.col("_n") - F.col("_place")
-    if "weight" in rows.columns:  # rows of one time are parts of one rating, which must stay together
+    if parts:  # rows of one time are parts of one rating, which must stay together
         placed = placed.withColumn("_end", F.min(from_end).over(Window.partitionBy("user_id", "timestamp")))
         from_end = F.col("_end")
     held_test, held_valid = (F.greatest(F.lit(1), F.floor(F.col("_n") * F.lit(share))) for share in (split.test, split.valid))

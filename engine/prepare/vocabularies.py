@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Literal
 from engine.prepare import files
 from engine.prepare.results import EntityRows, LabelledRows, Preparation, SourceRows, Vocabularies
 from workers.artifacts import TEST, TRAIN, VALID
-from workers.prepare import SHOWN, SourceFeature
+from workers.prepare import MOMENT, SHOWN, SourceFeature
 from workers.specs import ITEM_ID, USER_ID
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
+
+IN_TABLE = "_in_table"  # of a user or item: true where the source's table has it, else null
 
 
 def number(preparation: Preparation, source: SourceRows, labelled: LabelledRows) -> Vocabularies:
@@ -66,20 +68,20 @@ def everyone(rows: "DataFrame", key: str, known: "DataFrame | None", own: Sequen
         *(F.count_if(F.col("split") == name).alias(f"{name}_count") for name in (TRAIN, VALID, TEST)),
         F.count_if((F.col("split") == TRAIN) & liked).alias("train_positives"),
         F.count_if((F.col("split") == TEST) & liked).alias("test_positives"),
-        *(_latest(rows, name).alias(name) for name in own),
+        *(_latest(name, [column for column in MOMENT if column in rows.columns]).alias(name) for name in own),
     )
     counts = [name for name in counted.columns if name != key and name not in own]
     if known is None:
         return counted
-    table = known.where(F.col(key).isNotNull()).drop(*own).dropDuplicates([key])
+    table = known.where(F.col(key).isNotNull()).drop(*own).dropDuplicates([key]).withColumn(IN_TABLE, F.lit(True))
     return counted.join(table, key, "full_outer").fillna(0, counts)
 
 
-def _latest(rows: "DataFrame", name: str) -> "Column":
+def _latest(name: str, time: Sequence[str]) -> "Column":
     """The last value in train; for users and items that are not in train, the last value of all; of several at one time the largest."""
     from pyspark.sql import functions as F
 
-    moment = F.struct(F.col("split") == TRAIN, "timestamp", name)
+    moment = F.struct(F.col("split") == TRAIN, *time, name)
     return F.max_by(F.col(name), F.when(F.col(name).isNotNull(), moment))
 
 

@@ -11,7 +11,7 @@ from engine.datasets import DatasetSpec, FeatureFacts, SplitFacts
 from engine.preview.leaks import train_rows, with_label_auc
 from engine.preview.row_hash import SEED
 from workers.artifacts import TEST, TRAIN, VALID
-from workers.prepare import SourceFeature
+from workers.prepare import MOMENT, SourceFeature
 
 SPLITS = (TRAIN, VALID, TEST)
 TIMELINE_BINS, RATING_BINS, DENSE_BINS, MOST_VALUES, TOP = 60, 60, 20, 100, 5
@@ -136,7 +136,8 @@ def _table_of(feature: SourceFeature, rows: pd.DataFrame, tables: dict[str, pd.D
     key = f"{feature.side}_id"
     counts = rows.groupby([key, "split"]).size().unstack(fill_value=0).reindex(columns=list(SPLITS), fill_value=0)
     if feature.name in rows:
-        at_train = rows.assign(_in=rows["split"] == TRAIN).sort_values(["_in", "timestamp", feature.name], kind="stable")
+        order = ["_in", *(name for name in MOMENT if name in rows), feature.name]
+        at_train = rows.assign(_in=rows["split"] == TRAIN).sort_values(order, kind="stable", na_position="first")
         values = at_train.groupby(key)[feature.name].last()
     else:
         values = tables[feature.side].drop_duplicates(key).set_index(key)[feature.name]

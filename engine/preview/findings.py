@@ -1,5 +1,6 @@
 """Findings of an audit, in sentences: what blocks preparing, what to check, and how values were interpreted."""
 
+import re
 import time
 from datetime import UTC, datetime
 
@@ -8,6 +9,9 @@ from workers.evaluation import ENOUGH_USERS, smallest_difference
 
 DAY = 86_400
 LEAK = 0.98  # AUC of one feature alone from which it is said to tell the label
+COUNTS = 100  # times the median: weights beyond are rather counts
+KNOWN = 0.5  # share of the users or items that a table of them knows, below which it is said
+WHOLE = re.compile(r"-?\d+\.0+")  # a whole number as a data frame with gaps writes it
 COLD = 0.3  # share of test users or items that train does not have, from which it is said
 ADVICE = {"time": " Split per user, or give test a larger share.", "per_user": " Use more interactions."}
 
@@ -18,7 +22,8 @@ def list_findings(audit: Audit, spec: DatasetSpec, odd_ids: dict[str, int]) -> l
     Args:
         odd_ids: kind of ids, in words -> number of distinct ids.
     """
-    findings = [*_nothing_to_learn(audit, spec), *_test(audit, spec), *_rows(audit, spec), *_times(audit), *_features(audit)]
+    findings = [*_nothing_to_learn(audit, spec), *_test(audit, spec), *_rows(audit, spec), *_times(audit)]
+    findings += [*_joins(audit), *_features(audit)]
     for what, n in odd_ids.items():
         level = "warn" if "missing" in what or "spaces" in what else "info"
         findings.append(Finding(level=level, text=f"{n:,} {what}: ids are kept as text."))
@@ -83,6 +88,13 @@ def _rows(audit: Audit, spec: DatasetSpec) -> list[Finding]:
         text = f"{audit.repeated_pairs:,} pairs of user and item occur more than once{conflict}; duplicates is {spec.duplicates}: {policy}."
         level = "warn" if audit.conflicting_pairs and spec.duplicates in ("keep", "exact") else "info"
         findings.append(Finding(level=level, text=text))
+    if audit.weights and audit.weights.highest > COUNTS * audit.weights.median > 0:
+        times, highest = audit.weights.highest / audit.weights.median, audit.weights.highest
+        text = (
+            f"The largest weight, {highest:,g}, is {times:,.0f} times the median: in training such rows outweigh all others. "
+            "If it counts something, such as plays, map it as a label or leave it out."
+        )
+        findings.append(Finding(level="warn", text=text))
     if audit.items_without_title and audit.items:
         text = f"{audit.items_without_title:,} of {audit.items:,} items have no title; their id is shown."
         findings.append(Finding(level="info", text=text))
@@ -105,6 +117,20 @@ def _far_outside(ratings: list[tuple[float, int]]) -> int:
     if low is None or high is None or low == high:
         return 0
     return sum(n for value, n in ratings if value > high + 3 * (high - low) or value < low - 3 * (high - low))
+
+
+def _joins(audit: Audit) -> list[Finding]:
+    """Tables of users and items that know few of those in the interactions."""
+    findings = []
+    for join in audit.joins:
+        if join.known < KNOWN * join.ids:
+            written = f" ({join.unknown} against {join.known_as})" if join.unknown is not None and join.known_as is not None else ""
+            text = f"{join.known:,} of {join.ids:,} {join.side}s of the interactions are in the {join.side}s table{written}: the others "
+            text += "have none of its features. Write ids alike in both"
+            whole = WHOLE.fullmatch(join.unknown or "") or WHOLE.fullmatch(join.known_as or "")
+            text += ", or read 12346.0 as 12346 (whole_ids)." if whole else "."
+            findings.append(Finding(level="warn", text=text))
+    return findings
 
 
 def _times(audit: Audit) -> list[Finding]:

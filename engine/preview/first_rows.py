@@ -1,10 +1,11 @@
 """A preview of a source under a dataset spec: the audit of its first rows, with pandas, before anything is prepared."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
-from engine.datasets import Audit, DatasetSpec, SplitFacts
+from engine.datasets import Audit, DatasetSpec, JoinFacts, SplitFacts, WeightFacts
 from engine.preview.audit import MOST_VALUES, counts_of_counts, feature_facts, from_counts, rating_counts, split_facts, timeline
 from engine.preview.findings import list_findings
 from engine.preview.rows import CORE, Pairs, Rule, in_core, label_rows, refuse_crossing_copies, set_aside_pairs, split_rows
@@ -95,6 +96,8 @@ def _audit(spec: DatasetSpec, rows: pd.DataFrame, used: pd.DataFrame, items: pd.
         rating_bin=width,
         ratings=ratings,
         categories=_categories(used),
+        weights=_weights(used),
+        joins=[join for key, table in (("user_id", users), ("item_id", items)) if (join := _join(used, key, table))],
         exact_copies=pairs.copies,
         repeated_pairs=pairs.repeated,
         conflicting_pairs=pairs.conflicting,
@@ -131,6 +134,22 @@ def _categories(used: pd.DataFrame) -> list[tuple[str, int]]:
     return [(name.removeprefix("action."), int(used[name].sum())) for name in names]
 
 
+def _weights(used: pd.DataFrame) -> WeightFacts | None:
+    if "weight" not in used:
+        return None
+    return WeightFacts(median=float(used["weight"].quantile(0.5, "lower")), highest=float(used["weight"].max()))
+
+
+def _join(used: pd.DataFrame, key: str, table: pd.DataFrame) -> JoinFacts | None:
+    """Whom a table of users (or items) knows; None where there is no such table."""
+    if key not in used or table.empty:
+        return None
+    ids, known = set(used[key]), set(table[key])
+    unknown, others = min(ids - known, default=None), min(known - ids, default=None)
+    side: Literal["user", "item"] = "user" if key == "user_id" else "item"
+    return JoinFacts(side=side, ids=len(ids), known=len(ids & known), unknown=unknown, known_as=others)
+
+
 def _untitled(used: pd.DataFrame, items: pd.DataFrame) -> int:
     if "item_id" not in used:
         return 0
@@ -159,4 +178,4 @@ def _head(used: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
     if "item_id" in head and len(items):
         shown = [name for name in ("title", "genres") if name in items and name not in head]
         head = head.merge(items[["item_id", *shown]].drop_duplicates("item_id"), on="item_id", how="left")
-    return head.drop(columns=[name for name in ("row", "oracle", "weight") if name in head])
+    return head.drop(columns=[name for name in ("row", "oracle", "weight", "subsecond") if name in head])

@@ -9,6 +9,7 @@ import pandas as pd
 from engine.datasets import ActionsLabel, ColumnSplit, DatasetSpec, MultiClassLabel, PerUserSplit, RandomSplit, RegressionLabel, TimeSplit
 from engine.preview.row_hash import row_hash
 from workers.artifacts import TEST, TRAIN, VALID
+from workers.prepare import MOMENT
 from workers.specs import Output
 
 COPY = "an exact copy of another row"
@@ -67,13 +68,17 @@ def set_aside_pairs(rows: pd.DataFrame, spec: DatasetSpec) -> tuple[pd.DataFrame
     if policy in PAIRS:
         key, own = ["user_id", "item_id"], rows[rows["reason"].isna()]
         own = own[own.duplicated(key, keep=False)]
-        own = own.assign(_tie=row_hash(own, content)).sort_values(["timestamp", "_tie", "row"])
+        own = own.assign(_tie=row_hash(own, content)).sort_values([*_moment(own), "_tie", "row"], na_position="first")
         if policy == "mean":
             rows.loc[own.index, "rating"] = own.groupby(key)["rating"].transform("mean")
         if policy == "actions":
             rows.loc[own.index, "category"] = own.groupby(key)["category"].transform(lambda kinds: "|".join(sorted(set(kinds))))
         rows.loc[own.index[own.duplicated(key, keep="first" if policy == "first" else "last")], "reason"] = PAIRS[policy]
     return rows, pairs
+
+
+def _moment(rows: pd.DataFrame) -> list[str]:
+    return [name for name in MOMENT if name in rows]
 
 
 def merges_actions(spec: DatasetSpec) -> bool:
@@ -117,10 +122,11 @@ def split_rows(rows: pd.DataFrame, spec: DatasetSpec) -> "np.ndarray | pd.Series
     """The split of each row: "train", "valid" or "test"."""
     if isinstance(spec.split, TimeSplit):
         return by_time(rows, spec.split)
+    parts = spec.source.reading().parts
     if isinstance(spec.split, PerUserSplit):
-        return per_user(rows, spec.split)
+        return per_user(rows, spec.split, parts)
     if isinstance(spec.split, RandomSplit):
-        return at_random(rows, spec.split, spec.seed)
+        return at_random(rows, spec.split, spec.seed, parts)
     return rows["split"]
 
 
@@ -147,16 +153,20 @@ def by_time(rows: pd.DataFrame, split: TimeSplit) -> np.ndarray:
     return np.where(times >= test_from, TEST, np.where(times >= valid_from, VALID, TRAIN))
 
 
-def per_user(rows: pd.DataFrame, split: PerUserSplit) -> np.ndarray:
-    """Each user's last rows are held out, in order of time; of equal times in order of item, rating and a hash of the row."""
-    order = [name for name in ("user_id", "timestamp", "item_id", "rating") if name in rows]
+def per_user(rows: pd.DataFrame, split: PerUserSplit, parts: bool = False) -> np.ndarray:
+    """Each user's last rows are held out, in order of time; of equal times in order of item, rating and a hash of the row.
+
+    Args:
+        parts: rows of one time are parts of one rating, which stay together (`Reading.parts`).
+    """
+    order = [name for name in ("user_id", *MOMENT, "item_id", "rating") if name in rows]
     tie, tied = np.zeros(len(rows), np.int64), rows.duplicated(order, keep=False).to_numpy()
     tie[tied] = row_hash(rows[tied], [name for name in rows.columns if name not in NOT_CONTENT])
-    ordered = rows.assign(_tie=tie).sort_values([*order, "_tie", "row"])  # the row tells copies apart, which are alike
+    ordered = rows.assign(_tie=tie).sort_values([*order, "_tie", "row"], na_position="first")  # the row tells copies apart, which are alike
     by_user = ordered.groupby("user_id", sort=False)["user_id"]
     n, place = by_user.transform("size").to_numpy(), by_user.cumcount().to_numpy()
     from_end = n - 1 - place
-    if "weight" in rows:  # rows of one time are parts of one rating, which must stay together
+    if parts:
         from_end = pd.Series(from_end, index=ordered.index).groupby([ordered["user_id"], ordered["timestamp"]]).transform("min").to_numpy()
     held_test = np.maximum(1, (n * split.test).astype(int))
     held_valid = np.maximum(1, (n * split.valid).astype(int))
@@ -164,10 +174,13 @@ def per_user(rows: pd.DataFrame, split: PerUserSplit) -> np.ndarray:
     return pd.Series(np.where(n < 3, TRAIN, names), index=ordered.index).reindex(rows.index).to_numpy()
 
 
-def at_random(rows: pd.DataFrame, split: RandomSplit, seed: int) -> np.ndarray:
-    """Split by a hash of the content, so that copies stay together. Preparing uses another hash: only the shares are the same."""
-    names = ["user_id", "timestamp"] if "weight" in rows else [name for name in rows.columns if name not in NOT_CONTENT]
-    content = rows[names]  # parts of one rating stay together
+def at_random(rows: pd.DataFrame, split: RandomSplit, seed: int, parts: bool = False) -> np.ndarray:
+    """Split by a hash of the content, so that copies stay together. Preparing uses another hash: only the shares are the same.
+
+    Args:
+        parts: rows of one user and time are parts of one rating, which stay together (`Reading.parts`).
+    """
+    content = rows[["user_id", "timestamp"] if parts else [name for name in rows.columns if name not in NOT_CONTENT]]
     chance = (pd.util.hash_pandas_object(content, index=False).to_numpy() ^ np.uint64(seed)) % 10_007 / 10_007
     return np.where(chance < split.test, TEST, np.where(chance < split.test + split.valid, VALID, TRAIN))
 

@@ -14,7 +14,7 @@ MOSTLY_COLD = 0.5  # share of test users that train does not have, from which a 
 MOST_ROWS = 300_000  # compared in full: a second or two
 SPREAD = 2_654_435_761  # a large prime (Knuth, "The art of computer programming" 3, 6.4): neighbours among users are not sampled together
 SCALED = ("rows", "positives", "users", "cold_users", "cold_user_rows", "cold_item_rows", "users_to_rank")
-READ = {"user_id", "item_id", "rating", "category", "timestamp", "split", "weight", "row"}
+READ = {"user_id", "item_id", "rating", "category", "timestamp", "subsecond", "split", "weight", "row"}
 
 
 def possible_splits(spec: DatasetSpec) -> dict[str, Split]:

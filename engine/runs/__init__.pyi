@@ -7,14 +7,14 @@ from .annotations import (
     dependents as dependents, list_trash as list_trash, pin as pin, pinned as pinned, rename as rename, restore as restore, tag as tag,
     trash as trash, unpin as unpin, why_kept as why_kept)
 from .continuing import continued as continued
-from .exports import (
-    ListExport as ListExport, export_lists as export_lists, get_list_export as get_list_export, list_exports as list_exports,
-    read_ids as read_ids)
+from .exports import (ListExport as ListExport, export_lists as export_lists, get_list_export as get_list_export,
+    list_exports as list_exports, read_ids as read_ids)
 from .funnels import funnel as funnel, funnel_losses as funnel_losses
 from .known import read_once as read_once
 from .launch import (
     AFTER as AFTER, CONCLUDES as CONCLUDES, KEEP_S as KEEP_S, PROCESSES as PROCESSES, TICKET as TICKET, SubmittedSpec as SubmittedSpec,
     cancel as cancel, cancel_request as cancel_request, submit as submit, submit_tour as submit_tour)
+from .logs import PRINTED as PRINTED, LogLine as LogLine, log_lines as log_lines, log_tail as log_tail, log_text as log_text
 from .opened import is_open as is_open
 from .outbox import Outbox as Outbox, deliver as deliver
 from .predicted_rows import sample_predictions as sample_predictions, why_no_predictions as why_no_predictions
@@ -22,7 +22,7 @@ from .read import (
     VERDICT as VERDICT, Progress as Progress, Run as Run, RunState as RunState, get_run as get_run, how_it_ended as how_it_ended,
     list_runs as list_runs, progress as progress)
 from .results import (
-    alarms as alarms, damage_of as damage_of, done as done, history as history, log_tail as log_tail, outputs as outputs,
+    alarms as alarms, damage_of as damage_of, done as done, history as history, outputs as outputs,
     per_user as per_user, result_file as result_file)
 from .resuming import (
     has_checkpoint as has_checkpoint, hold_dataset as hold_dataset, resume as resume, why_not_resumable as why_not_resumable)

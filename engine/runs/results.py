@@ -1,8 +1,7 @@
-"""Results of runs: curves, metrics per user, predictions, logs. From the run folder, else from MLflow. Reading writes nothing."""
+"""Results of runs: curves, metrics per user, predictions. From the run folder, else from MLflow. Reading writes nothing."""
 
 import functools
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ from engine.settings import settings
 from workers.artifacts import (
     ITEMS,
     JOURNAL,
-    LOG,
     METRICS,
     OUTPUTS,
     PER_USER,
@@ -32,9 +30,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COMPARED = (PER_USER, TOP_K, SCORED, RATED_SETS, OUTPUTS)  # the results that comparisons read
-LINE = 1000  # characters of a line of a log that are shown
-_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")  # ECMA-48: sequences, titles, single moves
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 HISTORIES = ("train_loss", "rows_per_s", *(f"valid_{key}" for key in METRICS))
 
 
@@ -146,25 +141,3 @@ def predictions(run_id: str) -> "pd.DataFrame":
     shown = rows.assign(predicted=rows["predicted"].map(lambda numbers: float(numbers[0]) if single else [float(n) for n in numbers]))
     order = [name for name in ("user_id", "item_id", "title", "label", "target", "predicted") if name in shown]
     return shown[order]
-
-
-def log_tail(run_id: str, lines: int = 200) -> str:
-    """The last lines of a run's log as plain text: bytes that are not UTF-8 and control characters are escaped, long lines are cut.
-
-    Of a line that was written over, as progress bars are, the last state is shown; colours of a terminal are left out.
-    """
-    path = settings().runs / read.get_run(run_id).run_id / LOG
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 400 * lines))
-            text = file.read().decode("utf-8", errors="backslashreplace")
-    except FileNotFoundError:
-        return ""
-    return "\n".join(_plain(line) for line in text.removesuffix("\n").split("\n")[-lines:])
-
-
-def _plain(line: str) -> str:
-    """A line of a log as a terminal would leave it, without colours, of at most LINE characters."""
-    shown = _TERMINAL.sub("", line.rstrip("\r").rsplit("\r", 1)[-1])
-    cut = shown if len(shown) <= LINE else f"{shown[:LINE]} …"
-    return _CONTROL.sub(lambda one: f"\\x{ord(one[0]):02x}", cut)

@@ -67,7 +67,7 @@ class SetsSource(SourceSpec):
         return ratings + (5 * release.sets.stat().st_size // BYTES_A_SET if release.sets and self._trains_on(release) else 0)
 
     def reading(self) -> Reading:
-        return Reading(low=bags.LOW, high=bags.HIGH, time="iso")
+        return Reading(low=bags.LOW, high=bags.HIGH, time="iso", parts=True)
 
     def features(self) -> tuple[SourceFeature, ...]:
         titled = self.movies is not None or MOVIE_FILE in self._names()

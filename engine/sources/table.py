@@ -17,7 +17,7 @@ from engine.tables import (
     sanitised,
     with_side,
 )
-from workers.prepare import Reading, SourceFeature, TimeUnit
+from workers.prepare import WHOLE_ID, Reading, SourceFeature, TimeUnit
 from workers.prepare.tables import Output
 from workers.specs import MORE
 
@@ -50,6 +50,7 @@ class TableSource(TableFile, SourceSpec):
     )
     low: float | None = Field(None, description="Labels below this are set aside; empty: none is too low")
     high: float | None = Field(None, description="Labels above this are set aside; empty: none is too high")
+    whole_ids: bool = Field(False, description="Read ids such as 12346.0, as data frames with gaps write them, as 12346")
     users: TableFile | None = Field(None, description="A table of users, one per row")
     items: TableFile | None = Field(None, description="A table of items, one per row")
 
@@ -126,6 +127,7 @@ class TableSource(TableFile, SourceSpec):
             high=self.high,
             time=self.time_unit if self.named("timestamp") else None,
             split=self.named("split") is not None,
+            whole_ids=self.whole_ids,
         )
 
     def defaults(self) -> dict[str, Any]:
@@ -191,18 +193,18 @@ class TableSource(TableFile, SourceSpec):
     def items_frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
         if self.items is None:
             return super().items_frame(limit)
-        return _with_display(_unique_rows(reader.frame(self.items, self.outputs("items"), limit), "item_id"))
+        return _with_display(_unique_rows(reader.frame(self.items, self.outputs("items"), limit), "item_id", self.whole_ids))
 
     def users_frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
         if self.users is None:
             return super().users_frame(limit)
-        return _unique_rows(reader.frame(self.users, self.outputs("users"), limit), "user_id")
+        return _unique_rows(reader.frame(self.users, self.outputs("users"), limit), "user_id", self.whole_ids)
 
     def load(self, spark: "SparkSession") -> Tables:
         from pyspark.sql import functions as F
 
-        users = _unique(reader.load(spark, self.users, self.outputs("users")), "user_id") if self.users else None
-        items = _unique(reader.load(spark, self.items, self.outputs("items")), "item_id") if self.items else None
+        users = _unique(reader.load(spark, self.users, self.outputs("users")), "user_id", self.whole_ids) if self.users else None
+        items = _unique(reader.load(spark, self.items, self.outputs("items")), "item_id", self.whole_ids) if self.items else None
         if items is not None:
             missing = [name for name in ("title", "genres") if name not in items.columns]
             items = items.withColumns({name: F.lit(None).cast("string") for name in missing})
@@ -221,19 +223,23 @@ TIME_WORDS: dict[str, str] = {
 }
 
 
-def _unique(rows: "DataFrame", id: str) -> "DataFrame":
+def _unique(rows: "DataFrame", id: str, whole_ids: bool = False) -> "DataFrame":
     """One row per id: of several, the last when sorted by all columns. Rows that cannot be read, or without an id, are left out."""
     from pyspark.sql import functions as F
 
     others = [name for name in rows.columns if name not in (id, "problem", "raw")]
+    if whole_ids:
+        rows = rows.withColumn(id, F.regexp_replace(id, WHOLE_ID, "$1"))
     sound = rows.where(F.col("problem").isNull() & (F.trim(F.col(id)) != ""))
     best = F.max(F.struct(*(F.col(f"`{name}`") for name in others))) if others else F.first(id)
     grouped = sound.groupBy(id).agg(best.alias("_row"))
     return grouped.select(id, *(F.col(f"_row.`{name}`").alias(name) for name in others))
 
 
-def _unique_rows(rows: "pd.DataFrame", id: str) -> "pd.DataFrame":
+def _unique_rows(rows: "pd.DataFrame", id: str, whole_ids: bool = False) -> "pd.DataFrame":
     others = [name for name in rows.columns if name not in (id, "problem", "raw")]
+    if whole_ids:
+        rows = rows.assign(**{id: rows[id].str.replace(WHOLE_ID, r"\1", regex=True)})
     sound = rows[rows["problem"].isna() & rows[id].fillna("").str.strip(" ").ne("")]
     ordered = sound.sort_values(others, na_position="first", kind="stable") if others else sound
     return ordered.drop_duplicates(id, keep="last").sort_index()[[id, *others]].reset_index(drop=True)

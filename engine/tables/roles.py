@@ -175,8 +175,18 @@ def _shown(columns: Open, table: str) -> Taken:
             for k, c in enumerate(columns)
             if c and c.words <= {"weight", "weights", "sample", "importance", "row"} and c.words & {"weight", "weights", "importance"}
         ]
-        taken += [(k, Meaning("weight", "context", True, "its name says weight")) for k in weights[:1] if k not in {p for p, _ in taken}]
+        for k in weights[:1]:
+            if k not in {p for p, _ in taken} and (column := columns[k]):
+                counts = _is_count(column)
+                why = "its name says weight" + (", but the largest is over 100 times the median: a count, such as plays?" if counts else "")
+                taken.append((k, Meaning("weight", "context", not counts, why)))
     return taken
+
+
+def _is_count(column: Column) -> bool:
+    """Whether numbers are spread as plays and purchases are, and weights are not: the largest is over 100 times the median."""
+    numbers = sorted(float(value) for value in column.values if NUMBER.fullmatch(value))
+    return bool(numbers) and numbers[-1] > 100 * numbers[len(numbers) // 2] > 0
 
 
 def _by_place(columns: Sequence[Column], chosen: list[Meaning | None]) -> None:

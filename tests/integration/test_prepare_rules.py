@@ -16,6 +16,7 @@ from engine.datasets.spec import DatasetSpec
 from engine.prepare.pipeline import prepare
 from engine.preview.first_rows import preview
 from engine.preview.rows import COPY, CORE
+from engine.sources.base import SourceSpec
 from tests.given import given
 from tests.integration.test_prepare import assert_same, stored
 
@@ -53,6 +54,7 @@ def messy(seed: int = 0, rows: int = 900) -> pd.DataFrame:
 
 TOLD = (("shop", "context", "single"), ("city", "context", "single"), ("tags", "context", "multi"), ("price", "context", "dense"),
         ("age", "user", "dense"), ("brand", "item", "single"))  # fmt: skip
+FINER = "milliseconds, weights and a table of users, per user"
 CASES: dict[str, dict[str, Any]] = {
     "exact, by time": {},
     "latest, k-core, before": {"duplicates": "latest", "min_user_interactions": 3, "min_item_interactions": 2, "history_order": "before"},
@@ -60,14 +62,25 @@ CASES: dict[str, dict[str, Any]] = {
     "first, per user": {"duplicates": "first", "split": {"kind": "per_user"}},
     "regression": {"label": {"kind": "regression"}, "missing_flags": False, "history": 0},
     "multi-class": {"label": {"kind": "multi_class", "liked": ["4", "5"]}},
+    FINER: {"split": {"kind": "per_user"}, "history_order": "before", "duplicates": "latest"},
 }
 
 
 @pytest.fixture(params=CASES)
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> DatasetSpec:
     common = {"name": "messy", "min_count": 8, "hashed": ["city"], "hash_rows": 50, "log1p": ["price"]}
-    source = given(tmp_path / "source", messy(), told=TOLD)
+    source = finer(tmp_path / "source") if request.param == FINER else given(tmp_path / "source", messy(), told=TOLD)
     return DatasetSpec.model_validate({**common, "source": source, **CASES[request.param]})
+
+
+def finer(folder: Path) -> SourceSpec:
+    """Messy rows within few seconds, to the millisecond; weights, some of which are none; users, of whom few are written alike."""
+    rng, table = np.random.default_rng(1), messy()
+    table["timestamp"] = [f"{880_000_000_000 + 500 * ms}" if time.isdigit() else time for ms, time in
+                          zip(rng.integers(0, 40, len(table)), table["timestamp"], strict=True)]  # fmt: skip
+    table["weight"] = rng.choice(["1", "0.5", "900", "0", "", "-1", "much", "nan"], len(table), p=[0.6, 0.2, 0.1, 0.06, *[0.01] * 4])
+    users = pd.DataFrame({"user_id": [f"0{k}" for k in range(5)] + [f"{k}.0" for k in range(5, 40)], "age": range(40)})
+    return given(folder, table.drop(columns="age"), users=users, told=TOLD, reads={"time": "ms"})
 
 
 @pytest.mark.fault("F50")
@@ -243,7 +256,7 @@ def test_a_set_that_is_also_trained_on_stands_whole_on_one_side(tmp_path: Path) 
     )  # fmt: skip
     rows = sets.explode("item_ids").rename(columns={"item_ids": "item_id"}).assign(weight=0.2)
     for kind in ("per_user", "random"):
-        source = given(tmp_path / kind, rows, sets=sets)
+        source = given(tmp_path / kind, rows, sets=sets, reads={"parts": True})
         spec = DatasetSpec(name=kind.replace("_", "-"), source=source, split={"kind": kind})
         assert_same(preview(spec).audit.as_json()["rows_used"], 2000)
         dataset = datasets.get_dataset(prepare(spec).name)

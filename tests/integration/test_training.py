@@ -49,6 +49,33 @@ def test_every_optimiser_schedule_and_sharding_learns(dataset, tmp_path):
     assert plan["item_id"]["sharding"] == "data_parallel" != plan["user_id"]["sharding"]
 
 
+def _train_and_note(run: str, dataset: str, number: int = 1) -> None:
+    """Train, with a line for each progress in `said`."""
+    from workers.run import Journal
+    from workers.training.entry import train_rank
+
+    write = Journal.progress
+
+    def noted(self: Journal, phase: str, done: int, total: int, **more: float | bool | None) -> None:
+        with (Path(run) / "said").open("a") as file:
+            file.write(f"{phase}, {done}\n")
+        write(self, phase, done, total, **more)
+
+    Journal.progress = noted  # type: ignore[method-assign,assignment]
+    train_rank(run, dataset, number)
+
+
+def test_progress_speaks_before_the_first_step_and_from_it_on(dataset, tmp_path):
+    spec = {"model": {"kind": "dlrm"}, "train": EPOCHS | {"epochs": 1, "batch_size": 16}}
+    ranks.prepare(tmp_path / "run", spec)
+    ranks.finish(ranks.attempt(tmp_path / "run", dataset, doing=_train_and_note), 120)
+    said = (tmp_path / "run" / "said").read_text().splitlines()
+    assert said[:3] == ["loading libraries, 0", "building the model, 0", "reading the first rows, 0"]
+    assert said[3:6] == ["training, 1", "training, 2", "training, 3"]
+    phases = list(dict.fromkeys(line.split(",")[0] for line in said))
+    assert phases[3:6] == ["training", "validating", "evaluating"]
+
+
 def test_a_schedule_reaches_fused_tables(dataset, tmp_path):
     """A warm-up far longer than the run leaves tables nearly as they were."""
     slow = EPOCHS | {"epochs": 1, "warmup_steps": 100_000, "seed": 5}

@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 import engine
 from engine.tables import ColumnGuess, TableGuess
-from ui.data import source
+from ui.data import ids, source
 from ui.shared import forms, words
 
 ROLES = {
@@ -44,16 +44,19 @@ def choose(key: str) -> tuple[dict[str, Any] | None, list[str]]:
     fields, questions, guess = _table(key, "interactions")
     if fields is None or guess is None:
         return None, questions
+    key = f"{key}.{digest(guess.path)}"  # answers about one table are none about another, nor are its users and items
     fields["kind"] = source.TABLE
     fields |= _reading_controls(key, fields, guess, questions)
+    tables = [(guess, fields["columns"])]
     for table, title in MORE_TABLES:
         with st.expander(f"{title} (optional)", icon=":material/table_rows:", key=f"{key}.{table}.box"):
-            st.caption(
-                f"Joined by the {table[:-1]} id; its columns become features" + (", titles and genres." if table == "items" else ".")
-            )
-            more, open_questions, _ = _table(f"{key}.{table}", table)
+            more_of = ", titles and genres" if table == "items" else ""
+            st.caption(f"Joined by the {table[:-1]} id; its columns become features{more_of}.")
+            more, open_questions, other = _table(f"{key}.{table}", table)
             fields[table] = more
+            tables.append((other, more["columns"] if more else []))
             questions += [f"{title}: {question}" for question in open_questions]
+    fields["whole_ids"] = ids.whole_ids(key, tables)
     return fields, questions
 
 
@@ -76,7 +79,7 @@ def _table(key: str, table: Table) -> tuple[dict[str, Any] | None, list[str], Ta
     path = st.session_state.get(f"{key}.path", "") if table == "interactions" else place(key)
     if not path:
         return None, [] if table != "interactions" else ["Name a file, or upload one."], None
-    given: dict[str, Any] = st.session_state.setdefault(f"{key}.given.{_digest(path)}", {})
+    given: dict[str, Any] = st.session_state.setdefault(f"{key}.given.{digest(path)}", {})
     try:
         guess = guessed(path, table, json.dumps(given, sort_keys=True))
     except (ValueError, LookupError, OSError) as error:
@@ -103,7 +106,8 @@ def guessed(path: str, table: Table, given: str) -> TableGuess:
     return engine.tables.inspect_table(path, table=table, **json.loads(given))
 
 
-def _digest(*parts: object) -> str:
+def digest(*parts: object) -> str:
+    """A short name for some values, such as the path of a table."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
@@ -123,7 +127,7 @@ def _facts(key: str, guess: TableGuess, given: dict[str, Any]) -> list[str]:
     grid = st.grid(4, min_column_width=190, gap="small", vertical_alignment="bottom")
     for fact in FACTS:
         with grid.cell():
-            _fact(f"{key}.{_digest(guess.path)}", fact, getattr(guess, fact), fact in uncertain, given)
+            _fact(f"{key}.{digest(guess.path)}", fact, getattr(guess, fact), fact in uncertain, given)
     return [f"Choose the {fact} of the file." for fact in uncertain]
 
 
@@ -168,9 +172,11 @@ def _option(fact: str, value: str | bool) -> str:
 def _editor(key: str, guess: TableGuess, table: str) -> list[dict[str, str]]:
     """The mapping as an editable table with one row per column. Changes are kept until the guessed columns change."""
     names = [column.name for column in guess.columns]
-    digest = _digest(guess.path, names, table)
-    changes: dict[str, dict[str, str]] = st.session_state.setdefault(f"{key}.mapping.{digest}", {})
-    widget, start = f"{key}.editor.{digest}", f"{key}.start.{digest}"
+    of = digest(guess.path, names, table)
+    changes: dict[str, dict[str, str]] = st.session_state.setdefault(f"{key}.mapping.{of}", {})
+    guessed_ = frame(guess, {})
+    drawn = digest(of, columns_of(guessed_, names))
+    widget, start = f"{key}.editor.{drawn}", f"{key}.start.{drawn}"
     if widget not in st.session_state or start not in st.session_state:  # after a visit to another page it starts from the earlier changes
         st.session_state[start] = frame(guess, changes)
     edited = st.data_editor(
@@ -185,7 +191,8 @@ def _editor(key: str, guess: TableGuess, table: str) -> list[dict[str, str]]:
         alt="What each column means; role, side and separator can be changed",
     )
     columns = columns_of(edited, names)
-    changes.update({column["name"]: column for column in columns})
+    changes.clear()  # what is as guessed is nobody's choice: it follows the next guess
+    changes.update({mine["name"]: mine for mine, theirs in zip(columns, columns_of(guessed_, names), strict=True) if mine != theirs})
     unsure = [column.name for column in guess.columns if not column.certain]
     if unsure:
         shown = ", ".join(words.md(name, 40) for name in unsure[:6]) + (" …" if len(unsure) > 6 else "")
@@ -275,7 +282,7 @@ def _unit(key: str, column: ColumnGuess, warned: DeltaGenerator, questions: list
         units,
         None if open_ or column.time_unit is None else units.index(column.time_unit),
         format_func=UNITS.__getitem__,
-        key=f"{key}.unit.{_digest(column.name, column.time_unit, column.ambiguous)}",
+        key=f"{key}.unit.{digest(column.name, column.time_unit, column.ambiguous)}",
         placeholder="choose",
         persist_state=forms.KEPT,
     )

@@ -57,8 +57,8 @@ def flow() -> None:
         with places.audit:
             seen = _seen(spec, rows) if spec is not None else None
         _outcomes(kind, source_at, columns_at, places, spec, seen)
-        _prepare(spec if seen is not None else None, seen, questions, places.prepare)
-        done = {"Source": True, "Columns": not questions, "Prepare": bool(st.session_state.get("prepare.last"))}
+        _prepare(_launch_key(kind, source), spec if seen is not None else None, seen, questions, places.prepare)
+        done = {"Source": True, "Columns": not questions, "Prepare": launch.launched(_launch_key(kind, source))}
         done |= dict.fromkeys(("Label", "Split", "Features", "Audit"), seen is not None)
         blocked = seen is not None and any(finding.level == "block" for finding in seen.audit.findings)
         _strip(strip, done | {"Audit": done["Audit"] and not blocked}, questions)
@@ -117,6 +117,16 @@ def _source(kind: str, columns_at: DeltaGenerator) -> tuple[SourceSpec | None, l
     return (forms.built(engine.sources.SOURCES[kind], raw) if raw.get("path", True) else None), questions
 
 
+def _key(kind: str, source: SourceSpec) -> str:
+    """Of the controls below the source: each file has its own, which begin with its defaults."""
+    path = getattr(source, "path", None)
+    return f"data.{kind}.{mapping.digest(path)}" if path else f"data.{kind}"
+
+
+def _launch_key(kind: str, source: SourceSpec) -> str:
+    return f"{_key(kind, source)}.prepare"
+
+
 def _rows(source: SourceSpec) -> pd.DataFrame | None:
     """The source's first rows; None after saying why they cannot be read."""
     try:
@@ -128,7 +138,7 @@ def _rows(source: SourceSpec) -> pd.DataFrame | None:
 
 def _rules(kind: str, source: SourceSpec, rows: pd.DataFrame) -> tuple[DatasetSpec | None, Places]:
     """All controls below the source: the spec, None when it is wrong, and where outcomes go."""
-    reading, given, key = source.reading(), source.defaults(), f"data.{kind}"
+    reading, given, key = source.reading(), source.defaults(), _key(kind, source)
     label_at = _stage(3)
     with label_at.left:
         label = rules.label_controls(reading, rules.values_of(rows), f"{key}.label.{reading.value}", given.get("label"))
@@ -187,7 +197,7 @@ def _outcomes(
 def _pick_split(kind: str, spec: DatasetSpec, split: str) -> None:
     """Choose another split with the same shares. kind: of the source."""
     shares = {name: getattr(spec.split, name) for name in ("valid", "test") if hasattr(spec.split, name)}
-    rules.pick_split(f"data.{kind}.split", spec.source.reading().split, split, shares)
+    rules.pick_split(f"{_key(kind, spec.source)}.split", split, shares)
 
 
 def _notes(source: SourceSpec) -> None:
@@ -242,7 +252,7 @@ def _head(head: pd.DataFrame, time: str | None) -> None:
     )
 
 
-def _prepare(spec: DatasetSpec | None, seen: Preview | None, questions: list[str], place: DeltaGenerator) -> None:
+def _prepare(key: str, spec: DatasetSpec | None, seen: Preview | None, questions: list[str], place: DeltaGenerator) -> None:
     """The launch button, what prevents it, and the progress of the preparation."""
     with place:
         blocks = [finding for finding in seen.audit.findings if finding.level == "block"] if seen is not None else []
@@ -250,7 +260,7 @@ def _prepare(spec: DatasetSpec | None, seen: Preview | None, questions: list[str
         if stopped:
             st.error(words.md(blocks[0].text, 600), icon=":material/block:", title="Cannot be prepared like this")
         complete = spec is not None and not questions and not stopped
-        launched = launch.button([spec] if spec is not None else [], complete=complete, key="prepare", label="Prepare")
+        launched = launch.button([spec] if spec is not None else [], complete=complete, key=key, label="Prepare")
         if spec is not None:
             launch.as_command(spec, "data.command")
         if launched:

@@ -207,7 +207,7 @@ def split_controls(reading: Reading, key: str, start: Mapping[str, Any] | None) 
     kinds = {kind: spec for kind, spec in kinds.items() if allowed.get(kind, True)}
     given = dict(start or {})
     usual = given.get("kind") or ("column" if reading.split else "time" if timed else "random")
-    spec = forms.pick_kind("What is held out", kinds, f"{key}.{reading.split}", usual, SPLIT_NAMES)
+    spec = forms.pick_kind("What is held out", kinds, key, usual, SPLIT_NAMES)
     kind = next(name for name, one in kinds.items() if one is spec)
     raw = forms.inputs(spec, f"{key}.{kind}", given if given.get("kind") == kind else None)
     if kind == "random":
@@ -217,13 +217,9 @@ def split_controls(reading: Reading, key: str, start: Mapping[str, Any] | None) 
     return raw | {"kind": kind}
 
 
-def pick_split(key: str, has_column: bool, kind: str, shares: Mapping[str, float]) -> None:
-    """Choose a split in the controls of `split_controls`, with some shares, as a person would.
-
-    Args:
-        key: of those controls. has_column: `Reading.split`.
-    """
-    st.session_state[f"{key}.{has_column}.kind"] = kind
+def pick_split(key: str, kind: str, shares: Mapping[str, float]) -> None:
+    """Choose a split in the controls of `split_controls`, whose key is given, with some shares, as a person would."""
+    st.session_state[f"{key}.kind.mine"] = kind
     for name, share in shares.items():
         st.session_state[f"{key}.{kind}.{name}"] = share
 
@@ -238,11 +234,12 @@ def row_controls(reading: Reading, key: str, given: Mapping[str, Any]) -> dict[s
         "exact": "Set exact copies aside", "latest": "One row per pair: the latest", "first": "One row per pair: the first",
         "mean": "One row per pair: the mean", "keep": "Keep every row",
     }  # fmt: skip
-    usual = given.get("duplicates", "exact")
+    usual, name = given.get("duplicates", "exact"), f"{key}.duplicates"
+    on_change = forms.follow(name, usual if usual in policies else policies[0], policies)
     raw: dict[str, Any] = {
         "duplicates": st.selectbox(
-            "Duplicates", policies, policies.index(usual) if usual in policies else 0, format_func=lambda name: names[name],
-            key=f"{key}.duplicates.{len(policies)}", help=fields["duplicates"].description, persist_state=forms.KEPT,
+            "Duplicates", policies, format_func=lambda name: names[name], key=name, on_change=on_change,
+            help=fields["duplicates"].description, persist_state=forms.KEPT,
         )
     }  # fmt: skip
     minimums = [f"min_{side}_interactions" for side in ("user", "item") if getattr(reading, side)]

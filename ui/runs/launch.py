@@ -54,6 +54,11 @@ def button(wanted: Sequence[SubmittedSpec], complete: bool, key: str = "train", 
     return list(st.session_state.get(f"{key}.last", []))
 
 
+def launched(key: str) -> bool:
+    """Whether the launch button of a key was used in this tab."""
+    return bool(st.session_state.get(f"{key}.last"))
+
+
 def more_epochs(run: Run) -> None:
     """Train a finished network for more epochs: a new run that starts from the weights of this one."""
     with st.expander("Continue for more epochs", icon=":material/fast_forward:", key=f"continue.{run.run_id}"):

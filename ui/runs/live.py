@@ -1,4 +1,4 @@
-"""A run and its progress: badge, curves and log. All of it is read from the engine; no page owns a run."""
+"""A run and its progress: badge and curves. All of it is read from the engine; no page owns a run."""
 
 import pandas as pd
 import streamlit as st
@@ -6,7 +6,7 @@ import streamlit as st
 import engine
 from engine import compare
 from engine.runs import Run
-from ui.runs import annotations, predictions
+from ui.runs import annotations, log, predictions
 from ui.shared import charts, layout, picker, states, words
 
 OUTPUT_FAMILIES = ("value", "classes", "actions")
@@ -109,7 +109,7 @@ def details(run_id: str) -> bool:
         training_curves(run_id, engine.runs.history(run_id))
         if states.is_in(run, "FINISHED"):
             predictions.section(run)
-    log(run_id, open_=run.live or states.is_in(run, "FAILED"))
+    log.pane(run)
     return run.live
 
 
@@ -171,13 +171,3 @@ def training_curves(run_id: str, history: pd.DataFrame) -> None:
         part = history[history["metric"] == valid[key]].assign(contender="run")
         figure = charts.curves(part, {"run": (label, compare.look(0))}, "epoch", f"{label} (validation)", height=260)
         charts.show(figure, f"{label} on validation over {len(part)} epochs", key=f"validation.{run_id}.{key}")
-
-
-def log(run_id: str, open_: bool) -> None:
-    """The end of the run's log, open for live and failed runs."""
-    with st.expander("Log", expanded=open_, icon=":material/notes:", key=f"log.{run_id}"):
-        tail = engine.runs.log_tail(run_id)
-        if tail.strip():
-            st.code(tail, language=None, height=300 if tail.count("\n") > 11 else "content", wrap_lines=True)
-        else:
-            st.caption("The log is empty so far.")

@@ -1,7 +1,7 @@
 """A spec class as widgets: bounds, help, choices and folding all come from the fields of the class."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -142,19 +142,37 @@ def pick_kind(
         names: labels of the kinds, where their names are not plain enough.
     """
     first = start if start is not None and start in kinds else next(iter(kinds))
+    on_change = follow(f"{key}.kind", first, kinds)
     chosen = st.segmented_control(
         label,
         list(kinds),
-        default=first,
         required=True,
         format_func=lambda name: (names or {}).get(str(name), words.field_label(str(name))),
         key=f"{key}.kind",
         wrap=True,
+        on_change=on_change,
         persist_state=KEPT,
     )
     spec = kinds[chosen or first]
     st.caption((spec.__doc__ or "").split("\n")[0])
     return spec
+
+
+def follow(key: str, start: Value, options: Iterable[Value]) -> Callable[[], None]:
+    """Set the widget of a key, which is yet to be drawn without a start of its own: to what a person chose in it, and else to `start`.
+
+    A default that the widget once had does not stay where other options or another default are offered; a person's choice does.
+
+    Returns:
+        The widget's `on_change`.
+    """
+    mine = f"{key}.mine"
+    st.session_state[key] = st.session_state[mine] if st.session_state.get(mine) in options else start
+
+    def keep() -> None:
+        st.session_state[mine] = st.session_state[key]
+
+    return keep
 
 
 def kinds_of(spec: type[BaseModel], field: str) -> dict[str, type[BaseModel]]:

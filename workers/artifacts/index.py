@@ -56,7 +56,9 @@ def build(vectors: np.ndarray, factory: str | None = None, probes: np.ndarray | 
     """
     vectors = np.ascontiguousarray(vectors, np.float32)
     if not np.isfinite(vectors).all():
-        raise ValueError("An item's vector is not finite: the model has diverged; train it with lower rates.")
+        raise ValueError(
+            "An item's vector is not finite: the model has diverged. Look for extreme values in the data, or change its settings."
+        )
     name = factory or ("Flat" if len(vectors) <= EXACT_UP_TO else f"HNSW{LINKS}")
     started = time.monotonic()
     try:

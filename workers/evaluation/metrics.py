@@ -33,7 +33,9 @@ def sort_keys(scores: NDArray[np.float32], ties: Ints) -> Ints:
         ValueError: a score is NaN.
     """
     if np.isnan(scores).any():
-        raise ValueError("A score is NaN: the model has diverged; lower the learning rate.")
+        raise ValueError(
+            "A score is NaN: the model has diverged. Look for extreme values and weights in the data, or change the settings of the model."
+        )
     bits = np.ascontiguousarray(scores, np.float32).view(np.int32).astype(np.int64)
     # IEEE 754 floats order like sign-magnitude integers
     return (np.where(bits >= 0, bits, -(bits & 0x7FFFFFFF)) << 32) + ties

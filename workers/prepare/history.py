@@ -22,11 +22,11 @@ NOWHERE = -1
 class HistoryBags:
     """A mapInArrow function: adds `history`, list<int32>, the rows of the items that the user liked in train.
 
-    Batches hold user_id, item (int32 row), label, timestamp and split, sorted by user_id, timestamp and item_id; no user spans two
-    partitions. A bag holds an item once, at its latest like, and at most the `most` latest items, most recent last. The item of
-    a train row is left out of that row's own bag.
+    Batches hold user_id, item (int32 row), label, timestamp, perhaps subsecond (null for 0), and split, sorted by user_id, those two
+    and item_id; no user spans two partitions. A bag holds an item once, at its latest like, and at most the `most` latest items, most
+    recent last. The item of a train row is left out of that row's own bag.
 
-    order: "others" takes every like of train but the row's own, "before" only those at an earlier second than the row.
+    order: "others" takes every like of train but the row's own, "before" only those at an earlier time than the row.
     """
 
     order: Literal["others", "before"]
@@ -85,7 +85,7 @@ class HistoryBags:
         owner = np.repeat(np.arange(len(places)), sizes)
         at = np.arange(len(owner)) - np.repeat(ends - sizes - begin, sizes)
         own = np.where(likes.train[places], likes.item[places], NOWHERE)
-        # the latest like of its item before the row's second, and not the row's own item
+        # the latest like of its item before the row's time, and not the row's own item
         counted = (again.next[at] >= end[owner]) & (again.items[at] != own[owner])
         owner, at = owner[counted], at[counted]
         counts = np.bincount(owner, minlength=len(places))
@@ -99,12 +99,12 @@ class _Likes:
     user: np.ndarray  # [R] number of the row's user
     item: np.ndarray  # [R]
     train: np.ndarray  # [R] bool
-    before: np.ndarray  # [R] likes of the row's user at an earlier second
+    before: np.ndarray  # [R] likes of the row's user at an earlier time
     own: np.ndarray  # [R] place of the row's own item among the likes, or NOWHERE
     items: np.ndarray  # [L]
     starts: np.ndarray  # [U + 1] where a user's likes begin
     events: np.ndarray  # [E] rows that are likes, repeats too
-    earlier: np.ndarray  # [R] events of the row's user at an earlier second
+    earlier: np.ndarray  # [R] events of the row's user at an earlier time
     repeats: bool  # whether a user liked an item more than once
 
     @classmethod
@@ -126,9 +126,12 @@ class _Likes:
         near = np.minimum(np.searchsorted(pair[latest_liked][ordered], pair), max(len(latest_liked) - 1, 0))
         match = pair[latest_liked][ordered][near] == pair if len(latest_liked) else np.zeros(len(pair), bool)
         likes.own = np.where(match, ordered[near] if len(latest_liked) else NOWHERE, NOWHERE)
-        second = np.concatenate([[0], np.cumsum((np.diff(moment) != 0) | (np.diff(likes.user) != 0))])
-        likes.before = np.searchsorted(second[latest_liked], second) - likes.starts[likes.user]
-        likes.earlier = np.searchsorted(second[liked], second) - np.searchsorted(likes.user[liked], likes.user)
+        later = (np.diff(moment) != 0) | (np.diff(likes.user) != 0)
+        if "subsecond" in rows.column_names:
+            later |= np.diff(pc.fill_null(rows["subsecond"], 0).to_numpy()) != 0
+        time = np.concatenate([[0], np.cumsum(later)])
+        likes.before = np.searchsorted(time[latest_liked], time) - likes.starts[likes.user]
+        likes.earlier = np.searchsorted(time[liked], time) - np.searchsorted(likes.user[liked], likes.user)
         return likes
 
 

@@ -1,11 +1,12 @@
 """Raw rows of a source become interactions, or are set aside with a reason. The preview and Spark's executors both run this code."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+
+from workers.prepare.aside import Reasons, raw_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,8 @@ class Reading(NamedTuple):
     reader could not make sense of a row; null when it could) and `raw` (the row as text, for those).
 
     low, high: labels beyond these are set aside. time: unit of the timestamps; iso is text with a date, magnitude tells s, ms,
-    µs and ns apart value by value, order is a count that only orders rows.
+    µs and ns apart value by value, order is a count that only orders rows. parts: the rows of one user and time are parts of one
+    rating, which no split tears apart. whole_ids: the id 12346.0 is read as 12346.
     """
 
     user: bool = True
@@ -48,8 +50,12 @@ class Reading(NamedTuple):
     high: float | None = None
     time: TimeUnit | None = "s"
     split: bool = False
+    parts: bool = False
+    whole_ids: bool = False
 
 
+MOMENT = ("timestamp", "subsecond")  # what orders rows in time; `subsecond` is not there without times
+WHOLE_ID = r"^\s*(-?\d+)\.0+\s*$"  # a whole number as a data frame with gaps writes it
 SHOWN = ("title", "genres", "image")  # what an interactions table may say of its items for people to read
 ZONED = r"[T ]\s*\d.*(?:[zZ]|[+-]\d\d:?\d{0,2})\s*$"  # a date and time with a zone
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -57,7 +63,6 @@ EARLIEST, LATEST = -62_135_596_800, 253_402_300_799  # years 1 to 9999 in unix s
 TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "t": 1.0, "f": 0.0, "y": 1.0, "n": 0.0}
 SPLITS = {"train": "train", "training": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid",
           "test": "test", "testing": "test"}  # fmt: skip
-RAW_LIMIT = 20_000  # characters of a row that are kept with its reason
 
 
 def schema(reading: Reading, features: Sequence[SourceFeature], columns: Sequence[str]) -> "pa.Schema":
@@ -69,7 +74,9 @@ def schema(reading: Reading, features: Sequence[SourceFeature], columns: Sequenc
     fields += [("user_id", text)] * reading.user + [("item_id", text)] * reading.item
     fields += [("rating", number)] * (reading.value == "number") + [("category", text)] * (reading.value == "category")
     fields += [(f"action.{name}", number) for name in reading.actions]
-    fields += [("timestamp", pa.int64())] + [("split", text)] * reading.split
+    fields += (
+        [("timestamp", pa.int64())] + [("subsecond", number)] * (reading.time not in (None, "order")) + [("split", text)] * reading.split
+    )
     fields += [(name, number) for name in ("weight", "oracle") if name in columns]
     fields += [(f.name, number if f.kind == "dense" else text) for f in features if f.name in columns]
     fields += [(name, text) for name in SHOWN if name in columns and name not in {f.name for f in features}]
@@ -84,26 +91,34 @@ def read(raw: "pa.Table", reading: Reading, features: Sequence[SourceFeature]) -
 
     Returns:
         The columns of `schema`: ids as the very text they were, ratings and dense features float64 (null when unknown), timestamp
-        in unix seconds (0 without time), `reason`: why the row is set aside, or null; `raw`: those rows as text.
+        in unix seconds (0 without time), subsecond the rest of the time (null when 0), `reason`: why the row is set aside, or null;
+        `raw`: those rows as text.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    wanted, why = schema(reading, features, raw.column_names), _Reasons(raw.num_rows)
+    wanted, why = schema(reading, features, raw.column_names), Reasons(raw.num_rows)
     columns: dict[str, Any] = {"row": raw["row"]}
     if "problem" in raw.column_names:
         why.add_texts(raw["problem"].to_pylist())
     for name in wanted.names[1:-2]:
         if name in ("user_id", "item_id"):
             columns[name] = raw[name].cast(pa.string())
+            if reading.whole_ids:
+                columns[name] = pc.replace_substring_regex(columns[name], WHOLE_ID, r"\1")
             why.add(_blank(columns[name]), f"no {name.removesuffix('_id')} id")
         elif name == "rating":
             columns[name] = _label(raw[name], reading, why)
         elif name == "category":
             columns[name] = raw[name].cast(pa.string())
             why.add(_blank(columns[name]), "no label")
+        elif name == "weight":
+            columns[name] = _weight(raw[name], why)
         elif name == "timestamp":
-            columns[name] = _seconds(raw, reading.time, why)
+            moments = _seconds(raw, reading.time, why)
+            columns[name] = np.floor(moments).astype(np.int64)
+        elif name == "subsecond":
+            columns[name] = _subseconds(moments)
         elif name == "split":
             columns[name] = _split(raw[name], why)
         elif wanted.field(name).type == pa.string():
@@ -113,30 +128,8 @@ def read(raw: "pa.Table", reading: Reading, features: Sequence[SourceFeature]) -
             columns[name] = _numbers(raw[name])
     _check_actions(columns, reading, why)
     columns["reason"] = why.column()
-    columns["raw"] = _raw_text(raw, columns["reason"])
+    columns["raw"] = raw_text(raw, columns["reason"])
     return pa.table({name: columns[name] for name in wanted.names}, schema=wanted)
-
-
-class _Reasons:
-    """The first reason against each row wins."""
-
-    def __init__(self, rows: int) -> None:
-        self.reasons, self.sound = np.full(rows, None, object), np.ones(rows, bool)
-
-    def add(self, bad: np.ndarray, reason: str) -> None:
-        if bad.any():
-            self.reasons[bad & self.sound] = reason
-            self.sound &= ~bad
-
-    def add_texts(self, texts: list[str | None]) -> None:
-        for place, text in enumerate(texts):
-            if text is not None and self.sound[place]:
-                self.reasons[place], self.sound[place] = text, False
-
-    def column(self) -> "pa.Array":
-        import pyarrow as pa
-
-        return pa.array(self.reasons, pa.string())
 
 
 def _blank(column: "pa.ChunkedArray") -> np.ndarray:
@@ -168,7 +161,7 @@ def _cast(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
         return pa.chunked_array([pa.array(pd.to_numeric(text, errors="coerce").to_numpy(np.float64), from_pandas=True)])
 
 
-def _label(column: "pa.ChunkedArray", reading: Reading, why: _Reasons) -> "pa.Array":
+def _label(column: "pa.ChunkedArray", reading: Reading, why: Reasons) -> "pa.Array":
     import pandas as pd
     import pyarrow as pa
 
@@ -191,8 +184,20 @@ def _label(column: "pa.ChunkedArray", reading: Reading, why: _Reasons) -> "pa.Ar
     return pa.array(np.where(np.isfinite(value), value, np.nan), from_pandas=True)
 
 
-def _seconds(raw: "pa.Table", unit: TimeUnit | None, why: _Reasons) -> np.ndarray:
-    """Unix seconds, int64; 0 where there is no time or it cannot be read."""
+def _weight(column: "pa.ChunkedArray", why: Reasons) -> "pa.Array":
+    import pyarrow as pa
+
+    text = column.cast(pa.string())
+    why.add(_blank(text), "no weight")
+    value = _cast(text).to_numpy()
+    why.add(np.isnan(value), "the weight is not a number")
+    why.add(np.isinf(value), "the weight is infinite")
+    why.add(value < 0, "the weight is negative")
+    return pa.array(np.where(np.isfinite(value), value, np.nan), from_pandas=True)
+
+
+def _seconds(raw: "pa.Table", unit: TimeUnit | None, why: Reasons) -> np.ndarray:
+    """Unix seconds and parts of them; 0 where there is no time or it cannot be read."""
     import pyarrow as pa
 
     if unit is None:
@@ -213,7 +218,15 @@ def _seconds(raw: "pa.Table", unit: TimeUnit | None, why: _Reasons) -> np.ndarra
     if unit != "order":
         why.add((value < EARLIEST) | (value > LATEST), "the timestamp is outside the years 1 to 9999")
     sound = np.isfinite(value) & (np.abs(value) < 2**62)
-    return np.floor(np.where(sound, value, 0)).astype(np.int64)
+    return np.where(sound, value, 0)
+
+
+def _subseconds(moments: np.ndarray) -> "pa.Array":
+    """The part of each second, to the microsecond; null where it is 0, so that whole seconds take no room and keep their hash."""
+    import pyarrow as pa
+
+    part = np.minimum(np.round(moments - np.floor(moments), 6), 0.999999)
+    return pa.array(part, mask=part == 0)
 
 
 def _per_second(number: np.ndarray, unit: TimeUnit) -> np.ndarray | int:
@@ -235,7 +248,7 @@ def _dates(column: "pa.ChunkedArray") -> np.ndarray:
     return np.where(moments.isna(), np.nan, moments.to_numpy("datetime64[us]").astype(np.int64) / 10**6)
 
 
-def _split(column: "pa.ChunkedArray", why: _Reasons) -> "pa.Array":
+def _split(column: "pa.ChunkedArray", why: Reasons) -> "pa.Array":
     import pandas as pd
     import pyarrow as pa
 
@@ -244,7 +257,7 @@ def _split(column: "pa.ChunkedArray", why: _Reasons) -> "pa.Array":
     return pa.array(named.fillna("train"), pa.string())
 
 
-def _check_actions(columns: dict[str, Any], reading: Reading, why: _Reasons) -> None:
+def _check_actions(columns: dict[str, Any], reading: Reading, why: Reasons) -> None:
     """Several 0/1 columns: an empty one means 0, unless all are empty."""
     import pyarrow as pa
 
@@ -253,20 +266,6 @@ def _check_actions(columns: dict[str, Any], reading: Reading, why: _Reasons) -> 
         why.add(np.isnan(given).all(axis=0), "no label")
         why.add((np.nan_to_num(given) * (np.nan_to_num(given) - 1) != 0).any(axis=0), "an action is neither 0 nor 1")
         columns.update({f"action.{name}": pa.array(np.nan_to_num(row)) for name, row in zip(reading.actions, given, strict=True)})
-
-
-def _raw_text(raw: "pa.Table", reasons: "pa.Array") -> "pa.Array":
-    """The rows that are set aside as text: as they stood in the file where the reader kept that, else as JSON."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    bad = np.flatnonzero(pc.is_valid(reasons).to_numpy(zero_copy_only=False))
-    text = np.full(raw.num_rows, None, object)
-    hidden = {"row", "problem", "raw", "oracle"}
-    for place, row in zip(bad, raw.take(pa.array(bad)).to_pylist(), strict=True):
-        shown = row.get("raw") or json.dumps({k: v for k, v in row.items() if k not in hidden}, ensure_ascii=False, default=str)
-        text[place] = shown[:RAW_LIMIT]
-    return pa.array(text, pa.string())
 
 
 @dataclass(frozen=True)
@@ -292,7 +291,7 @@ def read_frame(raw: "pd.DataFrame", reading: Reading, features: Sequence[SourceF
 
 
 RESERVED = {
-    "user_id", "item_id", "rating", "category", "timestamp", "split", "weight", "oracle", "problem", "reason", "raw", "row", "label",
-    "target", "history", "user", "item", "dense", "train_count", "train_positives", "test_positives", "interactions", "title", "genres",
-    "image", "seen", "relevant", "liked",
+    "user_id", "item_id", "rating", "category", "timestamp", "subsecond", "split", "weight", "oracle", "problem", "reason", "raw", "row",
+    "label", "target", "history", "user", "item", "dense", "train_count", "train_positives", "test_positives", "interactions", "title",
+    "genres", "image", "seen", "relevant", "liked",
 }  # fmt: skip

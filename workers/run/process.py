@@ -58,12 +58,28 @@ def answer_with_stacks(run: Path) -> None:
 def log_to(path: Path, who: str, level: int = logging.INFO) -> None:
     """Append this process's log to a file, each line with its name."""
     handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter(f"%(asctime)s [{who}] %(levelname)s %(message)s"))
+    handler.setFormatter(LogFormat(who))
     handler.addFilter(MaskSecrets())
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for verbose in ("streaming", "torchrec"):
         logging.getLogger(verbose).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", category=FutureWarning)  # torch and torchrec warn about calls of their own
+
+
+class LogFormat(logging.Formatter):
+    """Lines of a run's log: time, the process, the level and the message; before a library's message, its name in parentheses.
+
+    `engine.runs.log_lines` reads by that which lines are the workbench's own.
+    """
+
+    def __init__(self, who: str) -> None:
+        super().__init__(f"%(asctime)s [{who}] %(levelname)s %(message)s")
+        self._library = logging.Formatter(f"%(asctime)s [{who}] %(levelname)s (%(name)s) %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record; those of our own floors are plain."""
+        own = record.name.split(".")[0] in ("engine", "workers")
+        return super().format(record) if own else self._library.format(record)
 
 
 def peak_memory() -> int:

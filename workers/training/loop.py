@@ -130,6 +130,8 @@ class Loop:
             sums[SUMMED] += torch.tensor([float(loss.detach()) * float(weight), float(weight), rows], dtype=torch.float64)
             if self.step == self.first_step + 1:
                 self.context.journal.event("first step")
+            if self.step <= self.first_step + self.every:  # the first report of a loss may be minutes away
+                self.say("training")
             due = self.spec.checkpoint_steps is not None and self.step - self.saved_step >= self.spec.checkpoint_steps
             if due or self.step % self.every == 0 or self.step == end:
                 sums[WISHES] = self._wishes(due, time.monotonic() - since)
@@ -191,14 +193,21 @@ class Loop:
         self.context.journal.metrics({"train_loss": loss, "rows_per_s": rate}, step=step, epoch=self.epoch, rows=first.rows + self.rows)
         together = self.spec.batch_size * dist.get_world_size()
         left = (self.last_step - step) * together / self.rows * self.seconds if self.rows > 10 * together else None
-        self.context.journal.progress(
-            "training", step, self.last_step, epoch=self.epoch, epochs=self.last_epoch, rows_per_s=rate, eta_s=left
-        )
+        self.say("training", rate, left)
         if not np.isfinite(loss):
-            raise FloatingPointError(f"The loss is {loss} at step {step}; lower the learning rates.")
+            raise FloatingPointError(
+                f"The loss is {loss} at step {step}; lower the learning rates, or look for extreme values in the data."
+            )
+
+    def say(self, phase: str, rate: float | None = None, left: float | None = None) -> None:
+        """Replace the progress of the run: what it does at this step, in rows per second, with the seconds left."""
+        self.context.journal.progress(
+            phase, self.step, self.last_step, epoch=self.epoch, epochs=self.last_epoch, rows_per_s=rate, eta_s=left
+        )
 
     def validate(self, epoch: int) -> dict[str, float]:
         """The protocol on the validation split, for a bounded number of users."""
+        self.say("validating")
         spec, dataset = self.context.spec, self.context.dataset
         limit = users_to_validate(dataset.schema.feature(ITEM_ID).num_rows - 1) if dataset.schema.can_rank else None
         evaluation = evaluate_network(

@@ -68,8 +68,10 @@ def _train(context: RunContext[RunSpec]) -> _Trained | None:
     journal.event("imported")
     refuse_unfit(context.spec, dataset)
     context = replace(context, spec=context.spec.resolved(dataset.schema))
+    journal.progress("building the model", 0, 1, force=True)
     model, beginning = _build(context)
     journal.event("model built")
+    journal.progress("reading the first rows", 0, 1, force=True)
     feed = Feed(context, beginning.first_epoch, beginning.liked)
     progress = take_up(context, model, feed, beginning.checkpoint) if beginning.checkpoint else beginning.progress(feed.steps)
     if context.attempt > 1:

@@ -36,7 +36,7 @@ def test_rubbish_in_a_log_is_shown_as_text(own: Workspace, visit: Visit, says: S
     (own.path("running") / "run.log").write_bytes(rubbish)
     at = visit("runs", run=own.runs["running"])
     lines = at.code[0].value.split("\n")
-    assert lines == ["x" * 1000 + " …", HOSTILE, "done"]
+    assert lines == ["caf\\xe9 \\x00red", "x" * 1000 + " …", HOSTILE, "done"]
     assert not foreign_markup(at)
     (own.path("running") / "run.log").write_bytes(rubbish[:18])
     assert visit("runs", run=own.runs["running"]).code[0].value == "caf\\xe9 \\x00red"

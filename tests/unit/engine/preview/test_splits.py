@@ -93,8 +93,8 @@ def test_a_random_split_puts_copies_of_a_row_on_one_side(rows: pd.DataFrame, val
 def test_parts_of_one_weighted_rating_are_on_one_side(rows: pd.DataFrame, valid: float, test: float) -> None:
     weighted = rows.assign(weight=0.5)
     for split in (
-        per_user(weighted, PerUserSplit(valid=valid, test=test)),
-        at_random(weighted, RandomSplit(valid=valid, test=test), 1),
+        per_user(weighted, PerUserSplit(valid=valid, test=test), parts=True),
+        at_random(weighted, RandomSplit(valid=valid, test=test), 1, parts=True),
     ):
         side = sides(split, weighted)
         assert side.groupby([weighted["user_id"], weighted["timestamp"]]).nunique().eq(1).all()

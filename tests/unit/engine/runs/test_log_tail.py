@@ -54,3 +54,34 @@ def test_of_a_progress_bar_the_last_state_is_shown(write: Write) -> None:
 def test_a_log_that_is_cut_within_a_letter_is_read(write: Write) -> None:
     found = write("é".encode() * 200_001)
     assert found.rstrip(" …").lstrip("\\xa9") == "é" * len(found.rstrip(" …").lstrip("\\xa9"))
+
+
+LINES = b"""2026-01-05 10:00:00,001 [driver] INFO reading the source
+2026-01-05 10:00:01,001 [rank 0] INFO (root) [TBE=1] Feature Gates: []
+and more of it
+2026-01-05 10:00:02,001 [rank 0] INFO epoch 1: valid_auc 0.7
+2026-01-05 10:00:03,001 [rank 1] ERROR (torch.nn) no kernel
+Traceback of it
+2026-01-05 10:00:04,001 [rank 0] WARNING (torchrec.distributed.planner) The topology was constructed directly
+Current thread 0x00007f (most recent call first):
+  File "loop.py"
+"""
+
+
+def test_each_line_has_its_process_and_libraries_are_told_apart(write: Write) -> None:
+    write(LINES)
+    (run,) = engine.runs.list_runs()
+    found = engine.runs.log_lines(run.run_id)
+    assert [(line.who, line.ours) for line in found] == [
+        ("driver", True), ("rank 0", False), ("rank 0", False), ("rank 0", True), ("rank 1", True), ("rank 1", True),
+        ("rank 0", False), ("rank 0", True), ("rank 0", True),
+    ]  # fmt: skip
+    assert "\n".join(line.text for line in found) == LINES.decode().strip("\n")
+
+
+def test_what_was_printed_follows_without_its_passwords(write: Write, workspace: Path) -> None:
+    write(b"2026-01-05 10:00:00,001 [driver] INFO ours\n")
+    (run,) = engine.runs.list_runs()
+    (workspace / "runs" / run.run_id / "output.log").write_text("WARN s3a://someone:hush@bucket\n")
+    assert [(line.text, line.who) for line in engine.runs.log_lines(run.run_id)][1:] == [("WARN s3a://someone:…@bucket", "printed")]
+    assert "ours" in engine.runs.log_text(run.run_id) and "hush" not in engine.runs.log_text(run.run_id)

@@ -101,7 +101,7 @@ def test_feature_names_are_plain_unlike_each_other_and_not_taken() -> None:
 
 
 def test_features_tags_and_display_columns_come_out_as_agreed(tmp_path: Path, workspace: Path) -> None:
-    text = "user,item,price,kind,tags,title,genres,img,w\nu,i,1e2,, b ; c|d ;;a ,T,x|y,http://p/1.png,2\nu,j,,k,;,,, ,\n"
+    text = "user,item,price,kind,tags,title,genres,img,w\nu,i,1e2,, b ; c|d ;;a ,T,x|y,http://p/1.png,2\nu,j,,k,;,,, ,1\n"
     source = table(
         tmp_path, text, USER, ITEM, column("price", "dense", side="item"), column("kind", "category"),
         column("tags", "tags", separator=";"), column("title", "title"), column("genres", "genres"), column("img", "image"),

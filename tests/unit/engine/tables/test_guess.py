@@ -161,3 +161,13 @@ def test_parquet_types_are_told_and_users_and_items_tables_have_their_sides(tmp_
     assert roles(guess) == {"item_id": "item", "title": "title", "genres": "genres", "released": "ignore"}
     assert {column.side for column in guess.columns if column.role != "ignore"} == {"item"}
     assert guess.head[0] == ["1", "A", "x|y", "2020-01-01 00:00:00.000000"]
+
+
+def test_weights_that_are_rather_counts_are_an_uncertain_guess(tmp_path: Path, workspace: Path) -> None:
+    """The column is called weight in the public file, and holds how often an artist was played."""
+    for most, certain in ((13_901, False), (90, True)):
+        path = tmp_path / f"{most}.csv"
+        path.write_text("\n".join(["user_id,item_id,weight", f"u0,i0,{most}", *(f"u{n % 7},i{n},{1 + n % 20}" for n in range(1, 200))]))
+        guessed = {column.name: column for column in inspect_table(str(path)).columns}["weight"]
+        assert (guessed.role, guessed.certain) == ("weight", certain)
+        assert ("plays" in guessed.why) != certain

@@ -1,6 +1,7 @@
 """All processes of a run begin and end alike: log, error file, journal, and done.json last."""
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from tests import tiny
 from workers.artifacts import PreparedDataset, read_done
-from workers.run import Journal, RunContext, RunSpec, read_journal, refuse_unfit
+from workers.run import Journal, LogFormat, RunContext, RunSpec, read_journal, refuse_unfit
 
 ROOT = Path(__file__).resolve().parents[4]
 WORK = """
@@ -61,3 +62,12 @@ def test_a_model_that_cannot_learn_from_a_dataset_is_refused(tmp_path: Path) -> 
     refuse_unfit(context.spec, context.dataset)
     with pytest.raises(ValueError, match="no user and no item"):
         refuse_unfit(spec, PreparedDataset.open(tmp_path / "clicks"))
+
+
+def test_a_line_of_a_library_has_its_name_and_ours_is_plain() -> None:
+    def line(name: str) -> str:
+        return LogFormat("rank 0").format(logging.LogRecord(name, logging.INFO, "", 1, "epoch %d", (1,), None)).split(" ", 2)[2]
+
+    assert line("workers.training.loop") == "[rank 0] INFO epoch 1"
+    assert line("torchrec.distributed") == "[rank 0] INFO (torchrec.distributed) epoch 1"
+    assert line("root") == "[rank 0] INFO (root) epoch 1"
