@@ -5,6 +5,7 @@ import stat
 import tempfile
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
@@ -29,6 +30,15 @@ class Settings(Spec):
     data_roots: tuple[Path, ...] = Field(
         (), description="Folders that files may be read from, separated like PATH; empty: home, current folder, /data, /mnt, /media, /tmp"
     )
+
+    webhook: str | None = Field(None, description="Address that is told how each run ended, by a POST of JSON; empty: none")
+
+    @field_validator("webhook")
+    @classmethod
+    def _of_the_web(cls, value: str | None) -> str | None:
+        if value is not None and not (value.startswith(("https://", "http://")) and urlsplit(value).hostname):
+            raise ValueError("RECBENCH_WEBHOOK is no address of the web; give one that begins with https:// or http://, or unset it.")
+        return value
 
     @field_validator("data_roots", mode="before")
     @classmethod

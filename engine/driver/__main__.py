@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from engine import runs, spark
+from engine.driver import webhook
 from engine.driver.causes import Cancelled, of_error
 from engine.driver.launching import start_spark
 from engine.driver.trying import done_of
@@ -68,7 +69,7 @@ def main(run_id: str, kind: store.Kind) -> None:
         log.warning("the run is done all the same; what failed came after it: %s", message)
         status, message = "FINISHED", None
     spark.close()
-    left = processes.sweep(run_id)
+    left = processes.sweep(run_id, spark.classes.writer() if (status, kind) == ("FINISHED", "prepare") else None)
     if left:
         status, message = "FAILED", f"Processes {left} of this run do not end; end them yourself."
     if status == "KILLED" and not _keeps(run_dir):
@@ -78,9 +79,13 @@ def main(run_id: str, kind: store.Kind) -> None:
     release(run_dir)
     outbox.file(LOG)
     outbox.status(status, message)
-    if not outbox.close(PROMPT_S):
-        _let_go(lock)
+    telling = webhook.tell(run_id, run_dir, kind, status, message)
+    delivered = outbox.close(PROMPT_S)
+    _let_go(lock)
+    spark.classes.keep()
+    if not delivered:
         outbox.close(PATIENT_S)
+    telling.join(webhook.PATIENCE_S)
 
 
 def _drive(run_id: str, run_dir: Path, kind: store.Kind, outbox: Outbox, watch: Watch) -> None:

@@ -48,7 +48,7 @@ def start_spark(run_id: str, spec: RunSpec, attempt: Attempt) -> "Future[SparkSe
 
     def start() -> None:
         try:
-            starting.set_result(session(f"recbench {run_id[:8]}", keeps=True, gpus=gpus))
+            starting.set_result(session(f"recbench {run_id[:8]}", gpus=gpus))
         except BaseException as error:
             starting.set_exception(error)
 

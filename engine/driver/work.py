@@ -3,7 +3,6 @@
 import json
 import logging
 import shutil
-import signal
 import time
 from concurrent.futures import Future
 from pathlib import Path
@@ -15,7 +14,6 @@ from engine.driver.launching import distribute, run_process
 from engine.driver.trying import attempt_until_done
 from engine.driver.watch import Watch
 from engine.runs import Outbox
-from engine.spark import classes
 from workers.artifacts import CHECKPOINT, DONE, METRICS, RESULTS, SPEC, write_done
 from workers.exports import ListExportSpec, staging
 from workers.run import Journal, RunSpec, attempts
@@ -71,9 +69,6 @@ def run_training(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, w
     for name in (SPEC, DONE):
         outbox.file(name)
     preflight.rates.learn(run_dir, dataset.counts.get("positives", {}).get("train", 0))
-    if spark is not None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the results are complete: a cancel would only lose them
-        classes.keep(spark.result(), lambda phase: journal.progress(phase, 0, 1, force=True))
 
 
 def run_download(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, watch: Watch) -> None:

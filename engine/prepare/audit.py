@@ -7,8 +7,9 @@ import pandas as pd
 
 from engine.datasets import AUDIT, Audit, FeatureFacts, SplitFacts
 from engine.prepare import checks, files, leaks
+from engine.prepare.jobs import side_by_side
 from engine.prepare.results import EntityRows, EntityTables, Preparation, Results, Vocabularies
-from engine.preview import DENSE_BINS, MOST_VALUES, RATING_BINS, SPLITS, TOP, list_findings
+from engine.preview import DENSE_BINS, MOST_VALUES, RATING_BINS, SPLITS, TOP, list_findings, with_label_auc
 from engine.preview import audit as facts
 from workers.artifacts import FEATURE, ORACLE, TEST, TRAIN, write_json
 from workers.batches import SPLIT
@@ -45,10 +46,14 @@ def _write_oracle(preparation: Preparation, rows: "DataFrame", vocabularies: Voc
 def audit(preparation: Preparation, results: Results) -> Audit:
     """Figures and findings of all rows. Only counts come to the driver."""
     rows, rule, usable, vocabularies = results.labelled.rows, results.labelled.rule, results.usable, results.vocabularies
-    ratings, width = _ratings(rows) if "rating" in rows.columns else ([], None)
-    users, items = _counts_of_counts(vocabularies.users), _counts_of_counts(vocabularies.items)
-    first, last = _span(rows) if preparation.reading.time else (None, None)
-    timeline = _timeline(rows, first, last) if first is not None and last is not None else None
+    with side_by_side(preparation) as pool:
+        features = pool.submit(_features, preparation, results)
+        timeline = pool.submit(_timeline, rows) if preparation.reading.time else None
+        counts = [pool.submit(_counts_of_counts, one) for one in (vocabularies.users, vocabularies.items)]
+        splits, odd = pool.submit(_splits, results), pool.submit(_odd_ids, vocabularies)
+        ratings, width = _ratings(rows) if "rating" in rows.columns else ([], None)
+        first, last, moments = timeline.result() if timeline else (None, None, None)
+        users, items = [one.result() for one in counts]
     figures = Audit(
         rows_read=results.source.total,
         rows_used=usable.total,
@@ -66,14 +71,14 @@ def audit(preparation: Preparation, results: Results) -> Audit:
         repeated_pairs=usable.pairs.repeated,
         conflicting_pairs=usable.pairs.conflicting,
         items_without_title=results.tables.items.untitled if results.tables.items else 0,
-        splits=_splits(results),
+        splits=splits.result(),
         first=first,
         last=last,
         time=preparation.reading.time,
-        features=_features(preparation, results),
-        **facts.from_counts(usable.total, users, items, timeline),
+        features=features.result(),
+        **facts.from_counts(usable.total, users, items, moments),
     )
-    return figures.model_copy(update={"findings": list_findings(figures, preparation.spec, _odd_ids(vocabularies))})
+    return figures.model_copy(update={"findings": list_findings(figures, preparation.spec, odd.result())})
 
 
 def _ratings(rows: "DataFrame") -> tuple[list[tuple[float, int]], float | None]:
@@ -109,20 +114,20 @@ def _counts_of_counts(entity: EntityRows | None) -> pd.DataFrame | None:
     return pd.DataFrame([(int(n), int(many)) for n, many in counts], columns=["n", "many"])
 
 
-def _span(rows: "DataFrame") -> tuple[int, int]:
+def _timeline(rows: "DataFrame") -> tuple[int, int, pd.DataFrame]:
+    """The first and the last time (unix s), and the rows of each split between them."""
     from pyspark.sql import functions as F
 
     low, high = rows.agg(F.min("timestamp"), F.max("timestamp")).first() or (0, 0)
-    return int(low), int(high)
-
-
-def _timeline(rows: "DataFrame", first: int, last: int) -> pd.DataFrame:
-    from pyspark.sql import functions as F
-
+    first, last = int(low), int(high)
     width = facts.bin_width(first, last)
     bins = (F.floor((F.col("timestamp") - first) / width) * width + first).alias("bin")
     counts = rows.groupBy(bins, "split").agg(F.count("*"), F.sum("label")).orderBy("bin", "split").collect()
-    return pd.DataFrame([(int(b), s, int(n), float(p)) for b, s, n, p in counts], columns=["bin", "split", "rows", "positives"])
+    return (
+        first,
+        last,
+        pd.DataFrame([(int(b), s, int(n), float(p)) for b, s, n, p in counts], columns=["bin", "split", "rows", "positives"]),
+    )
 
 
 def _splits(results: Results) -> dict[str, SplitFacts]:
@@ -147,16 +152,20 @@ def _splits(results: Results) -> dict[str, SplitFacts]:
 
 def _features(preparation: Preparation, results: Results) -> list[FeatureFacts]:
     """Facts of every feature, in a few passes over each table whatever the number of features."""
-    facts_of: dict[str, FeatureFacts] = {}
+    if not preparation.features:
+        return []
     tables = [*((one.side, one.table) for one in results.vocabularies.entities), ("context", results.labelled.rows)]
-    for side, table in tables:
-        own = preparation.features_of(side)
-        dense, categories = [f for f in own if f.kind == "dense"], [f for f in own if f.kind != "dense"]
-        if dense:
-            facts_of |= _dense(dense, table)
-        if categories:
-            facts_of |= _categories_of(preparation, results, side, categories, table)
-    return leaks.with_label_aucs([facts_of[f.name] for f in preparation.features], preparation, results)
+    with side_by_side(preparation) as pool:
+        sample, parts = pool.submit(leaks.sample, preparation, results), []
+        for side, table in tables:
+            own = preparation.features_of(side)
+            dense, categories = [f for f in own if f.kind == "dense"], [f for f in own if f.kind != "dense"]
+            if dense:
+                parts.append(pool.submit(_dense, dense, table))
+            if categories:
+                parts.append(pool.submit(_categories_of, preparation, results, side, categories, table))
+        facts_of = {name: one for part in parts for name, one in part.result().items()}
+        return with_label_auc([facts_of[f.name] for f in preparation.features], sample.result())
 
 
 def _dense(features: list[SourceFeature], table: "DataFrame") -> dict[str, FeatureFacts]:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from engine.prepare import features, files
+from engine.prepare.jobs import side_by_side
 from engine.prepare.results import EntityRows, EntityTable, EntityTables, Interactions, Preparation, SourceRows, Vocabularies
 from engine.prepare.vocabularies import IN_TABLE
 from workers.artifacts import FEATURE, ITEMS, USERS
@@ -16,9 +17,10 @@ INTERNAL = ("valid_count", "test_count", "untitled", IN_TABLE)
 
 def write(preparation: Preparation, source: SourceRows, vocabularies: Vocabularies, interactions: Interactions) -> EntityTables:
     """Write both tables, as far as the source has users and items."""
-    users = _write_users(preparation, source, vocabularies, interactions, vocabularies.users) if vocabularies.users else None
-    items = _write_items(preparation, source, vocabularies, vocabularies.items) if vocabularies.items else None
-    return EntityTables(users, items)
+    with side_by_side(preparation) as pool:
+        items = pool.submit(_write_items, preparation, source, vocabularies, vocabularies.items) if vocabularies.items else None
+        users = _write_users(preparation, source, vocabularies, interactions, vocabularies.users) if vocabularies.users else None
+        return EntityTables(users, items.result() if items else None)
 
 
 def _write_users(

@@ -1,21 +1,21 @@
 """Spark: the train rows by which features are found that alone tell the label. `engine.preview.leaks` measures them."""
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from engine.datasets import FeatureFacts
 from engine.prepare.results import Preparation, Results
 from engine.prepare.rows import by_chance
-from engine.preview import LEAK_ROWS, with_label_auc
+from engine.preview import LEAK_ROWS
 from workers.artifacts import TRAIN
 from workers.specs import ITEM_ID, USER_ID
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def with_label_aucs(facts: Sequence[FeatureFacts], preparation: Preparation, results: Results) -> list[FeatureFacts]:
-    """The facts of every feature with its AUCs. Of many train rows a part by chance comes to the driver: about LEAK_ROWS."""
+
+def sample(preparation: Preparation, results: Results) -> "pd.DataFrame":
+    """Train rows with their label and every feature. Of many rows a part by chance comes to the driver: about LEAK_ROWS."""
     from pyspark.sql import functions as F
 
-    if not facts:
-        return []
     rows, total = results.labelled.rows.where(F.col("split") == TRAIN), results.labelled.sizes[TRAIN]
     if total > LEAK_ROWS:
         rows = rows.where(by_chance(["row"], preparation.spec.seed) < LEAK_ROWS / total)
@@ -25,4 +25,4 @@ def with_label_aucs(facts: Sequence[FeatureFacts], preparation: Preparation, res
             rows = rows.join(one.table.select(one.key, *elsewhere), one.key, "left")
     keys = [name for name in (USER_ID, ITEM_ID, "timestamp") if name in rows.columns]
     columns = [F.col(f.name).cast("double" if f.kind == "dense" else "string").alias(f.name) for f in preparation.features]
-    return with_label_auc(facts, rows.select("label", *keys, *columns).toPandas())
+    return rows.select("label", *keys, *columns).toPandas()

@@ -5,11 +5,11 @@ from typing import Any
 
 from engine import datasets
 from engine.prepare.columns import COLUMNS
-from engine.prepare.results import Preparation, Results
+from engine.prepare.results import Blocks, Preparation, Results
 from workers.specs import ITEM_ID, USER_ID
 
 
-def manifest(preparation: Preparation, results: Results, id: str, fingerprint: str) -> dict[str, Any]:
+def manifest(preparation: Preparation, results: Results, blocks: Blocks, id: str, fingerprint: str) -> dict[str, Any]:
     """What manifest.json holds but for the cost, as JSON values."""
     spec, labelled, folder = preparation.spec, results.labelled, preparation.staging
     valid_from, test_from = labelled.times or (None, None)
@@ -21,11 +21,11 @@ def manifest(preparation: Preparation, results: Results, id: str, fingerprint: s
         "fingerprint": fingerprint,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "spec": spec.model_dump(mode="json"),
-        "schema": results.blocks.schema.model_dump(mode="json"),
+        "schema": blocks.schema.model_dump(mode="json"),
         "counts": counts(results),
         "label": {"kind": spec.label.kind, **labelled.rule._asdict()},
         "split": {"kind": spec.split.kind, "valid_from": valid_from, "test_from": test_from},
-        "block_rows": results.blocks.rows,
+        "block_rows": blocks.rows,
         "columns": COLUMNS,
         "files": {path.relative_to(folder).as_posix(): datasets.digest(path) for path in files},
     }

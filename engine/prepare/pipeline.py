@@ -15,8 +15,9 @@ import psutil
 from engine import datasets
 from engine.datasets import DatasetSpec
 from engine.prepare import audit, blocks, entities, interactions, ranking, source_rows, vocabularies
+from engine.prepare.jobs import side_by_side
 from engine.prepare.manifest import manifest
-from engine.prepare.results import Preparation, Results, SourceRows
+from engine.prepare.results import Blocks, EntityTables, Interactions, LabelledRows, Preparation, Results, SourceRows, Vocabularies
 from engine.settings import settings
 from workers.artifacts import MANIFEST, sealed, write_json
 from workers.batches import import_streaming
@@ -63,9 +64,9 @@ def prepare(spec: DatasetSpec, progress: Progress = _silent) -> Path:
     started, memory = time.monotonic(), _Memory()
     try:
         preparation = Preparation.of(spec, staging)
-        results = build(preparation, progress)
+        results, written = build(preparation, progress)
         cost = {"seconds": round(time.monotonic() - started, 1), "peak_memory_bytes": memory.stop()}
-        write_json(staging / MANIFEST, sealed(manifest(preparation, results, id, fingerprint) | {"cost": cost}))
+        write_json(staging / MANIFEST, sealed(manifest(preparation, results, written, id, fingerprint) | {"cost": cost}))
         log.info("prepared %s in %.1f s", id, time.monotonic() - started)
         return _publish(staging, target)
     finally:
@@ -73,7 +74,7 @@ def prepare(spec: DatasetSpec, progress: Progress = _silent) -> Path:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def build(preparation: Preparation, progress: Progress) -> Results:
+def build(preparation: Preparation, progress: Progress) -> tuple[Results, Blocks]:
     """Write everything but the manifest to the staging folder."""
     streaming = Thread(target=import_streaming, daemon=True)  # takes seconds of one core, and blocks need it only at the end
     with _step(STEPS[0], progress):
@@ -89,16 +90,25 @@ def build(preparation: Preparation, progress: Progress) -> Results:
         encoded = interactions.write(preparation, source, labelled, numbered)
     with _step(STEPS[5], progress):
         tables = entities.write(preparation, source, numbered, encoded)
-    with _step(STEPS[6], progress):
-        written = blocks.write(preparation, source, labelled, numbered, encoded, tables, streaming)
-    with _step(STEPS[7], progress):
-        users = ranking.write(preparation, source, labelled, numbered, encoded, tables)
-    results = Results(source, usable, labelled, numbered, encoded, tables, written, users)
-    with _step(STEPS[8], progress):
-        audit.write(preparation, results)
+    with side_by_side(preparation) as pool:
+        writing = pool.submit(_write_blocks, preparation, source, labelled, numbered, encoded, tables, streaming, progress)
+        with _step(STEPS[7], progress):
+            users = ranking.write(preparation, source, labelled, numbered, encoded, tables)
+        results = Results(source, usable, labelled, numbered, encoded, tables, users)
+        with _step(STEPS[8], progress):
+            audit.write(preparation, results)
+        written = writing.result()
     with _step(STEPS[9], progress):
         measure_baselines(preparation, source)
-    return results
+    return results, written
+
+
+def _write_blocks(
+    preparation: Preparation, source: SourceRows, labelled: LabelledRows, numbered: Vocabularies, encoded: Interactions,
+    tables: EntityTables, streaming: Thread, progress: Progress,
+) -> Blocks:  # fmt: skip
+    with _step(STEPS[6], progress):
+        return blocks.write(preparation, source, labelled, numbered, encoded, tables, streaming)
 
 
 @contextmanager

@@ -189,7 +189,7 @@ class RankingUsers(NamedTuple):
 
 
 class Results(NamedTuple):
-    """The results of all steps that read or write interactions, for the audit and the manifest."""
+    """The results of all steps that the audit and the manifest read."""
 
     source: SourceRows
     usable: UsableRows
@@ -197,5 +197,4 @@ class Results(NamedTuple):
     vocabularies: Vocabularies
     interactions: Interactions
     tables: EntityTables
-    blocks: Blocks
     ranking: RankingUsers | None

@@ -7,6 +7,7 @@ from engine.datasets import QUARANTINE, TimeSplit
 from engine.prepare import files, rows, splits
 from engine.prepare.results import SINGLE_FILE_ROWS, SPLITS, LabelledRows, Preparation, SourceRows, UsableRows
 from engine.preview import CORE
+from engine.sources import Tables
 from workers.artifacts import TRAIN
 from workers.batches import SPLIT
 from workers.prepare import RowReader, schema
@@ -30,9 +31,9 @@ def load(preparation: Preparation) -> SourceRows:
 
     spec, reading, features = preparation.spec, preparation.reading, preparation.features
     large = preparation.is_large(spec.source.size_hint())
-    spark = session(f"recbench prepare {spec.name}", large=large)
+    spark = session(f"recbench prepare {spec.name}", large=large, keeps=True)
     _plan_for(spark, large)
-    tables = spec.source.load(spark)
+    tables = spec.source.load(spark) if large else Tables(*(table and table.coalesce(1) for table in spec.source.load(spark)))
     raw = tables.interactions.withColumn("row", F.monotonically_increasing_id())
     wanted = from_arrow_schema(schema(reading, features, raw.columns))
     read = preparation.keep(raw.mapInArrow(RowReader(reading, features), wanted), "rows")
@@ -41,9 +42,10 @@ def load(preparation: Preparation) -> SourceRows:
     if not total:
         raise ValueError(f"{spec.source.label} holds no interaction at all; choose another source.")
     writers = math.ceil(total / ROWS_PER_PARTITION)
-    partitions = max(2, writers)
+    large = preparation.is_large(total)
+    partitions = max(2, writers) if large else 1  # one partition is never shuffled, which takes longer than what is shuffled
     spark.conf.set("spark.sql.shuffle.partitions", partitions)
-    _plan_for(spark, preparation.is_large(total))
+    _plan_for(spark, large)
     sizes = tuple((int(piece["piece"]), int(piece["count"])) for piece in pieces)
     return SourceRows(spark, tables, read, total, sizes, writers, partitions)
 

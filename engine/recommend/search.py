@@ -27,6 +27,7 @@ MOST_USERS = 1000  # most users of a search
 PERSISTENCE = 0.9  # of rank-biased overlap: the first 10 ranks then have 86 % of the weight
 DEPTH = 30  # depth that it reads: 1 % of the weight lies beyond
 BROWSES = {
+    "telling": "Lists differ, somebody hits",
     "active": "Most active",
     "disagree": "Lists differ most",
     "a_not_b": "A right, B wrong",
@@ -34,7 +35,7 @@ BROWSES = {
     "neither": "A and B wrong",
     "cold": "Liked nothing in train",
 }  # order of users -> its name; A and B are the first two contenders, right: a hit in the top k
-OF_LISTS = ("disagree", "a_not_b", "b_not_a", "neither")  # orders that need two contenders
+OF_LISTS = ("telling", "disagree", "a_not_b", "b_not_a", "neither")  # orders that need two contenders
 COLUMNS = ["item_id", "title", "genres", "train_positives"]
 
 
@@ -172,10 +173,26 @@ def browse(id: str, run_ids: Sequence[str], by: str, k: int = 10) -> "pd.DataFra
         agreement = np.mean([rank_biased_overlap(a, b) for a, b in combinations([top[:, :DEPTH] for top in tops], 2)], axis=0)
         agreements = {sample[place]: float(agreement[place]) for place in np.argsort(agreement, kind="stable")[:MOST_USERS]}
         return _in_order(id, list(agreements)).assign(rank_biased_overlap=list(agreements.values()))
-    wanted = {"a_not_b": (True, False), "b_not_a": (False, True), "neither": (False, False)}[by]
     truth = [known.relevant[user] for user in sample]
+    if by == "telling":
+        return _in_order(id, _telling(sample, tops, truth, k)[:MOST_USERS])
+    wanted = {"a_not_b": (True, False), "b_not_a": (False, True), "neither": (False, False)}[by]
     right = [[bool(np.isin(row[:k] + 1, rows).any()) for row, rows in zip(top, truth, strict=True)] for top in tops[:2]]
     return _in_order(id, [user for user, *found in zip(sample, *right, strict=True) if tuple(found) == wanted][:MOST_USERS])
+
+
+def _telling(sample: list[str], tops: list[Ints], truth: list[Any], k: int) -> list[str]:
+    """Users whose lists differ and for whom some contender hits: those first for whom the numbers of hits are the farthest apart.
+
+    Args:
+        tops: of each contender [U, K]. truth: of each user, the rows of items that are hits.
+    """
+    if not sample:
+        return []
+    hits = np.array([[int(np.isin(row[:k] + 1, rows).sum()) for row, rows in zip(top, truth, strict=True)] for top in tops])
+    agreement = np.mean([rank_biased_overlap(a, b) for a, b in combinations([top[:, :DEPTH] for top in tops], 2)], axis=0)
+    order = np.lexsort((agreement, hits.min(0) - hits.max(0)))
+    return [sample[at] for at in order if hits[:, at].max() > 0 and agreement[at] < 1 - 1e-9]
 
 
 def rank_biased_overlap(a: Ints, b: Ints, p: float = PERSISTENCE) -> Floats:

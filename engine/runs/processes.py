@@ -49,8 +49,8 @@ def processes(run_id: str) -> list[psutil.Process]:
     return own
 
 
-def sweep(run_id: str) -> list[int]:
-    """End every process of a run: SIGTERM, then SIGKILL. psutil checks pid and creation time, so no other process is hit.
+def sweep(run_id: str, spared: int | None = None) -> list[int]:
+    """End every process of a run but the spared pid: SIGTERM, then SIGKILL. psutil checks creation times too, so no other process is hit.
 
     Once none is left, the run's temporary files and its shared memory are removed.
 
@@ -58,7 +58,7 @@ def sweep(run_id: str) -> list[int]:
         The pids of processes that did not end.
     """
     finish, deadline = psutil.Process.terminate, time.monotonic() + SWEEP_S
-    while (alive := processes(run_id)) and time.monotonic() < deadline:
+    while (alive := [process for process in processes(run_id) if process.pid != spared]) and time.monotonic() < deadline:
         for process in alive:
             try:
                 finish(process)

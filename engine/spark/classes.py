@@ -8,20 +8,20 @@ import hashlib
 import logging
 import os
 import shlex
-import shutil
-import tempfile
+import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark import SparkContext
 
 AHEAD_OF_TIME = 25  # from this Java on a cache needs no archive of the JDK, which the wheel's Java lacks
 LEAVES = ("-XX:AOTCacheOutput=", "-XX:ArchiveClassesAtExit=")
 PATIENCE_S = 60
-OLD_S = 30 * 24 * 3600
+DAY_S = 24 * 3600
+OLD_S = 30 * DAY_S
+PARTIAL = "partial-"
 OPTIONS = "spark.driver.extraJavaOptions"
 log = logging.getLogger(__name__)
 
@@ -36,38 +36,65 @@ def flags(java: str, version: int, keeps: bool) -> str:
     archive, late = _archive(java), version >= AHEAD_OF_TIME
     if archive.is_file():
         name, file = "AOTCache" if late else "SharedArchiveFile", archive
-    elif keeps:
-        name, file = "AOTCacheOutput" if late else "ArchiveClassesAtExit", Path(tempfile.gettempdir()) / archive.name
+    elif keeps and _can_write(archive.parent):
+        name, file = "AOTCacheOutput" if late else "ArchiveClassesAtExit", archive.with_name(f"{PARTIAL}{os.getpid()}-{archive.name}")
     else:
         return ""
     return f'"-XX:{name}={file}" -Xlog:disable -Xlog:all=error'
 
 
-def keep(spark: "SparkSession", report: Callable[[str], None]) -> None:
-    """End the session's JVM, if it was started to write its classes, and store the archive. Failures are logged only.
+def writer() -> int | None:
+    """The pid of this process's JVM, if it was started to write its classes when it ends."""
+    if "pyspark" not in sys.modules:
+        return None
+    from pyspark import SparkContext
 
-    Args:
-        report: called with the phase as it begins; it takes seconds, once per machine.
+    context, gateway = SparkContext._active_spark_context, SparkContext._gateway
+    if context is None or gateway is None or gateway.proc is None or _written(context) is None:
+        return None
+    return int(gateway.proc.pid)
+
+
+def keep() -> None:
+    """End this process's JVM, if it was started to write its classes, and store the archive. Failures are logged only.
+
+    It takes seconds, once per machine, and leaves the machine to whoever else computes.
     """
-    try:
-        options, gateway = shlex.split(spark.sparkContext.getConf().get(OPTIONS) or ""), spark.sparkContext._gateway
-    except Exception as error:  # py4j's own kinds: the JVM has ended
-        log.warning("Spark has ended before its class archive could be stored; the next start is not faster: %s", error)
+    if "pyspark" not in sys.modules:
         return
-    left = [Path(option.partition("=")[2]) for option in options if option.startswith(LEAVES)]
-    if not left or gateway is None or gateway.proc is None:
+    import psutil
+    from pyspark import SparkContext
+
+    jvm, context, gateway = writer(), SparkContext._active_spark_context, SparkContext._gateway
+    written = _written(context) if context else None
+    if jvm is None or context is None or written is None:
         return
-    report("storing Spark's classes, so that it starts faster")
     try:
-        spark.stop()
+        psutil.Process(jvm).nice(19)
+        context.stop()
         gateway.shutdown()
         gateway.proc.stdin.close()  # ends the JVM
         if code := gateway.proc.wait(PATIENCE_S):
             raise OSError(f"Java ended with code {code}")
-        _publish(left[0])
-        log.info("stored Spark's class archive: %s", left[0].name)
+        _publish(written)
+        log.info("stored Spark's class archive: %s", written.name)
     except Exception as error:  # whatever fails here, the run itself has succeeded
+        gateway.proc.kill()
         log.warning("could not store Spark's class archive; the next start is not faster: %s", error)
+
+
+def _written(context: "SparkContext") -> Path | None:
+    """The archive that the JVM of a session writes when it ends."""
+    options = shlex.split(context.getConf().get(OPTIONS) or "")
+    return next((Path(option.partition("=")[2]) for option in options if option.startswith(LEAVES)), None)
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def forget(java: str) -> bool:
@@ -80,18 +107,11 @@ def forget(java: str) -> bool:
     return True
 
 
-def _publish(left: Path) -> None:
-    """Move an archive into the folder by one rename; remove old ones, since each version of Java and Spark writes its own."""
-    folder = _folder()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = folder / f"{left.stem}.{os.getpid()}"
-    try:
-        shutil.copyfile(left, partial)
-        os.replace(partial, folder / left.name)
-    finally:
-        partial.unlink(missing_ok=True)
-    for other in folder.glob("spark-*"):
-        if time.time() - other.stat().st_mtime > OLD_S:
+def _publish(written: Path) -> None:
+    """Give an archive its name by one rename; remove old ones, since each version of Java and Spark writes its own."""
+    os.replace(written, written.with_name(written.name.removeprefix(f"{PARTIAL}{os.getpid()}-")))
+    for other in [*written.parent.glob("spark-*"), *written.parent.glob(f"{PARTIAL}*")]:
+        if time.time() - other.stat().st_mtime > (DAY_S if other.name.startswith(PARTIAL) else OLD_S):
             other.unlink(missing_ok=True)
 
 

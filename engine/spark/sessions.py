@@ -101,7 +101,7 @@ def session(app_name: str, *, large: bool = False, keeps: bool = False, gpus: Gp
     """The session of this process on `Settings.spark_master`; an existing one is returned.
 
     Without `large`, the JVM uses its quick compiler only, which halves the time of a small preparation.
-    A caller with `keeps` calls `classes.keep` at the end, so that later sessions start faster.
+    A caller with `keeps` calls `classes.keep` at the end, so that later sessions start faster, if it used much of Spark SQL.
     Local masters listen on loopback only. On a cluster the workspace must be a folder that every executor sees.
 
     Args:

@@ -123,7 +123,7 @@ def test_data_train_compare_recommend(page: Page, server: str) -> None:
     page.get_by_role("link", name="Compare them").click(timeout=5 * MINUTES)
     sound(page)
 
-    expect(page.get_by_text("Metrics on test")).to_be_visible()
+    expect(page.get_by_role("heading", name="Metrics on test")).to_be_visible()
     assert "runs=" in page.url
     for name in ("NDCG@10", "AUC", "Popularity"):
         expect(page.get_by_text(name).first).to_be_visible()
@@ -135,7 +135,7 @@ def test_data_train_compare_recommend(page: Page, server: str) -> None:
     sound(page)
 
     page.goto(shared)  # an address shows the same comparison in another tab
-    expect(page.get_by_text("Metrics on test")).to_be_visible()
+    expect(page.get_by_role("heading", name="Metrics on test")).to_be_visible()
     page.goto("/compare?runs=" + "x" * 10_000)
     expect(page.get_by_text(re.compile("There is no|unknown|not here", re.I)).first).to_be_visible()
     sound(page)

@@ -8,6 +8,9 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from engine import runs
+from tests.workspace import Workspace
+
 APP = Path(__file__).parents[2] / "ui" / "app.py"
 Visit = Callable[..., AppTest]
 Says = Callable[[AppTest], str]
@@ -50,3 +53,14 @@ def button(at: AppTest, label: str) -> Any:
 def plainly(said: str) -> str:
     """A text without what keeps Markdown from reading it."""
     return said.replace("\\", "").replace("\u2060", "")
+
+
+def ticked(at: AppTest, workspace: Workspace, *names: str, clicked: str | None = None) -> AppTest:
+    """The Runs page after some rows were ticked, and a cell of one was clicked."""
+    ids = [run.run_id for run in runs.list_runs()]
+    cells = [[ids.index(workspace.runs[clicked]), "Run"]] if clicked else []
+    rows = sorted(ids.index(workspace.runs[name]) for name in names)
+    at.session_state[at.dataframe[0].key] = {"selection": {"rows": rows, "columns": [], "cells": cells}}
+    at.run()
+    assert not at.exception, at.exception
+    return at

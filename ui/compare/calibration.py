@@ -9,9 +9,14 @@ import streamlit as st
 import engine
 from engine import compare
 from engine.compare import Comparison, Look
-from ui.shared import charts, words
+from ui.shared import charts, contents, words
 
 Bins = Sequence[Mapping[str, float]]
+
+
+def known(comparison: Comparison) -> bool:
+    """Whether some contender predicts a probability."""
+    return any(engine.compare.reliability_of(c) for c in comparison.contenders if c.run_id is not None)
 
 
 def section(comparison: Comparison) -> None:
@@ -20,7 +25,7 @@ def section(comparison: Comparison) -> None:
     curves = {c.letter: bins for c in runs if (bins := engine.compare.reliability_of(c))}
     if not curves:
         return
-    st.header("Reliability", anchor=False)
+    contents.header("Reliability")
     short = engine.compare.names(comparison.contenders)
     errors = comparison.table[comparison.table["metric"] == "ece"].set_index("contender")["value"]
     drawn = {

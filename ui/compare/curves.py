@@ -8,7 +8,7 @@ import streamlit as st
 import engine
 from engine import compare
 from engine.compare import Comparison
-from ui.shared import address, charts
+from ui.shared import address, charts, contents
 
 OVER = {"epoch": "Epochs", "step": "Steps", "time_s": "Seconds", "rows": "Rows seen"}
 LOSS = "train_loss"
@@ -28,7 +28,7 @@ class Drawing(NamedTuple):
 def section(comparison: Comparison) -> None:
     """Validation metrics or the training loss of all runs; bound to ?metric=, ?over=, ?smooth= and ?log=."""
     frame = comparison.curves
-    st.header("Learning curves", anchor=False)
+    contents.header("Learning curves")
     present = set(frame["metric"]) if len(frame) else set()
     options = {key: f"{metric.label} (validation)" for key, metric in engine.specs.METRICS.items() if f"valid_{key}" in present}
     options |= {LOSS: "Training loss"} if LOSS in present else {}

@@ -11,7 +11,7 @@ import engine
 from engine import compare
 from engine.compare import COLORS, Comparison, Contender
 from ui.runs import launch, live
-from ui.shared import charts, words
+from ui.shared import charts, contents, words
 
 KIND = "funnel"
 PARTS = (
@@ -29,7 +29,7 @@ def section(comparison: Comparison) -> None:
     made, parts = [c for c in runs if c.model == KIND], [c for c in runs if c.model != KIND]
     if not made and len(parts) < 2:
         return
-    st.header("Funnels", anchor=False)
+    contents.header("Funnels")
     if made:
         _losses(comparison, made)
     if len(parts) > 1:

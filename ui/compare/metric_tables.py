@@ -3,12 +3,14 @@
 from collections.abc import Hashable, Mapping, Sequence
 
 import pandas as pd
+from pydantic import BaseModel
 
 import engine
 from engine.compare import FAMILIES, Comparison, Contender, MetricVerdict, names, protocol_setting, verdict_of
-from engine.specs import Metric
+from engine.specs import MODELS, Metric, TrainSpec
 from ui.shared import tables, words
 
+KIND = "model.kind"  # a setting: which model it is
 ROOMY = 6  # columns that have room for wide cells at 1440 pixels
 BEST = "best: ahead of every other by more than chance and by more than what another seed may change"
 CLOSE = "best value, but not surely, or by too little to matter, ahead of"
@@ -178,16 +180,30 @@ def settings_table(frame: pd.DataFrame, contenders: Sequence[Contender]) -> str:
     alone = (frame[letters].notna().sum(axis=1) == 1) & (len(letters) > 1)
     rows = []
     for row in frame[~alone].to_dict("records"):
-        rows.append(tables.row(_setting(row["setting"]), [_fact(row[one], None) for one in letters]))
+        values = [_model(row[one]) if row["setting"] == KIND else row[one] for one in letters]
+        rows.append(tables.row(_setting(row["setting"], shown), [_fact(value, None) for value in values]))
     if alone.any():
         own = [frame.loc[alone & frame[one].notna(), ["setting", one]].to_numpy().tolist() for one in letters]
-        lines = [[f"{_setting(name)}&nbsp;{_fact(value, None)}" for name, value in pairs] for pairs in own]
-        rows.append(tables.row("only this run", ["<br>".join(one) or f'<span class="dim">{words.DASH}</span>' for one in lines]))
+        lines = [[f"{_setting(name, shown)}:&nbsp;{_fact(value, None)}" for name, value in pairs] for pairs in own]
+        rows.append(tables.row("Of this model alone", ["<br>".join(one) or f'<span class="dim">{words.DASH}</span>' for one in lines]))
     return tables.table(_head(shown, "setting"), rows, "Each run's settings", f"{_look(shown)} settings")
 
 
-def _setting(name: str) -> str:
-    """model.embedding_dim -> embedding dim, train.epochs -> train · epochs; settings of the protocol have names of their own."""
-    if name.startswith("protocol."):
-        return words.html(f"measured · {protocol_setting(name.removeprefix('protocol.'))}")
-    return words.html(name.removeprefix("model.").replace("train.", "train · ").replace("_", " "))
+def _setting(name: str, contenders: Sequence[Contender]) -> str:
+    """The name that the form gives a setting: model.embedding_dim -> Embedding dim; those of a protocol have names of their own."""
+    if name == KIND:
+        return "Model"
+    part, _, field = name.partition(".")
+    if part == "protocol":
+        return words.html(f"Measured: {protocol_setting(field)}")
+    models = [MODELS[one.model] for one in contenders if one.model in MODELS]
+    specs: list[type[BaseModel]] = [TrainSpec] if part == "train" else [*models]
+    title = next((spec.model_fields[field].title for spec in specs if field in spec.model_fields), None)
+    label = title or words.field_label(field or part)
+    return words.html(f"Training: {label[:1].lower()}{label[1:]}" if part == "train" else label)
+
+
+def _model(kind: object) -> str:
+    """two_tower -> Two-tower."""
+    model = MODELS.get(str(kind))
+    return str(kind) if model is None else model.label

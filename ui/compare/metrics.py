@@ -10,7 +10,7 @@ import engine
 from engine.compare import Comparison
 from ui.compare import export, metric_tables
 from ui.compare.metric_tables import Alarms
-from ui.shared import address, tables
+from ui.shared import address, contents, tables
 
 USUAL = {
     "ranking": ("ndcg_at_{k}", "recall_at_{k}", "recall_at_100", "mrr"),
@@ -39,7 +39,7 @@ def section(at: Callable[[int], Comparison], alarms: Alarms) -> None:
         at: the comparison with the metrics of lists at some k. alarms: letter -> what looks wrong with it.
     """
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.header("Metrics on test", anchor=False, width="content")
+        contents.header("Metrics on test", width="content")
         chosen_at = st.popover("Metrics", icon=":material/view_column:")
         with chosen_at:
             comparison = at(_cutoff())

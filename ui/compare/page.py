@@ -24,7 +24,7 @@ from ui.compare import (
 )
 from ui.recommend import votes
 from ui.runs import annotations
-from ui.shared import address, help_link, layout, picker, tables, words
+from ui.shared import address, contents, help_link, layout, picker, tables, words
 
 layout.header("Compare", "Runs on the same prepared dataset, measured under one protocol, with popularity and random beside them.")
 help_link.show("protocol", "What is compared, exactly")
@@ -76,6 +76,7 @@ if said:
 
 if not why:
     protocol.show(comparison)
+contents_at = contents.start()
 guide.section(comparison)
 alarms = engine.compare.verdict_of(comparison).alarms
 contenders.what_looks_wrong(comparison.contenders, alarms)
@@ -83,19 +84,20 @@ contenders.what_looks_wrong(comparison.contenders, alarms)
 costs = comparison.costs.rename(columns={"fact": "cost"})
 k, at = metrics.drawn_at(), partial(setup.compared, tuple(chosen), baseline, seeds, matters)
 wide = metrics.turned() or len(comparison.contenders) > setup.BESIDE
+curved = calibration.known(comparison)  # a chart more: then no row is left half empty
 table_at = st.container() if wide else None
-grid = st.grid(2, min_column_width=500, gap="medium")
+grid = st.grid(3 if wide and curved else 2, min_column_width=390 if wide and curved else 500, gap="medium")
 with table_at or grid.cell():
     metrics.section(at, alarms)
 with grid.cell():
     curves.section(comparison)
-cost_at = st.container() if wide else grid.cell()
 with grid.cell():
     tradeoff.section(comparison)
-with grid.cell():
-    calibration.section(comparison)
-with cost_at:
-    st.header("Cost", anchor=False)
+if curved:
+    with grid.cell():
+        calibration.section(comparison)
+with st.container() if wide or curved else grid.cell():
+    contents.header("Cost")
     tables.show(metric_tables.fact_table(costs, comparison.contenders, "cost", "unit"))
 
 if not why:
@@ -105,6 +107,7 @@ slices.show(comparison)
 stress.show(comparison)
 votes.section(comparison)
 setup.settings(comparison)
+contents.finish(contents_at)
 if not why:
     st.page_link(
         "recommend/page.py",

@@ -7,7 +7,7 @@ import streamlit as st
 
 import engine
 from engine.compare import Answer, Comparison, PairVerdict, names, p_value, pair_answer, pair_difference, pair_needed
-from ui.shared import address, tables, words
+from ui.shared import address, contents, tables, words
 
 MOST_IN_ROWS = 6  # contenders; more make a matrix
 SIGNS = {
@@ -25,7 +25,7 @@ def show(comparison: Comparison) -> None:
     options = testable(comparison)
     if not options:
         return
-    st.header("Who differs from whom", anchor=False)
+    contents.header("Who differs from whom")
     labels = {key: engine.specs.metric(key).label for key in options}
     metric = address.select("By", "compare.pairs", "pairs", labels, width=360)
     tested = engine.compare.pairs(comparison, metric)
@@ -45,11 +45,11 @@ def rows(tested: Sequence[PairVerdict], comparison: Comparison, metric: str) -> 
     short = _names(comparison)
     shown = pd.DataFrame(
         {
+            "answer": [pair_answer(pair, comparison) for pair in tested],
             "difference": [pair_difference(pair) for pair in tested],
             "p": [p_value(pair.p_holm) for pair in tested],
             "visible from": [words.number(pair.smallest) for pair in tested],
             "users needed": [pair_needed(pair) for pair in tested],
-            "answer": [pair_answer(pair, comparison) for pair in tested],
         },
         index=[f"{short[pair.a]} − {short[pair.b]}" for pair in tested],
     )

@@ -7,7 +7,7 @@ import streamlit as st
 import engine
 from engine.compare import Comparison
 from ui.compare import metric_tables
-from ui.shared import address, picker, tables, words
+from ui.shared import address, contents, picker, tables, words
 
 BASELINES = {"popularity": "Popularity", "random": "Random", "user_mean": "User mean", "oracle": "Best possible"}
 BESIDE = 3  # contenders whose table has room beside the curves; a wider one gets the width of the page
@@ -114,7 +114,7 @@ def settings(comparison: Comparison) -> None:
     if len(runs) < 2:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.header("Settings", anchor=False, width="content")
+        contents.header("Settings", width="content")
         address.seed("compare.differs", "settings", address.value("settings") != "all")
         only = st.toggle("Only what differs", key="compare.differs")
         address.remember("compare.differs", "settings", None if only else "all")

@@ -10,7 +10,7 @@ import streamlit as st
 import engine
 from engine import compare
 from engine.compare import GRAY, Comparison
-from ui.shared import address, charts, words
+from ui.shared import address, charts, contents, words
 
 Row = Mapping[Hashable, Any]  # of the frame that `engine.compare.sliced` gives
 CROWDED = 6  # contenders from which on their dots are drawn closer together
@@ -37,7 +37,7 @@ def show(comparison: Comparison) -> None:
     choices = _choices(key_of(comparison), comparison)
     if not choices:
         return
-    st.header("Where they differ", anchor=False)
+    contents.header("Where they differ")
     left, right = st.columns(2)
     with left:
         by = address.select("Slice by", "compare.slice", "slice", {one: name for one, (name, _) in choices.items()})

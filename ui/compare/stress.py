@@ -6,7 +6,7 @@ import streamlit as st
 import engine
 from engine.compare import GRAY, Comparison, StressRow, StressTest
 from ui.compare import slices, verdict
-from ui.shared import address, charts, words
+from ui.shared import address, charts, contents, words
 
 ROW, AROUND = 26, 84  # pixels of a row; of what is above and below all rows
 LONGEST = 46  # characters of a protocol's name
@@ -27,7 +27,7 @@ def show(comparison: Comparison) -> None:
     if not engine.compare.can_stress(comparison):
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.header("Stress test", anchor=False, width="content")
+        contents.header("Stress test", width="content")
         address.seed("compare.stress", "stress", address.value("stress") == "on")
         on = st.toggle("Try other protocols", key="compare.stress", help=HELP)
         address.remember("compare.stress", "stress", "on" if on else None)

@@ -8,7 +8,7 @@ import streamlit as st
 import engine
 from engine import compare
 from engine.compare import Comparison, Contender
-from ui.shared import address, charts, words
+from ui.shared import address, charts, contents, words
 
 
 @st.fragment  # a choice here draws this part of the page alone
@@ -21,7 +21,7 @@ def section(comparison: Comparison) -> None:
     facts = [fact for fact, values in of_fact.items() if pd.to_numeric(values, errors="coerce").notna().any()]
     if not facts:
         return
-    st.header("Quality and cost", anchor=False)
+    contents.header("Quality and cost")
     of_runs = comparison.table[comparison.table["contender"].isin(letters) & comparison.table["value"].notna()]
     keys = [key for key in engine.specs.METRICS if key in set(of_runs["metric"])]
     if not keys:

@@ -19,12 +19,18 @@ def _card(
     )
 
 
+SCALES = "Each model has a scale of its own: compare ranks between contenders, not these numbers."
+
+
 def _genres(value: str | float | None) -> str:
     return "" if pd.isna(value) else str(value).replace("|", ", ")
 
 
-def _list(cards: list[str], label: str) -> None:
-    st.html(f'<div class="rb"><ol aria-label="{words.html(label)}">{"".join(cards)}</ol></div>')
+def _list(cards: list[str], label: str, over: str = "") -> None:
+    """A list of cards; `over` names the numbers at their right."""
+    heads = f'<span class="rank">#</span><span>item</span><span title="{words.html(SCALES, 200)}">{words.html(over)}</span>'
+    head = f'<div class="heads">{heads}</div>' if over else ""
+    st.html(f'<div class="rb">{head}<ol aria-label="{words.html(label)}">{"".join(cards)}</ol></div>')
 
 
 def interactions(frame: pd.DataFrame, label: str) -> None:
@@ -57,6 +63,7 @@ def recommendations(
     depth: int = 0,
     counts: bool = False,
     method: str = "",
+    over: str = "score",
 ) -> None:
     """A top-k list.
 
@@ -66,6 +73,7 @@ def recommendations(
         first: its letter.
         depth: length of that list.
         counts: the score is a number of likes.
+        over: what the score is, in a word.
         method: how explanations were computed, for a tooltip.
     """
     cards = []
@@ -82,7 +90,7 @@ def recommendations(
                 why=(row.get("why") or "", method),
             )
         )
-    _list(cards, label)
+    _list(cards, label, "likes" if counts else over)
 
 
 def titles(frame: pd.DataFrame, label: str) -> None:

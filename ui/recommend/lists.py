@@ -22,6 +22,7 @@ RANK_BIASED = (
     "the top of the lists has the largest weight."
 )
 ITEM = "Similar to"  # over the item that lists are for
+NOTHING = pd.DataFrame(columns=["rank", "item_id", "title", "genres", "score", "liked"])
 FEW = 3  # lists whose overlaps are read in one line
 
 
@@ -35,6 +36,7 @@ class List(NamedTuple):
     note: str = ""  # a remark on the whole list
     method: str = ""  # how the explanations in the column `why` were computed
     funnel: bool = False  # it contains retrieved items only
+    apart: str = ""  # why the contender has no list
 
 
 class Person(NamedTuple):
@@ -110,11 +112,13 @@ def lists(runs: list[Run], query: Query, k: int, popular: pd.DataFrame | None) -
     for at, run in enumerate(runs):
         try:
             model = opened_model(run.run_id)
-            frame = query.rank(model, k if columns else max(k, DEPTH))
+            frame = query.rank(model, k if any(not one.apart for one in columns) else max(k, DEPTH))
             why = query.why(model, frame["item_id"].head(k).tolist()) if query.item is None else None
         except (LookupError, ValueError, OSError) as error:
-            message = f"{words.md(run.title, 60)}: {words.md(error, 400)}"
-            st.caption(message) if query.item is not None else st.error(message, icon=":material/error:")
+            if query.item is not None:  # a ranker has no space of items: its column says so
+                columns.append(List(chr(65 + at), short[run.run_id], compare.look(at), NOTHING, apart=words.md(error, 400)))
+            else:
+                st.error(f"{words.md(run.title, 60)}: {words.md(error, 400)}", icon=":material/error:")
             continue
         texts = _explanations(why) if why else []
         frame = frame.assign(why=[*texts, *[""] * (len(frame) - len(texts))])
@@ -152,17 +156,24 @@ def side_by_side(whose: Person, columns: list[List], k: int, chosen: filters.Cho
     _overlaps(columns, k, None if whose.after is None else len(whose.after))
     many = len(columns) > FEW  # then the person's own lists get the length of the others, so that the grid has no holes
     shown = max(5, k) if many else HISTORY
-    own = 1 if whose.after is None or not many else 2
-    grid = st.grid(min(6, own + len(columns)), min_column_width=195, gap="medium")
-    cell = grid.cell()
-    if whose.after is not None:
-        with cell:
-            _held_out(whose.after, whose.valid, shown)
-    with grid.cell() if many and whose.after is not None else cell:
-        before(whose, shown)
-    ranks = dict(zip(columns[0].frame["item_id"], columns[0].frame["rank"].astype(int), strict=True)) if columns else {}
+    item = whose.title == ITEM  # named over the lists, which then are beside each other
+    own = 0 if item else 1 if whose.after is None or not many else 2
+    grid = st.grid(min(6, own + len(columns)) or 1, min_column_width=195, gap="medium")
+    if not item:
+        cell = grid.cell()
+        if whose.after is not None:
+            with cell:
+                _held_out(whose.after, whose.valid, shown)
+        with grid.cell() if many and whose.after is not None else cell:
+            before(whose, shown)
+    first = next((one for one in columns if not one.apart), None)
+    ranks = {} if first is None else dict(zip(first.frame["item_id"], first.frame["rank"].astype(int), strict=True))
     for one in columns:
         with grid.cell():
+            if first is None or one.apart:
+                heading(f"{one.letter} · {one.name}", "", one.look)
+                st.caption(one.apart)
+                continue
             top = one.frame.head(k)
             hits = int(top["liked"].sum())
             name = one.name if one.letter == "pop" else f"{one.letter} · {one.name}"
@@ -171,16 +182,14 @@ def side_by_side(whose: Person, columns: list[List], k: int, chosen: filters.Cho
                 st.caption(one.note)
             if len(top) < k:
                 st.caption(_why_short(one, len(top), chosen))
-            moves = None if one is columns[0] or not ranks else ranks
-            cards.recommendations(
-                top, f"Top {k} of {name}", moves, columns[0].letter, len(ranks), counts=one.letter == "pop", method=one.method
-            )
+            moves, over = None if one is first or not ranks else ranks, "similarity" if item else "score"
+            label, counts = f"Top {k} of {name}", one.letter == "pop"
+            cards.recommendations(top, label, moves, first.letter, len(ranks), counts=counts, method=one.method, over=over)
 
 
 def before(whose: Person, shown: int) -> None:
     """What a person liked in training, at most `shown` items."""
-    count = "" if whose.title == ITEM else words.count(len(whose.before))
-    heading("Liked before" if whose.after is not None else whose.title, count)
+    heading("Liked before" if whose.after is not None else whose.title, words.count(len(whose.before)))
     _some(whose.before, "what the user liked before", "No likes in training: models treat this user as new.", shown)
 
 
@@ -203,7 +212,7 @@ def _held_out(after: pd.DataFrame, valid: pd.DataFrame | None, shown: int) -> No
 def heading(name: str, count: str = "", drawn: compare.Look | None = None) -> None:
     """The heading of a list of items; a contender's has its glyph."""
     glyph = f'<span style="color:{drawn.color}" aria-hidden="true">{drawn.glyph}</span> ' if drawn else ""
-    st.html(f'<div class="rb"><b>{glyph}{words.html(name, 60)}</b> <span class="dim">{words.html(count)}</span></div>')
+    st.html(f'<div class="rb of"><h3>{glyph}{words.html(name, 60)}</h3> <span class="dim">{words.html(count)}</span></div>')
 
 
 def _some(frame: pd.DataFrame, label: str, none: str, shown: int) -> None:
@@ -218,7 +227,7 @@ def _some(frame: pd.DataFrame, label: str, none: str, shown: int) -> None:
 
 def _overlaps(columns: list[List], k: int, held_out: int | None) -> None:
     """Shared items and rank-biased overlap of each two lists: one line for few lists, a folded table for many."""
-    tops = {one.letter: one.frame["item_id"].head(k).tolist() for one in columns}
+    tops = {one.letter: one.frame["item_id"].head(k).tolist() for one in columns if not one.apart}
     shared = {(a, b): f"{len(set(tops[a]) & set(tops[b]))} of {k}" for a, b in combinations(tops, 2)}
     ranked = {(a, b): words.number(engine.recommend.list_agreement(tops[a], tops[b]), 2) for a, b in shared}
     marks = [] if held_out is None else [f"✓ marks later likes of the user ({held_out} held out)"]
@@ -232,6 +241,6 @@ def _overlaps(columns: list[List], k: int, held_out: int | None) -> None:
     with st.expander("Agreement of the lists"):
         both = {pair: f"{shared[pair]} · {ranked[pair]}" for pair in shared}
         cells = [[words.DASH if a == b else both.get((a, b), both.get((b, a), "")) for b in tops] for a in tops]
-        frame = pd.DataFrame(cells, index=[f"{one.letter} {one.name}" for one in columns], columns=list(tops))
+        frame = pd.DataFrame(cells, index=[f"{one.letter} {one.name}" for one in columns if not one.apart], columns=list(tops))
         tables.show(tables.small_table(frame, "items in both · rank-biased overlap"))
         st.caption(RANK_BIASED)

@@ -56,6 +56,8 @@ def offer(dataset: str, label: str, name: str, chosen: list[str], icon: str = ":
         name: the query parameter. chosen: items that it holds and keeps.
     """
     text = st.text_input(label, key=f"recommend.title.{name}", placeholder="part of a title", max_chars=100) or ""
+    if name == "item" and filters.unquoted(name) and not text.strip():  # one was chosen: its lists get the room of the offers
+        return
     matches = engine.recommend.search_items(dataset, text, limit=OFFERED, without=chosen)
     if matches.empty:
         st.caption(f"No {'other ' if chosen else ''}title contains {words.md(text, 60)}.")

@@ -41,9 +41,10 @@ if why:
     compared = {"runs": ",".join(run.run_id for run in contenders)}
     st.page_link("compare/page.py", label="Compare their predictions", icon=":material/balance:", query_params=compared)
     st.stop()
-list_exports.section(contenders)
 popularity_is_run = any(run.model == "popularity" for run in contenders)
-who = people.pick_who()
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    who = people.pick_who()
+    list_exports.section(contenders)
 seen: set[str] = set()  # items that are not recommended again
 held_out: set[str] = set()
 if who == "item":
@@ -53,6 +54,7 @@ if who == "item":
     if item.empty:
         st.info("Choose an item to see the most similar items of each contender.")
         st.stop()
+    st.header(f"Similar to {words.md(item['title'].iloc[0], 80)}", anchor=False)
     query = lists.Query(rules, item=item["item_id"].iloc[0])
     person, seen = lists.Person(item, title=lists.ITEM), set(item["item_id"])
 elif who == "new":
@@ -62,7 +64,7 @@ elif who == "new":
     if liked.empty:
         st.info("Choose what this person likes to see each contender's list. Nothing is trained again.")
         st.stop()
-    st.header("New user", anchor=False)
+    title, facts = "New user", ""
     query = lists.Query(rules, liked=tuple(liked["item_id"]))
     person, seen = lists.Person(liked), set(query.liked)
 else:
@@ -74,14 +76,20 @@ else:
     except LookupError:
         layout.unknown("user", [user])
         st.stop()
-    st.header(f"User {words.md(user, 60)}", anchor=False)
+    title, facts = f"User {words.md(user, 60)}", people.about(dataset, user)
     query = lists.Query(rules, user)
     person, seen = lists.person(interactions), set(interactions.loc[interactions["split"] == "train", "item_id"])
     held_out = set() if person.after is None else set(person.after["item_id"])
 
-if who != "item" and votes.blind(contenders):
-    votes.ask(contenders, person, query, k)
-    st.stop()
+if who != "item":
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.header(title, anchor=False, width="content")
+        if facts:
+            st.caption(words.md(facts, 200), width="content")
+        voting = votes.blind(contenders)
+    if voting:
+        votes.ask(contenders, person, query, k)
+        st.stop()
 most_liked = lists.popular(dataset, k, rules, seen, held_out) if with_popularity else None
 columns = lists.lists(contenders, query, k, most_liked)
 lists.side_by_side(person, columns, k, rules)

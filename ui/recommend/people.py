@@ -1,7 +1,7 @@
 """Whom lists are for: a new user, or a user of the dataset, by search, by browsing or at random."""
 
 import random
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -12,6 +12,9 @@ from ui.recommend import filters as filters_
 from ui.shared import address, words
 
 SEARCH = "search"
+FIRST = "telling"  # the order of `engine.recommend.BROWSES` that a page of two contenders or more starts with
+ORDER = "recommend.order"  # in the session: the users that can be chosen, in their order
+NO_FEATURES = {"user_id", "row", "interactions", "train_positives", "test_positives", "rank_biased_overlap"}
 
 
 def pick_who() -> str:
@@ -53,13 +56,15 @@ def pick_user(dataset: str, run_ids: list[str], popularity_is_run: bool) -> tupl
     Returns:
         The user, None where there is none, and how lists are shown.
     """
-    find, pick = st.columns([1, 3], vertical_alignment="bottom")
+    by = _pick_browse(len(run_ids))
     search_at = st.container(horizontal=True, vertical_alignment="bottom")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    pick = row.container(horizontal=True, vertical_alignment="bottom", width=680)  # narrower pages get it as a line of its own
+    with row:
         options = pick_options(dataset, popularity_is_run, run_ids=run_ids)
-    with find:
-        by = _pick_browse(len(run_ids))
     users, held_out = (None, False) if by is None else (_browsed(dataset, run_ids, by, options.k), False)
+    if users is not None and users.empty and not address.value("browse"):  # nobody to start with, and nobody asked for this order
+        by = users = None
     if users is None:
         with search_at:
             users, held_out = _search(dataset)
@@ -74,10 +79,12 @@ def pick_user(dataset: str, run_ids: list[str], popularity_is_run: bool) -> tupl
     address.seed("recommend.user", "user", requested or next(iter(labels)))
     if st.session_state["recommend.user"] not in labels:
         st.session_state["recommend.user"] = next(iter(labels))
-    with pick, st.container(horizontal=True, vertical_alignment="bottom"):
+    st.session_state[ORDER] = order
+    with pick:
         user = st.selectbox("User", list(labels), format_func=lambda one: labels.get(one, one), key="recommend.user", width="stretch")
         if by:
-            _steps(order, user)
+            with st.container(horizontal=True, vertical_alignment="bottom", width="content"):
+                _steps(order, user)
         else:
             st.button(
                 "Random", icon=":material/shuffle:", on_click=draw, args=(dataset, held_out), help="One of the 1,000 most active users"
@@ -89,23 +96,27 @@ def pick_user(dataset: str, run_ids: list[str], popularity_is_run: bool) -> tupl
 
 
 def _pick_browse(contenders: int) -> str | None:
-    """An order of `engine.recommend.BROWSES`, bound to ?browse=; None for searching. Orders that compare two contenders need two."""
+    """An order of `engine.recommend.BROWSES`, bound to ?browse=; None for searching. Orders that compare two contenders need two.
+
+    By default users for whom the contenders differ and somebody hits: whoever is most active may tell nothing.
+    """
     known = [by for by in engine.recommend.BROWSES if contenders > 1 or by in ("active", "cold")]
-    requested = address.value("browse")
-    address.seed("recommend.browse", "browse", requested if requested in known else SEARCH)
-    if st.session_state["recommend.browse"] not in known:
-        st.session_state["recommend.browse"] = SEARCH
-    names = {SEARCH: "Search by id"} | engine.recommend.BROWSES
-    by = st.selectbox(
-        "Users",
-        [SEARCH, *known],
+    requested, usual = address.value("browse"), FIRST if FIRST in known else SEARCH
+    address.seed("recommend.browse", "browse", requested if requested in (*known, SEARCH) else usual)
+    if st.session_state["recommend.browse"] not in (*known, SEARCH):
+        st.session_state["recommend.browse"] = usual
+    names = engine.recommend.BROWSES | {SEARCH: "Search by id"}
+    by = st.pills(
+        "Whom to look at",
+        [*known, SEARCH],
+        required=True,
         format_func=lambda one: names[one],
         key="recommend.browse",
         on_change=_other_way,
         help="Users whose lists are stored with the runs, the most informative first. A and B are the first two runs; right means a hit "
         "among the first k.",
     )
-    address.remember("recommend.browse", "browse", None if by == SEARCH else by)
+    address.remember("recommend.browse", "browse", None if by == usual else by)
     return None if by == SEARCH else by
 
 
@@ -124,7 +135,8 @@ def _browsed(dataset: str, run_ids: list[str], by: str, k: int) -> pd.DataFrame 
     try:
         return _stored(dataset, tuple(run_ids), by, k)
     except (LookupError, ValueError) as error:
-        st.warning(words.md(error.args[0] if error.args else error, 300))
+        if address.value("browse"):
+            st.warning(words.md(error.args[0] if error.args else error, 300))
         return None
 
 
@@ -142,6 +154,15 @@ def _steps(order: list[str], user: str) -> None:
     for label, icon, to, possible in steps:
         st.button(label, icon=icon, on_click=_go, args=(order[to] if possible else user,), disabled=not possible)
     st.button("Random", icon=":material/shuffle:", on_click=_any_of, args=(order,), disabled=not order)
+
+
+def following(user: str, without: Collection[str] = ()) -> None:
+    """Go on to the next of the users that can be chosen, after the last to the first; nowhere where none is left."""
+    order: list[str] = st.session_state.get(ORDER, [])
+    at = order.index(user) + 1 if user in order else 0
+    rest = order[at:] + order[:at]
+    if left := next((one for one in rest if one not in without and one != user), None):
+        _go(left)
 
 
 def _go(user: str) -> None:
@@ -196,9 +217,20 @@ def draw(dataset: str, held_out: bool) -> None:
 
 
 def _user_label(row: Mapping[Hashable, Any]) -> str:
-    known = {"user_id", "row", "interactions", "train_positives", "test_positives", "rank_biased_overlap"}
-    facts = {name: value for name, value in row.items() if name not in known and not pd.isna(value)}
-    # a number needs its name: 50 may be an age
-    shown = [f"{name} {value:g}" if isinstance(value, (int, float)) else str(value) for name, value in facts.items()]
     counts = f"{words.count(row['train_positives'])} liked, {words.count(row['test_positives'])} held out"
-    return " · ".join(part for part in (words.plain(row["user_id"], 40), counts, words.plain(", ".join(shown), 60)) if part)
+    return " · ".join(part for part in (words.plain(row["user_id"], 40), counts, _features(row)) if part)
+
+
+def _features(row: Mapping[Hashable, Any]) -> str:
+    """What the data say of a user, each value with its name: age 50 · occupation programmer · zip 66215."""
+    facts = {name: value for name, value in row.items() if name not in NO_FEATURES and not pd.isna(value)}
+    shown = [
+        f"{str(name).replace('_', ' ')} {value:g}" if isinstance(value, (int, float)) else f"{name} {value}"
+        for name, value in facts.items()
+    ]
+    return words.plain(" · ".join(shown), 120)
+
+
+def about(dataset: str, user: str) -> str:
+    """The features of a user in words; empty where the data have none."""
+    return "".join(_features(row) for row in _exactly(dataset, user))

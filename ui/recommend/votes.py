@@ -12,7 +12,7 @@ import engine
 from engine.compare import Comparison
 from engine.runs import Run
 from ui.recommend import cards, lists, people
-from ui.shared import address, tables, words
+from ui.shared import address, contents, tables, words
 
 QUESTION, LAST, SAME, FAILED = "vote.question", "vote.last", "vote.same", "vote.failed"  # in the session
 ANSWERS: dict[str, tuple[str, str, engine.recommend.votes.Prefers]] = {  # label, icon, and the vote with `run` on the left
@@ -22,6 +22,8 @@ ANSWERS: dict[str, tuple[str, str, engine.recommend.votes.Prefers]] = {  # label
     "neither": ("Neither", ":material/block:", "neither"),
 }
 HEADS = ("left list", "right list")
+ROUND, OVER = "vote.round", "vote.over"  # in the session: the votes of this round, and whether its names are shown
+LENGTH = 10  # votes of a round
 WILSON = "Share of the votes that one of the two won, with its 95 % interval (Wilson, 1927); “both” and “neither” are not counted."
 
 
@@ -50,25 +52,59 @@ def blind(contenders: Sequence[Run]) -> bool:
 def ask(contenders: Sequence[Run], whose: lists.Person, query: lists.Query, k: int) -> None:
     """Two lists for one person, the answers to choose from, and the tally in an expander."""
     dataset, runs = contenders[0].dataset or "", {run.run_id: run for run in contenders}
+    cast = _cast(runs)
+    if len(cast) >= LENGTH or (cast and st.session_state.get(OVER)):
+        _reveal(contenders, cast, dataset)
+        return
     whom = query.user if query.user is not None else f"new: {','.join(query.liked)}"
     question = _question(dataset, list(runs), whom, k, query.chosen.description)
     if question is None:
         st.success("You have voted on every pair of these contenders for this user; choose another user.", icon=":material/how_to_vote:")
-        if query.user is not None and not address.value("browse"):  # the browsing controls have Next
-            st.button("Another user", key="vote.person", icon=":material/shuffle:", on_click=people.draw, args=(dataset, True))
+        if query.user is not None:
+            args = (query.user, _done(dataset, list(runs), k))
+            st.button("Next user", key="vote.person", icon=":material/arrow_forward:", on_click=people.following, args=args)
     else:
-        _lists(runs, question, whose, query)
+        _lists(runs, question, whose, query, len(cast))
     if failed := st.session_state.pop(FAILED, None):
         st.error(failed, icon=":material/error:")
     last = st.session_state.get(LAST)
-    if last is not None and last.dataset == dataset:
-        st.button("Undo the last vote", icon=":material/undo:", type="tertiary", on_click=_undo, args=(last,))
-    with st.expander("Votes so far, with names", icon=":material/how_to_vote:"):
-        tally = engine.recommend.votes.tally(dataset, list(runs))
-        if tally.empty:
-            st.caption("No votes yet.")
+    with st.container(horizontal=True):
+        if last is not None and last.dataset == dataset:
+            st.button("Undo the last vote", icon=":material/undo:", type="tertiary", on_click=_undo, args=(last,))
+        if cast:
+            st.button("End the round and show names", key="vote.end", icon=":material/visibility:", type="tertiary", on_click=_end)
+
+
+def _cast(runs: Mapping[str, Run]) -> list[engine.recommend.votes.Vote]:
+    """The votes of this round; a round is of the contenders that are shown."""
+    return [vote for vote in st.session_state.get(ROUND, ()) if set(vote.runs) <= set(runs)]
+
+
+def _reveal(contenders: Sequence[Run], cast: Sequence[engine.recommend.votes.Vote], dataset: str) -> None:
+    """Whose lists were preferred: in this round, and in all votes."""
+    names, counts = words.short_names({run.run_id: run.title for run in contenders}), {"both": 0, "neither": 0}
+    won = {run.run_id: 0 for run in contenders}
+    for vote in cast:
+        if vote.choice in counts:
+            counts[vote.choice] += 1
         else:
-            _table(tally, {run.run_id: run.title for run in contenders}, dataset)
+            won[vote.runs[0 if vote.choice == "first" else 1]] += 1
+    st.header("Whose lists these were", anchor=False)
+    said = [f"**{chr(65 + at)} {words.md(names[run], 60)}** {words.count(won[run])}" for at, run in enumerate(won)]
+    st.markdown(f"Preferred in this round of {len(cast)}: " + " · ".join(said) + f" · both {counts['both']} · neither {counts['neither']}.")
+    st.button("Start another round", key="vote.again", type="primary", icon=":material/replay:", on_click=_again)
+    st.header("All votes on these contenders", anchor=False)
+    _table(engine.recommend.votes.tally(dataset, list(names)), {run.run_id: run.title for run in contenders}, dataset)
+
+
+def _end() -> None:
+    st.session_state[OVER] = True
+
+
+def _again() -> None:
+    """A round begins without votes; the vote before it can no longer be undone, since its names are known."""
+    for key in (ROUND, OVER, LAST):
+        st.session_state.pop(key, None)
 
 
 def section(comparison: Comparison) -> None:
@@ -77,7 +113,7 @@ def section(comparison: Comparison) -> None:
     tally = engine.recommend.votes.tally(comparison.dataset, list(names))
     if tally.empty:
         return
-    st.header("Blind votes", anchor=False)
+    contents.header("Blind votes")
     st.caption("From the Recommend page: two lists side by side, without names.")
     _table(tally, names, comparison.dataset)
 
@@ -104,7 +140,9 @@ def _question(dataset: str, run_ids: list[str], whom: str, k: int, filters: str)
     return question
 
 
-def _lists(runs: dict[str, Run], question: Question, whose: lists.Person, query: lists.Query) -> None:
+def _lists(runs: dict[str, Run], question: Question, whose: lists.Person, query: lists.Query, cast: int) -> None:
+    """The answers first, so that they stay where they are from vote to vote, then the two lists."""
+    answers = st.container()
     tops: list[pd.DataFrame] = []
     for run_id in (question.left, question.right):
         try:
@@ -124,21 +162,36 @@ def _lists(runs: dict[str, Run], question: Question, whose: lists.Person, query:
         st.info("Both lists are the same.")
         st.button("Next pair", key="vote.next", icon=":material/arrow_forward:", on_click=_pass_over, args=(question,))
         return
-    st.markdown("**Which list is better for this person?**")
-    with st.container(horizontal=True):
+    with answers, st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("**Which list is better for this person?**", width="content")
         for answer, (label, icon, _) in ANSWERS.items():
-            st.button(label, key=f"vote.{answer}", icon=icon, on_click=_answer, args=(runs[question.left].dataset, question, answer))
+            st.button(label, key=f"vote.{answer}", icon=icon, on_click=_answer, args=(list(runs.values()), question, answer))
+        st.caption(f"Vote {cast + 1} of {LENGTH}; then the names are shown.", width="content")
 
 
-def _answer(dataset: str, question: Question, answer: str) -> None:
+def _answer(runs: list[Run], question: Question, answer: str) -> None:
+    """Keep a vote, and go on to the next user: a click a vote."""
+    dataset = runs[0].dataset or ""
     try:
-        st.session_state[LAST] = engine.recommend.votes.cast(
-            dataset, question.left, question.right, question.whom, question.k, ANSWERS[answer][2]
-        )
+        vote = engine.recommend.votes.cast(dataset, question.left, question.right, question.whom, question.k, ANSWERS[answer][2])
     except OSError as error:
         st.session_state[FAILED] = f"The vote was not saved: {words.md(error, 300)}. Fix this, and vote again."
         return
+    st.session_state[LAST] = vote
+    st.session_state[ROUND] = [*st.session_state.get(ROUND, ()), vote]
     st.session_state.pop(QUESTION, None)
+    if not question.whom.startswith("new: "):
+        people.following(question.whom, _done(dataset, [run.run_id for run in runs], question.k))
+
+
+def _done(dataset: str, run_ids: list[str], k: int) -> set[str]:
+    """Users on whom every pair of these runs was voted."""
+    pairs = {(min(pair), max(pair)) for pair in combinations(run_ids, 2)}
+    asked: dict[str, set[tuple[str, str]]] = {}
+    for vote in engine.recommend.votes.list_votes(dataset):
+        if vote.k == k:
+            asked.setdefault(vote.whom, set()).add(vote.runs)
+    return {whom for whom, seen in asked.items() if pairs <= seen}
 
 
 def _pass_over(question: Question) -> None:
@@ -158,6 +211,9 @@ def _undo(vote: engine.recommend.votes.Vote) -> None:
         return
     st.session_state.pop(LAST, None)
     st.session_state.pop(QUESTION, None)
+    st.session_state[ROUND] = [one for one in st.session_state.get(ROUND, ()) if one != vote]
+    if vote.whom in st.session_state.get(people.ORDER, ()):
+        st.query_params["user"] = vote.whom
 
 
 def _table(tally: pd.DataFrame, names: dict[str, str], dataset: str) -> None:

@@ -6,7 +6,7 @@ import streamlit as st
 
 import engine
 from engine.runs import Run
-from ui.shared import address, layout, picker, words
+from ui.shared import address, layout, words
 
 UNDO = "annotations.undo"  # in the session: the runs that were moved to the trash last
 TOAST = "annotations.toast"
@@ -46,10 +46,10 @@ def _save(run: Run, name: str, text: str, tags: Sequence[str]) -> None:
         if tuple(tags) != run.tags:
             engine.runs.tag(run.run_id, tags)
 
-    _done(write, "Saved")
+    done(write, "Saved")
 
 
-def _done(write: Callable[[], str | None], message: str) -> None:
+def done(write: Callable[[], str | None], message: str) -> None:
     """Write, then rerun the page with a toast; a refusal is shown beside the button.
 
     Args:
@@ -69,11 +69,11 @@ def pin(run: Run) -> None:
     if run.pinned:
         tooltip = "Comparisons on its dataset show differences to this run. After unpinning, they show differences to popularity again."
         if st.button("Unpin", icon=":material/keep_off:", key=f"unpin.{run.run_id}", help=tooltip):
-            _done(lambda: engine.runs.unpin(run.run_id), "Unpinned")
+            done(lambda: engine.runs.unpin(run.run_id), "Unpinned")
         return
     tooltip = "Comparisons on its dataset then show differences to this run, until another is pinned or it is unpinned."
     if st.button("Pin as baseline", icon=":material/keep:", key=f"pin.{run.run_id}", help=tooltip):
-        _done(lambda: engine.runs.pin(run.run_id), "Pinned as the baseline of its dataset")
+        done(lambda: engine.runs.pin(run.run_id), "Pinned as the baseline of its dataset")
 
 
 def throw(run: Run, runs: Sequence[Run]) -> None:
@@ -108,7 +108,7 @@ def _throw(run_ids: list[str]) -> None:
             st.query_params.pop("run", None)
         return "" if not gone else f"Moved {'the run' if len(gone) == 1 else f'{len(gone)} runs'} to the trash"
 
-    _done(move, "")
+    done(move, "")
 
 
 def undo() -> None:
@@ -129,35 +129,34 @@ def undo() -> None:
         st.markdown(f"{named} moved to the trash.", width="content")
         if st.button("Undo", icon=":material/undo:", key="annotations.undo.button"):
             st.session_state.pop(UNDO)
-            _done(lambda: engine.runs.restore(gone), "Restored")
+            done(lambda: engine.runs.restore(gone), "Restored")
 
 
-def trash(runs: Sequence[Run]) -> None:
-    """An expander with the runs that can be restored, and a choice of several runs to move at once."""
+def trash() -> None:
+    """An expander with the runs that can be restored."""
     trashed = engine.runs.list_trash()
     with st.expander(f"Trash ({len(trashed)})" if trashed else "Trash", icon=":material/delete:", key="annotations.trash"):
-        _several(runs)
         if not trashed:
             st.caption("The trash is empty. Runs moved here disappear from all lists and can be restored for 30 days.")
         for run in trashed:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 if st.button("Restore", icon=":material/undo:", key=f"restore.{run.run_id}"):
-                    _done(lambda run=run: engine.runs.restore([run.run_id]), "Restored")  # type: ignore[misc]
+                    done(lambda run=run: engine.runs.restore([run.run_id]), "Restored")  # type: ignore[misc]
                 st.markdown(words.md(run.title, 80), width="content")
                 st.caption(f"{words.md(run.dataset_name or '')} · moved here {words.ago(run.trashed_at)}", width="content")
 
 
-def _several(runs: Sequence[Run]) -> None:
-    """Choose several ended runs and move them together; pinned and live runs are not offered."""
-    free = [run for run in runs if not engine.runs.why_kept(run)]
-    if not free:
-        return
-    shown = picker.labels(free)
-    st.session_state["annotations.several"] = [run_id for run_id in st.session_state.get("annotations.several", []) if run_id in shown]
-    chosen = st.multiselect("Move several to the trash", list(shown), format_func=lambda run_id: shown[run_id], key="annotations.several")
-    _needed([run for run in free if run.run_id in chosen], runs)
-    if chosen and st.button(f"Move {len(chosen)} to trash", key="annotations.several.button"):
-        _throw(chosen)
+def throw_several(ticked: Sequence[Run], runs: Sequence[Run]) -> None:
+    """A popover that moves several runs to the trash; says which of them must stay, and which others depend on them."""
+    with st.popover("Trash", icon=":material/delete:"):
+        kept = {run.run_id: why for run in ticked if (why := engine.runs.why_kept(run))}
+        for run in (run for run in ticked if run.run_id in kept):
+            st.caption(f"{words.md(run.title, 80)} stays: {words.md(kept[run.run_id], 200)}.")
+        free = [run for run in ticked if run.run_id not in kept]
+        _needed(free, runs)
+        st.markdown("They disappear from all lists and can be restored for 30 days. Nothing is deleted.")
+        if free and st.button(f"Move {len(free)} to trash", type="primary", key="annotations.several.button"):
+            _throw([run.run_id for run in free])
 
 
 def missing(noun: str, run_ids: Sequence[str]) -> None:

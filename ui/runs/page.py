@@ -3,7 +3,7 @@
 import streamlit as st
 
 import engine
-from ui.runs import annotations, launch, list_exports, live, table
+from ui.runs import annotations, launch, list_exports, live, several, table
 from ui.shared import address, layout
 
 layout.header("Runs", "Every preparation, training, download and export, live and past. Runs continue when this page is closed.")
@@ -12,7 +12,7 @@ annotations.undo()
 runs = engine.runs.list_runs()
 if not runs:
     if engine.runs.list_trash():
-        annotations.trash(runs)
+        annotations.trash()
     layout.empty(
         "Nothing has been launched yet. One click on the home page trains two models on sample ratings.",
         "home/page.py",
@@ -25,10 +25,11 @@ if selected and selected not in {run.run_id for run in runs}:
     annotations.missing("run", [selected])
     selected = None
 
-table.table(selected)
-annotations.trash(runs)
+ticked = table.table(selected)
+several.section([run for run in runs if run.run_id in ticked], runs)
+annotations.trash()
 if selected is None:
-    st.caption("Select a run to see its progress, curves, log and settings.")
+    st.caption("Click a run to see its progress, curves, log and settings; tick several to compare, stop, tag or trash them.")
     st.stop()
 
 run = engine.runs.get_run(selected)

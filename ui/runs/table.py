@@ -1,5 +1,6 @@
 """The Runs page's parts: the live table, the actions on a run, its settings."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -8,6 +9,8 @@ import streamlit as st
 import engine
 from engine.runs import Run
 from ui.runs import annotations, launch
+from ui.runs.leaves import leaves
+from ui.runs.rows import Rows, pick_rows
 from ui.shared import address, layout, picker, states, tables, words
 
 KINDS = {"prepare": "Preparation", "download": "Download", "export": "Lists export"}
@@ -16,27 +19,55 @@ STOP = {
     "prepare": "Stop this preparation? Its work so far is discarded.",
     "export": "Stop this export? Its files so far are discarded.",
 }
+TICKED = "runs.ticked"  # in the session: the ids of the runs that are ticked, in the order of the table
 CHIPS = {look.label: look.color for look in states.LOOKS.values()}
 
 
-def table(selected: str | None) -> None:
-    """All runs, refreshed while one is live; ?run= records the selected row."""
+def table(selected: str | None) -> list[str]:
+    """All runs, refreshed while one is live; ?run= records the one that is open. Returns the ids of those that are ticked."""
+    grouped = _grouping()
 
     def draw() -> bool:
         runs = engine.runs.list_runs()
-        chosen = picker.pick_row(_frame(runs), [run.run_id for run in runs], "runs.table", "run", _columns(), "Runs, newest first")
-        if chosen != selected and (chosen or selected):
+        ticked, opened = pick_rows(_groups(runs, grouped), "runs.table", "run", _columns())
+        before = st.session_state.get(TICKED, ticked)
+        st.session_state[TICKED] = ticked
+        if opened != selected or ticked != before:
             st.rerun()
         return any(run.live for run in runs)
 
     layout.live(draw, any(run.live for run in engine.runs.list_runs()), seconds=2.0)
+    return list(st.session_state.get(TICKED, []))
+
+
+def _grouping() -> bool:
+    """Whether there is a table for each dataset; bound to ?group=."""
+    address.seed("runs.group", "group", address.value("group") == "dataset")
+    grouped = st.toggle("Group by dataset", key="runs.group")
+    address.remember("runs.group", "group", "dataset" if grouped else None)
+    return grouped
+
+
+def _groups(runs: list[Run], grouped: bool) -> list[Rows]:
+    """A table for each dataset, that of the newest run first; or a single one."""
+    if not grouped:
+        return [Rows("", _frame(runs), [run.run_id for run in runs])]
+    of: dict[str, list[Run]] = {}
+    for run in runs:
+        of.setdefault(run.dataset or "", []).append(run)
+    names = {dataset: some[0].dataset_name or "Without a dataset" for dataset, some in of.items()}
+    twice = [name for name in names.values() if list(names.values()).count(name) > 1]
+    for dataset, name in names.items():
+        names[dataset] = f"{name} · {dataset.rsplit('-', 1)[-1][:6]}" if name in twice else name
+    return [Rows(names[key], _frame(some).drop(columns="Dataset"), [run.run_id for run in some]) for key, some in of.items()]
 
 
 def _frame(runs: list[Run]) -> pd.DataFrame:
-    rows, titles = [], picker.titles(runs)
+    rows, titles, now = [], picker.titles(runs), datetime.now(UTC)
     for run in runs:
         model = engine.specs.MODELS.get(run.model or "")
-        took = (run.ended_at - run.started_at).total_seconds() if run.started_at and run.ended_at else None
+        until = now if run.live else run.ended_at
+        took = (until - run.started_at).total_seconds() if run.started_at and until else None
         rows.append(
             {
                 "State": [states.look(run.state).label],
@@ -44,16 +75,17 @@ def _frame(runs: list[Run]) -> pd.DataFrame:
                 "Tags": ", ".join(words.plain(one, 40) for one in run.tags),
                 "Kind": model.label if model else KINDS.get(run.kind, words.DASH),
                 "Dataset": words.plain(run.dataset_name or words.DASH, 40),
+                "Phase": states.phase(run),
                 "Progress": round(run.progress.share if run.progress else 0.0, 2) if run.live else None,
+                "Elapsed": words.duration(took) if took is not None else "",
                 "Time left": words.left(run.progress.eta_s) if run.live and run.progress else "",
                 "NDCG@10": run.metrics.get("ndcg_at_10"),
                 "AUC": run.metrics.get("auc"),
                 "Submitted": words.ago(run.submitted_at),
-                "Duration": words.duration(took) if took is not None else "",
             }
         )
     frame = pd.DataFrame(rows)
-    without = [] if any(run.live for run in runs) else ["Progress", "Time left"]
+    without = [] if any(run.live for run in runs) else ["Phase", "Progress", "Time left"]
     return frame.drop(columns=without if any(run.tags for run in runs) else [*without, "Tags"])
 
 
@@ -61,8 +93,10 @@ def _columns() -> dict[str, Any]:
     metric = engine.specs.METRICS
     return {
         "State": st.column_config.MultiselectColumn(options=list(CHIPS), color=list(CHIPS.values()), width=105),
-        "Run": st.column_config.TextColumn(width="large"),
+        "Run": st.column_config.TextColumn(width=260),
         "Tags": st.column_config.TextColumn(width=150),
+        "Phase": st.column_config.TextColumn(width=170),
+        "Elapsed": st.column_config.TextColumn(help="From the start, without the time in the queue, to the end or until now"),
         "Progress": st.column_config.ProgressColumn(format="percent", min_value=0.0, max_value=1.0, width=110),
         "NDCG@10": st.column_config.NumberColumn(format="%.3f", help=metric["ndcg_at_10"].description),
         "AUC": st.column_config.NumberColumn(format="%.3f", help=metric["auc"].description),
@@ -97,7 +131,7 @@ def actions(run: Run, runs: list[Run]) -> None:
 
 def can_continue(run: Run) -> bool:
     """Whether it is an ended run of a network with weights, which a new run can train for more epochs."""
-    return not run.live and _has_ranks(run) and (states.is_in(run, "FINISHED") or engine.runs.has_checkpoint(run.run_id))
+    return not run.live and has_ranks(run) and (states.is_in(run, "FINISHED") or engine.runs.has_checkpoint(run.run_id))
 
 
 def cancel(run: Run) -> None:
@@ -106,7 +140,7 @@ def cancel(run: Run) -> None:
         st.caption("Cancelling: ending its processes.")
         return
     with st.popover("Stop", icon=":material/stop_circle:"):
-        if _has_ranks(run):
+        if has_ranks(run):
             st.markdown("Stop this run? Its processes end. What it has learnt can be kept, and resumed.")
             if st.button(
                 "Stop and keep", type="primary", key=f"keep.stop.{run.run_id}", help="Write a checkpoint first; Resume goes on from it."
@@ -125,7 +159,7 @@ def _request(run: Run, keep: bool) -> None:
     st.rerun()
 
 
-def _has_ranks(run: Run) -> bool:
+def has_ranks(run: Run) -> bool:
     """Whether it is a training of a network, which has checkpoints."""
     model = engine.specs.MODELS.get(run.model or "")
     return run.kind == "train" and model is not None and issubclass(model, engine.specs.NetworkSpec)
@@ -148,8 +182,8 @@ def settings(run: Run) -> None:
         _continues(run)
         if run.unreadable:
             st.caption(words.md(run.unreadable, 600))
-        leaves = _leaves({name: value for name, value in run.settings.items() if name != "continues"})
-        frame = pd.DataFrame({"value": [words.plain(value) for value in leaves.values()]}, index=list(leaves))
+        stored = leaves({name: value for name, value in run.settings.items() if name != "continues"})
+        frame = pd.DataFrame({"value": [words.plain(value) for value in stored.values()]}, index=list(stored))
         left, right = st.columns(2, gap="large")
         with left:
             tables.show(tables.small_table(frame, "setting", left=True))
@@ -170,18 +204,3 @@ def _continues(run: Run) -> None:
         return
     query = {"run": before}
     st.page_link("runs/page.py", label=f"Continues {words.md(title, 80)}", icon=":material/fast_forward:", query_params=query)
-
-
-def _leaves(spec: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{'model': {'kind': 'dlrm'}} -> {'model.kind': 'dlrm'}."""
-    leaves: dict[str, Any] = {}
-    for name, value in spec.items():
-        if isinstance(value, dict):
-            leaves |= _leaves(value, f"{prefix}{name}.")
-        elif isinstance(value, list | tuple):
-            leaves[prefix + name] = ", ".join(map(str, value)) or "none"
-        else:
-            leaves[prefix + name] = (
-                {None: words.DASH, True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else value
-            )
-    return leaves

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import streamlit as st
@@ -27,6 +27,7 @@ def inputs(
     omit: tuple[str, ...] = (),
     only: tuple[str, ...] | None = None,
     fold: bool = True,
+    empty: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Draw a widget for every field, the group "more" folded, and return the raw values for `built`.
 
@@ -37,16 +38,17 @@ def inputs(
         omit: fields that the page draws elsewhere.
         only: draw these fields alone.
         fold: whether the group "more" is folded.
+        empty: what an empty field shows, where that depends on more than its own spec.
     """
     wanted = [name for name in (spec.model_fields if only is None else only) if name not in omit]
     fields = {name: spec.model_fields[name] for name in wanted if not _constant(spec.model_fields[name])}
     first = {name: f for name, f in fields.items() if not (fold and _folded(f))}
     rest = {name: f for name, f in fields.items() if name not in first}
     values = {name: _constant_value(f) for name, f in spec.model_fields.items() if _constant(f)}
-    values |= _grid(first, key, given or {}, columns)
+    values |= _grid(first, key, given or {}, columns, empty)
     if rest:
         with st.expander("More settings", icon=":material/tune:", key=f"{key}.more"):
-            values |= _grid(rest, key, given or {}, columns)
+            values |= _grid(rest, key, given or {}, columns, empty)
     return values
 
 
@@ -59,19 +61,25 @@ def built(spec: type[AnySpec], raw: Mapping[str, Any]) -> AnySpec | None:
         return None
 
 
-def _grid(fields: Mapping[str, FieldInfo], key: str, given: Mapping[str, Any], columns: int) -> dict[str, Any]:
+def folded(spec: type[BaseModel]) -> tuple[str, ...]:
+    """The fields of the group "more"."""
+    return tuple(name for name, field in spec.model_fields.items() if _folded(field))
+
+
+def _grid(fields: Mapping[str, FieldInfo], key: str, given: Mapping[str, Any], columns: int, empty: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Value] = {}
     names = list(fields)
     for at in range(0, len(names), columns):
         for name, column in zip(names[at : at + columns], st.columns(columns, vertical_alignment="bottom"), strict=False):
             with column:
                 field = fields[name]
-                values[name] = field_input(name, field, f"{key}.{name}", given[name] if name in given else _default(field))
+                start = given[name] if name in given else _default(field)
+                values[name] = field_input(name, field, f"{key}.{name}", start, empty.get(name))
     return values
 
 
-def field_input(name: str, field: FieldInfo, key: str, start: Value) -> Value:
-    """One field as a widget that starts from a value; returns its raw value."""
+def field_input(name: str, field: FieldInfo, key: str, start: Value, empty: str | None = None) -> Value:
+    """One field as a widget that starts from a value; returns its raw value. empty: what it shows while it has none."""
     label = field.title or words.field_label(name)
     kinds = _spec_kinds(field.annotation)
     if kinds:
@@ -88,7 +96,7 @@ def field_input(name: str, field: FieldInfo, key: str, start: Value) -> Value:
     if annotation is bool:
         return st.toggle(label, value=bool(start), key=key, help=field.description, persist_state=KEPT)
     if annotation in (int, float):
-        return _number_input(label, annotation, field, key, start, optional)
+        return _number_input(label, annotation, field, key, start, optional, empty)
     if get_origin(annotation) is tuple:
         listed = ", ".join(map(str, start or ()))
         text = st.text_input(label, listed, key=key, help=field.description, placeholder="none", max_chars=200, persist_state=KEPT)
@@ -98,7 +106,7 @@ def field_input(name: str, field: FieldInfo, key: str, start: Value) -> Value:
     return None if optional and not text.strip() else text.strip()
 
 
-def _number_input(label: str, kind: type, field: FieldInfo, key: str, start: Value, optional: bool) -> Value:
+def _number_input(label: str, kind: type, field: FieldInfo, key: str, start: Value, optional: bool, empty: str | None) -> Value:
     low, high, step = _bounds(field)
 
     def as_kind(value: Value) -> Value:
@@ -115,7 +123,7 @@ def _number_input(label: str, kind: type, field: FieldInfo, key: str, start: Val
         format="%d" if kind is int else "%g",
         key=key,
         help=field.description,
-        placeholder=_empty(field) if optional else None,
+        placeholder=(empty or _empty(field)) if optional else None,
         persist_state=KEPT,
     )
 

@@ -53,6 +53,15 @@ def _downloaded(progress: Progress) -> str:
     return f"{received} of {words.size(progress.total)} ({100 * progress.share:.0f} %)"
 
 
+def phase(run: Run) -> str:
+    """What a live run does: training · epoch 3 of 10; empty once it has ended."""
+    progress = run.progress
+    if not run.live or progress is None:
+        return ""
+    epoch = f" · epoch {progress.epoch} of {progress.epochs}" if progress.epoch is not None and progress.epochs else ""
+    return words.plain(progress.phase, 60) + epoch
+
+
 def sentence(run: Run) -> str:
     """Running 42 % · training · epoch 3 of 10 · 12,000 rows/s · 1 min left; of a download: Running · downloading · 12 MB of 78 MB …"""
     label = look(run.state).label

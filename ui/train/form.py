@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
+from pydantic import ValidationError
 
 import engine
-from engine.specs import ModelSpec, RunSpec, TrainSpec
+from engine.specs import RunSpec
 from ui.shared import forms, layout, words
+from ui.train.card import OWN, Entry
 
 MOST_SEEDS = 10
 
@@ -26,29 +28,36 @@ def settings_to_repeat(run_id: str | None) -> dict[str, Any]:
         return {}
 
 
-def training(given: dict[str, Any]) -> tuple[TrainSpec | None, int]:
-    """The settings that all networks share, and over how many seeds each is repeated."""
+def training(given: dict[str, Any], seeds: int = 1) -> tuple[dict[str, Any] | None, int]:
+    """The settings that all networks share, as raw values, and over how many seeds each is repeated; None where one is wrong.
+
+    Args:
+        given: values to start from. seeds: the number to start from.
+    """
     origin = st.session_state.get("train.origin", "new")
     with st.container(border=True):
-        raw = forms.inputs(engine.specs.TrainSpec, f"train.all.{origin}", given.get("train", {}), columns=3)
-        seeds = st.number_input(
-            "Repeat over seeds", 1, MOST_SEEDS, 1, key=f"train.seeds.{origin}", help=SEEDS, width=220, persist_state=forms.KEPT
-        )
-        return forms.built(engine.specs.TrainSpec, raw), int(seeds)
+        raw = forms.inputs(engine.specs.TrainSpec, f"train.all.{origin}", given, columns=4, omit=OWN)
+        asked = st.number_input(
+            "Repeat over seeds", 1, MOST_SEEDS, min(seeds, MOST_SEEDS), key=f"train.seeds.{origin}", help=SEEDS, width=220,
+            persist_state=forms.KEPT,
+        )  # fmt: skip
+        return (raw if forms.built(engine.specs.TrainSpec, raw) else None), int(asked)
 
 
-def specs(dataset: str, models: Sequence[ModelSpec | None], training_spec: TrainSpec | None, seeds: int = 1) -> list[list[RunSpec]]:
+def specs(dataset: str, entries: Sequence[Entry | None], shared: dict[str, Any] | None, seeds: int = 1) -> list[list[RunSpec]]:
     """The runs of each contender: one per seed, or a single one for a model without epochs; none where its settings are wrong."""
-    contenders: list[list[RunSpec]] = []
-    for model in models:
-        if model is None or training_spec is None:
-            contenders.append([])
-            continue
-        repeats = 1 if isinstance(model, engine.specs.MatrixSpec) else seeds
-        each = [training_spec.model_copy(update={"seed": training_spec.seed + k}) for k in range(repeats)]
-        built = [forms.built(engine.specs.RunSpec, {"dataset": dataset, "model": model, "train": train.model_dump()}) for train in each]
-        contenders.append([spec for spec in built if spec is not None] if all(built) else [])
-    return contenders
+    return [_runs(dataset, at, entry, shared, seeds) if entry and shared else [] for at, entry in enumerate(entries)]
+
+
+def _runs(dataset: str, at: int, entry: Entry, shared: dict[str, Any], seeds: int) -> list[RunSpec]:
+    try:
+        train = engine.specs.TrainSpec.model_validate(shared | entry.own)
+        repeats = 1 if isinstance(entry.model, engine.specs.MatrixSpec) else seeds
+        each = [train.model_copy(update={"seed": train.seed + k}).model_dump() for k in range(repeats)]
+        return [engine.specs.RunSpec.model_validate({"dataset": dataset, "model": entry.model, "train": one}) for one in each]
+    except ValidationError as error:
+        st.error(f"**{chr(65 + at)}** · {words.md(engine.specs.explain(error), 600)}", icon=":material/edit_off:")
+        return []
 
 
 def commands(contenders: list[list[RunSpec]]) -> None:

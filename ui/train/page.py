@@ -5,11 +5,9 @@ import streamlit as st
 import engine
 from ui.runs import launch, live, predictions
 from ui.shared import address, help_link, layout, picker, words
-from ui.train import before, contenders, form
+from ui.train import before, contenders, form, presets
 
-layout.header(
-    "Train", "All contenders train on the same rows with the same training settings, one after the other, and are evaluated alike."
-)
+layout.header("Train", "All contenders train on the same rows one after the other, and are evaluated alike.")
 help_link.show("contenders", "What the models are")
 
 datasets = engine.datasets.list_datasets()
@@ -31,15 +29,18 @@ st.caption(predictions.task_sentence(dataset))
 if why := engine.datasets.why_no_ranking(dataset):
     st.info(words.md(why, 600), icon=":material/person_off:")
 
+start = presets.pick(given)
 st.header("Contenders", anchor=False)
-models = contenders.contenders(given, dataset)
+entries = contenders.contenders(start.contenders, dataset)
 st.header("Training", anchor=False)
-training, seeds = form.training(given)
-specs = form.specs(dataset.id, models, training, seeds)
+training, seeds = form.training(start.train, start.seeds)
+specs = form.specs(dataset.id, entries, training, seeds)
+presets.offer_to_save(specs)
 form.commands(specs)
 fits = before.shown(specs, dataset)
 launched = launch.button([spec for runs in specs for spec in runs], complete=all(specs) and fits)
 if launched:
+    presets.remember(launched, specs)
     st.header("Launched", anchor=False)
     if live.watch(launched) and len(launched) > 1:
         st.page_link("compare/page.py", label="Compare them", icon=":material/balance:", query_params={"runs": ",".join(launched)})

@@ -25,7 +25,7 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _BEARER = re.compile(r"(?P<head>\b(?:bearer|authorization:\s*basic)\s+)[\w.~+/=-]{16,}", re.IGNORECASE)
-_VARIABLE = re.compile(r"(?:SECRET|TOKEN|PASSWORD|PASSWD|API_KEY|ACCESS_KEY|SECRET_KEY)$")
+_VARIABLE = re.compile(r"(?:SECRET|TOKEN|PASSWORD|PASSWD|API_KEY|ACCESS_KEY|SECRET_KEY|WEBHOOK)$")
 _SHORTEST = 8  # of the value of a variable: a shorter one may be any word
 
 

@@ -224,7 +224,32 @@ def test_settings_of_one_contender_alone_share_a_row() -> None:
     )
     html = metric_tables.settings_table(frame, comparison.contenders)
     assert html.count("<tr>") == 3  # head, embedding dim, of its own
-    assert "l2&nbsp;100 (tuned)" in html
+    assert "L2:&nbsp;100 (tuned)" in html
+
+
+def test_settings_and_models_have_the_names_that_people_see_on_the_form() -> None:
+    contenders = [
+        engine.compare.Contender(letter=one, run_id=one, name=one, model=model, color_index=at)
+        for at, (one, model) in enumerate((("A", "two_tower"), ("B", "dlrm")))
+    ]
+    frame = pd.DataFrame(
+        {
+            "setting": ["model.kind", "model.embedding_dim", "train.table_learning_rate"],
+            "A": ["two_tower", "64", "0.1"],
+            "B": ["dlrm", "16", "0.02"],
+        }
+    )
+    html = metric_tables.settings_table(frame, contenders)
+    for name in (">Model<", ">Two-tower<", ">DLRM<", ">Embedding dim<", ">Training: table learning rate<"):
+        assert name in html, name
+    assert "two_tower" not in html and "learning_rate" not in html
+
+
+def test_a_line_of_links_leads_to_every_section(shared: Workspace, visit: Visit) -> None:
+    at = visit("compare", runs=shared.ids("two_tower", "dlrm"))
+    line = next(one.value for one in at.caption if one.value.startswith("[Metrics on test]"))
+    assert re.findall(r"\[([^]]+)\]\(#", line) == [one.value for one in at.header]
+    assert "[Who differs from whom](#who-differs-from-whom)" in line
 
 
 @pytest.mark.parametrize(

@@ -138,12 +138,33 @@ def test_users_are_browsed_one_after_the_other(shared: Workspace, visit: Visit, 
     button(at, "Next").click().run()
     assert at.query_params["user"] == order[1]
     assert f"User {order[1]}" in says(at)
-    at.selectbox(key="recommend.browse").set_value("a_not_b").run()
+    at.pills(key="recommend.browse").set_value("a_not_b").run()
     first = engine.recommend.browse(shared.films, tuple(shared.runs[name] for name in names), "a_not_b", 5)["user_id"].iloc[0]
     assert (at.query_params["browse"], at.query_params["user"]) == ("a_not_b", first)
-    at.selectbox(key="recommend.browse").set_value("search").run()
-    assert "browse" not in at.query_params
+    at.pills(key="recommend.browse").set_value("search").run()
+    assert at.query_params["browse"] == "search"
     assert not at.exception
+
+
+def test_the_first_user_is_one_for_whom_contenders_differ_and_somebody_hits(shared: Workspace, visit: Visit, says: Says) -> None:
+    names = ("two_tower", "dcnv2")
+    at = visit("recommend", runs=shared.ids(*names), k="5")
+    user = at.query_params["user"]
+    lists = [engine.recommend.open_model(shared.runs[name]).recommend(user, k=5) for name in names]
+    hits = [int(one["liked"].sum()) for one in lists]
+    assert max(hits) > 0 and lists[0]["item_id"].tolist() != lists[1]["item_id"].tolist()
+    assert "browse" not in at.query_params and "Lists differ, somebody hits: 1 of" in says(at)
+
+
+def test_values_of_features_have_their_names_and_numbers_a_heading(shared: Workspace, visit: Visit, says: Says) -> None:
+    row = engine.datasets.search_users(shared.films, "7", limit=1).iloc[0]
+    known = {"user_id", "row", "interactions", "train_positives", "test_positives"}
+    named = {name: value for name, value in row.items() if name not in known and not pd.isna(value)}
+    assert named
+    said = plainly(says(visit("recommend", runs=shared.ids("two_tower", "dlrm"), user="7")))
+    for name, value in named.items():
+        assert f"{name.replace('_', ' ')} {value:g}" in said if isinstance(value, (int, float)) else f"{name} {value}" in said
+    assert said.count(">score</span>") == 2 and said.count(">likes</span>") == 1  # of popularity
 
 
 def test_a_shared_address_keeps_its_user_where_browsing_does_not_reach_it(shared: Workspace, visit: Visit, says: Says) -> None:
@@ -170,8 +191,8 @@ def test_nobody_to_browse_is_said(shared: Workspace, visit: Visit) -> None:
 
 def test_two_contenders_are_needed_to_set_them_against_each_other(shared: Workspace, visit: Visit) -> None:
     at = visit("recommend", runs=shared.ids("dlrm"), browse="a_not_b")
-    box = at.selectbox(key="recommend.browse")
-    assert box.options == ["Search by id", *(engine.recommend.BROWSES[by] for by in ("active", "cold"))]
+    box = at.pills(key="recommend.browse")
+    assert box.options == [*(engine.recommend.BROWSES[by] for by in ("active", "cold")), "Search by id"]
     assert box.value == "search"
 
 
@@ -276,7 +297,8 @@ def test_items_like_one_are_listed_by_its_title(shared: Workspace, opened: list[
     assert shown(at, "A") == like["item_id"].tolist()
     said = says(at)
     assert words.md(method) in said or method in said
-    assert "neither vectors nor weights" in said
+    assert "neither vectors nor weights" in said and "B · DLRM" in said  # in the column of its own
+    assert ">similarity</span>" in said and said.count("Film 7") <= 2  # named once over all lists
     assert not at.error  # a ranker has no such space: that is no fault
     assert not re.search(r"\d hits?\b|held out|because", said)
 

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
-from tests.pages.reading import Says, Visit
+from tests.pages.reading import Says, Visit, plainly
 from tests.workspace import Workspace
 
 
@@ -32,15 +32,33 @@ def test_a_vote_is_kept_and_can_be_taken_back(own: Workspace, visit: Visit, says
     kept = engine.recommend.votes.list_votes(own.films)
     assert [(vote.whom, vote.k, set(vote.runs)) for vote in kept] == [("7", 5, {own.runs["two_tower"], own.runs["dlrm"]})]
     assert kept[0].runs[0 if kept[0].choice == "first" else 1] == left
-    assert "You have voted on every pair of these contenders" in says(at)
-    assert "no preference beyond chance" in says(at)  # under the fold
-    at.button(key="vote.person").click().run()
-    assert at.query_params["user"] != "7" and at.button(key="vote.left")
+    assert "Vote 2 of 10" in says(at)
+    assert at.query_params["user"] != "7" and at.button(key="vote.left")  # one click a vote: the next user is asked about
     at.query_params["user"] = "7"
     at.run()
+    assert "You have voted on every pair of these contenders" in says(at)
     assert "Blind votes" in says(visit("compare", runs=own.ids("two_tower", "dlrm")))
     next(one for one in at.button if one.label == "Undo the last vote").click().run()
     assert engine.recommend.votes.list_votes(own.films) == [] and at.button(key="vote.left")
+
+
+def test_names_are_shown_at_the_end_of_a_round(own: Workspace, visit: Visit, says: Says) -> None:
+    at = visit("recommend", runs=own.ids("two_tower", "dlrm"), browse="active", user="7", vote="on", k="5")
+    users, won = [at.query_params["user"]], {own.runs["two_tower"]: 0, own.runs["dlrm"]: 0}
+    for _ in range(10):
+        assert "Two-tower" not in re.sub(r"<style>.*?</style>", "", says(at), flags=re.DOTALL)
+        won[at.session_state["vote.question"].left] += 1
+        at.button(key="vote.left").click().run()
+        users.append(at.query_params["user"])
+    assert not at.exception and len(set(users)) == 11
+    told = plainly(says(at))
+    assert f"**A Two-tower** {won[own.runs['two_tower']]} · **B DLRM** {won[own.runs['dlrm']]} · both 0 · neither 0" in told
+    assert "is preferred" in told or "no preference beyond chance" in told  # of all votes
+    at.button(key="vote.again").click().run()
+    assert "Vote 1 of 10" in says(at)
+    at.button(key="vote.both").click().run()
+    at.button(key="vote.end").click().run()
+    assert "both 1" in says(at)  # a round may end early
 
 
 def test_the_pair_with_the_fewest_votes_comes_next(own: Workspace, visit: Visit) -> None:
@@ -80,7 +98,12 @@ def test_runs_of_one_name_keep_their_own_rows(own: Workspace, visit: Visit, says
     first, again, ranker = (own.runs[name] for name in ("two_tower", "again", "dlrm"))
     for pair in ((first, ranker), (ranker, again), (first, again)):
         engine.recommend.votes.cast(own.films, *pair, "9", 10, "run")
-    told = says(visit("recommend", runs=",".join((first, again, ranker)), user="7", vote="on"))
+    at = visit("recommend", runs=",".join((first, again, ranker)), user="7", vote="on")
+    while at.session_state["vote.question"] and "Left" not in {one.label for one in at.button}:
+        at.button(key="vote.next").click().run()  # two of them have the same lists
+    at.button(key="vote.both").click().run()
+    at.button(key="vote.end").click().run()
+    told = says(at)
     for row in (f"Two-tower · {first[:8]} / DLRM", f"Two-tower · {again[:8]} / DLRM", f"Two-tower · {first[:8]} / Two-tower · {again[:8]}"):
         assert row in told, row
 

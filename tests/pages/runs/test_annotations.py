@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
-from tests.pages.reading import Says, Visit, button, foreign_markup, labelled, links, plainly
+from tests.pages.reading import Says, Visit, button, foreign_markup, labelled, links, plainly, ticked
 from tests.records import HOSTILE
 from tests.workspace import Workspace
 
@@ -105,13 +105,11 @@ def test_who_must_stay_is_told_why(own: Workspace, visit: Visit, says: Says) -> 
         assert "Move to trash" not in labels(at)
 
 
-def test_several_are_moved_at_once_and_the_pinned_one_is_no_choice(own: Workspace, visit: Visit) -> None:
+def test_several_are_moved_at_once_and_the_pinned_one_stays(own: Workspace, visit: Visit, says: Says) -> None:
     left = own.only("two_tower", "dlrm", "ease", "running")
     engine.runs.pin(left.runs["two_tower"])
-    at = visit("runs")
-    several = at.multiselect("annotations.several")
-    assert len(several.options) == 2
-    several.set_value([left.runs["dlrm"], left.runs["ease"]]).run()
+    at = ticked(visit("runs"), left, *left.runs)
+    assert "it is the pinned baseline of its dataset" in plainly(says(at)) and "it is running: cancel it first" in plainly(says(at))
     button(at, "Move 2 to trash").click().run()
     assert not at.exception
     assert listed() == {left.runs["two_tower"], left.runs["running"]}

@@ -11,6 +11,8 @@ from engine.specs import RunSpec
 from tests.pages.reading import Says, Visit, button, foreign_markup, labelled, plainly
 from tests.records import HOSTILE
 from tests.workspace import Workspace
+from ui.train import purposes
+from ui.train.purposes import CHOOSE, JUDGE
 
 
 def code(at: AppTest) -> str:
@@ -61,8 +63,72 @@ def test_a_fitted_model_is_a_button_away_and_tuned_unless_settings_are_given(own
     assert (chosen["item_knn"].neighbours, chosen["item_knn"].similarity) == (30, None)
 
 
-def test_train_says_what_its_objectives_do(shared: Workspace, visit: Visit, says: Says) -> None:
-    assert "worse than popularity" in says(visit("train", models="two_tower", dataset=shared.films))
+@pytest.mark.parametrize(("kind", "judging", "choosing"), [("two_tower", "pointwise", "softmax"), ("dlrm", "none", "uniform")])
+def test_the_purpose_of_a_network_is_asked_in_words(
+    own: Workspace, drivers: None, visit: Visit, says: Says, kind: str, judging: str, choosing: str
+) -> None:
+    at = visit("train", models=kind, dataset=own.films)
+    for purpose, value, trade in ((JUDGE, judging, "worse than popularity"), (CHOOSE, choosing, "its logits are not probabilities")):
+        at.session_state[f"train.{at.session_state['train.contenders'][0][0]}.purpose"] = purpose
+        at.run()
+        assert trade in says(at)
+        assert f'"{purposes.field_of(engine.specs.MODELS[kind])}": "{value}"' in code(at)
+    assert not [box for box in at.selectbox if box.label in ("Objective", "Negatives")]
+
+
+def test_rates_are_a_contenders_own_and_an_empty_one_shows_the_value_that_is_used(own: Workspace, drivers: None, visit: Visit) -> None:
+    at = visit("train", models="two_tower,dlrm", dataset=own.films)
+    rates = [n for n in at.number_input if n.label == "Table learning rate"]
+    assert [rate.placeholder for rate in rates] == ["0.1, as usual here", "0.02, as usual here"]
+    rates[0].set_value(0.5)
+    [n for n in at.number_input if n.label == "Dense learning rate"][1].set_value(0.003).run()
+    button(at, "Launch 2 runs").click().run()
+    found = [(spec.train.table_learning_rate, spec.train.dense_learning_rate) for spec in launched(own)]
+    assert found == [(0.5, 0.001), (0.02, 0.003)]
+
+
+def test_a_purpose_changes_the_rate_that_is_used(shared: Workspace, visit: Visit) -> None:
+    at = visit("train", models="dlrm", dataset=shared.films)
+    at.session_state[f"train.{at.session_state['train.contenders'][0][0]}.purpose"] = CHOOSE
+    at.run()
+    assert labelled(at.number_input, "Table learning rate").placeholder == "0.1, as usual here"
+
+
+def test_an_optimiser_that_cannot_be_is_said_of_its_contender(shared: Workspace, visit: Visit, says: Says) -> None:
+    at = visit("train", models="two_tower,dlrm", dataset=shared.films)
+    [box for box in at.selectbox if box.label == "Table optimizer"][1].set_value("adam").run()
+    assert "**B** · table_optimizer is adam" in plainly(says(at))
+    assert button(at, "Launch").disabled
+
+
+def test_the_settings_of_the_last_launch_come_back(own: Workspace, drivers: None, visit: Visit, says: Says) -> None:
+    at = visit("train", models="ease,dlrm", dataset=own.films)
+    labelled(at.number_input, "Embedding dim").set_value(32)
+    at.number_input("train.all.new.epochs").set_value(7).run()
+    at.number_input("train.seeds.new").set_value(2).run()
+    button(at, "Launch 3 runs").click().run()
+    before = launched(own)
+    at = visit("train", dataset=own.films)
+    assert at.selectbox("train.preset").value == "last"
+    button(at, "Launch 3 runs").click().run()
+    assert launched(own) == before + before
+    at.selectbox("train.preset").set_value("new").run()
+    assert '"epochs": 40' in code(at) and "A · Two-tower" in says(at)
+
+
+def test_presets_are_kept_by_name_and_removed(own: Workspace, visit: Visit, says: Says) -> None:
+    at = visit("train", models="dlrm", dataset=own.films)
+    labelled(at.number_input, "Embedding dim").set_value(64).run()
+    at.text_input("train.preset.name").set_value(HOSTILE[:60]).run()
+    button(at, "Keep").click().run()
+    assert not at.exception and not foreign_markup(at)
+    at = visit("train", dataset=own.films)
+    assert '"embedding_dim": 64' in code(at) or at.selectbox("train.preset").value == "new"
+    at.selectbox("train.preset").set_value(f"preset:{HOSTILE[:60].strip()}").run()
+    assert "A · DLRM" in says(at) and "B · " not in says(at)
+    assert '"embedding_dim": 64' in code(at)
+    button(at, "Remove").click().run()
+    assert not engine.presets.list_presets().found
 
 
 def test_an_impossible_setting_is_named_and_cannot_be_launched(shared: Workspace, visit: Visit, says: Says) -> None:
@@ -132,7 +198,7 @@ def test_every_model_is_offered_in_its_group(shared: Workspace, visit: Visit) ->
 
 def test_rankers_and_fitted_models_say_what_they_trade(shared: Workspace, visit: Visit, says: Says) -> None:
     said = says(visit("train", models="dlrm", dataset=shared.films))
-    assert "With negatives from the catalogue it learns choice; its logits are not probabilities" in said
+    assert "the best AUC on rated items, but it ranks the catalogue worse than popularity" in said
     assert "training settings below do not apply" not in said
     assert "training settings below do not apply" in says(visit("train", models="ease", dataset=shared.films))
 

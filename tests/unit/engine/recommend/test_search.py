@@ -119,6 +119,17 @@ def test_who_is_right_is_found_among_the_first_k(stored, k):
         assert recommend.browse("d", ["a", "b"], by, k)["user_id"].tolist() == found
 
 
+@pytest.mark.parametrize("k", [1, 5])
+def test_those_who_tell_most_are_hit_by_one_and_not_by_the_other(stored, k):
+    users, relevant, tops = stored
+    hits = {u: [len(set(tops[run][u][:k]) & set(relevant[u])) for run in ("a", "b")] for u in users}
+    found = recommend.browse("d", ["a", "b"], "telling", k)["user_id"].tolist()
+    assert set(found) == {u for u in users if max(hits[u]) > 0} and found
+    apart = [max(hits[u]) - min(hits[u]) for u in found]
+    assert apart == sorted(apart, reverse=True)
+    assert recommend.browse("d", ["a", "a"], "telling", k).empty  # lists that are the same tell nothing
+
+
 def test_whose_lists_differ_most_comes_first(stored):
     users, _, tops = stored
     found = recommend.browse("d", ["a", "b", "c"], "disagree")
