@@ -50,7 +50,7 @@ def audit(preparation: Preparation, results: Results) -> Audit:
         features = pool.submit(_features, preparation, results)
         timeline = pool.submit(_timeline, rows) if preparation.reading.time else None
         counts = [pool.submit(_counts_of_counts, one) for one in (vocabularies.users, vocabularies.items)]
-        splits, odd = pool.submit(_splits, results), pool.submit(_odd_ids, vocabularies)
+        splits, odd = pool.submit(_splits, results), pool.submit(checks.odd_ids, vocabularies)
         ratings, width = _ratings(rows) if "rating" in rows.columns else ([], None)
         first, last, moments = timeline.result() if timeline else (None, None, None)
         users, items = [one.result() for one in counts]
@@ -288,21 +288,3 @@ def _collisions(of_train: "DataFrame", rows: int) -> float:
     taken = of_train.groupBy(F.pmod(F.xxhash64("value"), F.lit(rows)).alias("at")).count()
     shared, every = taken.agg(F.sum(F.when(F.col("count") > 1, F.col("count"))), F.sum("count")).first() or (0, 0)
     return _share(shared or 0, every or 0)
-
-
-def _odd_ids(vocabularies: Vocabularies) -> dict[str, int]:
-    """Kinds of ids that other tools change when they read them -> how many different ids are of that kind."""
-    from pyspark.sql import functions as F
-
-    counts: dict[str, int] = {}
-    for one in vocabularies.entities:
-        key = F.col(one.key)
-        kinds = {
-            f"{one.side} ids begin with zeros": key.rlike(r"^0\d+$"),
-            f"{one.side} ids have 16 digits or more": key.rlike(r"^\d{16,}$"),
-            f"{one.side} ids read like a missing value": F.lower(key).isin("na", "nan", "null", "none", "n/a"),
-            f"{one.side} ids have spaces around them": key != F.trim(key),
-        }
-        row: Any = one.table.where("interactions > 0").agg(*map(F.count_if, kinds.values())).first()
-        counts |= dict(zip(kinds, row, strict=True))
-    return {what: n for what, n in counts.items() if n}

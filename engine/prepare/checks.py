@@ -38,3 +38,21 @@ def joins(vocabularies: Vocabularies) -> list[JoinFacts]:
         for side, listed, ids, known, unknown, known_as in rows
         if listed
     ]
+
+
+def odd_ids(vocabularies: Vocabularies) -> dict[str, int]:
+    """Kinds of ids that other tools change when they read them -> how many different ids are of that kind."""
+    from pyspark.sql import functions as F
+
+    counts: dict[str, int] = {}
+    for one in vocabularies.entities:
+        key = F.col(one.key)
+        kinds = {
+            f"{one.side} ids begin with zeros": key.rlike(r"^0\d+$"),
+            f"{one.side} ids have 16 digits or more": key.rlike(r"^\d{16,}$"),
+            f"{one.side} ids read like a missing value": F.lower(key).isin("na", "nan", "null", "none", "n/a"),
+            f"{one.side} ids have spaces around them": key != F.trim(key),
+        }
+        row: Any = one.table.where("interactions > 0").agg(*map(F.count_if, kinds.values())).first()
+        counts |= dict(zip(kinds, row, strict=True))
+    return {what: n for what, n in counts.items() if n}
