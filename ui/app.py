@@ -4,7 +4,7 @@ import streamlit as st
 
 import engine
 from engine.settings import keep_private
-from ui.shared import adoption, errors, store_trouble
+from ui.shared import adoption, errors, notices, store_trouble
 
 # The folder is not called pages: beside the main script, Streamlit would take that name for its older kind of multipage app,
 # and the first visitor of a fresh server would get that one instead of this navigation.
@@ -28,6 +28,8 @@ with engine.runs.read_once(), errors.masked():
     trouble = adoption.offer()
     try:
         if trouble is None or page.url_path in ("help", "system"):  # these two are of use without a store
+            if trouble is None:
+                notices.follow(page.title)  # before the page, which may stop early
             page.run()
     except engine.runs.StoreError as error:
         trouble = trouble or error

@@ -48,6 +48,11 @@ def disk_use() -> list[DiskUse]:
     return [*found, DiskUse("Run store and other files", sum(map(folder_bytes, rest)), len(rest))]
 
 
+def dataset_bytes() -> dict[str, int]:
+    """What each prepared dataset takes of the disk, in bytes, by its id."""
+    return {folder.name: folder_bytes(folder) for folder in _inside(settings().datasets) if folder.is_dir() and folder.name[0] != "."}
+
+
 def free_bytes() -> int:
     """Bytes that are free on the disk of the workspace."""
     return shutil.disk_usage(settings().workspace).free

@@ -3,6 +3,7 @@
 import streamlit as st
 
 import engine
+from ui.home import last_verdict
 from ui.runs import live as live_runs
 from ui.shared import address, layout, picker, words
 
@@ -78,6 +79,7 @@ if last and not tour:
             " · ".join(f"**{chr(65 + at)}** {words.md(by_id[run_id].title, 60)}" for at, run_id in enumerate(last))
             + f"  \non {words.md(by_id[last[0]].dataset_name or '')}, {words.ago(by_id[last[0]].ended_at)}"
         )
+        verdict_at = st.container()
         with st.container(horizontal=True, vertical_alignment="center"):
             if st.button("Open the comparison", type="primary", icon=":material/balance:", key="last"):
                 open_comparison(last)
@@ -98,3 +100,6 @@ if recent:
         st.page_link("runs/page.py", label="All runs", icon=":material/list_alt:")
 if runs and not live and not last:
     st.page_link("train/page.py", label="Train two models to compare them", icon=":material/model_training:")
+if last and not tour:
+    with verdict_at:  # it may take seconds to compute, for which the rest of the page does not wait
+        last_verdict.show(last)

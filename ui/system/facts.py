@@ -2,12 +2,14 @@
 
 import os
 import platform
+import shlex
 import shutil
 import sys
 from importlib import metadata
 from importlib.util import find_spec
 
 import pandas as pd
+import psutil
 
 import engine
 from ui.shared import words
@@ -32,18 +34,32 @@ def workspace() -> pd.DataFrame:
     disk = shutil.disk_usage(settings.workspace)
     live = [run for run in engine.runs.list_runs() if run.live]
     facts = {
+        "Product": f"Recommender workbench {engine.upkeep.product_version()}",
         "Workspace": str(settings.workspace),
         "Disk free": f"{words.size(disk.free)} of {words.size(disk.total)}",
         "Run store": engine.specs.mask(settings.store),
         "Artifacts": engine.specs.mask(settings.artifacts),
         "Spark master": engine.specs.mask(settings.spark_master),
         "Java": java(),
-        "Processors": str(os.cpu_count() or words.DASH),
+        "Memory": memory(),
+        "Processor cores": str(os.cpu_count() or words.DASH),
         "GPUs": gpus(),
         "Runs at once": str(settings.concurrent_runs),
         "Live runs": str(len(live)),
     }
     return pd.DataFrame({"": list(facts.values())}, index=list(facts))
+
+
+def memory() -> str:
+    """What is free of the memory of this machine."""
+    found = psutil.virtual_memory()
+    return f"{words.size(found.available)} free of {words.size(found.total)}"
+
+
+def mlflow_command() -> str | None:
+    """The command that opens the run store in MLflow's own pages; None where the store is a server with pages of its own."""
+    store = engine.specs.mask(engine.settings.settings().store)
+    return None if store.startswith(("http://", "https://")) else f"uv run mlflow ui --backend-store-uri {shlex.quote(store)}"
 
 
 def java() -> str:

@@ -14,8 +14,10 @@ with left:
     st.header("Workspace", anchor=False)
     tables.show(tables.small_table(facts.workspace(), left=True))
     upkeep.disk()
+    upkeep.datasets()
     upkeep.trash()
 with right:
+    upkeep.run_store()
     upkeep.support()
     upkeep.orphans()
     st.header("Versions", anchor=False)

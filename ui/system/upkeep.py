@@ -6,6 +6,7 @@ import streamlit as st
 import engine
 from engine.upkeep import Orphan, TrashedRun
 from ui.shared import tables, words
+from ui.system import facts
 
 MOST = 200  # rows of a table
 NUMBERED = ("Datasets", "Runs", "Runs in the trash", "Uploads")
@@ -26,6 +27,26 @@ def disk() -> None:
     rows = {f"{one.kind} ({words.count(one.number)})" if one.kind in NUMBERED else one.kind: words.size(one.bytes) for one in used}
     rows |= {"Together": words.size(sum(one.bytes for one in used))}
     tables.show(tables.small_table(pd.DataFrame({"": list(rows.values())}, index=list(rows)), left=True))
+
+
+def datasets() -> None:
+    """What each dataset takes, the largest first."""
+    used = sorted(engine.upkeep.dataset_bytes().items(), key=lambda one: -one[1])
+    if used:
+        st.markdown("**Datasets**")
+        frame = pd.DataFrame({"": [words.size(size) for _, size in used[:MOST]]}, index=[words.plain(name, 80) for name, _ in used[:MOST]])
+        tables.show(tables.small_table(frame, left=True))
+
+
+def run_store() -> None:
+    """Where MLflow's record of the runs is, and how its own pages are opened."""
+    st.subheader("MLflow", anchor=False)
+    command = facts.mlflow_command()
+    if command is None:
+        st.caption(f"The runs are recorded by a server: {words.md(engine.specs.mask(engine.settings.settings().store), 300)}.")
+        return
+    st.caption("The runs are recorded in the run store. This command opens it in MLflow's own pages, at port 5000:")
+    st.code(command, language="bash", wrap_lines=True)
 
 
 def orphans() -> None:

@@ -4,6 +4,8 @@ import engine
 from engine import runs
 from tests.pages.reading import Says, Visit, button
 from tests.workspace import Workspace
+from ui.compare import setup, verdict
+from ui.shared import picker
 
 
 def test_the_first_run_is_one_click_and_one_tour(empty: Workspace, drivers: None, visit: Visit, says: Says) -> None:
@@ -28,3 +30,20 @@ def test_home_leads_to_the_last_comparison_retrieval_first(own: Workspace, visit
         engine.runs.rename(own.runs[name], title)
     said = says(visit("home"))
     assert said.index("The retriever") < said.index("The ranker")
+
+
+def test_home_says_the_last_verdict_itself(own: Workspace, visit: Visit, says: Says) -> None:
+    own.only("two_tower", "dlrm", "ease")
+    said = says(visit("home"))
+    last = picker.last_comparison(engine.runs.list_runs())
+    comparison = setup.compared(tuple(last), "popularity", True, engine.compare.THRESHOLD)
+    assert verdict.sentences(comparison)
+    assert all(sentence in said for sentence in verdict.sentences(comparison))
+
+
+def test_a_verdict_that_cannot_be_read_is_a_sentence(own: Workspace, visit: Visit, says: Says) -> None:
+    own.only("two_tower", "dlrm")
+    for name in ("two_tower", "dlrm"):
+        path = own.path(name) / "done.json"
+        path.write_text(path.read_text().replace("metrics", "metricz"))
+    assert "Last comparison" in says(visit("home"))

@@ -63,3 +63,13 @@ def test_the_java_that_is_named_comes_first(monkeypatch: pytest.MonkeyPatch, tmp
 )
 def test_a_password_in_an_address_is_not_shown(uri: str, shown: str) -> None:
     assert mask(uri) == shown
+
+
+def test_memory_datasets_and_the_way_into_mlflow_are_shown(shared: Workspace, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = visit("system")
+    shown = rows(at)
+    assert "free of" in shown["Memory"] and shown["Product"].startswith("Recommender workbench ")
+    assert {shared.films, shared.clicks} <= shown.keys()
+    assert any(f"mlflow ui --backend-store-uri sqlite:///{shared.folder}" in block.value for block in at.code)
+    monkeypatch.setenv("RECBENCH_TRACKING_URI", "https://me:hush@mlflow.example")
+    assert facts.mlflow_command() is None
