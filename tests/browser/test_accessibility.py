@@ -27,6 +27,8 @@ UNFOLDED = """() => { for (const one of document.querySelectorAll('details:not([
 TAB_STOPS = """() => [...document.querySelectorAll('.js-plotly-plot')].map(chart =>
   [...chart.querySelectorAll('a[href], button, input, [tabindex]')]
     .filter(one => one.tabIndex >= 0 && getComputedStyle(one).visibility === 'visible').map(one => one.dataset.title))"""
+NOWHERE = """() => [...document.querySelectorAll('[data-testid="stMain"] a[href^="#"]')]
+  .map(one => one.getAttribute('href')).filter(link => !document.getElementById(link.slice(1)))"""
 INSIDE = "(one, where) => one.closest(where) !== null"
 SIDEWAYS = """() => [...document.querySelectorAll('[data-testid="stMain"], [data-testid="stMain"] *')].filter(one => {
     const box = one.getBoundingClientRect();
@@ -93,6 +95,7 @@ def test_no_page_breaks_a_rule_of_wcag_a_chart_is_one_tab_stop_and_a_phone_cuts_
             shown(page, path)
             broken[name] = violations(page)
             broken[name] += [f"tab stops of a chart: {stops}" for stops in page.evaluate(TAB_STOPS) if stops != ["Fullscreen"]]
+            broken[name] += [f"a link to nothing: {link}" for link in page.evaluate(NOWHERE)]
             page.set_viewport_size(PHONE)
             page.wait_for_timeout(700)  # charts are drawn anew
             broken[name] += [f"beyond the edge of a phone: {one}" for one in page.evaluate(SIDEWAYS)]
