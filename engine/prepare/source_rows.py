@@ -47,6 +47,8 @@ def load(preparation: Preparation) -> SourceRows:
     spark.conf.set("spark.sql.shuffle.partitions", partitions)
     _plan_for(spark, large)
     sizes = tuple((int(piece["piece"]), int(piece["count"])) for piece in pieces)
+    if reading.time == "order" and "timestamp" not in raw.columns:  # the order of rows is their time
+        read = read.withColumn("timestamp", _record_number(sizes))
     return SourceRows(spark, tables, read, total, sizes, writers, partitions)
 
 

@@ -17,7 +17,7 @@ from engine.tables import (
     sanitised,
     with_side,
 )
-from workers.prepare import WHOLE_ID, Reading, SourceFeature, TimeUnit
+from workers.prepare import UNITS, WHOLE_ID, Reading, SourceFeature, check_unit
 from workers.prepare.tables import Output
 from workers.specs import MORE
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 HOW: dict[str, Literal["text", "blank", "tags", "number"]] = {"category": "blank", "tags": "tags", "genres": "tags", "dense": "number"}
 Where = Literal["interactions", "users", "items"]
+LINES = "lines"  # the unit of times where the order of rows is all there is
 
 
 class TableSource(TableFile, SourceSpec):
@@ -44,9 +45,12 @@ class TableSource(TableFile, SourceSpec):
         description="What the columns mean; others are not read",
         json_schema_extra=MORE,
     )
-    time_unit: TimeUnit | None = Field(
+    time_unit: str | None = Field(
         None,
-        description="Unit of the timestamps: s, ms, us, ns since 1970; iso: dates; magnitude: by the size of each value; order: a count",
+        max_length=100,
+        description="Unit of the timestamps. Since 1970: s, ms, us, ns, days, or magnitude (s to ns by the size of each value). "
+        "Dates: iso, day/month/year, month/day/year, words (31 Jan 2024), or a pattern such as %d.%m.%Y %H:%M. excel: its days. "
+        "order: a count. lines: no column, rows are in order of time",
     )
     low: float | None = Field(None, description="Labels below this are set aside; empty: none is too low")
     high: float | None = Field(None, description="Labels above this are set aside; empty: none is too high")
@@ -64,6 +68,11 @@ class TableSource(TableFile, SourceSpec):
     def _items_side(cls, table: TableFile | None) -> TableFile | None:
         return table and with_side(table, "item")
 
+    @field_validator("time_unit")
+    @classmethod
+    def _known_unit(cls, unit: str | None) -> str | None:
+        return unit and check_unit(unit)
+
     @model_validator(mode="after")
     def _means_something(self) -> "TableSource":
         if not any(column.role != "ignore" for column in self.columns):
@@ -72,7 +81,9 @@ class TableSource(TableFile, SourceSpec):
         if len(kinds) > 1:
             raise ValueError(f"columns has {' and '.join(kinds)}, which are both labels; keep one kind.")
         if (column := self.named("timestamp")) and self.time_unit is None:
-            raise ValueError(f"time_unit is not chosen for the timestamp {column!r}; choose s, ms, us, ns, iso, magnitude or order.")
+            raise ValueError(f"time_unit is not chosen for the timestamp {column!r}; choose {', '.join(UNITS)}, or a pattern.")
+        if column and self.time_unit == LINES:
+            raise ValueError(f"time_unit is lines, but {column!r} is the timestamp; choose its unit, or ignore the column.")
         if self.low is not None and self.high is not None and self.low >= self.high:
             raise ValueError(f"low is {self.low:g} and high is {self.high:g}; choose a high above low.")
         self._sides_have_ids()
@@ -125,7 +136,7 @@ class TableSource(TableFile, SourceSpec):
             actions=self._actions(),
             low=self.low,
             high=self.high,
-            time=self.time_unit if self.named("timestamp") else None,
+            time=self.time_unit if self.named("timestamp") else "order" if self.time_unit == LINES else None,
             split=self.named("split") is not None,
             whole_ids=self.whole_ids,
         )
@@ -184,7 +195,10 @@ class TableSource(TableFile, SourceSpec):
         if changed:
             sentences.append(f"Feature names keep to letters, digits and _: {', '.join(changed[:20])}.")
         if self.named("timestamp"):
-            sentences.append(f"{self.named('timestamp')!r} is the timestamp, read as {TIME_WORDS[self.time_unit or 's']}.")
+            unit = self.time_unit or "s"
+            sentences.append(f"{self.named('timestamp')!r} is the timestamp, read as {TIME_WORDS.get(unit, f'the pattern {unit}')}.")
+        elif self.time_unit == LINES:
+            sentences.append("Rows are taken to be in order of time, as they are in the file.")
         return tuple(sentences)
 
     def frame(self, limit: int = FRAME_LIMIT) -> "pd.DataFrame":
@@ -217,7 +231,12 @@ TIME_WORDS: dict[str, str] = {
     "ms": "milliseconds since 1970",
     "us": "microseconds since 1970",
     "ns": "nanoseconds since 1970",
-    "iso": "dates in ISO 8601, in UTC unless they name a zone",
+    "days": "days since 1970",
+    "excel": "days as Excel counts them",
+    "iso": "dates with the year first, in UTC unless they name a zone",
+    "day/month/year": "dates with the day first, in UTC unless they name a zone",
+    "month/day/year": "dates with the month first, in UTC unless they name a zone",
+    "words": "dates with the name of the month, in UTC unless they name a zone",
     "magnitude": "seconds, milliseconds, microseconds or nanoseconds since 1970, by the size of each value",
     "order": "a count that orders rows and is not a time",
 }

@@ -12,7 +12,6 @@ from engine.tables.paths import HEAD_BYTES
 from engine.tables.roles import known_names, meanings
 from engine.tables.specs import ColumnRole, Encoding, Format, Quoting, Role, Side, unique_names
 from engine.tables.values import column_of
-from workers.prepare import TimeUnit
 from workers.prepare.tables import Layout, json_text, quoted
 
 Which = Literal["interactions", "users", "items"]
@@ -33,8 +32,9 @@ class ColumnGuess(BaseModel):
     separator: str = "|"
     type: str
     examples: tuple[str, ...] = ()
-    time_unit: TimeUnit | None = None
+    time_unit: str | None = None
     ambiguous: str | None = None
+    units: tuple[str, ...] = ()
     certain: bool = True
     why: str = ""
 
@@ -55,7 +55,7 @@ class TableGuess(BaseModel):
     files: int = 1
     bytes: int = 0
     columns: tuple[ColumnGuess, ...]
-    time_unit: TimeUnit | None = None
+    time_unit: str | None = None
     ambiguous: str | None = None
     unsure: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -184,7 +184,7 @@ def assemble(
     columns = [
         ColumnGuess(
             name=c.name, header=h, role=m.role, side=m.side, separator=m.separator, type=c.type, time_unit=m.unit, ambiguous=m.ambiguous,
-            examples=tuple(v[:100] for v in dict.fromkeys(c.values))[:EXAMPLES], certain=m.certain, why=m.why,
+            units=m.units,            examples=tuple(v[:100] for v in dict.fromkeys(c.values))[:EXAMPLES], certain=m.certain, why=m.why,
         )
         for c, m, h in zip(seen, meant, headers, strict=True)
     ]  # fmt: skip

@@ -4,10 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.tables.sniff import NUMBER
 from engine.tables.specs import Role, Side
-from engine.tables.values import ID, ITEM, USER, Column, separator_of, time_of, words_of
-from workers.prepare import TimeUnit
+from engine.tables.values import ID, ITEM, USER, Column, separator_of, words_of
+from engine.tables.when import NUMBER, time_of
 
 LABEL = {
     "rating", "ratings", "score", "stars", "star", "label", "target", "overall", "rate", "y", "preference", "feedback", "relevance",
@@ -38,8 +37,9 @@ class Meaning(NamedTuple):
     certain: bool = True
     why: str = ""
     separator: str = "|"
-    unit: TimeUnit | None = None
+    unit: str | None = None
     ambiguous: str | None = None
+    units: tuple[str, ...] = ()
 
 
 def known_names(names: Sequence[str]) -> int:
@@ -97,9 +97,9 @@ def _times(columns: Open, table: str) -> Taken:
         return []
     units = {k: time_of(column.values) for k in near if (column := columns[k])}
     best = max(near, key=lambda k: (units[k][1] is None, units[k][0] is not None, -k))
-    unit, ask = units[best]
+    unit, ask, options = units[best]
     certain = len(near) == 1 and ask is None
-    return [(best, Meaning("timestamp", "context", certain, "its name or its values say time", unit=unit, ambiguous=ask))]
+    return [(best, Meaning("timestamp", "context", certain, "its name or its values say time", unit=unit, ambiguous=ask, units=options))]
 
 
 def _outcomes(columns: Open, table: str) -> Taken:

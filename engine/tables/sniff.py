@@ -9,6 +9,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from engine.tables.specs import ENCODINGS
+from engine.tables.when import numbers_or_dates
 from workers.prepare.tables import Layout, quoted
 
 DELIMITERS = (",", "\t", ";", "|", "::")
@@ -27,8 +28,6 @@ WESTERN = {
     "mac_roman",
 }  # alike to a detector
 HEAD_LINES = 1000
-NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
-DATE = re.compile(r"\s*\d{4}-\d{1,2}-\d{1,2}([T ].*)?")
 
 
 class Detection(NamedTuple):
@@ -169,17 +168,13 @@ def header_of(rows: list[list[str]], known: int) -> Detection:
         known: how many values of the first row are names that columns often have.
     """
     first, others = rows[0], rows[1:]
-    plain = [not value.strip() or bool(NUMBER.fullmatch(value) or DATE.fullmatch(value)) for value in first]
+    plain = [not value.strip() or fits for value, fits in zip(first, numbers_or_dates(first), strict=True)]
     named = [value for value in first if value.strip()]
     if known and not any(p and v.strip() for p, v in zip(plain, first, strict=True)):
         return Detection("yes")
     if any(p and v.strip() for p, v in zip(plain, first, strict=True)):
         return Detection("no", not known, "The first line holds numbers or dates, so it is read as data, not as names.")
-    numeric = [
-        k
-        for k in range(len(first))
-        if others and all(NUMBER.fullmatch(row[k]) or DATE.fullmatch(row[k]) for row in others if row[k].strip())
-    ]
+    numeric = [k for k in range(len(first)) if others and all(numbers_or_dates([row[k] for row in others if row[k].strip()]))]
     if any(any(row[k].strip() for row in others) for k in numeric):
         return Detection("yes")
     again = any(value in {row[k] for row in others} for k, value in enumerate(first) if value.strip())

@@ -1,12 +1,10 @@
 """Columns in the head of a table: the words of their names, the type of their values, the unit of their times."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.tables.sniff import DATE, NUMBER
-from workers.prepare import TimeUnit
+from engine.tables.when import NUMBER, dates_of
 
 ID = {"id", "ids", "no", "nr", "key", "number", "hash", "code", "uuid", "guid", "index", "idx", "num", "raw", "orig", "parent"}
 USER = {
@@ -20,11 +18,6 @@ ITEM = {
 }  # fmt: skip
 UNKNOWN = {"", "na", "inf", "-inf", "infinity", "n/a", "nan", "null", "none", "nil", "\\n", "-", "?"}
 TRUTH = {"true", "false", "yes", "no", "t", "f", "y", "n"}
-OTHER_DATE = re.compile(
-    r"\s*\d{1,4}[/.]\d{1,2}[/.]\d{1,4}([ T].*)?|\s*\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2,4}.*|\s*[A-Za-z]{3,9}\.? \d{1,2},? \d{4}.*"
-)
-UNITS: tuple[tuple[float, float, TimeUnit], ...] = ((1e8, 1e11, "s"), (1e11, 1e14, "ms"), (1e14, 1e17, "us"), (1e17, 1e20, "ns"))
-UNIT_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
 class Column(NamedTuple):
@@ -68,7 +61,7 @@ def type_of(values: Sequence[str]) -> str:
         return "number"
     if all(v.strip().lower() in TRUTH for v in values):
         return "yes/no"
-    if sum(DATE.fullmatch(v) is not None or OTHER_DATE.fullmatch(v) is not None for v in values) >= enough:
+    if dates_of(values) is not None:
         return "date"
     return "list" if separator_of(values)[1] else "text"
 
@@ -81,49 +74,3 @@ def separator_of(values: Sequence[str]) -> tuple[str, bool]:
         if len(several) >= max(0.2 * len(values), 1) and parts and len(set(parts)) < 0.7 * len(parts) + 3 and max(map(len, parts)) <= 40:
             return mark.strip(), mark == "|" or len(set(parts)) <= 0.5 * len(parts)
     return "|", False
-
-
-def time_of(values: Sequence[str]) -> tuple[TimeUnit | None, str | None]:
-    """The unit of timestamps, or None; and a question, where some do not fit or the unit is unclear."""
-    if not values:
-        return None, "The column is empty in the first rows; choose the unit of its times."
-    for unit, fitting in (("iso", DATE), (None, NUMBER)):
-        odd = [value for value in values if not fitting.fullmatch(value)]
-        if len(odd) <= 0.1 * len(values) or (unit and len(odd) <= 0.2 * len(values)):
-            unit_of_most, ask = ("iso", None) if unit else _number_unit([value for value in values if fitting.fullmatch(value)])
-            return unit_of_most, ask or (
-                f"{values[0]!r} and most others can be read as times, but not {odd[0][:40]!r}: such rows are set aside." if odd else None
-            )  # type: ignore[return-value]
-    odd = [value for value in values if not NUMBER.fullmatch(value)]
-    return (
-        None,
-        f"Times such as {odd[0][:40]!r} can be read in more than one way; write them as ISO 8601 (2024-01-31 18:00), or choose a unit.",
-    )
-
-
-def _number_unit(values: Sequence[str]) -> tuple[TimeUnit | None, str | None]:
-    numbers = [abs(float(value)) for value in values]
-    units = Counter(next((unit for low, high, unit in UNITS if low <= number < high), None) for number in numbers)
-    known = {unit: count for unit, count in units.items() if unit}
-    largest, smallest = max(numbers), min(numbers)
-    if len(known) == 1 and units[None] <= 0.1 * len(numbers):
-        few = (
-            f"Values from {smallest:.0f} to {largest:.0f} are not all times since 1970; check that the unit is right."
-            if units[None]
-            else None
-        )
-        return next(iter(known)), few
-    if len(known) > 1:
-        names = " and ".join(sorted(UNIT_WORDS[unit] for unit in known))
-        return (
-            None,
-            f"The column mixes {names} ({smallest:.0f} to {largest:.0f}); choose magnitude to decide value by value, or one unit.",
-        )
-    if all(re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])", value.strip()) for value in values):
-        return None, f"Values such as {values[0]} look like dates written as one number; write them as 2024-01-31, or choose order."
-    if largest < 1e8:
-        return (
-            None,
-            f"Values from {smallest:.0f} to {largest:.0f} are too small for times since 1970; choose order when they only order the rows.",
-        )
-    return None, f"Some values are times since 1970 and some are not ({smallest:.0f} to {largest:.0f}); choose their unit."

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import datetime
 from typing import Any, Literal, get_args
 
 import pandas as pd
@@ -30,7 +31,10 @@ DELIMITERS = {",": ", comma", ";": "; semicolon", "\t": "tab", "|": "| bar", "::
 QUOTING = {"none": '" is a plain character', "quotes": 'values may be in "…"', "lines": '"…" may contain line breaks'}
 UNITS = {
     "s": "seconds since 1970", "ms": "milliseconds since 1970", "us": "microseconds since 1970", "ns": "nanoseconds since 1970",
-    "iso": "dates and times (2024-01-31 18:00)", "magnitude": "mixed units, detected per value", "order": "a counter that only orders rows",
+    "iso": "dates, year first (2024-01-31 18:00)", "day/month/year": "dates, day first (31.01.2024 18:00)",
+    "month/day/year": "dates, month first (1/31/2024 6:00 PM)", "words": "dates with the month in words (31 Jan 2024 18:00)",
+    "days": "days since 1970", "excel": "days, as Excel counts them", "magnitude": "mixed units, detected per value",
+    "order": "a counter that only orders rows",
 }  # fmt: skip
 FACTS = ("encoding", "delimiter", "quoting", "header")
 MOST_EXAMPLE = 60
@@ -274,14 +278,18 @@ def _unit(key: str, column: ColumnGuess, warned: DeltaGenerator, questions: list
     text = ""
     if open_:
         text = column.ambiguous or f"What unit do the times in {column.name} have?"
-    units = list(UNITS)
-    chosen = st.selectbox(
+    likely = [unit for unit in (column.time_unit, *column.units) if unit]
+    units = list(dict.fromkeys([*likely, *UNITS]))
+    chosen: str | None = st.selectbox(
         "Unit of the times" + (" · please choose" if open_ else ""),
         units,
         None if open_ or column.time_unit is None else units.index(column.time_unit),
-        format_func=UNITS.__getitem__,
+        format_func=unit_words,
         key=f"{key}.unit.{digest(column.name, column.time_unit, column.ambiguous)}",
-        placeholder="choose",
+        placeholder="choose, or type a pattern",
+        accept_new_options=True,
+        help="Or type a pattern: %d day, %m month, %Y year, %y its last two digits, %H hour, %I %p hour with AM or PM, %M minute, "
+        "%S second, %b Jan, %B January, as in %d.%m.%Y %H:%M",
         persist_state=forms.KEPT,
     )
     if text and chosen:
@@ -290,3 +298,10 @@ def _unit(key: str, column: ColumnGuess, warned: DeltaGenerator, questions: list
         warned.warning(words.md(text, 400), icon=":material/help:")
         questions.append(f"Choose the unit of the times in {words.plain(column.name, 40)}.")
     return chosen
+
+
+def unit_words(unit: str) -> str:
+    """The unit of times in words; a pattern with the last day of 2024, as it would write it."""
+    if "%" not in unit:
+        return UNITS.get(unit, words.plain(unit, 60))
+    return words.plain(f"{unit} ({datetime(2024, 12, 31, 18):{unit}})", 100)

@@ -225,7 +225,7 @@ def _columns(kind: str, source: SourceSpec, seen: Preview) -> None:
         facts = {
             "ids in a row": " and ".join(f"{side} id" for side in ("user", "item") if getattr(reading, side)) or "neither user nor item",
             "label": READ_AS[reading.value],
-            "time": mapping.UNITS.get(reading.time, "none") if reading.time else "none",
+            "time": mapping.unit_words(reading.time) if reading.time else "none",
             **{f"features of the {side}": words.plain(", ".join(names), 300) for side, names in sides.items() if names},
         }
         frame = pd.DataFrame({"read as": list(facts.values())}, index=list(facts))

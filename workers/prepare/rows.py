@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from workers.prepare import times
 from workers.prepare.aside import Reasons, raw_text
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-TimeUnit = Literal["s", "ms", "us", "ns", "iso", "magnitude", "order"]
 
 
 class SourceFeature(NamedTuple):
@@ -37,9 +36,10 @@ class Reading(NamedTuple):
     them. Optional: `weight` (of a row in training, 1 when absent), `oracle` (the true logit of made data), `problem` (why the
     reader could not make sense of a row; null when it could) and `raw` (the row as text, for those).
 
-    low, high: labels beyond these are set aside. time: unit of the timestamps; iso is text with a date, magnitude tells s, ms,
-    µs and ns apart value by value, order is a count that only orders rows. parts: the rows of one user and time are parts of one
-    rating, which no split tears apart. whole_ids: the id 12346.0 is read as 12346.
+    low, high: labels beyond these are set aside. time: unit of the timestamps (`workers.prepare.times`); magnitude tells s, ms, µs
+    and ns apart value by value, order is a count that only orders rows, and without raw timestamps the place of the row itself.
+    parts: the rows of one user and time are parts of one rating, which no split tears apart. whole_ids: the id 12346.0 is read as
+    12346.
     """
 
     user: bool = True
@@ -48,7 +48,7 @@ class Reading(NamedTuple):
     actions: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
-    time: TimeUnit | None = "s"
+    time: str | None = "s"
     split: bool = False
     parts: bool = False
     whole_ids: bool = False
@@ -57,8 +57,6 @@ class Reading(NamedTuple):
 MOMENT = ("timestamp", "subsecond")  # what orders rows in time; `subsecond` is not there without times
 WHOLE_ID = r"^\s*(-?\d+)\.0+\s*$"  # a whole number as a data frame with gaps writes it
 SHOWN = ("title", "genres", "image")  # what an interactions table may say of its items for people to read
-ZONED = r"[T ]\s*\d.*(?:[zZ]|[+-]\d\d:?\d{0,2})\s*$"  # a date and time with a zone
-PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 EARLIEST, LATEST = -62_135_596_800, 253_402_300_799  # years 1 to 9999 in unix seconds
 TRUTHS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "t": 1.0, "f": 0.0, "y": 1.0, "n": 0.0}
 SPLITS = {"train": "train", "training": "train", "valid": "valid", "validation": "valid", "val": "valid", "dev": "valid",
@@ -196,23 +194,24 @@ def _weight(column: "pa.ChunkedArray", why: Reasons) -> "pa.Array":
     return pa.array(np.where(np.isfinite(value), value, np.nan), from_pandas=True)
 
 
-def _seconds(raw: "pa.Table", unit: TimeUnit | None, why: Reasons) -> np.ndarray:
+def _seconds(raw: "pa.Table", unit: str | None, why: Reasons) -> np.ndarray:
     """Unix seconds and parts of them; 0 where there is no time or it cannot be read."""
     import pyarrow as pa
 
     if unit is None:
         return np.zeros(raw.num_rows, np.int64)
+    if unit == "order" and "timestamp" not in raw.column_names:
+        return raw["row"].to_numpy()
     column = raw["timestamp"]
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         value = column.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy(zero_copy_only=False).astype(np.float64) / 10**6
         missing = np.isnan(value)
-    elif unit == "iso":
-        value, missing = _dates(column), _blank(column.cast(pa.string()))
+    elif unit in times.DATES or times.is_pattern(unit):
+        value, missing = times.seconds(column, unit), _blank(column.cast(pa.string()))
     else:
         text = not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type))
         missing = _blank(column) if text else column.is_null().to_numpy()
-        number = _numbers(column).to_numpy(zero_copy_only=False)
-        value = number / _per_second(number, unit)
+        value = times.since_1970(_numbers(column).to_numpy(zero_copy_only=False), unit)
     why.add(missing, "no timestamp")
     why.add(np.isnan(value), "the timestamp cannot be read")
     if unit != "order":
@@ -227,25 +226,6 @@ def _subseconds(moments: np.ndarray) -> "pa.Array":
 
     part = np.minimum(np.round(moments - np.floor(moments), 6), 0.999999)
     return pa.array(part, mask=part == 0)
-
-
-def _per_second(number: np.ndarray, unit: TimeUnit) -> np.ndarray | int:
-    if unit != "magnitude":
-        return PER_SECOND.get(unit, 1)
-    size = np.abs(np.nan_to_num(number))
-    return np.select([size >= 1e17, size >= 1e14, size >= 1e11], [10**9, 10**6, 10**3], 1)
-
-
-def _dates(column: "pa.ChunkedArray") -> np.ndarray:
-    """Dates and times of ISO 8601, UTC unless they name a zone, as unix seconds; nan for what is none."""
-    import pandas as pd
-
-    text = pd.Series(column.to_pylist(), dtype=object)
-    zoned = text.astype(str).str.contains(ZONED).to_numpy(bool)
-    moments = pd.Series(pd.NaT, index=text.index, dtype="datetime64[ns, UTC]")
-    for rows in (zoned, ~zoned):  # apart: pandas 2.3 reads a time without a zone in the zone of the row before it
-        moments[rows] = pd.to_datetime(text[rows], format="ISO8601", utc=True, errors="coerce")
-    return np.where(moments.isna(), np.nan, moments.to_numpy("datetime64[us]").astype(np.int64) / 10**6)
 
 
 def _split(column: "pa.ChunkedArray", why: Reasons) -> "pa.Array":
