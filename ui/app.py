@@ -29,7 +29,7 @@ with engine.runs.read_once(), errors.masked():
     try:
         if trouble is None or page.url_path in ("help", "system"):  # these two are of use without a store
             if trouble is None:
-                notices.follow(page.title)  # before the page, which may stop early
+                notices.follow(getattr(page, "title", ""))  # before the page, which may stop early; without a server, pages have no title
             page.run()
     except engine.runs.StoreError as error:
         trouble = trouble or error

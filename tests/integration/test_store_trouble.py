@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 import engine
 from engine.runs import StoreError, store
+from engine.runs.known import FRESH_S
 from engine.specs import MODELS, RunSpec
 from tests.commands import asked
 from tests.pages.reading import opened, plainly
@@ -109,6 +110,7 @@ def test_a_store_that_becomes_spoilt_under_an_open_page_is_told_by_its_next_draw
     garbage(workspace / "mlflow.db")
     for path in workspace.glob("mlflow.db-*"):
         path.unlink()
+    time.sleep(FRESH_S)
     at.run()
     assert "is damaged" in shown(at) or "does not answer" in shown(at)
 
