@@ -31,7 +31,7 @@ class Settings(Spec):
         (), description="Folders that files may be read from, separated like PATH; empty: home, current folder, /data, /mnt, /media, /tmp"
     )
 
-    webhook: str | None = Field(None, description="Address that is told how each run ended, by a POST of JSON; empty: none")
+    webhook: str | None = Field(None, description="Address that gets a POST of JSON when a run ends; empty: none")
 
     @field_validator("webhook")
     @classmethod

@@ -44,7 +44,7 @@ def _tell(run_id: str, run_dir: Path, kind: store.Kind, status: store.Status, me
         with urllib.request.build_opener(_NoRedirect).open(request, timeout=PATIENCE_S) as answer:
             log.info("the webhook at %s answered %d", urlsplit(address).hostname, answer.status)
     except Exception as error:  # whatever it is: the run has ended, and this changes nothing of it
-        log.warning("the webhook could not be told: %s", mask(str(error)))
+        log.warning("the webhook did not take it: %s", mask(str(error)))
 
 
 def _said(run_id: str, run_dir: Path, kind: store.Kind, status: store.Status, message: str | None) -> dict[str, object]:

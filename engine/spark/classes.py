@@ -76,8 +76,7 @@ def keep() -> None:
         gateway.proc.stdin.close()  # ends the JVM
         if code := gateway.proc.wait(PATIENCE_S):
             raise OSError(f"Java ended with code {code}")
-        _publish(written)
-        log.info("stored Spark's class archive: %s", written.name)
+        log.info("stored Spark's class archive: %s", _publish(written).name)
     except Exception as error:  # whatever fails here, the run itself has succeeded
         gateway.proc.kill()
         log.warning("could not store Spark's class archive; the next start is not faster: %s", error)
@@ -107,12 +106,14 @@ def forget(java: str) -> bool:
     return True
 
 
-def _publish(written: Path) -> None:
+def _publish(written: Path) -> Path:
     """Give an archive its name by one rename; remove old ones, since each version of Java and Spark writes its own."""
-    os.replace(written, written.with_name(written.name.removeprefix(f"{PARTIAL}{os.getpid()}-")))
+    kept = written.with_name(written.name.removeprefix(f"{PARTIAL}{os.getpid()}-"))
+    os.replace(written, kept)
     for other in [*written.parent.glob("spark-*"), *written.parent.glob(f"{PARTIAL}*")]:
         if time.time() - other.stat().st_mtime > (DAY_S if other.name.startswith(PARTIAL) else OLD_S):
             other.unlink(missing_ok=True)
+    return kept
 
 
 def _archive(java: str) -> Path:

@@ -2,16 +2,14 @@
 
 import hashlib
 import json
-from datetime import datetime
 from typing import Any, Literal, get_args
 
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 import engine
-from engine.tables import ColumnGuess, TableGuess
-from ui.data import ids, source
+from engine.tables import TableGuess
+from ui.data import ids, source, times
 from ui.shared import forms, words
 
 ROLES = {
@@ -29,13 +27,6 @@ ROLES_OF = {
 SIDES = ("user", "item", "context")
 DELIMITERS = {",": ", comma", ";": "; semicolon", "\t": "tab", "|": "| bar", "::": ":: two colons"}
 QUOTING = {"none": '" is a plain character', "quotes": 'values may be in "…"', "lines": '"…" may contain line breaks'}
-UNITS = {
-    "s": "seconds since 1970", "ms": "milliseconds since 1970", "us": "microseconds since 1970", "ns": "nanoseconds since 1970",
-    "iso": "dates, year first (2024-01-31 18:00)", "day/month/year": "dates, day first (31.01.2024 18:00)",
-    "month/day/year": "dates, month first (1/31/2024 6:00 PM)", "words": "dates with the month in words (31 Jan 2024 18:00)",
-    "days": "days since 1970", "excel": "days, as Excel counts them", "magnitude": "mixed units, detected per value",
-    "order": "a counter that only orders rows",
-}  # fmt: skip
 FACTS = ("encoding", "delimiter", "quoting", "header")
 MOST_EXAMPLE = 60
 Table = Literal["interactions", "users", "items"]
@@ -262,7 +253,9 @@ def _reading_controls(key: str, fields: dict[str, Any], guess: TableGuess, quest
     grid = st.grid(3, min_column_width=230, gap="small", vertical_alignment="bottom")
     if timed:
         with grid.cell():
-            raw["time_unit"] = _unit(key, next(column for column in guess.columns if column.name == timed[0]), warned, questions)
+            timed_by = next(column for column in guess.columns if column.name == timed[0])
+            own = digest(timed_by.name, timed_by.time_unit, timed_by.ambiguous)
+            raw["time_unit"] = times.unit(f"{key}.unit.{own}", timed_by, warned, questions)
     if rated:
         for name, tooltip in (("low", "Labels below this are set aside"), ("high", "Labels above this are set aside")):
             with grid.cell():
@@ -271,37 +264,3 @@ def _reading_controls(key: str, fields: dict[str, Any], guess: TableGuess, quest
                     label, value=None, format="%g", key=f"{key}.{name}", placeholder="any", help=tooltip, persist_state=forms.KEPT
                 )
     return raw
-
-
-def _unit(key: str, column: ColumnGuess, warned: DeltaGenerator, questions: list[str]) -> str | None:
-    open_ = column.ambiguous is not None or column.time_unit is None
-    text = ""
-    if open_:
-        text = column.ambiguous or f"What unit do the times in {column.name} have?"
-    likely = [unit for unit in (column.time_unit, *column.units) if unit]
-    units = list(dict.fromkeys([*likely, *UNITS]))
-    chosen: str | None = st.selectbox(
-        "Unit of the times" + (" · please choose" if open_ else ""),
-        units,
-        None if open_ or column.time_unit is None else units.index(column.time_unit),
-        format_func=unit_words,
-        key=f"{key}.unit.{digest(column.name, column.time_unit, column.ambiguous)}",
-        placeholder="choose, or type a pattern",
-        accept_new_options=True,
-        help="Or type a pattern: %d day, %m month, %Y year, %y its last two digits, %H hour, %I %p hour with AM or PM, %M minute, "
-        "%S second, %b Jan, %B January, as in %d.%m.%Y %H:%M",
-        persist_state=forms.KEPT,
-    )
-    if text and chosen:
-        warned.caption(f":material/help: {words.md(text, 400)}")
-    if chosen is None:
-        warned.warning(words.md(text, 400), icon=":material/help:")
-        questions.append(f"Choose the unit of the times in {words.plain(column.name, 40)}.")
-    return chosen
-
-
-def unit_words(unit: str) -> str:
-    """The unit of times in words; a pattern with the last day of 2024, as it would write it."""
-    if "%" not in unit:
-        return UNITS.get(unit, words.plain(unit, 60))
-    return words.plain(f"{unit} ({datetime(2024, 12, 31, 18):{unit}})", 100)

@@ -11,7 +11,7 @@ import engine
 from engine.datasets import DatasetSpec
 from engine.preview import Preview
 from engine.sources import SourceSpec
-from ui.data import audit, dataset_charts, features, mapping, rules, splits
+from ui.data import audit, dataset_charts, features, mapping, rules, splits, times
 from ui.data import source as sources
 from ui.runs import launch, live
 from ui.shared import forms, tables, words
@@ -225,7 +225,7 @@ def _columns(kind: str, source: SourceSpec, seen: Preview) -> None:
         facts = {
             "ids in a row": " and ".join(f"{side} id" for side in ("user", "item") if getattr(reading, side)) or "neither user nor item",
             "label": READ_AS[reading.value],
-            "time": mapping.unit_words(reading.time) if reading.time else "none",
+            "time": times.unit_words(reading.time) if reading.time else "none",
             **{f"features of the {side}": words.plain(", ".join(names), 300) for side, names in sides.items() if names},
         }
         frame = pd.DataFrame({"read as": list(facts.values())}, index=list(facts))

@@ -68,7 +68,7 @@ def test_a_failure_is_logged_without_the_address(
     with caplog.at_level(logging.WARNING, "engine.driver"):
         webhook.tell("a", run, "train", "FINISHED", None).join(20)
     assert len(bodies) == 1
-    assert "the webhook could not be told" in caplog.text and path not in caplog.text
+    assert "the webhook did not take it" in caplog.text and path not in caplog.text
 
 
 def test_without_an_address_nothing_is_sent(run: Path, heard: tuple[str, list[bytes]]) -> None:
