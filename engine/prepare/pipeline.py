@@ -17,7 +17,7 @@ from engine.datasets import DatasetSpec
 from engine.prepare import audit, blocks, entities, interactions, ranking, source_rows, vocabularies
 from engine.prepare.jobs import side_by_side
 from engine.prepare.manifest import manifest
-from engine.prepare.results import Blocks, EntityTables, Interactions, LabelledRows, Preparation, Results, SourceRows, Vocabularies
+from engine.prepare.results import Blocks, Preparation, Results, SourceRows
 from engine.settings import settings
 from workers.artifacts import MANIFEST, sealed, write_json
 from workers.batches import import_streaming
@@ -91,24 +91,19 @@ def build(preparation: Preparation, progress: Progress) -> tuple[Results, Blocks
     with _step(STEPS[5], progress):
         tables = entities.write(preparation, source, numbered, encoded)
     with side_by_side(preparation) as pool:
-        writing = pool.submit(_write_blocks, preparation, source, labelled, numbered, encoded, tables, streaming, progress)
+        progress(STEPS[6], 7, len(STEPS))  # here, since one thread reports
+        writing = pool.submit(blocks.write, preparation, source, labelled, numbered, encoded, tables, streaming)
         with _step(STEPS[7], progress):
             users = ranking.write(preparation, source, labelled, numbered, encoded, tables)
         results = Results(source, usable, labelled, numbered, encoded, tables, users)
         with _step(STEPS[8], progress):
             audit.write(preparation, results)
+        begun = time.monotonic()
         written = writing.result()
+        log.info("%s, beyond the audit: %.1f s", STEPS[6], time.monotonic() - begun)
     with _step(STEPS[9], progress):
         measure_baselines(preparation, source)
     return results, written
-
-
-def _write_blocks(
-    preparation: Preparation, source: SourceRows, labelled: LabelledRows, numbered: Vocabularies, encoded: Interactions,
-    tables: EntityTables, streaming: Thread, progress: Progress,
-) -> Blocks:  # fmt: skip
-    with _step(STEPS[6], progress):
-        return blocks.write(preparation, source, labelled, numbered, encoded, tables, streaming)
 
 
 @contextmanager

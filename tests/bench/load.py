@@ -201,7 +201,7 @@ def main(seconds: float) -> None:
             "compare": f"/compare?runs={','.join(big)}", "system": "/system",
         }  # fmt: skip
         try:
-            while not all((p := engine.runs.get_run(one).progress) and p.phase == "training" for one in trainings):
+            while not all(engine.runs.history(one)["rows"].notna().any() for one in trainings):
                 time.sleep(1)
             alone, beside = [], []
             for _ in range(2):

@@ -20,11 +20,16 @@ pytestmark = pytest.mark.slow
 SAMPLE = {"name": "small", "source": {"kind": "sample", "users": 300, "items": 120, "interactions": 9000}, "history": 50}
 
 
+def cache_of(folder: Path) -> Path:
+    """Beside the workspace, which is copied while the driver still stores Spark's classes."""
+    return folder.with_name(f"{folder.name}-cache")
+
+
 def prepare_sample(folder: Path) -> None:
     """Prepare sample ratings from the command line, in a workspace where nothing was done before."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RECBENCH_WORKSPACE", str(folder))
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setenv("XDG_CACHE_HOME", str(cache_of(folder)))
         (folder / "dataset.json").write_text(json.dumps(SAMPLE))
         prepared = recbench("prepare", str(folder / "dataset.json"))
     assert (folder / "datasets" / prepared["dataset"]).is_dir()
@@ -78,13 +83,13 @@ def test_a_trained_run_is_whole_in_mlflow(space, trained):
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_the_preparation_leaves_what_spark_loaded_for_the_trainings(space, trained):
-    folder, _ = space
-    cache = folder / "cache" / "recbench"
-    until(lambda: any(file.name.startswith("spark-") for file in cache.iterdir()), 60)  # stored after the verdict
-    (kept,) = cache.iterdir()
-    (said,) = (log.parent.name for log in folder.glob("runs/*/run.log") if kept.name in log.read_text())
-    assert engine.runs.get_run(said).kind == "prepare"
+def test_a_preparation_leaves_what_spark_loaded_after_its_verdict(tmp_path_factory, space):
+    prepared = stores.once(tmp_path_factory, "sample", prepare_sample)
+    (log,) = prepared.glob("runs/*/run.log")
+    until(lambda: "stored Spark's class archive" in log.read_text(), 120)
+    said = log.read_text()
+    assert said.index("verdict: FINISHED") < said.index("stored Spark's class archive")
+    assert [file.name[:6] for file in (cache_of(prepared) / "recbench").iterdir()] == ["spark-"]
 
 
 def test_the_comparison_holds_all_contenders_under_one_protocol(trained):
