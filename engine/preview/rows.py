@@ -245,6 +245,11 @@ def usual_threshold(steps: Sequence[float], low: float, high: float, middle: flo
     return min(steps, key=lambda step: abs(step - start)) if len(steps) > 1 else start
 
 
+def is_given(steps: Sequence[float]) -> bool:
+    """Whether labels, by their distinct values, are the answer themselves: 0 or 1, or -1 or 1."""
+    return set(steps) in ({0.0, 1.0}, {-1.0, 1.0})
+
+
 def liked_classes(classes: list[str], spec: DatasetSpec) -> list[str]:
     """The classes or actions that count as liked; ValueError when there are too many or a name is not among them."""
     if len(classes) > MOST_CLASSES:

@@ -1,6 +1,7 @@
 """Guess how a table is written and what its columns mean. The guess fills a form, where a person can correct it."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
@@ -8,6 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.tables import open as opening
 from engine.tables import sniff
+from engine.tables.ids import about_missing
+from engine.tables.meaning import Question
+from engine.tables.outcomes import about_unrated, binary_range, unrated
 from engine.tables.paths import HEAD_BYTES
 from engine.tables.roles import known_names, meanings
 from engine.tables.specs import ColumnRole, Encoding, Format, Quoting, Role, Side, unique_names
@@ -21,7 +25,10 @@ Rows = list[list[str | None]]
 
 
 class ColumnGuess(BaseModel):
-    """The guessed meaning of a column. header: its name in the file, before blank and duplicate names were changed."""
+    """The guessed meaning of a column. header: its name in the file, before blank and duplicate names were changed.
+
+    Where it is the label, binary: its two values, which are the answer itself; about_values: a question about one of its values.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,14 +44,17 @@ class ColumnGuess(BaseModel):
     units: tuple[str, ...] = ()
     certain: bool = True
     why: str = ""
+    binary: tuple[float, float] | None = None
+    about_values: Question | None = None
 
 
 class TableGuess(BaseModel):
-    """The guess for a table; `unsure` names the settings that the user should confirm."""
+    """The guess for a table; `unsure` names the settings that the user should confirm, `questions` are about meanings."""
 
     model_config = ConfigDict(frozen=True)
 
     path: str
+    table: Which = "interactions"
     format: Format
     encoding: Encoding = "utf-8"
     delimiter: str = ","
@@ -58,12 +68,42 @@ class TableGuess(BaseModel):
     time_unit: str | None = None
     ambiguous: str | None = None
     unsure: tuple[str, ...] = ()
+    questions: tuple[Question, ...] = ()
     notes: tuple[str, ...] = ()
     head: list[list[str | None]] = []
 
     @property
     def certain(self) -> bool:
-        return not self.unsure and all(column.certain for column in self.columns)
+        return not self.unsure and not self.all_questions and all(column.certain for column in self.columns)
+
+    @property
+    def label(self) -> ColumnGuess | None:
+        """The column that is the label, where there is only one."""
+        labels = [column for column in self.columns if column.role == "label"]
+        return labels[0] if len(labels) == 1 else None
+
+    @property
+    def all_questions(self) -> tuple[Question, ...]:
+        """The questions about meanings, about the values of the label, and about a table without users or items."""
+        return self.questions + self.last_questions({column.name: column.role for column in self.columns})
+
+    def last_questions(self, roles: Mapping[str, str]) -> tuple[Question, ...]:
+        """What is still to be asked once columns have their roles."""
+        if self.table != "interactions":
+            return ()
+        labels = [column for column in self.columns if roles.get(column.name) == "label"]
+        values = labels[0].about_values if len(labels) == 1 else None
+        counts = Counter(roles.values())
+        impossible = max(counts[role] for role in ("user", "item", "timestamp")) > 1  # that is said first
+        missing = None if impossible else about_missing(counts["user"] > 0, counts["item"] > 0)
+        return tuple(question for question in (values, missing) if question)
+
+    def timed(self) -> "TableGuess":
+        """The guess with the unit of the column that is the time."""
+        time = next((column for column in self.columns if column.role == "timestamp"), None)
+        open_ = time is not None and (time.time_unit is None or time.ambiguous is not None)
+        unsure = (*(fact for fact in self.unsure if fact != "time_unit"), *(["time_unit"] if open_ else []))
+        return self.model_copy(update={"time_unit": time and time.time_unit, "ambiguous": time and time.ambiguous, "unsure": unsure})
 
     def file_fields(self) -> dict[str, Any]:
         """Fields of a TableFile."""
@@ -72,7 +112,8 @@ class TableGuess(BaseModel):
 
     def spec_fields(self) -> dict[str, Any]:
         """Fields of a TableSource."""
-        return {**self.file_fields(), "time_unit": self.time_unit}
+        low, high = (self.label and self.label.binary) or (None, None)
+        return {**self.file_fields(), "time_unit": self.time_unit, "low": low, "high": high}
 
 
 def guess_text(
@@ -179,29 +220,36 @@ def assemble(
 ) -> TableGuess:
     """A guess from rows as text: columns with their meanings, notes, and the settings to confirm."""
     rows = rows[:GUESS_ROWS]
-    seen = [column_of(name, [row[k] for row in rows]) for k, name in enumerate(names)]
-    meant = meanings(seen, table, bool(facts.get("header", True)))
+    seen = [column_of(name, [row[k] for row in rows], header) for k, (name, header) in enumerate(zip(names, headers, strict=True))]
+    meant, questions = meanings(seen, table, bool(facts.get("header", True)))
     columns = [
         ColumnGuess(
             name=c.name, header=h, role=m.role, side=m.side, separator=m.separator, type=c.type, time_unit=m.unit, ambiguous=m.ambiguous,
             units=m.units,            examples=tuple(v[:100] for v in dict.fromkeys(c.values))[:EXAMPLES], certain=m.certain, why=m.why,
+            binary=binary_range(c), about_values=None if (odd := unrated(c)) is None else about_unrated(c, odd),
         )
         for c, m, h in zip(seen, meant, headers, strict=True)
     ]  # fmt: skip
-    time = next((c for c in columns if c.role == "timestamp"), None)
     detections = detections or {}
     unsure = [name for name, what in detections.items() if not what.certain]
-    unsure += ["time_unit"] if time and (time.time_unit is None or time.ambiguous) else []
     changed = [f"{c.header!r} → {c.name}" for c in columns if c.header != c.name]
     all_notes = [*notes, *(what.note for what in detections.values() if what.note)]
     if changed:
         all_notes.append(f"Columns renamed, since names must differ and not be blank: {', '.join(changed[:20])}.")
+    all_notes += _quoted_ids(columns)
     if table == "interactions":
         all_notes += [
             f"No column looks like the {role}; choose one, or none." for role in ("user", "item") if role not in {c.role for c in columns}
         ]
-    return TableGuess(
-        **{**dict(facts), "columns": tuple(columns), "unsure": tuple(unsure), "notes": tuple(all_notes), "head": rows[:SHOWN_ROWS]},
-        time_unit=time.time_unit if time else None,
-        ambiguous=time.ambiguous if time else None,
-    )
+    fields = {"columns": tuple(columns), "unsure": tuple(unsure), "questions": tuple(questions), "notes": tuple(all_notes)}
+    return TableGuess(**{**dict(facts), **fields, "table": table, "head": rows[:SHOWN_ROWS]}).timed()
+
+
+def _quoted_ids(columns: Sequence[ColumnGuess]) -> list[str]:
+    """What to know of ids that have quotes around them in the file, as some spreadsheets write them."""
+    notes = []
+    for column in columns:
+        quoted = next((text for text in column.examples if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'"), None)
+        if column.role in ("user", "item") and quoted is not None:
+            notes.append(f"{column.name} has ids with quotes around them, such as {quoted}: the quotes are kept as a part of the id.")
+    return notes
