@@ -15,6 +15,7 @@ from workers.artifacts import TEST
 from workers.prepare import read_frame
 
 HEAD_ROWS, ASIDE_ROWS = 100, 10_000
+NOBODY = ("na", "nan", "null", "none", "n/a", "-1")  # ids, in small letters, that other tools read or write as missing
 MOST_CELLS = 12_000_000  # of the rows that a preview holds in memory
 
 
@@ -160,7 +161,7 @@ def _untitled(used: pd.DataFrame, items: pd.DataFrame) -> int:
 
 
 def _odd_ids(used: pd.DataFrame) -> dict[str, int]:
-    """Kinds of ids that other tools change when they read them -> how many different ids are of that kind."""
+    """Kinds of ids that other tools change when they read them -> how many different ids, or rows, are of that kind."""
     counts = {}
     for key in ("user_id", "item_id"):
         if key in used:
@@ -168,8 +169,8 @@ def _odd_ids(used: pd.DataFrame) -> dict[str, int]:
             side = key.removesuffix("_id")
             counts[f"{side} ids begin with zeros"] = int(ids.str.fullmatch(r"0\d+").sum())
             counts[f"{side} ids have 16 digits or more"] = int(ids.str.fullmatch(r"\d{16,}").sum())
-            counts[f"{side} ids read like a missing value"] = int(ids.str.lower().isin(["na", "nan", "null", "none", "n/a"]).sum())
             counts[f"{side} ids have spaces around them"] = int(ids.ne(ids.str.strip()).sum())
+            counts[f"rows have a {side} id that reads like a missing value"] = int(used[key].str.lower().isin(NOBODY).sum())
     return {what: n for what, n in counts.items() if n}
 
 
