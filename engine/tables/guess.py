@@ -237,10 +237,6 @@ def assemble(
     if changed:
         all_notes.append(f"Columns renamed, since names must differ and not be blank: {', '.join(changed[:20])}.")
     all_notes += _quoted_ids(columns)
-    if table == "interactions":
-        all_notes += [
-            f"No column looks like the {role}; choose one, or none." for role in ("user", "item") if role not in {c.role for c in columns}
-        ]
     fields = {"columns": tuple(columns), "unsure": tuple(unsure), "questions": tuple(questions), "notes": tuple(all_notes)}
     return TableGuess(**{**dict(facts), **fields, "table": table, "head": rows[:SHOWN_ROWS]}).timed()
 

@@ -49,7 +49,7 @@ class Prepared(NamedTuple):
 def movielens(folder: Path) -> Path:
     """A small 100K-like release: odd ids, an item and a user without a row of their own, ratings repeated, users too short to split."""
     rng = np.random.default_rng(5)
-    users = ["007", "7", "ünknown", "short", *(f"u{k}" for k in range(40))]
+    users = ["007", "7", "ünknown", "short", *(f"u{k}" for k in range(39)), "NA"]
     lines, moment = [], 880_000_000
     for user in users:
         for _ in range(2 if user == "short" else int(rng.integers(3, 30))):

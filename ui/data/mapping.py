@@ -188,7 +188,7 @@ def _editor(key: str, guess: TableGuess, table: str) -> tuple[list[dict[str, str
     of = digest(guess.path, names, table)
     changes: dict[str, dict[str, str]] = st.session_state.setdefault(f"{key}.mapping.{of}", {})
     guessed_ = frame(guess, {})
-    drawn = digest(of, columns_of(guessed_, names))
+    drawn = digest(of, columns_of(guessed_, names), guessed_["Why"].tolist())
     widget, start = f"{key}.editor.{drawn}", f"{key}.start.{drawn}"
     if widget not in st.session_state or start not in st.session_state:  # after a visit to another page it starts from the earlier changes
         st.session_state[start] = frame(guess, changes)
