@@ -6,11 +6,11 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
+from engine.tables import delimiters, sniff
 from engine.tables import open as opening
-from engine.tables import sniff
 from engine.tables.paths import HEAD_BYTES
 from engine.tables.roles import known_names, meanings
-from engine.tables.specs import ColumnRole, Encoding, Format, Quoting, Role, Side, unique_names
+from engine.tables.specs import ColumnRole, Encoding, Escape, Format, Quoting, Role, Side, unique_names
 from engine.tables.values import column_of
 from workers.prepare.tables import Layout, json_text, quoted
 
@@ -49,6 +49,7 @@ class TableGuess(BaseModel):
     encoding: Encoding = "utf-8"
     delimiter: str = ","
     quoting: Quoting = "quotes"
+    escape: Escape = "none"
     header: bool = True
     compression: str = "none"
     newline: str = ""
@@ -68,7 +69,7 @@ class TableGuess(BaseModel):
     def file_fields(self) -> dict[str, Any]:
         """Fields of a TableFile."""
         roles = [ColumnRole(name=c.name, role=c.role, side=c.side, separator=c.separator).model_dump() for c in self.columns]
-        return {**self.model_dump(include={"path", "format", "encoding", "delimiter", "quoting", "header"}), "columns": roles}
+        return {**self.model_dump(include={"path", "format", "encoding", "delimiter", "quoting", "escape", "header"}), "columns": roles}
 
     def spec_fields(self) -> dict[str, Any]:
         """Fields of a TableSource."""
@@ -93,10 +94,7 @@ def guess_text(
     all_notes = [*notes, *_line_notes(text, facts["newline"])]
     if given.get("format", "jsonl" if sniff.is_json_lines(text) else "csv") == "jsonl":
         return _guess_json(facts, table, lines, detections, all_notes)
-    detections["delimiter"] = sniff.Detection(given["delimiter"]) if "delimiter" in given else sniff.delimiter_of(lines)
-    mark = detections["delimiter"].value
-    detections["quoting"] = sniff.Detection(given["quoting"]) if "quoting" in given else sniff.quoting_of(text, lines, mark)
-    layout = Layout("csv", (), detections["encoding"].value, mark, cast(Quoting, detections["quoting"].value))
+    layout = _layout(text, lines, given, detections)
     first = opening.header_of(name, text, layout)[0]
     rows, width, bad = _even_rows(text, lines, layout)
     if "header" in given:
@@ -114,8 +112,20 @@ def guess_text(
         all_notes.append("There is no row below the header that fits it.")
     if bad:
         all_notes.append(f"{bad:,} of the first {bad + len(rows):,} lines cannot be read; they will be set aside with the reason.")
-    facts = {**facts, "format": "csv", "delimiter": mark, "quoting": detections["quoting"].value, "header": named}
+    facts = {**facts, "format": "csv", "header": named, **{name: detections[name].value for name in ("delimiter", "quoting", "escape")}}
     return assemble(facts, table, headers, list(unique_names(headers)), body, detections, all_notes)
+
+
+def _layout(text: str, lines: list[str], given: Mapping[str, Any], detections: dict[str, sniff.Detection]) -> Layout:
+    """Delimiter, quotes and escapes, as given or as detected; added to `detections`."""
+    mark, quoting = given.get("delimiter"), given.get("quoting")
+    escape = sniff.Detection(given["escape"]) if "escape" in given else delimiters.escape_of(text, lines, mark)
+    layout = Layout("csv", (), detections["encoding"].value, quoting=quoting or "quotes", escape=cast(Escape, escape.value))
+    detections["delimiter"] = sniff.Detection(mark) if mark else delimiters.delimiter_of(lines, layout)
+    layout = layout._replace(delimiter=detections["delimiter"].value)
+    detections["quoting"] = sniff.Detection(quoting) if quoting else delimiters.quoting_of(text, lines, layout)
+    detections["escape"] = escape
+    return layout._replace(quoting=cast(Quoting, detections["quoting"].value))
 
 
 def _refuse_binary(name: str, start: bytes) -> None:

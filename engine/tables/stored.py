@@ -175,7 +175,7 @@ def _lines(spark: "SparkSession", table: TableFile, outputs: Sequence[Output]) -
     if table.encoding in WIDE or table.quoting == "lines":
         raise ValueError(f"{table.path} is UTF-16 or has line breaks in its values; download it and give its path, or store it as Parquet.")
     files, names, headers = stored(spark, table.path), tuple(output.column for output in outputs), []
-    layout = Layout("csv", (), table.encoding, table.delimiter, table.quoting)
+    layout = table.layout
     if table.format == "jsonl":
         layout = Layout("jsonl", tuple(dict.fromkeys(names)), table.encoding)
     else:

@@ -25,9 +25,10 @@ ROLES_OF = {
     "items": ("item", *SHOWN, "title", "image", "genres"),
 }
 SIDES = ("user", "item", "context")
-DELIMITERS = {",": ", comma", ";": "; semicolon", "\t": "tab", "|": "| bar", "::": ":: two colons"}
+DELIMITERS = {",": ", comma", ";": "; semicolon", "\t": "tab", "|": "| bar", "::": ":: two colons", " ": "blanks (spaces, tabs)"}
 QUOTING = {"none": '" is a plain character', "quotes": 'values may be in "…"', "lines": '"…" may contain line breaks'}
-FACTS = ("encoding", "delimiter", "quoting", "header")
+ESCAPE = {"none": "\\ is a plain character", "backslash": r"\" is a quote, \N is missing"}
+FACTS = ("encoding", "delimiter", "quoting", "escape", "header")
 MOST_EXAMPLE = 60
 Table = Literal["interactions", "users", "items"]
 MORE_TABLES: tuple[tuple[Table, str], ...] = (("users", "A table of users"), ("items", "A table of items"))
@@ -118,7 +119,7 @@ def _facts(key: str, guess: TableGuess, given: dict[str, Any]) -> list[str]:
     if uncertain:
         assumed = " and ".join(f"{fact} ({_option(fact, getattr(guess, fact))} for now)" for fact in uncertain)
         st.warning(f"The content does not determine its {words.md(assumed, 200)}. Please choose below.", icon=":material/help:")
-    grid = st.grid(4, min_column_width=190, gap="small", vertical_alignment="bottom")
+    grid = st.grid(5, min_column_width=170, gap="small", vertical_alignment="bottom")
     for fact in FACTS:
         with grid.cell():
             _fact(f"{key}.{digest(guess.path)}", fact, getattr(guess, fact), fact in uncertain, given)
@@ -130,6 +131,7 @@ def _fact(key: str, fact: str, value: str | bool, uncertain: bool, given: dict[s
         "encoding": list(get_args(engine.tables.TableFile.model_fields["encoding"].annotation)),
         "delimiter": list(DELIMITERS),
         "quoting": list(QUOTING),
+        "escape": list(ESCAPE),
         "header": [True, False],
     }[fact]
     if value not in options:
@@ -145,7 +147,7 @@ def _fact(key: str, fact: str, value: str | bool, uncertain: bool, given: dict[s
     elif name not in st.session_state:
         st.session_state[name] = given[fact]
     st.selectbox(
-        {"header": "First line"}.get(fact, words.field_label(fact)) + (" · please choose" if uncertain else ""),
+        {"header": "First line", "escape": "Backslash"}.get(fact, words.field_label(fact)) + (" · please choose" if uncertain else ""),
         options,
         format_func=lambda one: _option(fact, one),
         key=name,
@@ -160,7 +162,7 @@ def _option(fact: str, value: str | bool) -> str:
     """The value of a fact in words."""
     if fact == "header":
         return "names the columns" if value else "is data"
-    return {"delimiter": DELIMITERS, "quoting": QUOTING}.get(fact, {}).get(str(value), words.plain(value, 20))
+    return {"delimiter": DELIMITERS, "quoting": QUOTING, "escape": ESCAPE}.get(fact, {}).get(str(value), words.plain(value, 20))
 
 
 def _editor(key: str, guess: TableGuess, table: str) -> list[dict[str, str]]:
@@ -256,6 +258,9 @@ def _reading_controls(key: str, fields: dict[str, Any], guess: TableGuess, quest
             timed_by = next(column for column in guess.columns if column.name == timed[0])
             own = digest(timed_by.name, timed_by.time_unit, timed_by.ambiguous)
             raw["time_unit"] = times.unit(f"{key}.unit.{own}", timed_by, warned, questions)
+    else:
+        with grid.cell():
+            raw["time_unit"] = times.of_lines(f"{key}.lines")
     if rated:
         for name, tooltip in (("low", "Labels below this are set aside"), ("high", "Labels above this are set aside")):
             with grid.cell():

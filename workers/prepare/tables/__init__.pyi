@@ -5,4 +5,5 @@ from .files import (
     DAMAGED as DAMAGED, WIDE as WIDE, ColumnsReader as ColumnsReader, Compression as Compression, LinesReader as LinesReader, Part as Part,
     PartsReader as PartsReader, open_part as open_part, read as read,
 )
-from .lines import Layout as Layout, json_text as json_text, quoted as quoted
+from .fields import Layout as Layout, plain as plain, quoted as quoted, ready as ready
+from .lines import json_text as json_text
