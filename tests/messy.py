@@ -161,6 +161,14 @@ def _broken(folder: Path, plain: Any) -> dict[str, Messy]:
             "escaped-breaks.csv", (start + 'u1,i1,5,"two\n\\"lines\\""\n' + line).encode(),
             [("u1", "i1", 'two\n"lines"', "5"), good], quoting="lines", escape="backslash",
         ),
+        "commas in numbers and values that mean missing": plain(
+            "comma.csv", start.replace(",", ";").encode() + b"u1;i1;1.234,5;a\n-;i1;3,5;b\nu1;0;4;-\nu1;i2;0,125; ? \n",
+            [("u1", "i1", "a", "1234.5"), (None, "i1", "b", "3.5"), ("u1", None, None, "4"), ("u1", "i2", None, "0.125")],
+            delimiter=";", columns=[
+                {"name": "user_id", "role": "user", "missing": ["-"]}, {"name": "item_id", "role": "item", "missing": ["0"]},
+                {"name": "rating", "role": "label", "numbers": "decimal_comma"}, {"name": "title", "role": "title", "missing": ["-", "?"]},
+            ],
+        ),
         "a header that repeats": plain("again.csv", (start + line + start + line).encode(), [good, good]),
     }  # fmt: skip
 

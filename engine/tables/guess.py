@@ -6,13 +6,14 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
-from engine.tables import delimiters, sniff
+from engine.tables import absent, delimiters, numbers, sniff
 from engine.tables import open as opening
+from engine.tables.absent import Absent
 from engine.tables.paths import HEAD_BYTES
 from engine.tables.roles import known_names, meanings
-from engine.tables.specs import ColumnRole, Encoding, Escape, Format, Quoting, Role, Side, unique_names
-from engine.tables.values import column_of
-from workers.prepare.tables import Layout, json_text, quoted
+from engine.tables.specs import NUMERIC, ColumnRole, Encoding, Escape, Format, Quoting, Role, Side, unique_names
+from engine.tables.values import ID, USER, column_of, known_values, words_of
+from workers.prepare.tables import Layout, Numbers, json_text, quoted
 
 Which = Literal["interactions", "users", "items"]
 GUESS_ROWS, SHOWN_ROWS, EXAMPLES = 1000, 50, 5
@@ -21,7 +22,11 @@ Rows = list[list[str | None]]
 
 
 class ColumnGuess(BaseModel):
-    """The guessed meaning of a column. header: its name in the file, before blank and duplicate names were changed."""
+    """The guessed meaning of a column.
+
+    header: its name in the file, before blank and duplicate names were changed. numbers_open, absent_open: what a person has to
+    decide on how numbers are written, and on ids that may mean missing. absent: values that may mean missing. rows: looked at.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,6 +40,11 @@ class ColumnGuess(BaseModel):
     time_unit: str | None = None
     ambiguous: str | None = None
     units: tuple[str, ...] = ()
+    numbers: Numbers = "plain"
+    numbers_open: str | None = None
+    absent: tuple[Absent, ...] = ()
+    absent_open: str | None = None
+    rows: int = 0
     certain: bool = True
     why: str = ""
 
@@ -68,7 +78,12 @@ class TableGuess(BaseModel):
 
     def file_fields(self) -> dict[str, Any]:
         """Fields of a TableFile."""
-        roles = [ColumnRole(name=c.name, role=c.role, side=c.side, separator=c.separator).model_dump() for c in self.columns]
+        roles = [
+            ColumnRole(
+                name=c.name, role=c.role, side=c.side, separator=c.separator, numbers=c.numbers if c.role in NUMERIC else "plain"
+            ).model_dump()
+            for c in self.columns
+        ]
         return {**self.model_dump(include={"path", "format", "encoding", "delimiter", "quoting", "escape", "header"}), "columns": roles}
 
     def spec_fields(self) -> dict[str, Any]:
@@ -189,15 +204,21 @@ def assemble(
 ) -> TableGuess:
     """A guess from rows as text: columns with their meanings, notes, and the settings to confirm."""
     rows = rows[:GUESS_ROWS]
-    seen = [column_of(name, [row[k] for row in rows]) for k, name in enumerate(names)]
+    cells = [[row[k] for row in rows] for k in range(len(names))]
+    wrote = numbers.written([(name, known_values(column)) for name, column in zip(names, cells, strict=True)])
+    seen = [column_of(name, column, one.numbers) for name, column, one in zip(names, cells, wrote, strict=True)]
     meant = meanings(seen, table, bool(facts.get("header", True)))
     columns = [
         ColumnGuess(
             name=c.name, header=h, role=m.role, side=m.side, separator=m.separator, type=c.type, time_unit=m.unit, ambiguous=m.ambiguous,
-            units=m.units,            examples=tuple(v[:100] for v in dict.fromkeys(c.values))[:EXAMPLES], certain=m.certain, why=m.why,
+            units=m.units, examples=tuple(v[:100] for v in dict.fromkeys(known_values(values)))[:EXAMPLES], certain=m.certain, why=m.why,
+            numbers=wrote_.numbers, numbers_open=wrote_.question if m.role in NUMERIC else None, rows=len(rows),
+            absent=absent.absent_values(values, m.role in ("user", "item")),
         )
-        for c, m, h in zip(seen, meant, headers, strict=True)
+        for c, m, h, wrote_, values in zip(seen, meant, headers, wrote, cells, strict=True)
     ]  # fmt: skip
+    if table == "interactions":
+        columns = [_with_question(column, columns, cells) for column in columns]
     time = next((c for c in columns if c.role == "timestamp"), None)
     detections = detections or {}
     unsure = [name for name, what in detections.items() if not what.certain]
@@ -210,8 +231,32 @@ def assemble(
         all_notes += [
             f"No column looks like the {role}; choose one, or none." for role in ("user", "item") if role not in {c.role for c in columns}
         ]
+    all_notes += _number_notes(columns)
     return TableGuess(
         **{**dict(facts), "columns": tuple(columns), "unsure": tuple(unsure), "notes": tuple(all_notes), "head": rows[:SHOWN_ROWS]},
         time_unit=time.time_unit if time else None,
         ambiguous=time.ambiguous if time else None,
     )
+
+
+def _with_question(column: ColumnGuess, columns: Sequence[ColumnGuess], cells: Rows) -> ColumnGuess:
+    """The column, with a question where it is an id that may mean missing."""
+    if column.role not in ("user", "item") or not column.absent:
+        return column
+    nouns = USER | {"session", "visit", "device", "cookie"}
+    others = [
+        other.name
+        for other, values in zip(columns, cells, strict=True)
+        if other is not column
+        and (words := words_of(other.name)) & nouns
+        and words <= nouns | ID
+        and len(known_values(values)) == len(values)
+    ]
+    asked = absent.question(column.name, column.absent, column.rows, others if column.role == "user" else ())
+    return column.model_copy(update={"absent_open": asked})
+
+
+def _number_notes(columns: Sequence[ColumnGuess]) -> list[str]:
+    """How columns write numbers, where it is not with a point alone."""
+    said = [f"{c.name} ({c.examples[0]})" for c in columns if c.numbers != "plain" and c.role in NUMERIC and c.examples]
+    return [f"Numbers with commas or separators are read as numbers: {', '.join(said[:10])}."] if said else []

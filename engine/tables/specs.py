@@ -4,13 +4,13 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from engine.tables.paths import DELTA, TABLE
 from workers.prepare import RESERVED, SourceFeature
-from workers.prepare.tables import PROBLEM, Layout, Output
+from workers.prepare.tables import PROBLEM, How, Layout, Numbers, Output
 from workers.specs import MORE, Spec
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ ENCODINGS: tuple[str, ...] = Encoding.__args__  # type: ignore[attr-defined]
 ONCE = ("user", "item", "class", "action", "timestamp", "split", "weight", "title", "image", "genres")
 FEATURES: dict[str, Literal["single", "multi", "dense"]] = {"category": "single", "tags": "multi", "dense": "dense"}
 DISPLAY = ("title", "image", "genres")
+NUMERIC = ("label", "weight", "dense")
 
 
 class ColumnRole(Spec):
@@ -41,6 +42,16 @@ class ColumnRole(Spec):
     role: Role = Field("ignore", description="What it is read as")
     side: Side = Field("context", description="What a feature describes: the user, the item, or the interaction (context)")
     separator: str = Field("|", min_length=1, max_length=3, description="Between the values of tags and genres")
+    numbers: Numbers = Field(
+        "plain", description="How a label, a weight or a number is written: plain (1234.5), decimal_comma (1.234,5), thousands (1,234.5)"
+    )
+    missing: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(
+        (), max_length=50, description="Values that mean missing, such as NA or -1; rows without an id or a label are set aside"
+    )
+
+    def output(self, name: str, how: How = "text") -> Output:
+        """The column as an output of this name."""
+        return Output(name, self.name, how, self.separator, self.missing, self.numbers if self.role in NUMERIC else "plain")
 
 
 class TableFile(Spec):
@@ -97,9 +108,14 @@ class TableFile(Spec):
     def having(self, *roles: str) -> list[ColumnRole]:
         return [column for column in self.columns if column.role in roles]
 
+    def first(self, role: str) -> ColumnRole | None:
+        """The first column with a role; None without one."""
+        return next((column for column in self.columns if column.role == role), None)
+
     def named(self, role: str) -> str | None:
         """The column with a role that only one column may have; None without one."""
-        return next((column.name for column in self.columns if column.role == role), None)
+        column = self.first(role)
+        return column.name if column else None
 
 
 def with_side(table: TableFile, side: Side) -> TableFile:

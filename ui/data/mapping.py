@@ -9,7 +9,7 @@ import streamlit as st
 
 import engine
 from engine.tables import TableGuess
-from ui.data import ids, source, times
+from ui.data import ids, source, times, values
 from ui.shared import forms, words
 
 ROLES = {
@@ -42,7 +42,7 @@ def choose(key: str) -> tuple[dict[str, Any] | None, list[str]]:
     key = f"{key}.{digest(guess.path)}"  # answers about one table are none about another, nor are its users and items
     fields["kind"] = source.TABLE
     fields |= _reading_controls(key, fields, guess, questions)
-    tables: list[tuple[TableGuess | None, list[dict[str, str]]]] = [(guess, fields["columns"])]
+    tables: list[tuple[TableGuess | None, list[dict[str, Any]]]] = [(guess, fields["columns"])]
     for table, title in MORE_TABLES:
         with st.expander(f"{title} (optional)", icon=":material/table_rows:", key=f"{key}.{table}.box"):
             more_of = ", titles and genres" if table == "items" else ""
@@ -81,7 +81,7 @@ def _table(key: str, table: Table) -> tuple[dict[str, Any] | None, list[str], Ta
         st.error(words.md(error, 600), icon=":material/error:", title="This table cannot be read")
         return None, ["The table cannot be read."], None
     questions = _facts(key, guess, given)
-    columns = _editor(key, guess, table)
+    columns = values.choose(f"{key}.{digest(guess.path)}.values", guess, _editor(key, guess, table), questions)
     with st.expander("First rows of the file", icon=":material/preview:", key=f"{key}.head"):
         st.dataframe(_head(guess), hide_index=True, height=220, placeholder=words.DASH, alt="The first rows of the file as text")
     written = {name: value for name, value in guess.spec_fields().items() if name not in ("columns", "time_unit", "kind")}
@@ -165,11 +165,11 @@ def _option(fact: str, value: str | bool) -> str:
     return {"delimiter": DELIMITERS, "quoting": QUOTING, "escape": ESCAPE}.get(fact, {}).get(str(value), words.plain(value, 20))
 
 
-def _editor(key: str, guess: TableGuess, table: str) -> list[dict[str, str]]:
+def _editor(key: str, guess: TableGuess, table: str) -> list[dict[str, Any]]:
     """The mapping as an editable table with one row per column. Changes are kept until the guessed columns change."""
     names = [column.name for column in guess.columns]
     of = digest(guess.path, names, table)
-    changes: dict[str, dict[str, str]] = st.session_state.setdefault(f"{key}.mapping.{of}", {})
+    changes: dict[str, dict[str, Any]] = st.session_state.setdefault(f"{key}.mapping.{of}", {})
     guessed_ = frame(guess, {})
     drawn = digest(of, columns_of(guessed_, names))
     widget, start = f"{key}.editor.{drawn}", f"{key}.start.{drawn}"
@@ -219,7 +219,7 @@ def _columns(table: str) -> dict[str, Any]:
     }
 
 
-def frame(guess: TableGuess, changes: dict[str, dict[str, str]]) -> pd.DataFrame:
+def frame(guess: TableGuess, changes: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """The guess for each column, with the user's earlier changes."""
     rows = []
     for column in guess.columns:
@@ -238,7 +238,7 @@ def frame(guess: TableGuess, changes: dict[str, dict[str, str]]) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def columns_of(edited: pd.DataFrame, names: list[str]) -> list[dict[str, str]]:
+def columns_of(edited: pd.DataFrame, names: list[str]) -> list[dict[str, Any]]:
     """The edited table as column roles, in the order of the file. Names come from the file: those shown may be cut short."""
     return [
         {"name": name, "role": row["Role"], "side": row["Side"], "separator": row["Separator"] or "|"}
