@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from engine.tables import absent, delimiters, numbers, sniff
 from engine.tables import open as opening
 from engine.tables.absent import Absent
+from engine.tables.foreign import refuse_text
 from engine.tables.paths import HEAD_BYTES
 from engine.tables.roles import known_names, meanings
 from engine.tables.specs import NUMERIC, ColumnRole, Encoding, Escape, Format, Quoting, Role, Side, unique_names
@@ -105,6 +106,7 @@ def guess_text(
     if not lines:
         raise ValueError(f"{name} is empty; copy or save it again.")
     opening.refuse_json_array(name, text)
+    refuse_text(name, text)
     facts = {**facts, "encoding": detections["encoding"].value, "newline": sniff.newlines_of(text)}
     all_notes = [*notes, *_line_notes(text, facts["newline"])]
     if given.get("format", "jsonl" if sniff.is_json_lines(text) else "csv") == "jsonl":

@@ -7,9 +7,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from engine.tables.foreign import refuse_content, refuse_name
 from engine.tables.guess import TableGuess, Which, assemble, guess_text
 from engine.tables.open import header_of, text_of
-from engine.tables.paths import DELTA, HEAD_BYTES, TABLE, check_uri, refuse_content, refuse_name
+from engine.tables.paths import DELTA, HEAD_BYTES, TABLE, check_uri
 from engine.tables.specs import TableFile, spark_schema, unique_names
 from workers.prepare.tables import WIDE, ColumnsReader, Layout, LinesReader, Output, as_text, refused_type
 
