@@ -169,6 +169,15 @@ def _broken(folder: Path, plain: Any) -> dict[str, Messy]:
                 {"name": "rating", "role": "label", "numbers": "decimal_comma"}, {"name": "title", "role": "title", "missing": ["-", "?"]},
             ],
         ),
+        "lists in cells": plain(
+            "lists.csv", (start + 'u1,i1-5 i2-4,x,a\nu2,,x,b\nbad\nu3,[i1-3  i7-2],x,c\n').encode(),
+            [("u1", "i1", "a", "5"), ("u1", "i2", "a", "4"), ("u2", None, "b", None), "1 field instead of 4",
+             ("u3", "i1", "c", "3"), ("u3", "i7", "c", "2")],
+            columns=[
+                {"name": "user_id", "role": "user"}, {"name": "item_id", "role": "item", "listed": "pairs", "separator": " "},
+                {"name": "title", "role": "title"},
+            ],
+        ),
         "a header that repeats": plain("again.csv", (start + line + start + line).encode(), [good, good]),
     }  # fmt: skip
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
-from engine.tables import absent, delimiters, numbers, sniff
+from engine.tables import absent, delimiters, lists, numbers, sniff
 from engine.tables import open as opening
 from engine.tables.absent import Absent
 from engine.tables.foreign import refuse_text
@@ -14,7 +14,7 @@ from engine.tables.paths import HEAD_BYTES
 from engine.tables.roles import known_names, meanings
 from engine.tables.specs import NUMERIC, ColumnRole, Encoding, Escape, Format, Quoting, Role, Side, unique_names
 from engine.tables.values import ID, USER, column_of, known_values, words_of
-from workers.prepare.tables import Layout, Numbers, json_text, quoted
+from workers.prepare.tables import Layout, Listed, Numbers, json_text, quoted
 
 Which = Literal["interactions", "users", "items"]
 GUESS_ROWS, SHOWN_ROWS, EXAMPLES = 1000, 50, 5
@@ -27,6 +27,7 @@ class ColumnGuess(BaseModel):
 
     header: its name in the file, before blank and duplicate names were changed. numbers_open, absent_open: what a person has to
     decide on how numbers are written, and on ids that may mean missing. absent: values that may mean missing. rows: looked at.
+    listed: what a cell holds, whatever the role.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,6 +47,7 @@ class ColumnGuess(BaseModel):
     absent: tuple[Absent, ...] = ()
     absent_open: str | None = None
     rows: int = 0
+    listed: Listed = "one"
     certain: bool = True
     why: str = ""
 
@@ -81,7 +83,12 @@ class TableGuess(BaseModel):
         """Fields of a TableFile."""
         roles = [
             ColumnRole(
-                name=c.name, role=c.role, side=c.side, separator=c.separator, numbers=c.numbers if c.role in NUMERIC else "plain"
+                name=c.name,
+                role=c.role,
+                side=c.side,
+                separator=c.separator,
+                numbers=c.numbers if c.role in NUMERIC else "plain",
+                listed=c.listed if c.role == "item" else "one",
             ).model_dump()
             for c in self.columns
         ]
@@ -185,7 +192,7 @@ def _guess_json(
     names = list(dict.fromkeys(name for row in objects for name in row))
     nested = [name for name in names if any(_is_nested(row.get(name)) for row in objects)]
     rows: Rows = [[None if n in nested else json_text(row.get(n)) for n in names] for row in objects]
-    notes = notes + [f"{name!r} holds objects and cannot be read as plain values." for name in nested]
+    notes = notes + [f"{name!r} holds objects and cannot be read as plain values.{lists.flattened(name, objects)}" for name in nested]
     if bad:
         notes.append(f"{bad:,} of the first {len(lines[:GUESS_ROWS]):,} lines are not JSON objects; they will be set aside.")
     return assemble({**facts, "format": "jsonl", "header": True}, table, names, names, rows, detections, notes)
@@ -210,14 +217,16 @@ def assemble(
     wrote = numbers.written([(name, known_values(column)) for name, column in zip(names, cells, strict=True)])
     seen = [column_of(name, column, one.numbers) for name, column, one in zip(names, cells, wrote, strict=True)]
     meant = meanings(seen, table, bool(facts.get("header", True)))
+    held = [lists.lists_of(column) for column in seen]
+    meant = lists.with_lists(seen, meant, held) if table == "interactions" else meant
     columns = [
         ColumnGuess(
             name=c.name, header=h, role=m.role, side=m.side, separator=m.separator, type=c.type, time_unit=m.unit, ambiguous=m.ambiguous,
             units=m.units, examples=tuple(v[:100] for v in dict.fromkeys(known_values(values)))[:EXAMPLES], certain=m.certain, why=m.why,
             numbers=wrote_.numbers, numbers_open=wrote_.question if m.role in NUMERIC else None, rows=len(rows),
-            absent=absent.absent_values(values, m.role in ("user", "item")),
+            absent=absent.absent_values(values, m.role in ("user", "item")), listed=held_.kind if held_ else "one",
         )
-        for c, m, h, wrote_, values in zip(seen, meant, headers, wrote, cells, strict=True)
+        for c, m, h, wrote_, values, held_ in zip(seen, meant, headers, wrote, cells, held, strict=True)
     ]  # fmt: skip
     if table == "interactions":
         columns = [_with_question(column, columns, cells) for column in columns]
@@ -233,7 +242,7 @@ def assemble(
         all_notes += [
             f"No column looks like the {role}; choose one, or none." for role in ("user", "item") if role not in {c.role for c in columns}
         ]
-    all_notes += _number_notes(columns)
+    all_notes += [*_number_notes(columns), *_list_notes(columns, table)]
     return TableGuess(
         **{**dict(facts), "columns": tuple(columns), "unsure": tuple(unsure), "notes": tuple(all_notes), "head": rows[:SHOWN_ROWS]},
         time_unit=time.time_unit if time else None,
@@ -262,3 +271,14 @@ def _number_notes(columns: Sequence[ColumnGuess]) -> list[str]:
     """How columns write numbers, where it is not with a point alone."""
     said = [f"{c.name} ({c.examples[0]})" for c in columns if c.numbers != "plain" and c.role in NUMERIC and c.examples]
     return [f"Numbers with commas or separators are read as numbers: {', '.join(said[:10])}."] if said else []
+
+
+def _list_notes(columns: Sequence[ColumnGuess], table: Which) -> list[str]:
+    """Columns whose cells hold lists of items, and what becomes of them."""
+    notes = []
+    for column in columns:
+        if column.listed != "one" and table == "interactions":
+            of = "item-label" if column.listed == "pairs" else "items"
+            what = "each becomes a row of its own" if column.role == "item" else "one row each is needed, and comes with the role item"
+            notes.append(f"{column.name} holds lists of {of}: {what}.")
+    return notes

@@ -65,8 +65,9 @@ def _tables(opened: OpenTable, outputs: Sequence[Output], limit: int) -> "Iterat
     for file in opened.files:
         for table in read(file.part, opened.layout, wanted):
             if table.num_rows:
-                yield shape(table.slice(0, limit - rows), outputs)
-            rows += table.num_rows
+                shaped = shape(table.slice(0, limit - rows), outputs).slice(0, limit - rows)  # a row of lists may become many
+                rows += shaped.num_rows
+                yield shaped
             if rows >= limit:
                 return
 

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from engine.tables.paths import DELTA, TABLE
 from workers.prepare import RESERVED, SourceFeature
-from workers.prepare.tables import PROBLEM, How, Layout, Numbers, Output
+from workers.prepare.tables import PROBLEM, How, Layout, Listed, Numbers, Output
 from workers.specs import MORE, Spec
 
 if TYPE_CHECKING:
@@ -49,9 +49,18 @@ class ColumnRole(Spec):
         (), max_length=50, description="Values that mean missing, such as NA or -1; rows without an id or a label are set aside"
     )
 
+    listed: Listed = Field(
+        "one", description="What a cell of the item holds: one item; items: a list, one row each; pairs: a list of item-label, such as N1-0"
+    )
+
     def output(self, name: str, how: How = "text") -> Output:
         """The column as an output of this name."""
         return Output(name, self.name, how, self.separator, self.missing, self.numbers if self.role in NUMERIC else "plain")
+
+    def listed_outputs(self) -> tuple[Output, ...]:
+        """The item, and the label where cells hold pairs, of a column whose cells hold lists of items."""
+        item = self.output("item_id")._replace(each="item" if self.listed == "pairs" else "value")
+        return (item, Output("rating", self.name, separator=self.separator, each="label")) if self.listed == "pairs" else (item,)
 
 
 class TableFile(Spec):

@@ -62,6 +62,8 @@ def known_values(values: Sequence[str | None]) -> tuple[str, ...]:
 
 def column_of(name: str, values: Sequence[str | None], numbers: Numbers = "plain") -> Column:
     known = known_values(values)
+    if re.search(r":(token|float)_seq$", name):
+        return Column(name, words_of(name), "list", known, len(values))
     if numbers == "plain":
         return Column(name, words_of(name), type_of(known), known, len(values))
     return Column(name, words_of(name), "number", with_points(known, numbers), len(values), numbers)

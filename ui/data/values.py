@@ -23,6 +23,9 @@ def choose(key: str, guess: TableGuess, columns: list[Mapped], questions: list[s
         if mapped["role"] in engine.tables.NUMERIC and column.numbers != "plain":
             with grid.cell():
                 mapped["numbers"] = _numbers(f"{key}.numbers.{column.name}", column, warned, questions)
+        if mapped["role"] == "item" and column.listed != "one":
+            with grid.cell():
+                mapped["listed"] = _listed(f"{key}.listed.{column.name}", column)
         if mapped["role"] in IDS and column.absent_open:
             with grid.cell():
                 mapped["missing"] = _id(f"{key}.id.{column.name}", column, warned, questions)
@@ -47,6 +50,13 @@ def _numbers(key: str, column: ColumnGuess, warned: DeltaGenerator, questions: l
         warned.warning(words.md(open_, 400), icon=":material/help:")
         questions.append(f"Choose how the numbers in {words.plain(column.name, 40)} are written.")
     return chosen or column.numbers
+
+
+def _listed(key: str, column: ColumnGuess) -> str:
+    of = "item-label" if column.listed == "pairs" else "items"
+    label = f"One row for each item in {words.md(column.name, 40)}"
+    tooltip = f"Its cells hold lists of {of}, such as {words.plain(column.examples[0] if column.examples else '', 60)}"
+    return column.listed if st.toggle(label, value=True, key=key, help=tooltip, persist_state=forms.KEPT) else "one"
 
 
 def _id(key: str, column: ColumnGuess, warned: DeltaGenerator, questions: list[str]) -> list[str]:

@@ -73,3 +73,18 @@ def test_numbers_that_may_be_read_in_two_ways_are_asked_about(empty: Workspace, 
     assert not at.exception
     button(at, "Prepare").click().run()
     assert next(column for column in specs(empty)[0].source.columns if column.role == "label").numbers == "thousands"
+
+
+def test_impressions_in_one_cell_get_a_row_each(empty: Workspace, drivers: None, visit: Visit, says: Says, tmp_path: Path) -> None:
+    path = tmp_path / "behaviors.tsv"
+    shown = [" ".join(f"N{(n * 7 + k) % 40}-{int(k == n % 4)}" for k in range(4)) for n in range(150)]
+    path.write_text("".join(f"{n}\tU{n % 25}\t11/{13 + n % 15}/2019 9:05:58 AM\tN1 N2\t{cell}\n" for n, cell in enumerate(shown)))
+    at = bring(visit, str(path))
+    said = plainly(says(at))
+    assert "column_5 holds lists of item-label" in said
+    assert "600 rows read" in said
+    assert any(one.label == "One row for each item in column\\_5" and one.value for one in at.toggle)
+    button(at, "Prepare").click().run()
+    (spec,) = specs(empty)
+    assert spec.source.first("item").listed == "pairs"
+    assert spec.label.kind == "given"

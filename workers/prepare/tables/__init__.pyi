@@ -7,4 +7,5 @@ from .files import (
 )
 from .fields import Layout as Layout, plain as plain, quoted as quoted, ready as ready
 from .lines import json_text as json_text
+from .listed import PAIR as PAIR, Listed as Listed
 from .values import FORMS as FORMS, MISSING_WORDS as MISSING_WORDS, Numbers as Numbers, plain_numbers as plain_numbers
