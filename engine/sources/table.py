@@ -18,14 +18,14 @@ from engine.tables import (
     with_side,
 )
 from workers.prepare import UNITS, WHOLE_ID, Reading, SourceFeature, check_unit
-from workers.prepare.tables import Output
+from workers.prepare.tables import How, Output
 from workers.specs import MORE
 
 if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame, SparkSession
 
-HOW: dict[str, Literal["text", "blank", "tags", "number"]] = {"category": "blank", "tags": "tags", "genres": "tags", "dense": "number"}
+HOW: dict[str, How] = {"category": "blank", "tags": "tags", "genres": "tags", "dense": "number"}
 Where = Literal["interactions", "users", "items"]
 LINES = "lines"  # the unit of times where the order of rows is all there is
 
@@ -158,16 +158,15 @@ class TableSource(TableFile, SourceSpec):
             return ()
         roles = {"user": "user_id", "item": "item_id", "class": "category", "action": "category", "timestamp": "timestamp"}
         for role, name in [*roles.items(), *((role, role) for role in ("split", "weight", "title", "image"))]:
-            if column := table.named(role):
-                outputs_.append(Output(name, column, "blank" if role in DISPLAY else "text"))
+            if column := table.first(role):
+                outputs_.append(column.output(name, "blank" if role in DISPLAY else "text"))
         if where == "interactions":
-            labels = [column.name for column in table.having("label")]
             names = [f"action.{name}" for name in self._actions()] or ["rating"]
-            outputs_ += [Output(name, label) for name, label in zip(names, labels, strict=False)]
+            outputs_ += [label.output(name) for name, label in zip(names, table.having("label"), strict=False)]
         for feature in self._features():
             if feature.table == where:
-                how = "text" if where == "interactions" and feature.column.role == "dense" else HOW[feature.column.role]
-                outputs_.append(Output(feature.out, feature.column.name, how, feature.column.separator))
+                how: How = "text" if where == "interactions" and feature.column.role == "dense" else HOW[feature.column.role]
+                outputs_.append(feature.column.output(feature.out, how))
         return tuple(outputs_)
 
     def check(self) -> None:

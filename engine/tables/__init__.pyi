@@ -7,7 +7,8 @@ from .inspect import inspect_table as inspect_table
 from .paths import is_remote as is_remote, local as local, named as named
 from .plain_lines import Layout as Layout
 from .specs import (
-    DISPLAY as DISPLAY, ENCODINGS as ENCODINGS, FEATURES as FEATURES, ColumnRole as ColumnRole, Feature as Feature, TableFile as TableFile,
+    DISPLAY as DISPLAY, NUMERIC as NUMERIC,
+    ENCODINGS as ENCODINGS, FEATURES as FEATURES, ColumnRole as ColumnRole, Feature as Feature, TableFile as TableFile,
     features_of as features_of, sanitised as sanitised, with_side as with_side,
 )
 from .uploads import keep_upload as keep_upload

@@ -6,13 +6,15 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
+from engine.tables import absent, delimiters, numbers, sniff
 from engine.tables import open as opening
-from engine.tables import sniff
+from engine.tables.absent import Absent
+from engine.tables.foreign import refuse_text
 from engine.tables.paths import HEAD_BYTES
 from engine.tables.roles import known_names, meanings
-from engine.tables.specs import ColumnRole, Encoding, Format, Quoting, Role, Side, unique_names
-from engine.tables.values import column_of
-from workers.prepare.tables import Layout, json_text, quoted
+from engine.tables.specs import NUMERIC, ColumnRole, Encoding, Escape, Format, Quoting, Role, Side, unique_names
+from engine.tables.values import ID, USER, column_of, known_values, words_of
+from workers.prepare.tables import Layout, Numbers, json_text, quoted
 
 Which = Literal["interactions", "users", "items"]
 GUESS_ROWS, SHOWN_ROWS, EXAMPLES = 1000, 50, 5
@@ -21,7 +23,11 @@ Rows = list[list[str | None]]
 
 
 class ColumnGuess(BaseModel):
-    """The guessed meaning of a column. header: its name in the file, before blank and duplicate names were changed."""
+    """The guessed meaning of a column.
+
+    header: its name in the file, before blank and duplicate names were changed. numbers_open, absent_open: what a person has to
+    decide on how numbers are written, and on ids that may mean missing. absent: values that may mean missing. rows: looked at.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,6 +41,11 @@ class ColumnGuess(BaseModel):
     time_unit: str | None = None
     ambiguous: str | None = None
     units: tuple[str, ...] = ()
+    numbers: Numbers = "plain"
+    numbers_open: str | None = None
+    absent: tuple[Absent, ...] = ()
+    absent_open: str | None = None
+    rows: int = 0
     certain: bool = True
     why: str = ""
 
@@ -49,6 +60,7 @@ class TableGuess(BaseModel):
     encoding: Encoding = "utf-8"
     delimiter: str = ","
     quoting: Quoting = "quotes"
+    escape: Escape = "none"
     header: bool = True
     compression: str = "none"
     newline: str = ""
@@ -67,8 +79,13 @@ class TableGuess(BaseModel):
 
     def file_fields(self) -> dict[str, Any]:
         """Fields of a TableFile."""
-        roles = [ColumnRole(name=c.name, role=c.role, side=c.side, separator=c.separator).model_dump() for c in self.columns]
-        return {**self.model_dump(include={"path", "format", "encoding", "delimiter", "quoting", "header"}), "columns": roles}
+        roles = [
+            ColumnRole(
+                name=c.name, role=c.role, side=c.side, separator=c.separator, numbers=c.numbers if c.role in NUMERIC else "plain"
+            ).model_dump()
+            for c in self.columns
+        ]
+        return {**self.model_dump(include={"path", "format", "encoding", "delimiter", "quoting", "escape", "header"}), "columns": roles}
 
     def spec_fields(self) -> dict[str, Any]:
         """Fields of a TableSource."""
@@ -89,14 +106,12 @@ def guess_text(
     if not lines:
         raise ValueError(f"{name} is empty; copy or save it again.")
     opening.refuse_json_array(name, text)
+    refuse_text(name, text)
     facts = {**facts, "encoding": detections["encoding"].value, "newline": sniff.newlines_of(text)}
     all_notes = [*notes, *_line_notes(text, facts["newline"])]
     if given.get("format", "jsonl" if sniff.is_json_lines(text) else "csv") == "jsonl":
         return _guess_json(facts, table, lines, detections, all_notes)
-    detections["delimiter"] = sniff.Detection(given["delimiter"]) if "delimiter" in given else sniff.delimiter_of(lines)
-    mark = detections["delimiter"].value
-    detections["quoting"] = sniff.Detection(given["quoting"]) if "quoting" in given else sniff.quoting_of(text, lines, mark)
-    layout = Layout("csv", (), detections["encoding"].value, mark, cast(Quoting, detections["quoting"].value))
+    layout = _layout(text, lines, given, detections)
     first = opening.header_of(name, text, layout)[0]
     rows, width, bad = _even_rows(text, lines, layout)
     if "header" in given:
@@ -114,8 +129,20 @@ def guess_text(
         all_notes.append("There is no row below the header that fits it.")
     if bad:
         all_notes.append(f"{bad:,} of the first {bad + len(rows):,} lines cannot be read; they will be set aside with the reason.")
-    facts = {**facts, "format": "csv", "delimiter": mark, "quoting": detections["quoting"].value, "header": named}
+    facts = {**facts, "format": "csv", "header": named, **{name: detections[name].value for name in ("delimiter", "quoting", "escape")}}
     return assemble(facts, table, headers, list(unique_names(headers)), body, detections, all_notes)
+
+
+def _layout(text: str, lines: list[str], given: Mapping[str, Any], detections: dict[str, sniff.Detection]) -> Layout:
+    """Delimiter, quotes and escapes, as given or as detected; added to `detections`."""
+    mark, quoting = given.get("delimiter"), given.get("quoting")
+    escape = sniff.Detection(given["escape"]) if "escape" in given else delimiters.escape_of(text, lines, mark)
+    layout = Layout("csv", (), detections["encoding"].value, quoting=quoting or "quotes", escape=cast(Escape, escape.value))
+    detections["delimiter"] = sniff.Detection(mark) if mark else delimiters.delimiter_of(lines, layout)
+    layout = layout._replace(delimiter=detections["delimiter"].value)
+    detections["quoting"] = sniff.Detection(quoting) if quoting else delimiters.quoting_of(text, lines, layout)
+    detections["escape"] = escape
+    return layout._replace(quoting=cast(Quoting, detections["quoting"].value))
 
 
 def _refuse_binary(name: str, start: bytes) -> None:
@@ -179,15 +206,21 @@ def assemble(
 ) -> TableGuess:
     """A guess from rows as text: columns with their meanings, notes, and the settings to confirm."""
     rows = rows[:GUESS_ROWS]
-    seen = [column_of(name, [row[k] for row in rows]) for k, name in enumerate(names)]
+    cells = [[row[k] for row in rows] for k in range(len(names))]
+    wrote = numbers.written([(name, known_values(column)) for name, column in zip(names, cells, strict=True)])
+    seen = [column_of(name, column, one.numbers) for name, column, one in zip(names, cells, wrote, strict=True)]
     meant = meanings(seen, table, bool(facts.get("header", True)))
     columns = [
         ColumnGuess(
             name=c.name, header=h, role=m.role, side=m.side, separator=m.separator, type=c.type, time_unit=m.unit, ambiguous=m.ambiguous,
-            units=m.units,            examples=tuple(v[:100] for v in dict.fromkeys(c.values))[:EXAMPLES], certain=m.certain, why=m.why,
+            units=m.units, examples=tuple(v[:100] for v in dict.fromkeys(known_values(values)))[:EXAMPLES], certain=m.certain, why=m.why,
+            numbers=wrote_.numbers, numbers_open=wrote_.question if m.role in NUMERIC else None, rows=len(rows),
+            absent=absent.absent_values(values, m.role in ("user", "item")),
         )
-        for c, m, h in zip(seen, meant, headers, strict=True)
+        for c, m, h, wrote_, values in zip(seen, meant, headers, wrote, cells, strict=True)
     ]  # fmt: skip
+    if table == "interactions":
+        columns = [_with_question(column, columns, cells) for column in columns]
     time = next((c for c in columns if c.role == "timestamp"), None)
     detections = detections or {}
     unsure = [name for name, what in detections.items() if not what.certain]
@@ -200,8 +233,32 @@ def assemble(
         all_notes += [
             f"No column looks like the {role}; choose one, or none." for role in ("user", "item") if role not in {c.role for c in columns}
         ]
+    all_notes += _number_notes(columns)
     return TableGuess(
         **{**dict(facts), "columns": tuple(columns), "unsure": tuple(unsure), "notes": tuple(all_notes), "head": rows[:SHOWN_ROWS]},
         time_unit=time.time_unit if time else None,
         ambiguous=time.ambiguous if time else None,
     )
+
+
+def _with_question(column: ColumnGuess, columns: Sequence[ColumnGuess], cells: Rows) -> ColumnGuess:
+    """The column, with a question where it is an id that may mean missing."""
+    if column.role not in ("user", "item") or not column.absent:
+        return column
+    nouns = USER | {"session", "visit", "device", "cookie"}
+    others = [
+        other.name
+        for other, values in zip(columns, cells, strict=True)
+        if other is not column
+        and (words := words_of(other.name)) & nouns
+        and words <= nouns | ID
+        and len(known_values(values)) == len(values)
+    ]
+    asked = absent.question(column.name, column.absent, column.rows, others if column.role == "user" else ())
+    return column.model_copy(update={"absent_open": asked})
+
+
+def _number_notes(columns: Sequence[ColumnGuess]) -> list[str]:
+    """How columns write numbers, where it is not with a point alone."""
+    said = [f"{c.name} ({c.examples[0]})" for c in columns if c.numbers != "plain" and c.role in NUMERIC and c.examples]
+    return [f"Numbers with commas or separators are read as numbers: {', '.join(said[:10])}."] if said else []

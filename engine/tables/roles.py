@@ -210,6 +210,9 @@ def _feature(column: Column, table: str, sides: set[Side]) -> Meaning:
     side = side if side in sides or table != "interactions" else "context"
     if column.type == "empty":
         return Meaning("ignore", side, True, "it is empty in the first rows")
+    if column.type == "list" and column.lists_numbers and not column.words & TAGS:
+        return Meaning("ignore", side, False, "its values are lists of numbers: several categories, if each number is one",
+                       separator_of(column.values)[0])  # fmt: skip
     if column.type == "list" or column.words & TAGS:
         return Meaning("tags", side, column.type == "list", "its values are lists", separator_of(column.values)[0])
     if column.type == "number" or (column.type == "integer" and column.distinct > 20 and not column.words & ID):

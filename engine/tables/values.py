@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from engine.tables.when import NUMBER, dates_of
+from workers.prepare.tables import Numbers, plain_numbers
 
 ID = {"id", "ids", "no", "nr", "key", "number", "hash", "code", "uuid", "guid", "index", "idx", "num", "raw", "orig", "parent"}
 USER = {
@@ -21,17 +22,26 @@ TRUTH = {"true", "false", "yes", "no", "t", "f", "y", "n"}
 
 
 class Column(NamedTuple):
-    """A column of the head: the words of its name, the type of its values, and the values that are not missing."""
+    """A column of the head: the words of its name, the type of its values, and the values that are not missing.
+
+    numbers: how the file writes them; in `values` they have a point.
+    """
 
     name: str
     words: frozenset[str]
     type: str
     values: tuple[str, ...]
     rows: int
+    numbers: Numbers = "plain"
 
     @property
     def distinct(self) -> int:
         return len(set(self.values))
+
+    @property
+    def lists_numbers(self) -> bool:
+        """Whether its values are lists of numbers, which may be counts, or ids of categories."""
+        return all(NUMBER.fullmatch(part) for value in self.values for part in value.split(separator_of(self.values)[0]) if part.strip())
 
     def is_id_of(self, nouns: set[str]) -> bool:
         rest = self.words - nouns
@@ -45,9 +55,23 @@ def words_of(name: str) -> frozenset[str]:
     return frozenset((words - set(split)) | set(split.values()) | ({"id"} if split else set()))
 
 
-def column_of(name: str, values: Sequence[str | None]) -> Column:
-    known = tuple(value for value in values if value is not None and value.strip().lower() not in UNKNOWN)
-    return Column(name, words_of(name), type_of(known), known, len(values))
+def known_values(values: Sequence[str | None]) -> tuple[str, ...]:
+    """The values that do not say missing."""
+    return tuple(value for value in values if value is not None and value.strip().lower() not in UNKNOWN)
+
+
+def column_of(name: str, values: Sequence[str | None], numbers: Numbers = "plain") -> Column:
+    known = known_values(values)
+    if numbers == "plain":
+        return Column(name, words_of(name), type_of(known), known, len(values))
+    return Column(name, words_of(name), "number", with_points(known, numbers), len(values), numbers)
+
+
+def with_points(values: Sequence[str], numbers: Numbers) -> tuple[str, ...]:
+    """Numbers with a point, as they will be read."""
+    import pyarrow as pa
+
+    return tuple(plain_numbers(pa.array(values, pa.string()), numbers).to_pylist())
 
 
 def type_of(values: Sequence[str]) -> str:
