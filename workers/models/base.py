@@ -47,6 +47,11 @@ class ModelSpec(Spec):
         return None
 
     @property
+    def unsearched(self) -> frozenset[str]:
+        """Settings of the model and of its training that do nothing as the model is set, so that a search leaves them alone."""
+        return frozenset()
+
+    @property
     def title(self) -> str:
         """A short name that says what sets this model apart."""
         return self.label

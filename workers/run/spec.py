@@ -10,7 +10,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator
 
 from workers.models import KINDS, ModelSpec, NetworkSpec
-from workers.specs import MORE, FeatureSchema, Protocol, Spec, TrainSpec, explain
+from workers.specs import MORE, FeatureSchema, Protocol, SearchSpec, Spec, TrainSpec, explain
 
 __all__ = ["MORE", "Protocol", "Spec", "TrainSpec", "explain"]  # defined elsewhere, exported from here too
 
@@ -23,6 +23,7 @@ class RunSpec(Spec):
     model: SerializeAsAny[ModelSpec]
     train: TrainSpec = TrainSpec()
     protocol: Protocol = Protocol()
+    search: SearchSpec | None = Field(None, description="Settings are searched on validation, and the best are measured; empty: as given")
     continues: str | None = Field(
         None, pattern=r"^[0-9a-f]{32}$", description="Id of an ended run that this one continues, from its best weights, for more epochs"
     )
