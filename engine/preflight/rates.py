@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from engine.settings import settings
 from workers.artifacts import DONE, JOURNAL, SPEC, write_json
+from workers.models import MatrixSpec
 from workers.run import RunSpec, read_journal
 
 FILE = "rates.json"
@@ -56,7 +57,7 @@ def key(spec: RunSpec) -> str:
     """Model, device, processes and the power of two at or below the batch size: runs of one kind are about as fast."""
     train = spec.train
     if spec.model.module is not None:
-        tuned = [name for name in getattr(spec.model, "tuned", ()) if getattr(spec.model, name) is None]
+        tuned = isinstance(spec.model, MatrixSpec) and spec.model.open_settings
         return f"{spec.model.kind}{', tuned' if tuned else ''}"
     return f"{spec.model.kind}, {train.device}, processes {train.processes}, batch {1 << (train.batch_size.bit_length() - 1)}"
 

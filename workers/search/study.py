@@ -178,3 +178,8 @@ def _distribution(way: Range | Choices) -> "optuna.distributions.BaseDistributio
     if way.whole:
         return IntDistribution(int(way.low), int(way.high), log=way.log)
     return FloatDistribution(way.low, way.high, log=way.log)
+
+
+def listed(settings: Mapping[str, Any]) -> str:
+    """Settings in a line of the log."""
+    return ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in settings.items())

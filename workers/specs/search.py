@@ -15,8 +15,8 @@ Choice = bool | int | float | str | tuple[int, ...] | None
 class Range(Spec):
     """Numbers between two ends, which may be values too."""
 
-    low: float
-    high: float
+    low: float = Field(description="The lowest value")
+    high: float = Field(description="The highest value")
     log: bool = Field(False, description="Whether factors count rather than differences, as for learning rates")
     whole: bool = Field(False, description="Whether only whole numbers are values")
 
@@ -48,7 +48,7 @@ class Range(Spec):
 class Choices(Spec):
     """Values that have no order, or only a few."""
 
-    choices: tuple[Choice, ...] = Field(min_length=1, max_length=100)
+    choices: tuple[Choice, ...] = Field(min_length=1, max_length=100, description="The values")
 
     @property
     def in_words(self) -> str:

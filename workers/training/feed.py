@@ -21,7 +21,7 @@ from workers.specs import Sampling
 from workers.training.progress import Progress
 
 if TYPE_CHECKING:
-    from workers.batches.numbered import NumberedBlocks
+    from workers.batches import NumberedBlocks
 
 PLACES = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "WORLD_SIZE")  # what StreamingDataset gives a rank its blocks by
 

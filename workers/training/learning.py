@@ -19,7 +19,7 @@ from workers.training.resuming import newest_of, resumed_progress, start_after, 
 from workers.training.sharding import DistributedModel, distribute
 
 if TYPE_CHECKING:
-    from workers.batches.numbered import NumberedBlocks
+    from workers.batches import NumberedBlocks
 
 
 class Trained(NamedTuple):

@@ -13,11 +13,10 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch.distributed as dist
 
-from workers.artifacts import CHECKPOINT, METRICS, RESULTS, TUNING, checkpoint, write_json
-from workers.artifacts.waiting import patient
+from workers.artifacts import CHECKPOINT, METRICS, RESULTS, TUNING, checkpoint, patient, write_json
 from workers.evaluation import at_edge
 from workers.run import RESUMED, Journal, RunContext, RunSpec, attempts
-from workers.search import Ended, Study, Trial, first_settings, space_of, trial_folder, with_settings
+from workers.search import Ended, Study, Trial, first_settings, listed, space_of, trial_folder, with_settings
 from workers.training.feed import open_stream
 from workers.training.learning import Trained, learn, network_of
 from workers.training.progress import Learned
@@ -169,8 +168,3 @@ def _take_over(won: Path, own: Path) -> None:
     if won.exists():
         shutil.rmtree(own, ignore_errors=True)
         won.rename(own)
-
-
-def listed(settings: Mapping[str, Any]) -> str:
-    """Settings in a line of the log."""
-    return ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in settings.items())
