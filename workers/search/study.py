@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from workers.artifacts import write_json
 from workers.specs import Choices, Range, SearchSpec, Space
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 FILE, NAME, TRIALS = "search.log", "search", "trials"
+TRIAL = "trial.json"  # in the folder of a trial that is through: what came of it, for those who do not write
 FEWEST = 4  # trials that were through an epoch before one is ended for being worse than their median
 KEPT = "ended"  # the attribute of a trial that holds what came of it
 
@@ -39,11 +41,23 @@ class Ended(NamedTuple):
     state: Literal["done", "pruned", "failed"]
     value: float | None  # the best on validation, more is better; None: it has none
     facts: dict[str, Any]
+    ended_at: float = 0.0  # seconds since 1970
 
 
 def trial_folder(run_dir: Path, number: int) -> Path:
     """Where a trial of a run writes."""
     return run_dir / TRIALS / f"{number:03d}"
+
+
+def read_trials(run_dir: Path) -> list[Ended]:
+    """The trials of a run's search that are through, in their order; one whose file is damaged is left out."""
+    trials = []
+    for path in sorted((run_dir / TRIALS).glob(f"*/{TRIAL}")):
+        try:
+            trials.append(Ended(**json.loads(path.read_text())))
+        except (OSError, ValueError, TypeError) as error:
+            log.warning("%s cannot be read: %s", path, error)
+    return sorted(trials, key=lambda one: one.number)
 
 
 class Study:
@@ -64,7 +78,7 @@ class Study:
         for lock in run_dir.glob(f"{FILE}.lock*"):  # of a process that was killed: this one alone writes now
             lock.unlink(missing_ok=True)
         storage = JournalStorage(JournalFileBackend(str(run_dir / FILE)))
-        self._search, self._space, self._first, self._seed = search, space, dict(first), seed
+        self._run_dir, self._search, self._space, self._first, self._seed = run_dir, search, space, dict(first), seed
         self._study = optuna.create_study(
             storage=storage, study_name=NAME, direction="maximize", load_if_exists=True, pruner=_pruner(search)
         )
@@ -123,8 +137,10 @@ class Study:
         import optuna
 
         trial = self._open.pop(number)
-        known = value is not None and math.isfinite(value)
-        trial.set_user_attr(KEPT, json.dumps({"state": state, "value": value if known else None, "facts": dict(facts)}))
+        known, now = value is not None and math.isfinite(value), time.time()
+        ended = Ended(number, self._decoded(trial.params), state, value if known else None, dict(facts), now)
+        kept = {name: part for name, part in ended._asdict().items() if name not in ("number", "settings")}
+        trial.set_user_attr(KEPT, json.dumps(kept))
         ends = optuna.trial.TrialState
         if state == "failed" or not known:
             self._study.tell(trial, state=ends.FAIL)
@@ -132,6 +148,9 @@ class Study:
             self._study.tell(trial, state=ends.PRUNED)
         else:
             self._study.tell(trial, value)
+        folder = trial_folder(self._run_dir, number)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / TRIAL, ended._asdict())
 
     def ended(self) -> list[Ended]:
         """The trials that are through, in their order."""

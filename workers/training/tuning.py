@@ -18,7 +18,6 @@ from workers.specs import SearchSpec
 log = logging.getLogger("workers.training.fit")
 CHOOSES = ("ndcg_at_10", "auc")  # the validation metric that picks settings: the first that the split has
 PARTS = 100  # steps of the progress bar that one fit takes
-USUAL = SearchSpec()  # the budget of a run that names none
 
 
 @dataclass
@@ -45,7 +44,7 @@ class Tuning:
             self._take(*self._try(spec, 1, 1))
             self.tried = [{"settings": {}, "fit_s": self.fit_s, "valid": self.valid, "rows": int(self.likes.counts.sum())}]
         else:
-            search = spec.search or USUAL
+            search = spec.budget or SearchSpec()
             self._search(Study(self.context.folder, search, space, first_settings(spec, space), spec.train.seed), search)
         return self
 
