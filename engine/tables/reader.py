@@ -149,9 +149,10 @@ def notes(table: TableFile, outputs: Sequence[Output], where: str) -> list[str]:
         return [f"{name} is read by Spark ({table.format}); values become text without loss, dates and times are in UTC."]
     how = f"Parquet, whole numbers and dates as text ({where})"
     if table.format != "parquet":
-        delimiter = {"\t": "tab"}.get(table.delimiter, repr(table.delimiter))
+        delimiter = {"\t": "tab", " ": "blanks"}.get(table.delimiter, repr(table.delimiter))
+        escapes = ", escapes with a backslash" if table.escape == "backslash" else ""
         line = (
-            f"delimiter {delimiter}, {'with' if table.header else 'without'} a header"
+            f"delimiter {delimiter}{escapes}, {'with' if table.header else 'without'} a header"
             if table.format == "csv"
             else "one JSON object per line"
         )

@@ -27,7 +27,7 @@ ROLES_OF = {
 SIDES = ("user", "item", "context")
 DELIMITERS = {",": ", comma", ";": "; semicolon", "\t": "tab", "|": "| bar", "::": ":: two colons", " ": "blanks (spaces, tabs)"}
 QUOTING = {"none": '" is a plain character', "quotes": 'values may be in "…"', "lines": '"…" may contain line breaks'}
-ESCAPE = {"none": "\\ is a plain character", "backslash": r"\" is a quote, \N is missing"}
+ESCAPE = {"none": "\\ is a plain character", "backslash": r"\" and \N are escapes"}
 FACTS = ("encoding", "delimiter", "quoting", "escape", "header")
 MOST_EXAMPLE = 60
 Table = Literal["interactions", "users", "items"]
@@ -119,7 +119,7 @@ def _facts(key: str, guess: TableGuess, given: dict[str, Any]) -> list[str]:
     if uncertain:
         assumed = " and ".join(f"{fact} ({_option(fact, getattr(guess, fact))} for now)" for fact in uncertain)
         st.warning(f"The content does not determine its {words.md(assumed, 200)}. Please choose below.", icon=":material/help:")
-    grid = st.grid(5, min_column_width=170, gap="small", vertical_alignment="bottom")
+    grid = st.grid(5, min_column_width=190, gap="small", vertical_alignment="bottom")
     for fact in FACTS:
         with grid.cell():
             _fact(f"{key}.{digest(guess.path)}", fact, getattr(guess, fact), fact in uncertain, given)
