@@ -148,6 +148,36 @@ def _broken(folder: Path, plain: Any) -> dict[str, Messy]:
             ],
             quoting="lines", encoding="utf-16",
         ),
+        "runs of blanks": plain(
+            "blanks.txt", b'user_id item_id  rating title\n  u1 i1   5 "a  b"\nu1\ti1 \t5 a  \n\t\nu2 i2 4\nu1 i1 5 a\n',
+            [("u1", "i1", "a  b", "5"), good, "3 fields instead of 4", good], delimiter=" ",
+        ),
+        "backslashes": plain(
+            "escaped.csv", (start + 'u1,i1,5,"say \\"hi\\", a"\n' + line + "u\\,2,\\N,4,C:\\\\x\n" + 'u1,i1,5,"\\"\n' + line).encode(),
+            [("u1", "i1", 'say "hi", a', "5"), good, ("u,2", None, "C:\\x", "4"), "a quote that is opened and not closed", good],
+            escape="backslash",
+        ),
+        "backslashes and line breaks": plain(
+            "escaped-breaks.csv", (start + 'u1,i1,5,"two\n\\"lines\\""\n' + line).encode(),
+            [("u1", "i1", 'two\n"lines"', "5"), good], quoting="lines", escape="backslash",
+        ),
+        "commas in numbers and values that mean missing": plain(
+            "comma.csv", start.replace(",", ";").encode() + b"u1;i1;1.234,5;a\n-;i1;3,5;b\nu1;0;4;-\nu1;i2;0,125; ? \n",
+            [("u1", "i1", "a", "1234.5"), (None, "i1", "b", "3.5"), ("u1", None, None, "4"), ("u1", "i2", None, "0.125")],
+            delimiter=";", columns=[
+                {"name": "user_id", "role": "user", "missing": ["-"]}, {"name": "item_id", "role": "item", "missing": ["0"]},
+                {"name": "rating", "role": "label", "numbers": "decimal_comma"}, {"name": "title", "role": "title", "missing": ["-", "?"]},
+            ],
+        ),
+        "lists in cells": plain(
+            "lists.csv", (start + 'u1,i1-5 i2-4,x,a\nu2,,x,b\nbad\nu3,[i1-3  i7-2],x,c\n').encode(),
+            [("u1", "i1", "a", "5"), ("u1", "i2", "a", "4"), ("u2", None, "b", None), "1 field instead of 4",
+             ("u3", "i1", "c", "3"), ("u3", "i7", "c", "2")],
+            columns=[
+                {"name": "user_id", "role": "user"}, {"name": "item_id", "role": "item", "listed": "pairs", "separator": " "},
+                {"name": "title", "role": "title"},
+            ],
+        ),
         "a header that repeats": plain("again.csv", (start + line + start + line).encode(), [good, good]),
     }  # fmt: skip
 

@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--note", metavar="TEXT", help="keep a text that stands above the report of these runs; an empty one deletes it")
     preflight.register(add)
     stress.register(add)
-    searching.register(add)
+    searching.register(add, wait)
     serving.register(add, wait)
     annotations.register(add)
     upkeep.register(add)

@@ -77,8 +77,8 @@ def _bar(title: str) -> "tqdm[NoReturn]":
 
 def _progress_text(progress: "Progress") -> str:
     parts = [progress.phase]
-    if progress.epoch:
-        parts.append(f"epoch {progress.epoch}/{progress.epochs}")
+    if progress.part:
+        parts.append(progress.part)
     if progress.rows_per_s:
         parts.append(f"{progress.rows_per_s:,.0f} rows/s")
     if progress.eta_s is not None:

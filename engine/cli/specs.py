@@ -110,6 +110,8 @@ def _doubts(guess: "TableGuess") -> list[str]:
         doubts.append(f"{question.text} {choices}.")
     doubts += [f"{column.name!r} is read as {column.role}: {column.why}." for column in guess.columns if not column.certain]
     doubts += [f"time_unit: {column.ambiguous}" for column in guess.columns if column.ambiguous]
+    doubts += [f"numbers: {column.numbers_open}" for column in guess.columns if column.numbers_open]
+    doubts += [f"missing: {column.absent_open}" for column in guess.columns if column.absent_open]
     return doubts + list(guess.notes)
 
 

@@ -16,7 +16,6 @@ from engine.compare.verdict import THRESHOLD, Baseline
 from engine.datasets import DatasetSpec
 from engine.runs import Run, RunState
 from workers.artifacts import METRICS, metric
-from workers.models import MatrixSpec, ModelSpec
 from workers.run import RunSpec
 from workers.specs import Protocol
 
@@ -99,12 +98,7 @@ def _contender(group: list[Run], place: int, together: list[Run]) -> Contender:
     many = f" · {len(group)} seeds" if len(group) > 1 else _seed(group[0], together)
     ids, model = tuple(run.run_id for run in group), group[0].model or ""
     named = {"letter": _letter(place), "run_id": ids[0], "name": group[0].title + many, "model": model}
-    return Contender(**named, color_index=place, run_ids=ids, tuned=_tuned(group[0].training.model))
-
-
-def _tuned(model: ModelSpec) -> bool:
-    """Whether a model was fitted with several settings, of which validation chose one."""
-    return isinstance(model, MatrixSpec) and any(getattr(model, name) is None for name in model.tuned)
+    return Contender(**named, color_index=place, run_ids=ids, tuned=group[0].training.budget is not None)
 
 
 def seed_groups(run_ids: Sequence[str], seeds: bool = True) -> list[list[str]]:

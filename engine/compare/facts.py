@@ -80,7 +80,13 @@ def differences(every: "pd.DataFrame") -> "pd.DataFrame":
 
 def _chosen(run: Run) -> dict[str, str]:
     """The settings that a run tuned on validation."""
-    return {f"model.{name}": f"{value} (tuned)" for name, value in runs.done(run.run_id).get("chosen", {}).items()}
+    chosen = runs.done(run.run_id).get("chosen", {})
+    # runs of version 0.1 name settings of the model without its prefix
+    return {name if "." in name else f"model.{name}": f"{_rounded(value)} (tuned)" for name, value in chosen.items()}
+
+
+def _rounded(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else _shown(value)
 
 
 def _shown(value: object) -> str:

@@ -61,7 +61,11 @@ def run_training(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, w
             return run_process(spec.model.module or "", run_dir, dataset.path, journal)
         return distribute(run_dir, dataset.path, spec, attempt, journal, spark)
 
-    done = attempt_until_done(run_dir, journal, watch, spec.train.retries, work, batch)
+    try:
+        done = attempt_until_done(run_dir, journal, watch, spec.train.retries, work, batch)
+    finally:
+        if spec.budget:
+            outbox.trials()
     logged = {f"test_{name}": value for name, value in done["metrics"].items() if name in METRICS}
     outbox.final(logged | {name: value for name, value in done.items() if name not in ("attempt", "metrics")})
     for folder in (RESULTS, CHECKPOINT):

@@ -18,9 +18,9 @@ class Rate(NamedTuple):
     """One finished run."""
 
     rows_per_s: float
-    others_s: float  # from the first event to the last, without training: the start, validation, evaluation
+    others_s: float  # from the first event to the last, without training: the start, validation, evaluation; of each trial of a search
     rows: int = 1  # of train that the model learns from
-    whole_s: float = 0.0  # from the first event to the last
+    whole_s: float = 0.0  # from the first event to the last; of each trial of a search
 
 
 def learn(folder: Path, rows: int) -> None:
@@ -35,7 +35,8 @@ def learn(folder: Path, rows: int) -> None:
         if not done.get("rows_per_s") or not done.get("training_s"):
             return
         whole = max(times) - min(times) if times else done["training_s"]
-        rate = Rate(done["rows_per_s"], max(0.0, whole - done["training_s"]), max(1, rows), whole)
+        trials = done.get("trials", 1)
+        rate = Rate(done["rows_per_s"], max(0.0, whole - done["training_s"]) / trials, max(1, rows), whole / trials)
         known = _read()
         known[key(spec)] = [*known.get(key(spec), []), rate._asdict()][-MOST:]
         write_json(settings().workspace / FILE, known)
@@ -56,8 +57,7 @@ def key(spec: RunSpec) -> str:
     """Model, device, processes and the power of two at or below the batch size: runs of one kind are about as fast."""
     train = spec.train
     if spec.model.module is not None:
-        tuned = [name for name in getattr(spec.model, "tuned", ()) if getattr(spec.model, name) is None]
-        return f"{spec.model.kind}{', tuned' if tuned else ''}"
+        return f"{spec.model.kind}{', a trial' if spec.budget else ''}"
     return f"{spec.model.kind}, {train.device}, processes {train.processes}, batch {1 << (train.batch_size.bit_length() - 1)}"
 
 

@@ -148,8 +148,10 @@ def _device(spec: RunSpec) -> list[Item]:
 
 def _steps(spec: RunSpec, rows: int) -> list[Item]:
     each = -(-rows // (spec.train.batch_size * spec.train.processes))
-    value = f"{each * spec.train.epochs:,} at most: {each:,} an epoch, {spec.train.epochs:,} epochs"
-    return [Item(name="Steps", value=value, short=f"{each * spec.train.epochs:,}")]
+    trials = spec.budget.trials if spec.budget else 1
+    most = each * spec.train.epochs * trials
+    many = f", {trials:,} trials" if trials > 1 else ""
+    return [Item(name="Steps", value=f"{most:,} at most: {each:,} an epoch, {spec.train.epochs:,} epochs{many}", short=f"{most:,}")]
 
 
 def _time(spec: RunSpec, rows: int, rates: Sequence[Rate]) -> Item:
@@ -157,8 +159,13 @@ def _time(spec: RunSpec, rows: int, rates: Sequence[Rate]) -> Item:
     if not rates:
         return Item(name="Time", value="not measured yet on this machine", short="not measured yet")
     known = "1 run" if len(rates) == 1 else f"{len(rates)} runs"
+    trials, most = (spec.budget.trials, spec.budget.minutes) if spec.budget else (1, None)
+
+    def bounded(seconds: float) -> float:
+        return trials * seconds if most is None else min(trials * seconds, 60 * most + seconds)
+
     if not isinstance(spec.model, NetworkSpec):
-        seconds = [rate.whole_s * rows / rate.rows for rate in rates]
+        seconds = [bounded(rate.whole_s * rows / rate.rows) for rate in rates]
         return Item(name="Time", value=f"{(text := span(min(seconds), max(seconds)))}, by {known} of this model here", short=text)
-    low, high = (pick([rows * spec.train.epochs / rate.rows_per_s + rate.others_s for rate in rates]) for pick in (min, max))
+    low, high = (pick([bounded(rows * spec.train.epochs / rate.rows_per_s + rate.others_s) for rate in rates]) for pick in (min, max))
     return Item(name="Time", value=f"{span(low, high)} at most, by {known} of this kind here", short=span(low, high))

@@ -21,13 +21,14 @@ def list_findings(audit: Audit, spec: DatasetSpec, odd_ids: dict[str, int]) -> l
     """All findings, the most severe first.
 
     Args:
-        odd_ids: kind of ids, in words -> number of distinct ids.
+        odd_ids: kind of ids, in words -> number of distinct ids, or of rows.
     """
     findings = [*_nothing_to_learn(audit, spec), *_test(audit, spec), *_rows(audit, spec), *_times(audit)]
     findings += [*_actions(audit, spec), *_joins(audit), *_features(audit)]
     for what, n in odd_ids.items():
         level = "warn" if "missing" in what or "spaces" in what else "info"
-        findings.append(Finding(level=level, text=f"{n:,} {what}: ids are kept as text."))
+        advice = " If it is one, name it among the missing values of the column." if "missing" in what else ""
+        findings.append(Finding(level=level, text=f"{n:,} {what}: ids are kept as text.{advice}"))
     order = {"block": 0, "warn": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding.level])
 

@@ -24,6 +24,7 @@ SKEW_MS = 600_000  # by which the clock of a machine that ends runs may differ f
 NEWEST = ["attributes.start_time DESC"]
 ENDED = ("FINISHED", "FAILED", "KILLED")
 UNENDED = " AND ".join(f"attributes.status != '{status}'" for status in ENDED)  # MLflow has no IN for a status
+PARENT = "mlflow.parentRunId"  # by which a stock `mlflow ui` shows the trials of a search below it
 _drawing: ContextVar[bool] = ContextVar("drawing", default=False)
 
 
@@ -38,6 +39,11 @@ def read_once() -> Iterator[None]:
         yield
     finally:
         _drawing.reset(before)
+
+
+def without_trials(condition: str) -> str:
+    """A condition for stored runs, without the trials of searches."""
+    return " AND ".join(filter(None, [condition, f"tags.`{PARENT}` IS NULL"]))
 
 
 class _Known:
@@ -94,7 +100,7 @@ class _Known:
 
     def _search(self, condition: str, limit: int) -> list["StoredRun"]:
         ids = list(self.store.experiments.values())
-        return list(self.store.client.search_runs(ids, filter_string=condition, max_results=limit, order_by=NEWEST))
+        return list(self.store.client.search_runs(ids, filter_string=without_trials(condition), max_results=limit, order_by=NEWEST))
 
     def _get(self, run_id: str) -> "StoredRun | None":
         from mlflow.exceptions import MlflowException

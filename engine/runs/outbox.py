@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.runs import opened, store
-from engine.runs.writes import DatasetWrite, FileWrite, FinalWrite, OnePerStep, StatusWrite, TagWrite, Write, parse
+from engine.runs.writes import DatasetWrite, FileWrite, FinalWrite, OnePerStep, StatusWrite, TagWrite, TrialsWrite, Write, parse
 from engine.settings import settings
 from workers.artifacts import JOURNAL, write_json
 from workers.run import read_journal
@@ -153,6 +153,10 @@ class Outbox:
     def file(self, name: str) -> None:
         """A file or a folder of the run folder."""
         self._put(FileWrite(name=name))
+
+    def trials(self) -> None:
+        """The trials of a search that have ended by the time when the store takes this."""
+        self._put(TrialsWrite())
 
     def close(self, timeout_s: float) -> bool:
         """Wait until all is delivered or the time is up; whether it is. What is left stays in the file. May be called again."""

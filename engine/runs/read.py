@@ -63,10 +63,20 @@ class Progress(BaseModel):
     rows_per_s: float | None = None
     bytes_per_s: float | None = None
     eta_s: float | None = None
+    trial: int | None = None  # of a search: the one under way, from 1
+    trials: int | None = None
 
     @property
     def share(self) -> float:
-        return min(1.0, self.step / self.total) if self.total else 0.0
+        share = min(1.0, self.step / self.total) if self.total else 0.0
+        return (self.trial - 1 + share) / self.trials if self.trial and self.trials else share
+
+    @property
+    def part(self) -> str:
+        """Where in the run it is: trial 2 of 20, epoch 3 of 10; empty where neither is known."""
+        trial = f"trial {self.trial} of {self.trials}" if self.trial and self.trials else ""
+        epoch = f"epoch {self.epoch} of {self.epochs}" if self.epoch is not None and self.epochs else ""
+        return ", ".join(filter(None, [trial, epoch]))
 
 
 class Run(BaseModel):

@@ -15,6 +15,7 @@ from engine.runs.opened import EXPERIMENTS as EXPERIMENTS
 from engine.runs.opened import TAG, Kind
 from engine.settings import settings
 from workers.run import settings_of as leaves
+from workers.search import read_trials
 from workers.specs import Spec, mask
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Status = Literal["SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED"]
 NOTE = "mlflow.note.content"
+MOST_TRIALS = 10_000
 BATCH = 900  # the store takes at most 1000 metrics per call
 
 
@@ -193,15 +195,41 @@ def get(run_id: str) -> "StoredRun":
 
 
 def delete(run_id: str) -> None:
-    """Mark a run as deleted; `mlflow gc` removes its rows."""
+    """Mark a run and the trials of its search as deleted; `mlflow gc` removes their rows."""
     with _writing(run_id) as store:
+        for trial in _trials(store, run_id):
+            store.delete_run(trial.info.run_id)
         store.delete_run(run_id)
+
+
+def log_trials(run_id: str, folder: Path) -> None:
+    """Each ended trial of a search as a run below it: what was tried, and its metrics on validation. Known ones are left as they are."""
+    from mlflow.entities import Metric, Param
+
+    with _writing(run_id) as store:
+        known_ones = {trial.data.tags.get(TAG + "trial") for trial in _trials(store, run_id)}
+        for one in read_trials(folder):
+            if str(one.number) in known_ones:
+                continue
+            began, ended = (int(1000 * at) for at in (one.ended_at - one.facts.get("seconds", 0.0), one.ended_at))
+            tags = {known.PARENT: run_id, TAG + "trial": str(one.number)}
+            name = f"trial {one.number + 1}"
+            trial = store.create_run(opened.current().experiments["train"], start_time=began, run_name=name, tags=tags)
+            metrics = [Metric(f"valid_{key}", value, ended, 0) for key, value in numbers(one.facts.get("valid", {})).items()]
+            params = [Param(key, str(value)[:6000]) for key, value in one.settings.items()]
+            store.log_batch(trial.info.run_id, metrics=metrics, params=params)
+            status = {"done": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}[one.state]
+            store.set_terminated(trial.info.run_id, status=status, end_time=ended)
+
+
+def _trials(store: "MlflowClient", run_id: str) -> list["StoredRun"]:
+    return list(store.search_runs([opened.current().experiments["train"]], f"tags.`{known.PARENT}` = '{run_id}'", max_results=MOST_TRIALS))
 
 
 def search(kinds: Iterable[Kind], limit: int, condition: str = "") -> list["StoredRun"]:
     """Stored runs that fulfil a condition of MLflow's, newest first, as they are now."""
     ids = [opened.current().experiments[kind] for kind in kinds]
-    return list(client().search_runs(ids, filter_string=condition, max_results=limit, order_by=known.NEWEST))
+    return list(client().search_runs(ids, filter_string=known.without_trials(condition), max_results=limit, order_by=known.NEWEST))
 
 
 def newest(kinds: Iterable[Kind], limit: int, trashed: bool) -> list["StoredRun"]:

@@ -76,7 +76,16 @@ class FileWrite(Spec):
             store.log_file(run_id, path)
 
 
-Write = StatusWrite | TagWrite | FinalWrite | DatasetWrite | FileWrite
+class TrialsWrite(Spec):
+    """The trials of a search that have ended."""
+
+    op: Literal["trials"] = "trials"
+
+    def carry_out(self, run_id: str, folder: Path) -> None:
+        store.log_trials(run_id, folder)
+
+
+Write = StatusWrite | TagWrite | FinalWrite | DatasetWrite | FileWrite | TrialsWrite
 _WRITES: TypeAdapter[Write] = TypeAdapter(Annotated[Write, Field(discriminator="op")])
 
 

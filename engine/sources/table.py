@@ -18,14 +18,14 @@ from engine.tables import (
     with_side,
 )
 from workers.prepare import UNITS, WHOLE_ID, Reading, SourceFeature, check_unit
-from workers.prepare.tables import Output
+from workers.prepare.tables import How, Output
 from workers.specs import MORE
 
 if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame, SparkSession
 
-HOW: dict[str, Literal["text", "blank", "tags", "number"]] = {"category": "blank", "tags": "tags", "genres": "tags", "dense": "number"}
+HOW: dict[str, How] = {"category": "blank", "tags": "tags", "genres": "tags", "dense": "number"}
 Where = Literal["interactions", "users", "items"]
 GIVEN = {(0, 1), (-1, 1)}  # ranges of labels that are the answer themselves
 LINES = "lines"  # the unit of times where the order of rows is all there is
@@ -81,6 +81,8 @@ class TableSource(TableFile, SourceSpec):
         kinds = [role for role in ("label", "class", "action") if self.having(role)]
         if len(kinds) > 1:
             raise ValueError(f"columns has {' and '.join(kinds)}, which are both labels; keep one kind.")
+        if kinds and self._has_pairs():
+            raise ValueError(f"{self.named('item')!r} holds pairs of item-label, and {kinds[0]} is a label too; ignore one of them.")
         if (column := self.named("timestamp")) and self.time_unit is None:
             raise ValueError(f"time_unit is not chosen for the timestamp {column!r}; choose {', '.join(UNITS)}, or a pattern.")
         if column and self.time_unit == LINES:
@@ -126,7 +128,9 @@ class TableSource(TableFile, SourceSpec):
 
     def reading(self) -> Reading:
         value: Literal["number", "category", "actions", "none"] = "none"
-        if self.having("label"):
+        if self._has_pairs():
+            value = "number"
+        elif self.having("label"):
             value = "actions" if len(self.having("label")) > 1 else "number"
         elif self.having("class", "action"):
             value = "category"
@@ -142,12 +146,16 @@ class TableSource(TableFile, SourceSpec):
             whole_ids=self.whole_ids,
         )
 
+    def _has_pairs(self) -> bool:
+        """Whether the label is in the cells of the items."""
+        item = self.first("item")
+        return item is not None and item.listed == "pairs"
+
     def defaults(self) -> dict[str, Any]:
         reading = self.reading()
-        given = reading.value == "number" and (reading.low, reading.high) in GIVEN
-        label = {"number": "given" if given else "threshold", "category": "multi_class", "actions": "actions", "none": "implicit"}[
-            reading.value
-        ]
+        given = self._has_pairs() or (reading.value == "number" and (reading.low, reading.high) in GIVEN)
+        number = "given" if given else "threshold"
+        label = {"number": number, "category": "multi_class", "actions": "actions", "none": "implicit"}[reading.value]
         fields: dict[str, Any] = {"label": {"kind": "actions" if self.having("action") else label}}
         if reading.split:
             fields["split"] = {"kind": "column"}
@@ -157,21 +165,24 @@ class TableSource(TableFile, SourceSpec):
 
     def outputs(self, where: Where) -> tuple[Output, ...]:
         """The columns of a table, and what they are read from."""
-        table, outputs_ = self.tables()[where], []
+        table = self.tables()[where]
+        outputs_: list[Output] = []
         if table is None:
             return ()
         roles = {"user": "user_id", "item": "item_id", "class": "category", "action": "category", "timestamp": "timestamp"}
         for role, name in [*roles.items(), *((role, role) for role in ("split", "weight", "title", "image"))]:
-            if column := table.named(role):
-                outputs_.append(Output(name, column, "blank" if role in DISPLAY else "text"))
+            column = table.first(role)
+            if column and role == "item" and where == "interactions" and column.listed != "one":
+                outputs_ += column.listed_outputs()
+            elif column:
+                outputs_.append(column.output(name, "blank" if role in DISPLAY else "text"))
         if where == "interactions":
-            labels = [column.name for column in table.having("label")]
             names = [f"action.{name}" for name in self._actions()] or ["rating"]
-            outputs_ += [Output(name, label) for name, label in zip(names, labels, strict=False)]
+            outputs_ += [label.output(name) for name, label in zip(names, table.having("label"), strict=False)]
         for feature in self._features():
             if feature.table == where:
-                how = "text" if where == "interactions" and feature.column.role == "dense" else HOW[feature.column.role]
-                outputs_.append(Output(feature.out, feature.column.name, how, feature.column.separator))
+                how: How = "text" if where == "interactions" and feature.column.role == "dense" else HOW[feature.column.role]
+                outputs_.append(feature.column.output(feature.out, how))
         return tuple(outputs_)
 
     def check(self) -> None:
@@ -198,6 +209,9 @@ class TableSource(TableFile, SourceSpec):
         changed = [f"{column!r} is called {out}" for out, (_, column) in self.renamed().items() if out != column]
         if changed:
             sentences.append(f"Feature names keep to letters, digits and _: {', '.join(changed[:20])}.")
+        if (item := self.first("item")) and item.listed != "one":
+            of = "items" if item.listed == "items" else "item-label"
+            sentences.append(f"{item.name!r} holds lists of {of}: each item is a row of its own.")
         if self.named("timestamp"):
             unit = self.time_unit or "s"
             sentences.append(f"{self.named('timestamp')!r} is the timestamp, read as {TIME_WORDS.get(unit, f'the pattern {unit}')}.")

@@ -1,119 +1,24 @@
 """Guess how a table is written and what its columns mean. The guess fills a form, where a person can correct it."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-from pydantic import BaseModel, ConfigDict
-
+from engine.tables import absent, delimiters, lists, numbers, sniff
 from engine.tables import open as opening
-from engine.tables import sniff
-from engine.tables.ids import about_missing
-from engine.tables.meaning import Question
+from engine.tables.foreign import refuse_text
+from engine.tables.guessed import ColumnGuess as ColumnGuess
+from engine.tables.guessed import Rows, TableGuess, Which
+from engine.tables.names import ID, USER, words_of
 from engine.tables.outcomes import about_unrated, binary_range, unrated
 from engine.tables.paths import HEAD_BYTES
 from engine.tables.roles import known_names, meanings
-from engine.tables.specs import ColumnRole, Encoding, Format, Quoting, Role, Side, unique_names
-from engine.tables.values import column_of
+from engine.tables.specs import NUMERIC, Escape, Quoting, unique_names
+from engine.tables.values import column_of, known_values
 from workers.prepare.tables import Layout, json_text, quoted
 
-Which = Literal["interactions", "users", "items"]
 GUESS_ROWS, SHOWN_ROWS, EXAMPLES = 1000, 50, 5
 EXPECTED = {"parquet": {".parquet", ".pq"}, "jsonl": {".json", ".jsonl", ".ndjson"}}
-Rows = list[list[str | None]]
-
-
-class ColumnGuess(BaseModel):
-    """The guessed meaning of a column. header: its name in the file, before blank and duplicate names were changed.
-
-    Where it is the label, binary: its two values, which are the answer itself; about_values: a question about one of its values.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    header: str
-    role: Role
-    side: Side
-    separator: str = "|"
-    type: str
-    examples: tuple[str, ...] = ()
-    time_unit: str | None = None
-    ambiguous: str | None = None
-    units: tuple[str, ...] = ()
-    certain: bool = True
-    why: str = ""
-    binary: tuple[float, float] | None = None
-    about_values: Question | None = None
-
-
-class TableGuess(BaseModel):
-    """The guess for a table; `unsure` names the settings that the user should confirm, `questions` are about meanings."""
-
-    model_config = ConfigDict(frozen=True)
-
-    path: str
-    table: Which = "interactions"
-    format: Format
-    encoding: Encoding = "utf-8"
-    delimiter: str = ","
-    quoting: Quoting = "quotes"
-    header: bool = True
-    compression: str = "none"
-    newline: str = ""
-    files: int = 1
-    bytes: int = 0
-    columns: tuple[ColumnGuess, ...]
-    time_unit: str | None = None
-    ambiguous: str | None = None
-    unsure: tuple[str, ...] = ()
-    questions: tuple[Question, ...] = ()
-    notes: tuple[str, ...] = ()
-    head: list[list[str | None]] = []
-
-    @property
-    def certain(self) -> bool:
-        return not self.unsure and not self.all_questions and all(column.certain for column in self.columns)
-
-    @property
-    def label(self) -> ColumnGuess | None:
-        """The column that is the label, where there is only one."""
-        labels = [column for column in self.columns if column.role == "label"]
-        return labels[0] if len(labels) == 1 else None
-
-    @property
-    def all_questions(self) -> tuple[Question, ...]:
-        """The questions about meanings, about the values of the label, and about a table without users or items."""
-        return self.questions + self.last_questions({column.name: column.role for column in self.columns})
-
-    def last_questions(self, roles: Mapping[str, str]) -> tuple[Question, ...]:
-        """What is still to be asked once columns have their roles."""
-        if self.table != "interactions":
-            return ()
-        labels = [column for column in self.columns if roles.get(column.name) == "label"]
-        values = labels[0].about_values if len(labels) == 1 else None
-        counts = Counter(roles.values())
-        impossible = max(counts[role] for role in ("user", "item", "timestamp")) > 1  # that is said first
-        missing = None if impossible else about_missing(counts["user"] > 0, counts["item"] > 0)
-        return tuple(question for question in (values, missing) if question)
-
-    def timed(self) -> "TableGuess":
-        """The guess with the unit of the column that is the time."""
-        time = next((column for column in self.columns if column.role == "timestamp"), None)
-        open_ = time is not None and (time.time_unit is None or time.ambiguous is not None)
-        unsure = (*(fact for fact in self.unsure if fact != "time_unit"), *(["time_unit"] if open_ else []))
-        return self.model_copy(update={"time_unit": time and time.time_unit, "ambiguous": time and time.ambiguous, "unsure": unsure})
-
-    def file_fields(self) -> dict[str, Any]:
-        """Fields of a TableFile."""
-        roles = [ColumnRole(name=c.name, role=c.role, side=c.side, separator=c.separator).model_dump() for c in self.columns]
-        return {**self.model_dump(include={"path", "format", "encoding", "delimiter", "quoting", "header"}), "columns": roles}
-
-    def spec_fields(self) -> dict[str, Any]:
-        """Fields of a TableSource."""
-        low, high = (self.label and self.label.binary) or (None, None)
-        return {**self.file_fields(), "time_unit": self.time_unit, "low": low, "high": high}
 
 
 def guess_text(
@@ -130,14 +35,12 @@ def guess_text(
     if not lines:
         raise ValueError(f"{name} is empty; copy or save it again.")
     opening.refuse_json_array(name, text)
+    refuse_text(name, text)
     facts = {**facts, "encoding": detections["encoding"].value, "newline": sniff.newlines_of(text)}
     all_notes = [*notes, *_line_notes(text, facts["newline"])]
     if given.get("format", "jsonl" if sniff.is_json_lines(text) else "csv") == "jsonl":
         return _guess_json(facts, table, lines, detections, all_notes)
-    detections["delimiter"] = sniff.Detection(given["delimiter"]) if "delimiter" in given else sniff.delimiter_of(lines)
-    mark = detections["delimiter"].value
-    detections["quoting"] = sniff.Detection(given["quoting"]) if "quoting" in given else sniff.quoting_of(text, lines, mark)
-    layout = Layout("csv", (), detections["encoding"].value, mark, cast(Quoting, detections["quoting"].value))
+    layout = _layout(text, lines, given, detections)
     first = opening.header_of(name, text, layout)[0]
     rows, width, bad = _even_rows(text, lines, layout)
     if "header" in given:
@@ -155,8 +58,20 @@ def guess_text(
         all_notes.append("There is no row below the header that fits it.")
     if bad:
         all_notes.append(f"{bad:,} of the first {bad + len(rows):,} lines cannot be read; they will be set aside with the reason.")
-    facts = {**facts, "format": "csv", "delimiter": mark, "quoting": detections["quoting"].value, "header": named}
+    facts = {**facts, "format": "csv", "header": named, **{name: detections[name].value for name in ("delimiter", "quoting", "escape")}}
     return assemble(facts, table, headers, list(unique_names(headers)), body, detections, all_notes)
+
+
+def _layout(text: str, lines: list[str], given: Mapping[str, Any], detections: dict[str, sniff.Detection]) -> Layout:
+    """Delimiter, quotes and escapes, as given or as detected; added to `detections`."""
+    mark, quoting = given.get("delimiter"), given.get("quoting")
+    escape = sniff.Detection(given["escape"]) if "escape" in given else delimiters.escape_of(text, lines, mark)
+    layout = Layout("csv", (), detections["encoding"].value, quoting=quoting or "quotes", escape=cast(Escape, escape.value))
+    detections["delimiter"] = sniff.Detection(mark) if mark else delimiters.delimiter_of(lines, layout)
+    layout = layout._replace(delimiter=detections["delimiter"].value)
+    detections["quoting"] = sniff.Detection(quoting) if quoting else delimiters.quoting_of(text, lines, layout)
+    detections["escape"] = escape
+    return layout._replace(quoting=cast(Quoting, detections["quoting"].value))
 
 
 def _refuse_binary(name: str, start: bytes) -> None:
@@ -199,7 +114,7 @@ def _guess_json(
     names = list(dict.fromkeys(name for row in objects for name in row))
     nested = [name for name in names if any(_is_nested(row.get(name)) for row in objects)]
     rows: Rows = [[None if n in nested else json_text(row.get(n)) for n in names] for row in objects]
-    notes = notes + [f"{name!r} holds objects and cannot be read as plain values." for name in nested]
+    notes = notes + [f"{name!r} holds objects and cannot be read as plain values.{lists.flattened(name, objects)}" for name in nested]
     if bad:
         notes.append(f"{bad:,} of the first {len(lines[:GUESS_ROWS]):,} lines are not JSON objects; they will be set aside.")
     return assemble({**facts, "format": "jsonl", "header": True}, table, names, names, rows, detections, notes)
@@ -220,32 +135,76 @@ def assemble(
 ) -> TableGuess:
     """A guess from rows as text: columns with their meanings, notes, and the settings to confirm."""
     rows = rows[:GUESS_ROWS]
-    seen = [column_of(name, [row[k] for row in rows], header) for k, (name, header) in enumerate(zip(names, headers, strict=True))]
-    meant, questions = meanings(seen, table, bool(facts.get("header", True)))
+    cells = [[row[k] for row in rows] for k in range(len(names))]
+    wrote = numbers.written([(name, known_values(column)) for name, column in zip(names, cells, strict=True)])
+    seen = [column_of(name, column, one.numbers, header) for name, column, one, header in zip(names, cells, wrote, headers, strict=True)]
+    guessed, questions = meanings(seen, table, bool(facts.get("header", True)))
+    held = [lists.lists_of(column) for column in seen]
+    meant = lists.with_lists(seen, guessed, held) if table == "interactions" else guessed
+    moved = {column.name for column, before, after in zip(seen, guessed, meant, strict=True) if before.role != after.role}
+    questions = [question for question in questions if not moved & set(question.columns)]
     columns = [
         ColumnGuess(
             name=c.name, header=h, role=m.role, side=m.side, separator=m.separator, type=c.type, time_unit=m.unit, ambiguous=m.ambiguous,
-            units=m.units,            examples=tuple(v[:100] for v in dict.fromkeys(c.values))[:EXAMPLES], certain=m.certain, why=m.why,
+            units=m.units, examples=tuple(v[:100] for v in dict.fromkeys(known_values(values)))[:EXAMPLES], certain=m.certain, why=m.why,
+            numbers=wrote_.numbers, numbers_open=wrote_.question if m.role in NUMERIC else None, rows=len(rows),
+            absent=absent.absent_values(values, m.role in ("user", "item")), listed=held_.kind if held_ else "one",
             binary=binary_range(c), about_values=None if (odd := unrated(c)) is None else about_unrated(c, odd),
         )
-        for c, m, h in zip(seen, meant, headers, strict=True)
+        for c, m, h, wrote_, values, held_ in zip(seen, meant, headers, wrote, cells, held, strict=True)
     ]  # fmt: skip
+    if table == "interactions":
+        columns = [_with_question(column, columns, cells) for column in columns]
     detections = detections or {}
     unsure = [name for name, what in detections.items() if not what.certain]
     changed = [f"{c.header!r} → {c.name}" for c in columns if c.header != c.name]
     all_notes = [*notes, *(what.note for what in detections.values() if what.note)]
     if changed:
         all_notes.append(f"Columns renamed, since names must differ and not be blank: {', '.join(changed[:20])}.")
-    all_notes += _quoted_ids(columns)
+    all_notes += [*_number_notes(columns), *_list_notes(columns, table), *_quoted_ids(columns)]
     fields = {"columns": tuple(columns), "unsure": tuple(unsure), "questions": tuple(questions), "notes": tuple(all_notes)}
     return TableGuess(**{**dict(facts), **fields, "table": table, "head": rows[:SHOWN_ROWS]}).timed()
+
+
+def _with_question(column: ColumnGuess, columns: Sequence[ColumnGuess], cells: Rows) -> ColumnGuess:
+    """The column, with a question where it is an id that may mean missing."""
+    if column.role not in ("user", "item") or not column.absent:
+        return column
+    nouns = USER | {"session", "visit", "device", "cookie"}
+    others = [
+        other.name
+        for other, values in zip(columns, cells, strict=True)
+        if other is not column
+        and (words := words_of(other.name)) & nouns
+        and words <= nouns | ID
+        and len(known_values(values)) == len(values)
+    ]
+    asked = absent.question(column.name, column.absent, column.rows, others if column.role == "user" else ())
+    return column.model_copy(update={"absent_open": asked})
+
+
+def _number_notes(columns: Sequence[ColumnGuess]) -> list[str]:
+    """How columns write numbers, where it is not with a point alone."""
+    said = [f"{c.name} ({c.examples[0]})" for c in columns if c.numbers != "plain" and c.role in NUMERIC and c.examples]
+    return [f"Numbers with commas or separators are read as numbers: {', '.join(said[:10])}."] if said else []
+
+
+def _list_notes(columns: Sequence[ColumnGuess], table: Which) -> list[str]:
+    """Columns whose cells hold lists of items, and what becomes of them."""
+    notes = []
+    for column in columns:
+        if column.listed != "one" and table == "interactions":
+            of = "item-label" if column.listed == "pairs" else "items"
+            what = "each becomes a row of its own" if column.role == "item" else "one row each is needed, and comes with the role item"
+            notes.append(f"{column.name} holds lists of {of}: {what}.")
+    return notes
 
 
 def _quoted_ids(columns: Sequence[ColumnGuess]) -> list[str]:
     """What to know of ids that have quotes around them in the file, as some spreadsheets write them."""
     notes = []
     for column in columns:
-        quoted = next((text for text in column.examples if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'"), None)
-        if column.role in ("user", "item") and quoted is not None:
-            notes.append(f"{column.name} has ids with quotes around them, such as {quoted}: the quotes are kept as a part of the id.")
+        quoted_ = next((text for text in column.examples if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'"), None)
+        if column.role in ("user", "item") and quoted_ is not None:
+            notes.append(f"{column.name} has ids with quotes around them, such as {quoted_}: the quotes are kept as a part of the id.")
     return notes

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from engine.tables import open as opening
 from engine.tables.guess import EXPECTED, GUESS_ROWS, Rows, TableGuess, Which, assemble, guess_text
 from engine.tables.paths import InputFile, check_uri, files, head, identify, is_remote
-from engine.tables.specs import Encoding, Format, Quoting
+from engine.tables.specs import Encoding, Escape, Format, Quoting
 from workers.prepare.tables import as_text, refused_type
 
 
@@ -17,6 +17,7 @@ def inspect_table(
     encoding: Encoding | None = None,
     delimiter: str | None = None,
     quoting: Quoting | None = None,
+    escape: Escape | None = None,
     header: bool | None = None,
 ) -> TableGuess:
     """Guess how a table is written and what its columns mean, from its head. Given settings are used as they are.
@@ -24,7 +25,7 @@ def inspect_table(
     Raises:
         ValueError, FileNotFoundError: it cannot be read, or may not be; says what to do.
     """
-    given = {"format": format, "encoding": encoding, "delimiter": delimiter, "quoting": quoting, "header": header}
+    given = {"format": format, "encoding": encoding, "delimiter": delimiter, "quoting": quoting, "escape": escape, "header": header}
     given = {name: value for name, value in given.items() if value is not None}
     if is_remote(path):
         from engine.tables import peek, stored

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.tables.paths import HEAD_BYTES, InputFile, files, head, identify
 from engine.tables.specs import TableFile, unique_names
-from workers.prepare.tables import Layout, quoted
+from workers.prepare.tables import Layout, plain, quoted, ready
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,7 +84,7 @@ def first_records(text: str, layout: Layout, limit: int = HEAD_ROWS) -> "Iterato
     def taking() -> Iterator[str]:
         for line in io.StringIO(text, newline=""):
             taken.append(line)
-            yield line
+            yield ready(line, layout)
 
     rows = csv.reader(taking(), delimiter=layout.delimiter, strict=True)
     while limit > 0:
@@ -98,11 +98,11 @@ def first_records(text: str, layout: Layout, limit: int = HEAD_ROWS) -> "Iterato
             row, problem = None, str(error)
         if line := "".join(taken).strip("\r\n"):
             limit -= 1
-            yield (list(row) if row is not None else None), problem, line
+            yield (plain(row, layout) if row is not None else None), problem, line
 
 
 def _csv_layout(table: TableFile, inputs: Sequence[InputFile]) -> Layout:
-    layout = Layout("csv", (), table.encoding, table.delimiter, table.quoting)
+    layout = table.layout
     names: tuple[str, ...] | None = None
     lines: dict[str, None] = {}
     for file in inputs:

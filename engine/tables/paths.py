@@ -9,26 +9,17 @@ from typing import Literal, NamedTuple, cast
 
 from engine.settings import readable
 from engine.tables import archive as _archive
+from engine.tables.foreign import NEVER, PACKED, SHEET, UNSAFE, refuse, refuse_content, refuse_name
 from workers.prepare.tables import DAMAGED, Compression, Part, open_part
 
 SCHEMES = ("s3", "s3a", "gs", "abfs", "abfss", "hdfs", "dbfs")
 TABLE, DELTA = "table:", "delta:"
 HEAD_BYTES, MAX_FILES = 1 << 20, 100_000
-UNSAFE = {".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".dill", ".npy", ".npz"}
 TEXT = {".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ".psv", ".json", ".jsonl", ".ndjson", ".inter", ".user", ".item"}
-PACKED = {".gz", ".bz2", ".zst", ".xz", ".zip"}
 TABLES = TEXT | PACKED | {".parquet", ".pq"}
 MAGIC: tuple[tuple[bytes, Compression], ...] = (
     (b"\x1f\x8b", "gzip"), (b"BZh", "bz2"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\x00", "xz"), (b"PK\x03\x04", "zip"),
 )  # fmt: skip
-FOREIGN = (
-    (b"\x89HDF", "an HDF5 file"), (b"SQLite format 3", "an SQLite database"), (b"Obj\x01", "an Avro file"), (b"ORC", "an ORC file"),
-    (b"ARROW1", "an Arrow file"), (b"\x93NUMPY", "a NumPy file"), (b"%PDF", "a PDF"), (b"\x89PNG", "a picture"),
-    (b"\xff\xd8\xff", "a picture"),
-    (b"\x7fELF", "a program"), (b"\xd0\xcf\x11\xe0", "an old Excel or Word file"), (b"PK\x05\x06", "an empty zip file"),
-    (b"7z\xbc\xaf", "a 7z archive"), (b"Rar!", "a RAR archive"),
-)  # fmt: skip
-NEVER = "it can run code when it is opened, so it is never read; save the table as CSV or Parquet"
 
 
 class InputFile(NamedTuple):
@@ -163,22 +154,6 @@ def identify(path: Path) -> InputFile:
     return file_
 
 
-def refuse_name(name: str) -> None:
-    suffixes = {suffix.lower() for suffix in PurePosixPath(name).suffixes}
-    if bad := suffixes & UNSAFE:
-        raise ValueError(f"{name} is a {bad.pop()} file: {NEVER}.")
-    if suffixes & {".xlsx", ".xls", ".ods"}:
-        raise ValueError(f"{name} is a spreadsheet; save the sheet as CSV (UTF-8).")
-
-
-def refuse_content(name: str, start: bytes) -> None:
-    if start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05" and len(start) > 1:
-        raise ValueError(f"{name} is a Python pickle by its content: {NEVER}.")
-    foreign = next((what for magic, what in FOREIGN if start.startswith(magic)), None)
-    if foreign:
-        raise ValueError(f"{name} is {foreign}; save the table as CSV, JSON lines or Parquet.")
-
-
 def head(file: InputFile, size: int = HEAD_BYTES) -> bytes:
     """The first bytes of the content, uncompressed."""
     try:
@@ -198,8 +173,8 @@ def _inside(path: Path) -> str:
     names = [m.filename for m in members if not m.is_dir() and "__MACOSX" not in m.filename]
     if any(PurePosixPath(name).suffix.lower() in UNSAFE for name in names):
         raise ValueError(f"{path.name} holds a pickle or a model: {NEVER}.")
-    if "xl/workbook.xml" in names:
-        raise ValueError(f"{path.name} is an Excel workbook; save the sheet as CSV (UTF-8).")
+    if {"xl/workbook.xml", "xl/workbook.bin"} & set(names) or {"content.xml", "mimetype"} <= set(names):
+        refuse(path.name, SHEET)
     shown = [name for name in names if not PurePosixPath(name).name.startswith((".", "_"))]
     tables = [name for name in shown if PurePosixPath(name).suffix.lower() in TABLES] if len(shown) > 1 else shown
     _archive._chosen(path, members, {PurePosixPath(name).name for name in tables or names})

@@ -65,8 +65,9 @@ def _tables(opened: OpenTable, outputs: Sequence[Output], limit: int) -> "Iterat
     for file in opened.files:
         for table in read(file.part, opened.layout, wanted):
             if table.num_rows:
-                yield shape(table.slice(0, limit - rows), outputs)
-            rows += table.num_rows
+                shaped = shape(table.slice(0, limit - rows), outputs).slice(0, limit - rows)  # a row of lists may become many
+                rows += shaped.num_rows
+                yield shaped
             if rows >= limit:
                 return
 
@@ -148,9 +149,10 @@ def notes(table: TableFile, outputs: Sequence[Output], where: str) -> list[str]:
         return [f"{name} is read by Spark ({table.format}); values become text without loss, dates and times are in UTC."]
     how = f"Parquet, whole numbers and dates as text ({where})"
     if table.format != "parquet":
-        delimiter = {"\t": "tab"}.get(table.delimiter, repr(table.delimiter))
+        delimiter = {"\t": "tab", " ": "blanks"}.get(table.delimiter, repr(table.delimiter))
+        escapes = ", escapes with a backslash" if table.escape == "backslash" else ""
         line = (
-            f"delimiter {delimiter}, {'with' if table.header else 'without'} a header"
+            f"delimiter {delimiter}{escapes}, {'with' if table.header else 'without'} a header"
             if table.format == "csv"
             else "one JSON object per line"
         )

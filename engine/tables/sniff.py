@@ -1,18 +1,13 @@
 """Detect from the head of a text file how it is written: encoding, line ends, delimiter, quotes, header. Doubts are reported."""
 
 import codecs
-import csv
-import io
 import json
 import re
-from collections import Counter
 from typing import NamedTuple
 
 from engine.tables.specs import ENCODINGS
 from engine.tables.when import numbers_or_dates
-from workers.prepare.tables import Layout, quoted
 
-DELIMITERS = (",", "\t", ";", "|", "::")
 MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
@@ -96,68 +91,6 @@ def lines_of(text: str, whole: bool) -> list[str]:
     lines = re.split("\r\n|\r|\n", text)
     lines = lines if whole or len(lines) < 2 else lines[:-1]
     return [line for line in lines if line.strip(" ")][:HEAD_LINES]
-
-
-def delimiter_of(lines: list[str]) -> Detection:
-    """The delimiter that splits most lines into the same number of fields; of several, the one with more fields."""
-    tried = []
-    for delimiter in DELIMITERS:
-        share, width = _evenness([fields for fields, _ in quoted(lines, Layout("csv", (), delimiter=delimiter))])
-        if width > 1:
-            tried.append((round(share, 1), width, delimiter, share))
-    if not tried:
-        return Detection(",", False, "There is no delimiter: every line is read as one value.")
-    best = max(tried, key=lambda one: one[:2])  # of equals the first in DELIMITERS
-    rivals = [one[2] for one in tried if one[:2] == best[:2] and one is not best]
-    named = {"\t": "a tab"}
-    if rivals:
-        return Detection(best[2], False, f"The delimiter may be {named.get(best[2], best[2])} or {named.get(rivals[0], rivals[0])}.")
-    if best[3] < 0.9:
-        text = f"Only {best[3]:.0%} of the first lines have {best[1]} fields with the delimiter {named.get(best[2], best[2])}."
-        return Detection(best[2], False, text)
-    return Detection(best[2])
-
-
-def _evenness(rows: "list[list[str | None] | None]") -> tuple[float, int]:
-    """The share of rows that have the most frequent number of fields, and that number."""
-    counts = Counter(len(fields) for fields in rows if fields is not None)
-    if not counts:
-        return 0.0, 0
-    width, count = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
-    return count / max(len(rows), 1), width
-
-
-def quoting_of(text: str, lines: list[str], delimiter: str) -> Detection:
-    """Whether double quotes enclose values, enclose line breaks too, or are plain characters."""
-    if '"' not in text or len(delimiter) > 1:
-        return Detection("quotes")
-    layout = Layout("csv", (), delimiter=delimiter)
-    rows = quoted(lines, layout)
-    if all(problem is None for _, problem in rows):
-        return Detection("quotes")
-    by_line, _ = _evenness([fields for fields, _ in rows])
-    plain, _ = _evenness([list(line.split(delimiter)) for line in lines])
-    broken, across = _across_lines(text, delimiter)
-    if broken and across > max(by_line, plain, 0.9) - 0.02:
-        return Detection("lines", True, "Some values in quotes hold line breaks.")
-    if plain > by_line:
-        return Detection("none", True, "Double quotes do not enclose whole values here: they are read as plain characters.")
-    return Detection("quotes", False, "Some lines have quotes that do not close; they are set aside.")
-
-
-def _across_lines(text: str, delimiter: str) -> tuple[bool, float]:
-    """Whether quoted values hold line breaks, and the share of rows with the same number of fields then."""
-    rows: list[list[str | None] | None] = []
-    csv.field_size_limit(1 << 20)
-    try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
-            if row:
-                rows.append(list(row))
-            if len(rows) >= HEAD_LINES:
-                break
-    except csv.Error:
-        pass  # the head may end within quotes
-    return any("\n" in (value or "") or "\r" in (value or "") for row in rows for value in row or ()), _evenness(rows)[0]
 
 
 def header_of(rows: list[list[str]], known: int) -> Detection:

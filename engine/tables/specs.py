@@ -4,13 +4,13 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from engine.tables.paths import DELTA, TABLE
 from workers.prepare import RESERVED, SourceFeature
-from workers.prepare.tables import PROBLEM, Output
+from workers.prepare.tables import PROBLEM, How, Layout, Listed, Numbers, Output
 from workers.specs import MORE, Spec
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ Role = Literal[
 Side = Literal["user", "item", "context"]
 Format = Literal["csv", "jsonl", "parquet", "delta", "catalogue"]
 Quoting = Literal["none", "quotes", "lines"]
+Escape = Literal["none", "backslash"]
 Encoding = Literal[
     "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "latin-1", "iso8859-15", "cp1250", "iso8859-2", "cp1251",
     "koi8-r", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "cp949", "mac_roman",
@@ -31,6 +32,7 @@ ENCODINGS: tuple[str, ...] = Encoding.__args__  # type: ignore[attr-defined]
 ONCE = ("user", "item", "class", "action", "timestamp", "split", "weight", "title", "image", "genres")
 FEATURES: dict[str, Literal["single", "multi", "dense"]] = {"category": "single", "tags": "multi", "dense": "dense"}
 DISPLAY = ("title", "image", "genres")
+NUMERIC = ("label", "weight", "dense")
 
 
 class ColumnRole(Spec):
@@ -40,6 +42,25 @@ class ColumnRole(Spec):
     role: Role = Field("ignore", description="What it is read as")
     side: Side = Field("context", description="What a feature describes: the user, the item, or the interaction (context)")
     separator: str = Field("|", min_length=1, max_length=3, description="Between the values of tags and genres")
+    numbers: Numbers = Field(
+        "plain", description="How a label, a weight or a number is written: plain (1234.5), decimal_comma (1.234,5), thousands (1,234.5)"
+    )
+    missing: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(
+        (), max_length=50, description="Values that mean missing, such as NA or -1; rows without an id or a label are set aside"
+    )
+
+    listed: Listed = Field(
+        "one", description="What a cell of the item holds: one item; items: a list, one row each; pairs: a list of item-label, such as N1-0"
+    )
+
+    def output(self, name: str, how: How = "text") -> Output:
+        """The column as an output of this name."""
+        return Output(name, self.name, how, self.separator, self.missing, self.numbers if self.role in NUMERIC else "plain")
+
+    def listed_outputs(self) -> tuple[Output, ...]:
+        """The item, and the label where cells hold pairs, of a column whose cells hold lists of items."""
+        item = self.output("item_id")._replace(each="item" if self.listed == "pairs" else "value")
+        return (item, Output("rating", self.name, separator=self.separator, each="label")) if self.listed == "pairs" else (item,)
 
 
 class TableFile(Spec):
@@ -53,10 +74,17 @@ class TableFile(Spec):
     format: Format = Field("csv", description="csv is any text with a delimiter; catalogue is a table of Spark's catalogue")
     encoding: Encoding = Field("utf-8", description="Character encoding of a text file; a byte order mark is skipped")
     delimiter: str = Field(
-        ",", min_length=1, max_length=3, pattern=r'^[^"\r\n\x00 a-zA-Z0-9]+$', description="Between the values of a line"
+        ",",
+        min_length=1,
+        max_length=3,
+        pattern=r'^( |[^"\r\n\x00 a-zA-Z0-9]+)$',
+        description="Between the values of a line; a blank: runs of blanks and tabs",
     )
     quoting: Quoting = Field(
         "quotes", description='none: " is a plain character; quotes: a value in "…" may hold the delimiter; lines: and line breaks'
+    )
+    escape: Escape = Field(
+        "none", description=r"backslash: \" is a quote within a value, \N a missing value, \n a line break, as MySQL writes them"
     )
     header: bool = Field(True, description="The first line of every file names the columns")
     columns: tuple[ColumnRole, ...] = Field(
@@ -76,16 +104,27 @@ class TableFile(Spec):
             raise ValueError(
                 f"format is {self.format}, but the path is {self.path[:80]!r}; delta goes with delta:…, catalogue with table:…."
             )
-        if self.quoting == "lines" and len(self.delimiter) > 1:
-            raise ValueError(f"quoting is lines, which needs a delimiter of one character, not {self.delimiter!r}; choose quotes or none.")
+        if self.quoting == "lines" and (len(self.delimiter) > 1 or self.delimiter == " "):
+            what = "that is no blank" if self.delimiter == " " else "of one character"
+            raise ValueError(f"quoting is lines, which needs a delimiter {what}, not {self.delimiter!r}; choose quotes or none.")
         return self
+
+    @property
+    def layout(self) -> Layout:
+        """How the lines of a csv hold rows, apart from the names of its columns."""
+        return Layout("csv", (), self.encoding, self.delimiter, self.quoting, escape=self.escape)
 
     def having(self, *roles: str) -> list[ColumnRole]:
         return [column for column in self.columns if column.role in roles]
 
+    def first(self, role: str) -> ColumnRole | None:
+        """The first column with a role; None without one."""
+        return next((column for column in self.columns if column.role == role), None)
+
     def named(self, role: str) -> str | None:
         """The column with a role that only one column may have; None without one."""
-        return next((column.name for column in self.columns if column.role == role), None)
+        column = self.first(role)
+        return column.name if column else None
 
 
 def with_side(table: TableFile, side: Side) -> TableFile:

@@ -7,9 +7,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from engine.tables.foreign import refuse_content, refuse_name
 from engine.tables.guess import TableGuess, Which, assemble, guess_text
 from engine.tables.open import header_of, text_of
-from engine.tables.paths import DELTA, HEAD_BYTES, TABLE, check_uri, refuse_content, refuse_name
+from engine.tables.paths import DELTA, HEAD_BYTES, TABLE, check_uri
 from engine.tables.specs import TableFile, spark_schema, unique_names
 from workers.prepare.tables import WIDE, ColumnsReader, Layout, LinesReader, Output, as_text, refused_type
 
@@ -175,7 +176,7 @@ def _lines(spark: "SparkSession", table: TableFile, outputs: Sequence[Output]) -
     if table.encoding in WIDE or table.quoting == "lines":
         raise ValueError(f"{table.path} is UTF-16 or has line breaks in its values; download it and give its path, or store it as Parquet.")
     files, names, headers = stored(spark, table.path), tuple(output.column for output in outputs), []
-    layout = Layout("csv", (), table.encoding, table.delimiter, table.quoting)
+    layout = table.layout
     if table.format == "jsonl":
         layout = Layout("jsonl", tuple(dict.fromkeys(names)), table.encoding)
     else:

@@ -82,7 +82,7 @@ def violations(page: Page) -> list[str]:
 WIDE, PHONE = ViewportSize(width=1440, height=1000), ViewportSize(width=400, height=850)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.thorough)])
 def test_no_page_breaks_a_rule_of_wcag_a_chart_is_one_tab_stop_and_a_phone_cuts_nothing(
     films: tuple[str, Workspace], tmp_path: Path, theme: Literal["light", "dark"]
 ) -> None:

@@ -49,6 +49,7 @@ def fitted(folder: Path) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.fault("F70")
 def test_no_file_of_a_run_is_readable_by_others_whatever_the_umask(untouched: Path, usual_umask: None) -> None:
     fitted(untouched)
@@ -59,6 +60,7 @@ def test_no_file_of_a_run_is_readable_by_others_whatever_the_umask(untouched: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_workspace_of_a_group_is_the_groups_and_nobody_elses(untouched: Path, usual_umask: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECBENCH_SHARED_GROUP", "true")
     run_id = fitted(untouched)

@@ -96,7 +96,7 @@ def per_user(rows: pd.DataFrame) -> pd.Series:
     return split
 
 
-@pytest.fixture(scope="module", params=["time", "per_user"])
+@pytest.fixture(scope="module", params=["time", pytest.param("per_user", marks=pytest.mark.thorough)])
 def prepared(request: pytest.FixtureRequest, spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     """Sample ratings by time with the mean rule, and a crafted MovieLens folder per user with a threshold."""
     folder = tmp_path_factory.mktemp("prepared")

@@ -110,7 +110,9 @@ def losses(run: Path) -> list[tuple[int, float]]:
 
 
 @pytest.mark.fault("F39", "F34")
-@pytest.mark.parametrize(("before", "after"), [(1, 1), (2, 2), (2, 1), (1, 2)])
+@pytest.mark.parametrize(
+    ("before", "after"), [(2, 1), *(pytest.param(*ranks, marks=pytest.mark.thorough) for ranks in ((1, 1), (2, 2), (1, 2)))]
+)
 def test_a_run_that_is_killed_within_an_epoch_ends_as_an_unbroken_one(
     dataset: Path, unbroken: dict[int, Path], tmp_path: Path, before: int, after: int
 ) -> None:

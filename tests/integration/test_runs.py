@@ -169,6 +169,7 @@ def test_published_vectors_rank_as_the_model_does(space, trained, tmp_path):
     assert "cannot be written" in asked("publish", trained[0], str(tmp_path / "file" / "x"), fails=True)["error"]
 
 
+@pytest.mark.thorough
 @pytest.mark.fault("F13")
 def test_one_key_is_one_run_and_a_waiting_run_can_be_cancelled(space):
     _, dataset = space
@@ -189,6 +190,7 @@ def test_one_key_is_one_run_and_a_waiting_run_can_be_cancelled(space):
     assert jobs.processes(first) == []
 
 
+@pytest.mark.thorough
 def test_a_killed_driver_is_reported_and_settling_it_leaves_nothing_behind(space):
     folder, dataset = space
     run_id = engine.runs.submit(spec(dataset, "dlrm", epochs=1000, patience=None, processes=2, retries=0))
@@ -203,6 +205,7 @@ def test_a_killed_driver_is_reported_and_settling_it_leaves_nothing_behind(space
     assert not (folder / "runs" / run_id / "tmp").exists()
 
 
+@pytest.mark.thorough
 def test_a_killed_rank_fails_the_run(space):
     """TorchDistributor returns as if all were well: the verdict must not come from it."""
     _, dataset = space

@@ -11,7 +11,7 @@ from tests.commands import recbench, until
 from tests.integration.test_faults_of_ranks import Record, dataset, ended, folder, launch, training
 from workers.run import attempts, read_journal
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 __all__ = ["dataset"]  # the fixture, for pytest
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 import engine
 from engine.datasets import Audit
 from ui.data import dataset_charts
+from ui.data import times as units
 from ui.shared import charts, tables, words
 
 SHOWN_ASIDE, MOST_ASIDE = 200, 200_000
@@ -176,9 +177,8 @@ def times(audit: Audit) -> str | None:
         return None
     if audit.time == "order":
         return f"The time column is a counter from {words.count(audit.first)} to {words.count(audit.last)}, not a date."
-    names = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "iso": "dates and times"}
-    how = names.get(audit.time, "mixed units, seconds to nanoseconds, detected per value")
-    return f"From {words.day(audit.first)} to {words.day(audit.last)} (UTC), read as {how}."
+    how = units.unit_words(audit.time)
+    return f"From {words.day(audit.first)} to {words.day(audit.last)} (UTC), read as {words.md(how)}."
 
 
 def _policy(chosen: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import streamlit as st
 
@@ -11,7 +12,7 @@ from ui.shared import forms, words
 WHOLE = re.compile(r"\s*-?\d+\.0+\s*")
 
 
-def whole_ids(key: str, tables: Iterable[tuple[TableGuess | None, list[dict[str, str]]]]) -> bool:
+def whole_ids(key: str, tables: Iterable[tuple[TableGuess | None, list[dict[str, Any]]]]) -> bool:
     """Whether ids are read as whole numbers; asked only where the first values of a user or an item id have such a point.
 
     Args:

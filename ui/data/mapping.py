@@ -9,7 +9,7 @@ import streamlit as st
 
 import engine
 from engine.tables import Answer, TableGuess
-from ui.data import ids, source, times
+from ui.data import ids, source, times, values
 from ui.data.questions import Asked
 from ui.shared import forms, words
 
@@ -26,9 +26,10 @@ ROLES_OF = {
     "items": ("item", *SHOWN, "title", "image", "genres"),
 }
 SIDES = ("user", "item", "context")
-DELIMITERS = {",": ", comma", ";": "; semicolon", "\t": "tab", "|": "| bar", "::": ":: two colons"}
+DELIMITERS = {",": ", comma", ";": "; semicolon", "\t": "tab", "|": "| bar", "::": ":: two colons", " ": "blanks (spaces, tabs)"}
 QUOTING = {"none": '" is a plain character', "quotes": 'values may be in "…"', "lines": '"…" may contain line breaks'}
-FACTS = ("encoding", "delimiter", "quoting", "header")
+ESCAPE = {"none": "\\ is a plain character", "backslash": r"\" and \N are escapes"}
+FACTS = ("encoding", "delimiter", "quoting", "escape", "header")
 MOST_EXAMPLE = 60
 Table = Literal["interactions", "users", "items"]
 MORE_TABLES: tuple[tuple[Table, str], ...] = (("users", "A table of users"), ("items", "A table of items"))
@@ -42,7 +43,7 @@ def choose(key: str) -> tuple[dict[str, Any] | None, list[str]]:
     key = f"{key}.{digest(guess.path)}"  # answers about one table are none about another, nor are its users and items
     fields["kind"] = source.TABLE
     fields |= _reading_controls(key, fields, guess, questions)
-    tables: list[tuple[TableGuess | None, list[dict[str, str]]]] = [(guess, fields["columns"])]
+    tables: list[tuple[TableGuess | None, list[dict[str, Any]]]] = [(guess, fields["columns"])]
     for table, title in MORE_TABLES:
         with st.expander(f"{title} (optional)", icon=":material/table_rows:", key=f"{key}.{table}.box"):
             more_of = ", titles and genres" if table == "items" else ""
@@ -86,13 +87,14 @@ def _table(key: str, table: Table) -> tuple[dict[str, Any] | None, list[str], Ta
     columns, by_hand = _editor(key, settled, table)
     last = guess.last_questions({column["name"]: column["role"] for column in columns})
     questions += asked.show((*guess.questions, *last), by_hand)
+    columns = values.choose(f"{key}.{digest(guess.path)}.values", settled, columns, questions)
     with st.expander("First rows of the file", icon=":material/preview:", key=f"{key}.head"):
         st.dataframe(_head(guess), hide_index=True, height=220, placeholder=words.DASH, alt="The first rows of the file as text")
     written = {name: value for name, value in guess.file_fields().items() if name != "columns"} | {"columns": columns}
     return written | _label_range(guess, columns, [asked.answer(question) for question in last]), questions, settled
 
 
-def _label_range(guess: TableGuess, columns: list[dict[str, str]], answers: list[Answer | None]) -> dict[str, float | None]:
+def _label_range(guess: TableGuess, columns: list[dict[str, Any]], answers: list[Answer | None]) -> dict[str, float | None]:
     """Where the labels of the interactions begin and end: as answered, or where the label is 0 or 1."""
     labels = [column["name"] for column in columns if column["role"] == "label"]
     if guess.table != "interactions" or len(labels) != 1:
@@ -134,7 +136,7 @@ def _facts(key: str, guess: TableGuess, given: dict[str, Any]) -> list[str]:
     if uncertain:
         assumed = " and ".join(f"{fact} ({_option(fact, getattr(guess, fact))} for now)" for fact in uncertain)
         st.warning(f"The content does not determine its {words.md(assumed, 200)}. Please choose below.", icon=":material/help:")
-    grid = st.grid(4, min_column_width=190, gap="small", vertical_alignment="bottom")
+    grid = st.grid(5, min_column_width=190, gap="small", vertical_alignment="bottom")
     for fact in FACTS:
         with grid.cell():
             _fact(f"{key}.{digest(guess.path)}", fact, getattr(guess, fact), fact in uncertain, given)
@@ -146,6 +148,7 @@ def _fact(key: str, fact: str, value: str | bool, uncertain: bool, given: dict[s
         "encoding": list(get_args(engine.tables.TableFile.model_fields["encoding"].annotation)),
         "delimiter": list(DELIMITERS),
         "quoting": list(QUOTING),
+        "escape": list(ESCAPE),
         "header": [True, False],
     }[fact]
     if value not in options:
@@ -161,7 +164,7 @@ def _fact(key: str, fact: str, value: str | bool, uncertain: bool, given: dict[s
     elif name not in st.session_state:
         st.session_state[name] = given[fact]
     st.selectbox(
-        {"header": "First line"}.get(fact, words.field_label(fact)) + (" · please choose" if uncertain else ""),
+        {"header": "First line", "escape": "Backslash"}.get(fact, words.field_label(fact)) + (" · please choose" if uncertain else ""),
         options,
         format_func=lambda one: _option(fact, one),
         key=name,
@@ -176,17 +179,17 @@ def _option(fact: str, value: str | bool) -> str:
     """The value of a fact in words."""
     if fact == "header":
         return "names the columns" if value else "is data"
-    return {"delimiter": DELIMITERS, "quoting": QUOTING}.get(fact, {}).get(str(value), words.plain(value, 20))
+    return {"delimiter": DELIMITERS, "quoting": QUOTING, "escape": ESCAPE}.get(fact, {}).get(str(value), words.plain(value, 20))
 
 
-def _editor(key: str, guess: TableGuess, table: str) -> tuple[list[dict[str, str]], list[str]]:
+def _editor(key: str, guess: TableGuess, table: str) -> tuple[list[dict[str, Any]], list[str]]:
     """The mapping as an editable table with one row per column, and the columns whose role was changed there.
 
     Changes are kept until the guessed columns change.
     """
     names = [column.name for column in guess.columns]
     of = digest(guess.path, names, table)
-    changes: dict[str, dict[str, str]] = st.session_state.setdefault(f"{key}.mapping.{of}", {})
+    changes: dict[str, dict[str, Any]] = st.session_state.setdefault(f"{key}.mapping.{of}", {})
     guessed_ = frame(guess, {})
     drawn = digest(of, columns_of(guessed_, names), guessed_["Why"].tolist())
     widget, start = f"{key}.editor.{drawn}", f"{key}.start.{drawn}"
@@ -237,7 +240,7 @@ def _columns(table: str) -> dict[str, Any]:
     }
 
 
-def frame(guess: TableGuess, changes: dict[str, dict[str, str]]) -> pd.DataFrame:
+def frame(guess: TableGuess, changes: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """The guess for each column, with the user's earlier changes."""
     rows = []
     for column in guess.columns:
@@ -256,7 +259,7 @@ def frame(guess: TableGuess, changes: dict[str, dict[str, str]]) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def columns_of(edited: pd.DataFrame, names: list[str]) -> list[dict[str, str]]:
+def columns_of(edited: pd.DataFrame, names: list[str]) -> list[dict[str, Any]]:
     """The edited table as column roles, in the order of the file. Names come from the file: those shown may be cut short."""
     return [
         {"name": name, "role": row["Role"], "side": row["Side"], "separator": row["Separator"] or "|"}
@@ -276,6 +279,9 @@ def _reading_controls(key: str, fields: dict[str, Any], guess: TableGuess, quest
             timed_by = next(column for column in guess.columns if column.name == timed[0])
             own = digest(timed_by.name, timed_by.time_unit, timed_by.ambiguous)
             raw["time_unit"] = times.unit(f"{key}.unit.{own}", timed_by, warned, questions)
+    else:
+        with grid.cell():
+            raw["time_unit"] = times.of_lines(f"{key}.lines")
     if rated:
         for name, tooltip in (("low", "Labels below this are set aside"), ("high", "Labels above this are set aside")):
             with grid.cell():

@@ -45,6 +45,12 @@ def unit(key: str, column: ColumnGuess, warned: DeltaGenerator, questions: list[
     return chosen
 
 
+def of_lines(key: str) -> str | None:
+    """The order of rows as their time, where no column is the time; None when it says nothing."""
+    tooltip = "Turn it on where the file lists what each user did, one after the other, without times: rows can then be split by time."
+    return "lines" if st.toggle("Rows are in order of time", key=key, help=tooltip, persist_state=forms.KEPT) else None
+
+
 def unit_words(unit: str) -> str:
     """The unit of times in words; a pattern with the last day of 2024, as it would write it."""
     if "%" not in unit:

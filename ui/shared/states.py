@@ -58,8 +58,7 @@ def phase(run: Run) -> str:
     progress = run.progress
     if not run.live or progress is None:
         return ""
-    epoch = f" · epoch {progress.epoch} of {progress.epochs}" if progress.epoch is not None and progress.epochs else ""
-    return words.plain(progress.phase, 60) + epoch
+    return " · ".join(filter(None, [words.plain(progress.phase, 60), progress.part]))
 
 
 def sentence(run: Run) -> str:
@@ -72,8 +71,7 @@ def sentence(run: Run) -> str:
     parts = [label if counted else f"{label} {100 * progress.share:.0f} %", words.plain(progress.phase)]
     if counted and progress.step:
         parts.append(_downloaded(progress))
-    if progress.epoch is not None and progress.epochs:
-        parts.append(f"epoch {progress.epoch} of {progress.epochs}")
+    parts.append(progress.part)
     if progress.rows_per_s:
         parts.append(f"{words.count(progress.rows_per_s)} rows/s")
     if progress.bytes_per_s:

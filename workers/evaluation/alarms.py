@@ -113,9 +113,10 @@ def still_rising(model: str, metric: Metric, values: Sequence[float], epochs: in
 
 
 def at_edge(model: str, settings: Mapping[str, Any]) -> list[str]:
-    """Settings that tuning chose at the edge of what it tried. settings: name -> the value chosen."""
+    """Settings that a search chose at an end of what it tries. settings: dotted name -> the value chosen."""
     return [
-        f"{model}: the best {name}, {value:g}, is the last value that was tried: a better one may lie beyond. Set {name} by hand."
+        f"{model}: the best {name.rpartition('.')[2]}, {value:.4g}, is at an end of what the search tries: a better one may lie beyond. "
+        "Widen its range."
         for name, value in settings.items()
     ]
 

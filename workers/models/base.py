@@ -1,12 +1,11 @@
 """The base classes of model specs, which every file in this folder declares."""
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator
 
-from workers.specs import MORE, Spec
+from workers.specs import MORE, Choices, Range, Spec, way_of
 
 if TYPE_CHECKING:
     from workers.matrices import MatrixModel
@@ -47,6 +46,11 @@ class ModelSpec(Spec):
         return None
 
     @property
+    def unsearched(self) -> frozenset[str]:
+        """Settings of the model and of its training that do nothing as the model is set, so that a search leaves them alone."""
+        return frozenset()
+
+    @property
     def title(self) -> str:
         """A short name that says what sets this model apart."""
         return self.label
@@ -56,40 +60,27 @@ class MatrixSpec(ModelSpec):
     """A model that is fitted at once, in one process, from the matrix of who liked what; `workers/training/fit.py` runs it."""
 
     module: ClassVar[str | None] = "workers.training.fit"
-    # setting: the grid of values tried on validation where it is None; the search goes on past the ends, by the same step
-    tuned: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
-    options: ClassVar[tuple[str, ...]] = ()  # of those, the ones whose first value alone is in the grid: others are tried at its best
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {}  # values that the search tries at most, where others would cost too much
 
     def build(self) -> "MatrixModel":
         """The model, not yet fitted; no setting may be None; imports scipy."""
         raise NotImplementedError
 
+    @classmethod
+    def searchable(cls) -> dict[str, Range | Choices]:
+        """The settings that may be left empty, with the values that are then searched."""
+        ways = {name: way_of(field.json_schema_extra) for name, field in cls.model_fields.items()}
+        return {name: way[0] for name, way in ways.items() if way}
+
     @property
-    def effort(self) -> float:
-        """How long it takes to fit and measure the model, in a unit of its own."""
-        return 1.0
-
-    @classmethod
-    def bounds_of(cls, name: str) -> tuple[float, float]:
-        """The lowest and the highest value that a setting may have."""
-        low, high = -math.inf, math.inf
-        for rule in cls.model_fields[name].metadata:
-            low = getattr(rule, "ge", math.nextafter(rule.gt, math.inf) if hasattr(rule, "gt") else low)
-            high = getattr(rule, "le", math.nextafter(rule.lt, -math.inf) if hasattr(rule, "lt") else high)
-        return low, high
-
-    @classmethod
-    def range_of(cls, name: str) -> tuple[float, float]:
-        """The lowest and the highest value of a setting that the search tries."""
-        (low, high), (least, most) = cls.bounds_of(name), cls.limits.get(name, (-math.inf, math.inf))
-        return max(low, least), min(high, most)
+    def open_settings(self) -> tuple[str, ...]:
+        """The settings that are left empty, so that validation chooses them."""
+        return tuple(name for name in self.searchable() if getattr(self, name) is None)
 
     @property
     def title(self) -> str:
-        given = {name: getattr(self, name) for name in self.tuned}
-        named = [f"{name} {value}" for name, value in given.items() if value is not None]
-        return " · ".join([self.label, *named, *(["tuned"] if None in given.values() else [])])
+        optional = [name for name, field in type(self).model_fields.items() if field.default is None]
+        named = [f"{name} {value}" for name in optional if (value := getattr(self, name)) is not None]
+        return " · ".join([self.label, *named, *(["tuned"] if self.open_settings else [])])
 
     def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
         missing = [side for side, there in (("user", schema.has_users), ("item", schema.has_items)) if not there]

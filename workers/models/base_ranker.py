@@ -7,7 +7,7 @@ from pydantic import Field
 
 from workers.models.base import NetworkSpec
 from workers.models.footprint import Footprint, TableSize, linear
-from workers.specs import BINARY, HISTORY, MORE, FeatureSchema, Sampling, Task
+from workers.specs import BINARY, HISTORY, MORE, Choices, FeatureSchema, Range, Sampling, Task, searched
 
 WIDE_DIM = 4  # fbgemm wants widths that are multiples of 4; a first-order weight is the sum of the four
 POOL = 1024  # items drawn at each step, some of which are each row's negatives
@@ -18,7 +18,14 @@ class RankerSpec(NetworkSpec):
 
     stage: ClassVar[Literal["retrieval", "ranking"]] = "ranking"
 
-    embedding_dim: int = Field(16, ge=4, le=1024, multiple_of=4, description="Width of every embedding")
+    embedding_dim: int = Field(
+        16,
+        ge=4,
+        le=1024,
+        multiple_of=4,
+        description="Width of every embedding",
+        json_schema_extra=searched(Choices(choices=(8, 16, 32, 64))),
+    )
     negatives: Literal["none", "uniform", "popularity"] = Field(
         "none",
         description="none: learns from the rows of the data alone, and predicts their labels best; uniform, popularity: sampled softmax of "
@@ -33,14 +40,26 @@ class RankerSpec(NetworkSpec):
         ge=0,
         lt=1,
         description="With negatives from the catalogue: share of the history's items that each training step leaves out",
-        json_schema_extra=MORE,
+        json_schema_extra=MORE | searched(Range(low=0, high=0.9)),
     )
     first_order: bool = Field(True, description="Besides its embedding, every value of a category has a weight that is added to the logits")
     dense_layers: tuple[int, ...] = Field(
         (64,), description="Hidden layers over the dense features, before the interaction", json_schema_extra=MORE
     )
-    dropout: float = Field(0.2, ge=0, lt=1, description="Share of the interactions dropped in training", json_schema_extra=MORE)
-    init_std: float = Field(0.05, gt=0, le=1, description="Standard deviation of the initial embeddings", json_schema_extra=MORE)
+    dropout: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        description="Share of the interactions dropped in training",
+        json_schema_extra=MORE | searched(Range(low=0, high=0.5)),
+    )
+    init_std: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="Standard deviation of the initial embeddings",
+        json_schema_extra=MORE | searched(Range(low=0.005, high=0.2, log=True)),
+    )
 
     def selection_metric(self, task: Task) -> str:
         return super().selection_metric(task) if self.negatives == "none" else "ndcg_at_10"
@@ -52,6 +71,10 @@ class RankerSpec(NetworkSpec):
             if label.get("output", "binary") not in ("binary", "actions"):
                 return f"negatives is {self.negatives}, but an item that was not rated has no {label['output']} target; choose none."
         return super().refusal(schema, label)
+
+    @property
+    def unsearched(self) -> frozenset[str]:
+        return frozenset() if self.history and self.learns_choice else frozenset({"history_dropout"})
 
     @property
     def learns_choice(self) -> bool:

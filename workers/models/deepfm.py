@@ -6,7 +6,7 @@ from pydantic import Field
 
 from workers.models.base_ranker import RankerSpec
 from workers.models.footprint import linear
-from workers.specs import BINARY, FeatureSchema, Task
+from workers.specs import BINARY, Choices, FeatureSchema, Task, searched
 
 if TYPE_CHECKING:
     from workers.networks import Ranker
@@ -18,7 +18,12 @@ class DeepFMSpec(RankerSpec):
     label: ClassVar[str] = "DeepFM"
 
     kind: Literal["deepfm"] = "deepfm"
-    deep_layers: tuple[int, ...] = Field((64, 32), min_length=1, description="Hidden layers over the embeddings; linear logits follow")
+    deep_layers: tuple[int, ...] = Field(
+        (64, 32),
+        min_length=1,
+        description="Hidden layers over the embeddings; linear logits follow",
+        json_schema_extra=searched(Choices(choices=((64, 32), (128, 64), (256, 128, 64)))),
+    )
 
     def interaction_parameters(self, features: int, outputs: int) -> int:
         return linear([(features + 1) * self.embedding_dim, *self.deep_layers, outputs]) + outputs

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from workers.models.base_ranker import RankerSpec
 from workers.models.footprint import linear
-from workers.specs import BINARY, MORE, FeatureSchema, Task
+from workers.specs import BINARY, MORE, Choices, FeatureSchema, Task, searched
 
 if TYPE_CHECKING:
     from workers.networks import Ranker
@@ -20,7 +20,12 @@ class DLRMDCNSpec(RankerSpec):
     kind: Literal["dlrm_dcnv2"] = "dlrm_dcnv2"
     cross_layers: int = Field(2, ge=1, le=16, description="Cross layers; each raises the order of the interactions by one")
     low_rank: int = Field(32, ge=1, le=4096, description="Rank of the cross matrices", json_schema_extra=MORE)
-    over_layers: tuple[int, ...] = Field((64, 32), min_length=1, description="Hidden layers over the crosses; linear logits follow")
+    over_layers: tuple[int, ...] = Field(
+        (64, 32),
+        min_length=1,
+        description="Hidden layers over the crosses; linear logits follow",
+        json_schema_extra=searched(Choices(choices=((64, 32), (128, 64), (256, 128, 64)))),
+    )
 
     def interaction_parameters(self, features: int, outputs: int) -> int:
         width = (features + 1) * self.embedding_dim

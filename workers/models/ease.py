@@ -8,7 +8,7 @@ from pydantic import Field
 
 from workers.models.base import MatrixSpec
 from workers.models.footprint import FLOAT, Footprint, TableSize
-from workers.specs import BINARY, ITEM_ID, TUNED, FeatureSchema, Task
+from workers.specs import BINARY, ITEM_ID, TUNED, FeatureSchema, Range, Task, searched
 
 if TYPE_CHECKING:
     from workers.matrices import MatrixModel
@@ -23,15 +23,14 @@ class EASESpec(MatrixSpec):
     label: ClassVar[str] = "EASE"
     stage: ClassVar[Literal["retrieval", "ranking"]] = "retrieval"
     seeded: ClassVar[bool] = False
-    tuned: ClassVar[Mapping[str, tuple[Any, ...]]] = {"l2": (30.0, 100.0, 300.0, 1000.0, 3000.0)}
 
     kind: Literal["ease"] = "ease"
     l2: float | None = Field(
         None,
         gt=0,
         le=1e7,
-        description="L2 regularisation of the weights; empty: the best of 30, 100, 300, 1000, 3000, and beyond while an end is best",
-        json_schema_extra=TUNED,
+        description="L2 regularisation of the weights; empty: searched on validation",
+        json_schema_extra=TUNED | searched(Range(low=1, high=100_000, log=True), first=300.0),
     )
 
     def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:

@@ -2,18 +2,18 @@
 baseline is shown by Rendle, Krichene, Zhang, Koren, "Revisiting the performance of iALS on item recommendation benchmarks", RecSys 2022,
 whose sweeps (16), widths (to 512 here) and frequency-scaled regularisation the search tries."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from workers.models.base import MatrixSpec
 from workers.models.footprint import FLOAT, Footprint, TableSize
-from workers.specs import BINARY, ITEM_ID, TUNED, USER_ID, FeatureSchema, Task
+from workers.specs import BINARY, ITEM_ID, TUNED, USER_ID, FeatureSchema, Range, Task, searched
 
 if TYPE_CHECKING:
     from workers.matrices import MatrixModel
 
+MOST = 512  # factors that a search tries
 SOLVED_BYTES = 200_000_000  # of the systems that are solved at once, and what they are made of
 
 
@@ -22,63 +22,48 @@ class IALSSpec(MatrixSpec):
 
     label: ClassVar[str] = "iALS"
     stage: ClassVar[Literal["retrieval", "ranking"]] = "retrieval"
-    tuned: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        "factors": (32, 128),
-        "regularisation": (2.0, 5.0, 15.0),
-        "alpha": (1.0, 4.0, 16.0),
-        "iterations": (4, 16),
-        "frequency_scaling": (0.0, 1.0),
-    }
-    options: ClassVar[tuple[str, ...]] = ("frequency_scaling",)
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {"factors": (8, 512), "iterations": (1, 16)}
 
     kind: Literal["ials"] = "ials"
     factors: int | None = Field(
         None,
         ge=1,
         le=2048,
-        description="Width of the embeddings; empty: the better of 32, 128, and up to 512 while an end is best",
-        json_schema_extra=TUNED,
+        description="Width of the embeddings; empty: searched on validation",
+        json_schema_extra=TUNED | searched(Range(low=16, high=MOST, log=True, whole=True), first=64),
     )
     regularisation: float | None = Field(
         None,
         gt=0,
         le=1e6,
-        description="L2 regularisation of the factors, in units of the confidence of a like, 1 + alpha; empty: the best of 2, 5, 15, and "
-        "beyond while an end is best",
-        json_schema_extra=TUNED,
+        description="L2 regularisation of the factors, in units of the confidence of a like, 1 + alpha; empty: searched on validation",
+        json_schema_extra=TUNED | searched(Range(low=0.3, high=100, log=True), first=5.0),
     )
     alpha: float | None = Field(
         None,
         gt=0,
         le=1e6,
-        description="How much more a like counts than a pair without one; empty: the best of 1, 4, 16, and beyond while an end is best",
-        json_schema_extra=TUNED,
+        description="How much more a like counts than a pair without one; empty: searched on validation",
+        json_schema_extra=TUNED | searched(Range(low=0.3, high=100, log=True), first=4.0),
     )
     iterations: int | None = Field(
         None,
         ge=1,
         le=1000,
-        description="How often users and items are solved in turn; empty: the better of 4, 16, and fewer while an end is best",
-        json_schema_extra=TUNED,
+        description="How often users and items are solved in turn; empty: searched on validation",
+        json_schema_extra=TUNED | searched(Range(low=1, high=16, log=True, whole=True), first=8),
     )
     frequency_scaling: float | None = Field(
         None,
         ge=0,
         le=1,
         description="How much the regularisation of a user or item grows with the likes it has: 0 not at all, 1 in proportion, on average "
-        "the same; empty: 1 is tried at the best of the other settings, where that is narrow enough to be quick",
+        "the same; empty: 0. A search tries it where its space has it: exact solutions take many times as long",
         json_schema_extra=TUNED,
     )
 
-    @property
-    def effort(self) -> float:
-        """Systems of `factors` equations in each sweep, and in measuring, as long as four sweeps; exact ones were measured at 77 times."""
-        return (self.factors or 1) ** 2 * ((self.iterations or 1) * (60 if self.frequency_scaling else 1) + 4)
-
     def footprint(self, schema: FeatureSchema, task: Task = BINARY) -> Footprint:
         users, items = schema.feature(USER_ID).num_rows, schema.feature(ITEM_ID).num_rows - 1
-        most = self.factors or int(self.limits["factors"][1])
+        most = self.factors or MOST
         # the factors of users while it is fitted, and the best factors of items so far while settings are tried
         return Footprint((TableSize("factors of items", items, most),), working_bytes=FLOAT * most * (users + items) + SOLVED_BYTES)
 

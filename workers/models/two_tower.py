@@ -7,7 +7,20 @@ from pydantic import Field, field_validator
 
 from workers.models.base import NetworkSpec
 from workers.models.footprint import Footprint, TableSize, linear
-from workers.specs import BINARY, HISTORY, ITEM_ID, MORE, USER_ID, Categorical, FeatureSchema, Sampling, Task
+from workers.specs import (
+    BINARY,
+    HISTORY,
+    ITEM_ID,
+    MORE,
+    USER_ID,
+    Categorical,
+    Choices,
+    FeatureSchema,
+    Range,
+    Sampling,
+    Task,
+    searched,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from workers.networks import Ranker
@@ -27,12 +40,25 @@ class TwoTowerSpec(NetworkSpec):
         description="softmax: sampled softmax with logQ correction, learns which items people choose; pointwise: learns the label of each "
         "row (liked or not, the value, the class, each action), the reference method",
     )
-    embedding_dim: int = Field(64, ge=4, le=1024, multiple_of=4, description="Width of the embeddings and of both towers' output")
+    embedding_dim: int = Field(
+        64,
+        ge=4,
+        le=1024,
+        multiple_of=4,
+        description="Width of the embeddings and of both towers' output",
+        json_schema_extra=searched(Choices(choices=(32, 64, 128, 256))),
+    )
     history: bool = Field(True, description="The user tower reads the items that the user liked (where the dataset has a history)")
     user_id: bool = Field(False, description="The user tower has an embedding of the user's id, which does not help new users")
-    item_features: bool = Field(True, description="The item tower reads features such as genres and year besides the id")
+    item_features: bool = Field(
+        True,
+        description="The item tower reads features such as genres and year besides the id",
+        json_schema_extra=searched(Choices(choices=(True, False))),
+    )
     user_features: bool = Field(
-        False, description="The user tower reads features such as age and occupation; together with a history they mostly add noise"
+        False,
+        description="The user tower reads features such as age and occupation; together with a history they mostly add noise",
+        json_schema_extra=searched(Choices(choices=(False, True))),
     )
     user_layers: tuple[int, ...] = Field(
         (), description="Hidden layers of the user tower; empty: features are summed", json_schema_extra=MORE
@@ -47,14 +73,18 @@ class TwoTowerSpec(NetworkSpec):
         1.0, gt=0, le=10, description="Similarities are divided by it; about 0.05 to 0.2 with cosine", json_schema_extra=MORE
     )
     history_dropout: float = Field(
-        0.5, ge=0, lt=1, description="Share of the history's items that each training step leaves out", json_schema_extra=MORE
+        0.5,
+        ge=0,
+        lt=1,
+        description="Share of the history's items that each training step leaves out",
+        json_schema_extra=MORE | searched(Range(low=0, high=0.9)),
     )
     uniform_negatives: int = Field(
         0,
         ge=0,
         le=100_000,
         description="softmax: negatives drawn uniformly from the catalogue at each step, in addition to those of the batch",
-        json_schema_extra=MORE,
+        json_schema_extra=MORE | searched(Choices(choices=(0, 256, 1024))),
     )
     mask_history: bool = Field(
         True, description="softmax: items of a user's history are not used as negatives for that user", json_schema_extra=MORE
@@ -66,7 +96,13 @@ class TwoTowerSpec(NetworkSpec):
         description="softmax: weight of a logistic loss on the rows that the user disliked; 0 leaves those rows out",
         json_schema_extra=MORE,
     )
-    init_std: float = Field(0.1, gt=0, le=1, description="Standard deviation of the initial embeddings", json_schema_extra=MORE)
+    init_std: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="Standard deviation of the initial embeddings",
+        json_schema_extra=MORE | searched(Range(low=0.01, high=0.3, log=True)),
+    )
 
     @field_validator("objective", mode="before")
     @classmethod
@@ -84,6 +120,12 @@ class TwoTowerSpec(NetworkSpec):
                 "choose a ranker such as DLRM."
             )
         return super().refusal(schema, label)
+
+    @property
+    def unsearched(self) -> frozenset[str]:
+        own = () if self.history else ("history_dropout",)
+        choice = () if self.objective == "softmax" else ("uniform_negatives",)
+        return frozenset((*own, *choice, *(() if self.user_layers or self.item_layers else ("dense_learning_rate",))))
 
     @property
     def learns_choice(self) -> bool:

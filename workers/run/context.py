@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from workers.artifacts import SPEC, PreparedDataset, write_done
+from workers.artifacts import CHECKPOINT, SPEC, PreparedDataset, write_done
 from workers.run import attempts
 from workers.run.journal import Journal
 from workers.run.process import log_and_report_errors
@@ -26,6 +26,12 @@ class RunContext(Generic[S]):
     spec: S
     journal: Journal
     attempt: int = 1  # goes into done.json, so that a late writer of an older attempt is recognised
+    trial: Path | None = None  # of a search: the folder of the settings that are tried, in the run's folder
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints are written: of a trial, until it has won, in its own folder."""
+        return (self.trial or self.folder) / CHECKPOINT
 
     def refuse_older(self) -> None:
         """Raise SupersededError where a later attempt of the run has begun: this one may not write any more."""

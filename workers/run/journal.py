@@ -25,11 +25,14 @@ class Journal:
 
     Args:
         attempt: of the run; None: a writer that belongs to no attempt. SupersededError is raised once a later one has begun.
+        part: the folder of a part of the run, such as a trial, which gets the metrics; the progress stays the run's.
+        more: numbers that all progress has beside its own.
     """
 
-    def __init__(self, run_dir: Path | None, attempt: int | None = None) -> None:
-        self._dir, self._attempt = run_dir, attempt
-        self._file = os.open(run_dir / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666) if run_dir else None
+    def __init__(self, run_dir: Path | None, attempt: int | None = None, *, part: Path | None = None, **more: float | None) -> None:
+        self._dir, self._attempt, self._more = run_dir, attempt, more
+        path = (part or run_dir or Path()) / JOURNAL
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666) if run_dir else None
         self._unwritten, self._reported, self._complained = b"", 0.0, False
 
     def __del__(self) -> None:
@@ -52,7 +55,7 @@ class Journal:
             self._reported = now
             self._refuse_older()
             try:
-                write_json(self._dir / PROGRESS, {"phase": phase, "step": done, "total": total, "time": time.time(), **more})
+                write_json(self._dir / PROGRESS, {"phase": phase, "step": done, "total": total, "time": time.time(), **more, **self._more})
             except OSError as error:
                 self._complain(error)
 

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator
 
-from workers.models import KINDS, ModelSpec, NetworkSpec
-from workers.specs import MORE, FeatureSchema, Protocol, Spec, TrainSpec, explain
+from workers.models import KINDS, MatrixSpec, ModelSpec, NetworkSpec
+from workers.specs import MORE, FeatureSchema, Protocol, SearchSpec, Spec, TrainSpec, explain
 
 __all__ = ["MORE", "Protocol", "Spec", "TrainSpec", "explain"]  # defined elsewhere, exported from here too
 
@@ -23,6 +23,7 @@ class RunSpec(Spec):
     model: SerializeAsAny[ModelSpec]
     train: TrainSpec = TrainSpec()
     protocol: Protocol = Protocol()
+    search: SearchSpec | None = Field(None, description="Settings are searched on validation, and the best are measured; empty: as given")
     continues: str | None = Field(
         None, pattern=r"^[0-9a-f]{32}$", description="Id of an ended run that this one continues, from its best weights, for more epochs"
     )
@@ -43,6 +44,12 @@ class RunSpec(Spec):
             usual = {"table_learning_rate": model.table_rate, "table_epsilon": model.table_epsilon}
             train = train.model_copy(update={name: value for name, value in usual.items() if getattr(train, name) is None})
         return self.model_copy(update={"model": model, "train": train})
+
+    @property
+    def budget(self) -> SearchSpec | None:
+        """The search that the run makes: its own, or the usual one for a fitted model with settings that are left empty."""
+        empty = isinstance(self.model, MatrixSpec) and bool(self.model.open_settings)
+        return self.search or (SearchSpec() if empty else None)
 
     @property
     def network(self) -> NetworkSpec:

@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from workers.specs.search import Choices, Range, searched
 from workers.specs.spec import MORE, Spec
 
 Sharding = Literal["table_wise", "row_wise", "column_wise", "data_parallel"]
@@ -17,10 +18,20 @@ class TrainSpec(Spec):
     epochs: int = Field(
         40, ge=1, le=1000, description="Maximum number of passes over the training split; early stopping may end the run sooner"
     )
-    batch_size: int = Field(1024, ge=2, le=1 << 20, description="Rows that each process reads in a step")
+    batch_size: int = Field(
+        1024,
+        ge=2,
+        le=1 << 20,
+        description="Rows that each process reads in a step",
+        json_schema_extra=searched(Choices(choices=(256, 1024, 4096))),
+    )
     processes: int = Field(1, ge=1, le=1024, description="Training processes (ranks) that TorchDistributor starts")
     table_learning_rate: float | None = Field(
-        None, gt=0, le=10, description="Learning rate of the embedding tables; empty: the model's default"
+        None,
+        gt=0,
+        le=10,
+        description="Learning rate of the embedding tables; empty: the model's default",
+        json_schema_extra=searched(Range(low=0.005, high=0.5, log=True)),
     )
     table_epsilon: float | None = Field(
         None,
@@ -30,7 +41,13 @@ class TrainSpec(Spec):
         "rate suits rare and frequent rows alike; empty: the model's default",
         json_schema_extra=MORE,
     )
-    dense_learning_rate: float = Field(0.001, gt=0, le=10, description="Learning rate of all other weights")
+    dense_learning_rate: float = Field(
+        0.001,
+        gt=0,
+        le=10,
+        description="Learning rate of all other weights",
+        json_schema_extra=searched(Range(low=0.0001, high=0.01, log=True)),
+    )
     patience: int | None = Field(
         3, ge=1, description="Stop after this many epochs without a better validation metric; empty: never stop early"
     )

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from workers.run import RunContext, RunSpec, segments
 from workers.specs import Sampling
 from workers.training.progress import Progress
 
+if TYPE_CHECKING:
+    from workers.batches import NumberedBlocks
+
 PLACES = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "WORLD_SIZE")  # what StreamingDataset gives a rank its blocks by
 
 
@@ -29,14 +32,13 @@ class Feed:
     Args:
         begun: the epoch of the weights that the run began with.
         liked: [rows of item_id] how often each item is liked in train.
+        stream: of `open_stream`, where several trainings of this process share one.
     """
 
-    def __init__(self, context: RunContext[RunSpec], begun: int, liked: Tensor) -> None:
+    def __init__(self, context: RunContext[RunSpec], begun: int, liked: Tensor, stream: "NumberedBlocks | None" = None) -> None:
         spec, dataset = context.spec, context.dataset
         self.spec, self.dataset, self.begun, self.liked_only = spec, dataset, begun, spec.network.liked_only
-        self.stream = open_split(dataset.folder, TRAIN, shuffle=True, seed=spec.train.seed + begun)
-        if dist.get_rank() == 0 and (number := getattr(self.stream, "_shm_prefix_int", None)) is not None:
-            segments.record(context.folder, number)  # so that they can be removed where this process is killed
+        self.stream = stream or open_stream(context, begun)
         self.rows = (dataset.positives if self.liked_only else dataset.interactions)[TRAIN]
         self.together = spec.train.batch_size * dist.get_world_size()  # rows of a step
         self.steps = -(-self.rows // self.together)  # of a whole epoch
@@ -105,6 +107,17 @@ class Feed:
             torch.cuda.set_rng_state(torch.from_numpy(arrays["cuda"]))
         if self.sampler:
             self.sampler.random.set_state(torch.from_numpy(arrays["sampler"]))
+
+
+def open_stream(context: RunContext[RunSpec], begun: int) -> "NumberedBlocks":
+    """The blocks of train, in an order of each epoch's own. It holds files and shared memory until the process ends.
+
+    begun: as in `Feed`.
+    """
+    stream = open_split(context.dataset.folder, TRAIN, shuffle=True, seed=context.spec.train.seed + begun)
+    if dist.get_rank() == 0 and (number := getattr(stream, "_shm_prefix_int", None)) is not None:
+        segments.record(context.folder, number)  # so that they can be removed where this process is killed
+    return stream
 
 
 def _position(arrays: dict[str, np.ndarray], texts: dict[str, str]) -> Position:

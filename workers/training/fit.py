@@ -43,7 +43,7 @@ def _fit(context: RunContext[RunSpec]) -> None:
     journal, dataset, spec = context.journal, context.dataset, context.spec
     journal.event("imported")
     if context.attempt > 1:
-        journal.event(RESUMED, step=0)  # it fits anew
+        journal.event(RESUMED, step=0)
     if not isinstance(spec.model, MatrixSpec):
         raise TypeError(f"{spec.model.label} is trained by ranks, not fitted at once.")
     refuse_unfit(spec, dataset)

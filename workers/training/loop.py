@@ -2,20 +2,20 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 import torch.distributed as dist
 
-from workers.artifacts import CANCEL, CHECKPOINT, KEEP, METRICS, STOPPED, VALID, Metric, checkpoint, write_json
+from workers.artifacts import CANCEL, KEEP, METRICS, STOPPED, VALID, Metric, checkpoint, write_json
 from workers.evaluation import evaluate_network, users_to_validate
 from workers.networks import Batch
 from workers.run import RunContext, RunSpec, attempts
 from workers.specs import ITEM_ID, TrainSpec
-from workers.training.progress import Progress, finite
+from workers.training.progress import Learned, Progress, finite
 from workers.training.sharding import DistributedModel, optimizer_state
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,14 @@ FALLBACK = "auc"  # picks the epoch where a split has no users to rank for
 REPORT_S = 5.0  # ranks that report less often than this do so after fewer steps: a wish to stop is seen at a report
 NUMBERS = 6  # that ranks add up at a report: loss times weight, weight, rows, and what rank 0 wishes
 SUMMED, WISHES = slice(0, 3), slice(3, NUMBERS)
+
+
+Ends = Callable[[int, float], bool]  # takes an epoch and its value, says whether training ends there; rank 0 asks it
+
+
+def never(epoch: int, value: float) -> bool:
+    """Leave the end to the epochs and to patience."""
+    return False
 
 
 class Batches(Protocol):
@@ -48,6 +56,7 @@ class Loop:
     model: DistributedModel
     batches: Batches
     begin: Progress
+    ends: Ends = never
     step: int = 0  # of the run, over all attempts
     epoch: int = 0  # the one under way, or the last one
     epoch_rows: int = 0
@@ -61,6 +70,7 @@ class Loop:
     metric: Metric = METRICS[FALLBACK]  # the validation metric behind it
     stopped_early: bool = False
     concluded: bool = False  # whether it trains no more since somebody wants it measured as it is
+    pruned: bool = False  # whether it trains no more since it is worse than others of its search
 
     def __post_init__(self) -> None:
         begin = self.begin
@@ -85,8 +95,8 @@ class Loop:
     def last_epoch(self) -> int:
         return self.begin.first.epoch + self.spec.epochs
 
-    def fit(self) -> dict[str, Any] | None:
-        """Train until the epochs are through or patience is. Returns cost and best epoch; None where training stopped on request."""
+    def fit(self) -> Learned | None:
+        """Train until the epochs are through or patience is; None where training stopped on request."""
         first = self.begin.first
         if first.epoch and not self.best_epoch:  # the weights that another run ended with are the best so far
             self.end(first.epoch, first.valid)
@@ -94,17 +104,25 @@ class Loop:
         if self.concluded and not self.best_epoch:
             self.end(self.epoch, self.validate(self.epoch))  # the weights of its first epoch so far are all there is
         for epoch in range(self.epoch + (1 if self.begin.done else 0), self.last_epoch + 1):
-            if self.stopped_early or self.concluded:
+            if self.stopped_early or self.concluded or self.pruned:
                 break
             if self.train(epoch) or self.end(epoch, self.validate(epoch)):
                 return None
-        return {
-            "best_epoch": self.best_epoch,
-            "epochs": self.epoch,
-            "training_s": first.seconds + self.seconds,
-            "rows": first.rows + self.rows,
-            "rows_per_s": self.rows / max(self.seconds, 1e-9),
-        }
+        return Learned(
+            best_epoch=self.best_epoch,
+            epochs=self.epoch,
+            planned_epochs=self.last_epoch,
+            training_s=first.seconds + self.seconds,
+            rows=first.rows + self.rows,
+            rows_per_s=self.rows / max(self.seconds, 1e-9),
+            metric=self.metric.key,
+            best=finite(self.best),
+            valid=tuple(finite(value) for value in self.valid),
+            losses=tuple(finite(value) for value in self.losses),
+            stopped_early=self.stopped_early,
+            concluded=self.concluded,
+            pruned=self.pruned,
+        )
 
     def train(self, epoch: int) -> bool:
         """One pass, or what is left of it; every so many steps the ranks agree on the mean loss and on what rank 0 wishes.
@@ -236,8 +254,10 @@ class Loop:
             log.info("no better validation for %d epochs: stopping early", self.spec.patience)
             self.stopped_early = True
         self.save(done=True, metrics=metrics, best_epoch=epoch if better else None)
-        asked = torch.tensor(float(dist.get_rank() == 0 and self._asked_to_stop()))
-        dist.all_reduce(asked)
+        leads = dist.get_rank() == 0
+        wishes = torch.tensor([leads and self._asked_to_stop(), leads and self.ends(epoch, value)], dtype=torch.float32)
+        dist.all_reduce(wishes)
+        asked, self.pruned = wishes.bool().tolist()
         if asked:
             self.stop()
         return bool(asked)
@@ -256,7 +276,7 @@ class Loop:
         }
         state = self.model.module.state_dict() | optimizer_state(self.model.optimizers)
         checkpoint.save(
-            context.folder / CHECKPOINT,
+            context.checkpoints,
             state,
             self.step,
             facts,

@@ -42,6 +42,31 @@ class Progress(BaseModel):
     stopped_early: bool = False
 
 
+class Learned(BaseModel):
+    """What came of a training. Ready for JSON: values that are not finite are None."""
+
+    model_config = ConfigDict(frozen=True)
+
+    best_epoch: int
+    epochs: int
+    planned_epochs: int
+    training_s: float
+    rows: int
+    rows_per_s: float
+    metric: str  # the key of the validation metric that picks the epoch
+    best: float | None  # its value in the best epoch, signed so that more is better
+    valid: tuple[float | None, ...]  # of each epoch
+    losses: tuple[float | None, ...]  # mean training loss of each epoch
+    stopped_early: bool
+    concluded: bool = False
+    pruned: bool = False
+
+    @property
+    def cost(self) -> dict[str, float]:
+        """For done.json."""
+        return self.model_dump(include={"best_epoch", "epochs", "training_s", "rows", "rows_per_s"})
+
+
 def finite(value: float) -> float | None:
     """A value for JSON."""
     return float(value) if np.isfinite(value) else None

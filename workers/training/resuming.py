@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from workers.artifacts import CHECKPOINT, METRICS, checkpoint
+from workers.artifacts import METRICS, checkpoint
 from workers.run import RunContext, RunSpec
 from workers.training.feed import Feed
 from workers.training.progress import Progress, Start
@@ -24,7 +24,9 @@ def newest_of(context: RunContext[RunSpec]) -> Path | None:
     """
     if context.attempt <= 1:
         return None
-    root = context.folder / CHECKPOINT
+    root = context.checkpoints
+    if context.trial and not _seen_by_all(root):
+        return None  # a trial that no attempt before had begun
     if dist.get_rank() == 0:
         context.refuse_older()
         checkpoint.sweep(root)
@@ -40,6 +42,13 @@ def newest_of(context: RunContext[RunSpec]) -> Path | None:
             "Train a new run on it."
         )
     return folder
+
+
+def _seen_by_all(folder: Path) -> bool:
+    """Collective: whether rank 0 sees a folder."""
+    there = [folder.exists()]
+    dist.broadcast_object_list(there)
+    return there[0]
 
 
 def resumed_progress(folder: Path) -> Progress:
@@ -59,7 +68,7 @@ def take_weights(folder: Path, model: DistributedModel) -> None:
 
 def take_up(context: RunContext[RunSpec], model: DistributedModel, feed: Feed, folder: Path) -> Progress:
     """Collective: go on where the run was at a checkpoint, whose weights were taken already."""
-    progress = _with_best(context.folder / CHECKPOINT, folder, resumed_progress(folder), context)
+    progress = _with_best(context.checkpoints, folder, resumed_progress(folder), context)
     exact = feed.resume(folder, progress)
     if not exact:
         torch.manual_seed(int(np.random.default_rng([context.spec.train.seed, progress.step, dist.get_rank()]).integers(2**62)))

@@ -6,25 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import pandas as pd
-import torch
 import torch.distributed as dist
 
-from workers.artifacts import CHECKPOINT, TEST, PreparedDataset, checkpoint
-from workers.evaluation import NetworkEvaluation, catalogue, evaluate_network
-from workers.run import RENDEZVOUS, RESUMED, RunContext, RunSpec, peak_memory, refuse_unfit, run_context
+from workers.artifacts import CHECKPOINT, TEST, checkpoint
+from workers.evaluation import NetworkEvaluation, evaluate_network
+from workers.run import RENDEZVOUS, RunContext, RunSpec, peak_memory, refuse_unfit, run_context
 from workers.serving import measure, open_run
-from workers.specs import ITEM_ID
 from workers.training import devices, write_results
-from workers.training.feed import Feed
-from workers.training.loop import Loop
-from workers.training.progress import NOTHING, Progress, Start
-from workers.training.resuming import newest_of, resumed_progress, start_after, take_up, take_weights
-from workers.training.sharding import DistributedModel, Plan, distribute
+from workers.training.learning import Trained, learn
+from workers.training.searching import Search
 
 log = logging.getLogger("workers.training.train")
 
@@ -46,44 +38,34 @@ def train_rank(run_dir: str, dataset_dir: str, attempt: int) -> None:
     rank = int(os.environ["RANK"])
     with run_context(run_dir, dataset_dir, attempt, RunSpec, f"rank {rank}", leads=rank == 0) as context:
         with _process_group(context.spec):
-            trained = _train(context)
-        if trained and trained.leads:  # the others have left: they would wait for less long than this may take
-            _finish(trained)
+            measured = _train(context)
+        if measured and measured.leads:  # the others have left: they would wait for less long than this may take
+            _finish(measured)
 
 
-class _Trained(NamedTuple):
+class _Measured(NamedTuple):
     """A trained and evaluated network, on one of its ranks."""
 
-    context: RunContext[RunSpec]
+    trained: Trained
     evaluation: NetworkEvaluation
-    plan: Plan
-    loop: Loop
-    cost: dict[str, Any]  # for done.json
+    facts: dict[str, Any]  # for done.json
     leads: bool
 
 
-def _train(context: RunContext[RunSpec]) -> _Trained | None:
+def _train(context: RunContext[RunSpec]) -> _Measured | None:
     """Train and evaluate; None where training stopped on request. A collective call."""
     journal, dataset = context.journal, context.dataset
     journal.event("imported")
     refuse_unfit(context.spec, dataset)
     context = replace(context, spec=context.spec.resolved(dataset.schema))
-    journal.progress("building the model", 0, 1, force=True)
-    model, beginning = _build(context)
-    journal.event("model built")
-    journal.progress("reading the first rows", 0, 1, force=True)
-    feed = Feed(context, beginning.first_epoch, beginning.liked)
-    progress = take_up(context, model, feed, beginning.checkpoint) if beginning.checkpoint else beginning.progress(feed.steps)
-    if context.attempt > 1:
-        journal.event(RESUMED, step=progress.step)
-    loop = Loop(context, model, feed, progress)
-    trained = loop.fit()
+    search = Search(context) if context.spec.search else None
+    trained = search.run() if search else learn(context)
     if trained is None:
         return None
     journal.event("trained")
-    checkpoint.restore_own(checkpoint.best(context.folder / CHECKPOINT), model.module.state_dict())
+    checkpoint.restore_own(checkpoint.best(context.folder / CHECKPOINT), trained.model.module.state_dict())
     evaluation = evaluate_network(
-        model.network,
+        trained.model.network,
         dataset,
         TEST,
         predicts_label=context.spec.network.predicts_label,
@@ -93,63 +75,27 @@ def _train(context: RunContext[RunSpec]) -> _Trained | None:
     journal.event("evaluated")
     memory: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(memory, peak_memory())
-    cost = {"processes": len(memory), "parameters": beginning.parameters, "peak_memory_bytes": max(memory), **trained}
+    facts = {"processes": len(memory), "parameters": trained.parameters, "peak_memory_bytes": max(memory), **trained.learned.cost}
     dist.barrier()
-    return _Trained(context, evaluation, model.plan, loop, cost, leads=dist.get_rank() == 0)
+    return _Measured(trained, evaluation, facts | (search.facts() if search else {}), leads=dist.get_rank() == 0)
 
 
-class _Beginning(NamedTuple):
-    """A model before its first step."""
-
-    parameters: int
-    liked: torch.Tensor  # [rows of item_id] how often each item is liked in train; empty without items
-    first: Start = NOTHING  # of the run that is continued
-    checkpoint: Path | None = None  # of this run, from an earlier attempt
-
-    @property
-    def first_epoch(self) -> int:
-        return resumed_progress(self.checkpoint).first.epoch if self.checkpoint else self.first.epoch
-
-    def progress(self, steps: int) -> Progress:
-        """Nothing done. steps: of an epoch."""
-        return Progress(first=self.first, step=self.first.epoch * steps, epoch=self.first.epoch)
-
-
-def _build(context: RunContext[RunSpec]) -> tuple[DistributedModel, _Beginning]:
-    """The network, spread over the ranks, with the weights that training begins or goes on with. A collective call."""
-    spec, dataset = context.spec, context.dataset
-    torch.manual_seed(spec.train.seed)  # the same on all ranks: dense weights must start equal
-    network = spec.network.build(dataset.schema, dataset.task)
-    liked = _liked_in_train(dataset) if dataset.schema.has_items else torch.zeros(0)
-    if dataset.schema.has_items:
-        network.learn_frequencies(liked)
-    own = newest_of(context)
-    before = checkpoint.whole(context.folder.parent / spec.continues / CHECKPOINT) if spec.continues and not own else None
-    parameters = sum(p.numel() for p in network.parameters())
-    device = torch.device("cuda", torch.cuda.current_device()) if spec.train.device == "cuda" else torch.device("cpu")
-    model = distribute(network, spec.train, device)
-    if weights := own or before:
-        take_weights(weights, model)
-    first = start_after(before) if before else NOTHING
-    torch.manual_seed(spec.train.seed + 1 + dist.get_rank())  # dropout differs between ranks
-    return model, _Beginning(parameters, liked, first, own)
-
-
-def _finish(trained: _Trained) -> None:
+def _finish(measured: _Measured) -> None:
     """What one rank does alone: results, index, timing, and done.json last of all."""
-    context = trained.context
-    results = _write_results(context, trained.evaluation, trained.plan, trained.loop)
-    context.finish(results | trained.cost)
+    context = measured.trained.context
+    results = _write_results(measured)
+    context.finish(results | measured.facts)
     checkpoint.drop_steps(context.folder / CHECKPOINT)
 
 
-def _write_results(context: RunContext[RunSpec], evaluation: NetworkEvaluation, plan: Plan, loop: Loop) -> dict[str, Any]:
+def _write_results(measured: _Measured) -> dict[str, Any]:
     """Write the results of a trained network, build its index and time its lists; returns what done.json says of them."""
+    (context, model, learned, _), evaluation = measured.trained, measured.evaluation
     context.refuse_older()
-    write_results.write_results(context, evaluation, plan)
+    write_results.write_results(context, evaluation, model.plan)
     size = sum(path.stat().st_size for path in checkpoint.best(context.folder / CHECKPOINT).glob("*.safetensors"))
     served = _serve(context) if context.dataset.schema.can_rank and size < measure.WHOLE else {}
-    alarms = write_results.alarms_of(context, evaluation, loop)
+    alarms = [*write_results.alarms_of(context, evaluation, learned), *measured.facts.pop("alarms", ())]
     for sentence in alarms:
         log.warning("alarm: %s", sentence)
     facts = {"protocol": context.spec.protocol.model_dump(mode="json"), "checkpoint_bytes": size}
@@ -160,13 +106,6 @@ def _serve(context: RunContext[RunSpec]) -> dict[str, float]:
     """Open the checkpoint as for serving, index its items and time it; without waiting for other ranks."""
     dataset = context.dataset
     return measure.serve(context.folder, open_run(context.folder, dataset), *measure.people_to_rank(dataset, None))
-
-
-def _liked_in_train(dataset: PreparedDataset) -> torch.Tensor:
-    items: pd.DataFrame = catalogue(dataset.folder)
-    counts = torch.zeros(dataset.schema.feature(ITEM_ID).num_rows)
-    counts[torch.from_numpy(items["row"].to_numpy(np.int64))] = torch.from_numpy(items["train_positives"].to_numpy(np.float32))
-    return counts
 
 
 @contextmanager

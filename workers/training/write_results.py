@@ -11,6 +11,7 @@ import pandas as pd
 from workers.artifacts import (
     BASELINES,
     ITEM_EMBEDDINGS,
+    METRICS,
     OUTPUTS,
     PER_USER,
     PLAN,
@@ -28,7 +29,7 @@ from workers.specs import Task
 
 if TYPE_CHECKING:
     from workers.evaluation import NetworkEvaluation, ScoredRows
-    from workers.training.loop import Loop
+    from workers.training.progress import Learned
     from workers.training.sharding import Plan
 
 SHOWN_ROWS = 500  # test rows kept with their predictions, for people to look at
@@ -113,7 +114,7 @@ def data_alarms(context: RunContext[RunSpec], ranked: int) -> list[str]:
     return sentences
 
 
-def alarms_of(context: RunContext[RunSpec], evaluation: "NetworkEvaluation", loop: "Loop") -> list[str]:
+def alarms_of(context: RunContext[RunSpec], evaluation: "NetworkEvaluation", learned: "Learned") -> list[str]:
     """Signs that the model is degenerate, or could be better, a sentence each."""
     spec, path = context.spec, context.dataset.folder / BASELINES / "popularity.json"
     comparable = path.is_file() and spec.protocol.measures_like(DEFAULT)  # baselines are measured under the default protocol
@@ -123,10 +124,12 @@ def alarms_of(context: RunContext[RunSpec], evaluation: "NetworkEvaluation", loo
         logits=evaluation.preference if evaluation.tables.get("output") != "regression" else np.zeros(0),  # values may all be positive
         ranked=evaluation.ranked,
         item_states=states[:, :-1],  # the last is the bias
-        losses=loop.losses,
+        losses=[float("nan") if one is None else one for one in learned.losses],
         popularity=popularity,
     )
-    if loop.concluded:
-        signs.append(f"Its training was ended in epoch {loop.epoch} of {loop.last_epoch}, and its best epoch until then was measured.")
-    rising = [] if loop.stopped_early else still_rising(spec.model.label, loop.metric, loop.valid, loop.epoch)
+    if learned.concluded:
+        ended = f"in epoch {learned.epochs} of {learned.planned_epochs}"
+        signs.append(f"Its training was ended {ended}, and its best epoch until then was measured.")
+    valid = [float("nan") if one is None else one for one in learned.valid]
+    rising = [] if learned.stopped_early else still_rising(spec.model.label, METRICS[learned.metric], valid, learned.epochs)
     return [*signs, *rising, *data_alarms(context, len(evaluation.ranked))]

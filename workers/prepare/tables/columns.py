@@ -3,20 +3,31 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from workers.prepare.tables.listed import one_row_each, pair_part
+from workers.prepare.tables.values import Numbers, plain_numbers, without_missing
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
 PROBLEM = ("problem", "raw")
 EXACT = 2**53
+How = Literal["text", "blank", "tags", "number"]
 
 
 class Output(NamedTuple):
-    """An output column: its name, the column it is read from, and how. blank: text, null when blank; tags: "a|b|c" or null."""
+    """An output column: its name, the column it is read from, and how. blank: text, null when blank; tags: "a|b|c" or null.
+
+    missing: values that are read as null. numbers: how the column writes them. each: a cell lists values, and each gets a row of its
+    own; item and label are the parts of values such as N55689-1. All outputs with `each` are of one column.
+    """
 
     name: str
     column: str
-    how: Literal["text", "blank", "tags", "number"] = "text"
+    how: How = "text"
     separator: str = "|"
+    missing: tuple[str, ...] = ()
+    numbers: Numbers = "plain"
+    each: Literal["value", "item", "label"] | None = None
 
 
 def shape(table: "pa.Table", outputs: Sequence[Output]) -> "pa.Table":
@@ -24,11 +35,14 @@ def shape(table: "pa.Table", outputs: Sequence[Output]) -> "pa.Table":
     import pyarrow as pa
 
     columns: dict[str, pa.Array | pa.ChunkedArray] = {}
+    if listed := next((output for output in outputs if output.each), None):
+        table = one_row_each(table, listed.column, listed.separator)
     for output in outputs:
         column = table[output.column]
-        columns[output.name] = _HOW[output.how](
-            column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column, output.separator
-        )
+        column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        column = pair_part(column, output.each) if output.each in ("item", "label") else column
+        column = plain_numbers(without_missing(column, output.missing), output.numbers)
+        columns[output.name] = _HOW[output.how](column, output.separator)
     for name in PROBLEM:
         columns[name] = table[name] if name in table.column_names else pa.nulls(table.num_rows, pa.string())
     return pa.table(columns)

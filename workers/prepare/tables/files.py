@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from workers.prepare.tables import lines as table_lines
 from workers.prepare.tables.columns import Output, as_text, shape
-from workers.prepare.tables.lines import Layout
+from workers.prepare.tables.fields import Layout
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,36 +7,35 @@ values keep their exact characters ("007", "NA", " padded ").
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
+
+from workers.prepare.tables.fields import (
+    BLANK,
+    BLANKS,
+    FIELD_LIMIT,
+    NOT_CLOSED,
+    RAW_LIMIT,
+    Fields,
+    Layout,
+    all_sound,
+    complaint,
+    counted,
+    cut,
+    is_special,
+    plain,
+    quoted,
+    ready,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 NUL, MARK = "\x00", "\ufeff"
-RAW_LIMIT, FIELD_LIMIT, BATCH_ROWS = 20_000, 1 << 20, 50_000
+BATCH_ROWS = 50_000
 NOTED = ("problem", "raw")
-NOT_CLOSED = "a quote that is opened and not closed"
-AFTER_QUOTE = "text after a closing quote"
 NUL_BYTE = "a NUL byte"
 
-Fields = tuple[list[str | None] | None, str | None]  # the values, or None and the reason
 Record = tuple[list[str | None] | None, str | None, str]  # as Fields, and the row as text
-
-
-class Layout(NamedTuple):
-    """How the lines of a file hold rows.
-
-    names: every column, in the order of the file (JSON: the keys to read). headers: lines equal to one of these are not rows.
-    quoting: none (a quote is an ordinary character), quotes (a value in double quotes may hold the delimiter), lines (and
-    line breaks).
-    """
-
-    format: Literal["csv", "jsonl"]
-    names: tuple[str, ...]
-    encoding: str = "utf-8"
-    delimiter: str = ","
-    quoting: Literal["none", "quotes", "lines"] = "quotes"
-    headers: tuple[str, ...] = ()
 
 
 def parse(lines: Sequence[bytes], layout: Layout, wanted: Sequence[str], encoding: str | None = None) -> "pa.Table":
@@ -56,7 +55,7 @@ def parse(lines: Sequence[bytes], layout: Layout, wanted: Sequence[str], encodin
             layout,
             wanted,
         )
-    keep = pc.not_equal(pc.utf8_trim(text, " "), "")
+    keep = pc.not_equal(pc.utf8_trim(text, BLANKS if layout.delimiter == BLANK else " "), "")
     if layout.headers:
         keep = pc.and_not(keep, pc.is_in(text, pa.array(layout.headers, pa.string())))
     return _delimited(text.filter(keep), broken.filter(keep), layout, wanted)
@@ -88,19 +87,18 @@ def _decoded(lines: Sequence[bytes], encoding: str) -> "tuple[pa.Array, pa.Array
 
 
 def _delimited(text: "pa.Array", broken: "pa.Array", layout: Layout, wanted: Sequence[str]) -> "pa.Table":
-    """Lines with quotes or NUL go through the csv module; all others are cut at the delimiter together."""
+    """Lines with quotes, escapes or NUL go one by one; all others are cut at the delimiter together."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    odd = bad = pc.or_(pc.is_valid(broken), pc.match_substring(text, NUL))
-    if layout.quoting != "none" and len(layout.delimiter) == 1:
-        odd = pc.or_(odd, pc.match_substring(text, '"'))
-    plain = _cut(text.filter(pc.invert(odd)), layout, wanted)
-    if plain.num_rows == len(text):
-        return plain
+    bad = pc.or_(pc.is_valid(broken), pc.match_substring(text, NUL))
+    odd = pc.or_(bad, is_special(text, layout))
+    usual = cut(text.filter(pc.invert(odd)), layout, wanted)
+    if usual.num_rows == len(text):
+        return usual
     lines = text.filter(odd).to_pylist()
-    if not pc.any(bad).as_py() and (sound := _all_sound(lines, layout)):
+    if not pc.any(bad).as_py() and (sound := all_sound(lines, layout)):
         columns = list(zip(*sound, strict=True))
         nothing = pa.nulls(len(lines), pa.string())
         special = pa.table(
@@ -108,68 +106,11 @@ def _delimited(text: "pa.Array", broken: "pa.Array", layout: Layout, wanted: Seq
         )
     else:
         read_lines = zip(lines, broken.filter(odd).to_pylist(), quoted(lines, layout), strict=True)
-        rows = [(None, why or NUL_BYTE, line) if why or NUL in line else (*_counted(read, layout), line) for line, why, read in read_lines]
+        rows = [(None, why or NUL_BYTE, line) if why or NUL in line else (*counted(read, layout), line) for line, why, read in read_lines]
         special = _table(rows, layout, wanted)
     mask = odd.to_numpy(zero_copy_only=False)
     order = np.argsort(np.concatenate([np.flatnonzero(~mask), np.flatnonzero(mask)]))
-    return pa.concat_tables([plain, special]).take(pa.array(order)).combine_chunks()
-
-
-def _all_sound(lines: list[str], layout: Layout) -> list[list[str]] | None:
-    """The fields of lines if all of them are correct, else None: the usual case, ten times as fast as line by line."""
-    csv.field_size_limit(FIELD_LIMIT)
-    try:
-        rows = list(csv.reader(lines, delimiter=layout.delimiter, strict=True))
-    except csv.Error:
-        return None
-    # a quote left open would have swallowed the next line
-    return rows if len(rows) == len(lines) and set(map(len, rows)) == {len(layout.names)} else None
-
-
-def _cut(text: "pa.Array", layout: Layout, wanted: Sequence[str]) -> "pa.Table":
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    fields = pc.split_pattern(text, layout.delimiter)
-    count, starts, width = pc.list_value_length(fields), fields.offsets[:-1], len(layout.names)
-    sound, nothing = pc.equal(count, width), pa.scalar(None, pa.string())
-    columns = {
-        name: fields.values.take(pc.if_else(sound, pc.add(starts, pa.scalar(layout.names.index(name), pa.int32())), None))
-        for name in wanted
-    }
-    counted = pc.if_else(pc.equal(count, 1), "1 field", pc.binary_join_element_wise(count.cast(pa.string()), "fields", " "))
-    problem = pc.if_else(sound, nothing, pc.binary_join_element_wise(counted, f"instead of {width}", " "))
-    raw = pc.if_else(sound, nothing, pc.utf8_slice_codeunits(text, 0, RAW_LIMIT))
-    return pa.table({**columns, "problem": problem, "raw": raw})
-
-
-def quoted(lines: list[str], layout: Layout) -> list[Fields]:
-    """The fields of each line, or the problem with its quotes."""
-    if layout.quoting == "none" or len(layout.delimiter) > 1:
-        return [(list(line.split(layout.delimiter)), None) for line in lines]
-    csv.field_size_limit(FIELD_LIMIT)
-    return [_one(line, layout.delimiter) for line in lines]
-
-
-def _one(line: str, delimiter: str) -> Fields:
-    try:
-        return list(next(csv.reader([line], delimiter=delimiter, strict=True))), None
-    except csv.Error as error:
-        return None, _complaint(error)
-
-
-def _complaint(error: csv.Error) -> str:
-    if "expected after" in str(error):
-        return AFTER_QUOTE
-    return f"a value of more than {FIELD_LIMIT:,} characters" if "field limit" in str(error) else NOT_CLOSED
-
-
-def _counted(read: Fields, layout: Layout) -> Fields:
-    fields, problem = read
-    if fields is not None and len(fields) != len(layout.names):
-        counted = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
-        return None, f"{counted} instead of {len(layout.names)}"
-    return fields, problem
+    return pa.concat_tables([usual, special]).take(pa.array(order)).combine_chunks()
 
 
 def records(lines: Iterable[str], layout: Layout) -> Iterator[Record]:
@@ -181,14 +122,14 @@ def records(lines: Iterable[str], layout: Layout) -> Iterator[Record]:
     csv.field_size_limit(FIELD_LIMIT)
     again: list[str] = []
     source = iter(lines)
-    headers = {tuple(_one(header, layout.delimiter)[0] or ()) for header in layout.headers}
+    headers = {tuple(fields or ()) for fields, _ in quoted(list(layout.headers), layout)}
     while True:
         taken: list[str] = []
         try:
-            fields = next(csv.reader(_taking(again, source, taken), delimiter=layout.delimiter, strict=True), None)
-            read: Fields = _counted((list(fields), None), layout) if fields is not None else (None, None)
+            fields = next(csv.reader(_taking(again, source, taken, layout), delimiter=layout.delimiter, strict=True), None)
+            read: Fields = counted((plain(fields, layout), None), layout) if fields is not None else (None, None)
         except csv.Error as error:
-            read = (None, _complaint(error))
+            read = (None, complaint(error))
         if not taken:
             return
         if read[1] and len(taken) > 1:
@@ -205,13 +146,14 @@ def records(lines: Iterable[str], layout: Layout) -> Iterator[Record]:
         yield *read, text.rstrip("\r\n")
 
 
-def _taking(again: list[str], source: Iterator[str], taken: list[str]) -> Iterator[str]:
+def _taking(again: list[str], source: Iterator[str], taken: list[str], layout: Layout) -> Iterator[str]:
+    """Lines as they can be cut; `taken` gets them as they are."""
     while True:
         line = again.pop(0) if again else next(source, None)
         if line is None:
             return
         taken.append(line)
-        yield line
+        yield ready(line, layout)
 
 
 def batches(rows: Iterable[Record], layout: Layout, wanted: Sequence[str]) -> "Iterator[pa.Table]":

@@ -168,7 +168,7 @@ def test_a_baseline_that_is_also_a_run_stands_once(add: Add, monkeypatch: pytest
 def test_a_fitted_model_has_no_batches_and_shows_what_it_tuned(add: Add) -> None:
     found = engine.compare.compare([add("e", "ease", end={"chosen": {"l2": 100.0}}), add("d", "dlrm")])
     settings = found.differences.set_index("setting")
-    assert settings.loc["model.l2", "A"] == "100.0 (tuned)"
+    assert settings.loc["model.l2", "A"] == "100 (tuned)"
     assert pd.isna(settings.loc["model.l2", "B"])
     assert "train.batch_size" not in settings.index or pd.isna(settings.loc["train.batch_size", "A"])
     assert "train.seed" not in settings.index

@@ -29,7 +29,14 @@ def roles(guess: TableGuess) -> dict[str, str]:
 
 @pytest.mark.fault("F46", "F47", "F48")
 def test_the_guess_finds_how_every_messy_table_is_written(cases: dict[str, messy.Messy], workspace: Path) -> None:
-    unlike = {"latin-1 taken as utf-8", "quotes as characters", "a header that repeats"}
+    unlike = {
+        "latin-1 taken as utf-8",
+        "quotes as characters",
+        "a header that repeats",
+        "runs of blanks",
+        "backslashes",
+        "lists in cells",
+    }
     for name, case in cases.items():
         guess = inspect_table(case.fields["path"])
         wanted = TableSource(**case.fields)

@@ -64,8 +64,8 @@ def test_validation_that_still_rises_asks_for_more_epochs():
 
 
 def test_a_best_setting_at_the_edge_is_said():
-    assert at_edge("EASE", {"l2": 3000.0}) == [
-        "EASE: the best l2, 3000, is the last value that was tried: a better one may lie beyond. Set l2 by hand."
+    assert at_edge("EASE", {"model.l2": 3000.0}) == [
+        "EASE: the best l2, 3000, is at an end of what the search tries: a better one may lie beyond. Widen its range."
     ]
     assert at_edge("EASE", {}) == []
 
