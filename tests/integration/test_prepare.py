@@ -288,6 +288,9 @@ def test_users_to_rank_went_on_to_like_items_of_the_catalogue_that_were_new_to_t
         assert set(row.relevant) == relevant[row.user_id]
         assert len(row.relevant) == len(relevant[row.user_id])
         assert set(row.seen) == seen[row.user_id]
+        own = held_out[(held_out["user_id"] == row.user_id) & held_out["item_id"].map(items).isin(row.relevant)]
+        moments = own.groupby(own["item_id"].map(items))["timestamp"]
+        assert moments.min()[row.next] == own["timestamp"].min() and moments.max()[row.last] == own["timestamp"].max()
     bags = pd.read_parquet(prepared.path / "users.parquet").set_index("user_id")["feature.history"]
     assert [list(bag) for bag in ranking["feature.history"]] == [list(bags[user]) for user in ranking["user_id"]]
 
