@@ -94,4 +94,4 @@ def test_json_may_stand_before_and_behind_the_command(workspace: Path, capsys: p
 def test_a_line_of_progress_says_what_is_done_and_since_when() -> None:
     assert line("Prepare films", None, 4) == "recbench: Prepare films: waiting for its turn, after 0:04"
     at = Progress(phase="training", step=30, total=120, epoch=1, epochs=3, rows_per_s=12_345, eta_s=61)
-    assert line("A", at, 75.3) == "recbench: A: 25%, training, epoch 1/3, 12,345 rows/s, 61 s left at most, after 1:15"
+    assert line("A", at, 75.3) == "recbench: A: 25%, training, epoch 1 of 3, 12,345 rows/s, 61 s left at most, after 1:15"

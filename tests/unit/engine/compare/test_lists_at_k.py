@@ -207,3 +207,56 @@ def test_all_lists_are_measured_at_once_and_not_one_by_one(dataset: Path, tmp_pa
         lists_at_k.of_baseline("random", known, k)  # what is imported and cached at first is no work of lists
         called.append(calls(lambda known=known: lists_at_k.of_baseline("random", known, k)))
     assert called[1] < called[0] + 800, called  # not one call for each of 800 lists more
+
+
+def test_another_target_is_read_from_the_stored_lists_as_if_it_had_been_measured(trained: dict[str, pd.DataFrame], dataset: Path) -> None:
+    for target in ("next", "last"):
+        wanted = ranked(dataset, 0, Protocol(target=target))
+        found = engine.compare.compare(["new", "old"], target=target)
+        table = found.table.set_index(["metric", "contender"])
+        assert found.target == target
+        for key in ("ndcg_at_10", "recall_at_10", "hit_rate_at_10"):
+            assert table.loc[(key, "A"), "value"] == pytest.approx(wanted[key].mean()), key
+            assert np.isfinite(table.loc[(key, "pop"), "value"])
+        assert np.isnan(table.loc[("mrr", "A"), "value"]), "the stored lists are cut"
+        assert table.loc[("auc", "B"), "value"] == 0.7
+        (pair,) = [pair for pair in engine.compare.pairs(found, "ndcg_at_10") if {pair.a, pair.b} == {"A", "B"}]
+        other = ranked(dataset, 1, Protocol(target=target))
+        sign = 1 if pair.a == "A" else -1
+        assert pair.difference == pytest.approx(sign * (wanted["ndcg_at_10"].mean() - other["ndcg_at_10"].mean()))
+
+
+def test_a_dataset_without_times_is_compared_by_all_later_likes_alone(trained: dict[str, pd.DataFrame], dataset: Path) -> None:
+    path = dataset / "ranking" / "test.parquet"
+    pd.read_parquet(path).drop(columns=["next", "last"]).to_parquet(path, index=False)
+    lists_at_k._list_facts.cache_clear()
+    assert lists_at_k.targets_of(DATASET) == ["later"]
+    assert engine.compare.compare(["new", "old"]).target == "later"
+    with pytest.raises(ValueError, match="cannot be compared by the next item"):
+        engine.compare.compare(["new", "old"], target="next")
+
+
+def test_the_verdict_says_where_another_question_has_another_winner(
+    trained: dict[str, pd.DataFrame], dataset: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One run lists the later likes but the next one, the other the next one alone."""
+    path = dataset / "ranking" / "test.parquet"
+    users = pd.read_parquet(path)
+    later = [np.setdiff1d(np.arange(1, 41), seen)[:3].astype(np.int32) for seen in users["seen"]]
+    users = users.assign(relevant=later, next=[own[0] for own in later], last=[own[2] for own in later])
+    users.to_parquet(path, index=False)
+    lists_at_k._list_facts.cache_clear()
+    get_run = engine.runs.get_run
+    for place in (runs, read):  # metrics of lists are those of the lists below
+        monkeypatch.setattr(place, "get_run", lambda run_id: get_run(run_id).model_copy(update={"metrics": {"auc": 0.6}}))
+    for run_id, items in (("new", [own[1:] for own in later]), ("old", [own[:1] for own in later])):
+        results = workspace / "runs" / run_id / "results"
+        scores = [np.arange(len(own), 0, -1, dtype=np.float32) for own in items]
+        pd.DataFrame({"user_id": users["user_id"], "items": items, "scores": scores}).to_parquet(results / "top_k.parquet")
+        pd.DataFrame({"user_id": users["user_id"]}).to_parquet(results / "per_user.parquet")
+    found = engine.compare.compare(["new", "old"])
+    verdict = engine.compare.verdict_of(found)
+    assert verdict.metrics["ndcg_at_10"].run == "A"
+    assert {(flip.target, flip.leader, flip.usual) for flip in verdict.flips} >= {("next", "B", "A")}
+    said = " ".join(engine.compare.plain(sentence) for sentence in engine.compare.sentences(found))
+    assert "The question decides: asked for the next item instead of all later likes, B" in said
