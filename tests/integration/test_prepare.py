@@ -202,6 +202,10 @@ def test_sequences_are_what_each_user_liked_in_train_in_order_of_time(prepared: 
     assert dataset.counts["sequences"] == {"users": len(expected), "likes": kept, "left_out": len(liked) - kept}
     assert kept < len(liked), "the test would not notice a sequence that is never cut"
     assert dataset.schema.sequence == LONGEST
+    for user in list(prepared.train["user_id"].unique())[:5]:  # a recommender reads one user's from the interactions
+        own = datasets.user_interactions(prepared.path.name, user)
+        own = own[(own["split"] == "train") & (own["label"] > 0)]
+        assert own["item_id"].map(items).tolist()[::-1][-LONGEST:] == expected.get(users[user], [])
 
 
 def test_features_are_rows_of_train_vocabularies_and_standardised_numbers(prepared: Prepared) -> None:
