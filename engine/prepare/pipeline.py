@@ -14,7 +14,7 @@ import psutil
 
 from engine import datasets
 from engine.datasets import DatasetSpec
-from engine.prepare import audit, blocks, entities, interactions, ranking, source_rows, vocabularies
+from engine.prepare import audit, blocks, entities, interactions, ranking, sequences, source_rows, vocabularies
 from engine.prepare.jobs import side_by_side
 from engine.prepare.manifest import manifest
 from engine.prepare.results import Blocks, Preparation, Results, SourceRows
@@ -93,17 +93,18 @@ def build(preparation: Preparation, progress: Progress) -> tuple[Results, Blocks
     with side_by_side(preparation) as pool:
         progress(STEPS[6], 7, len(STEPS))  # here, since one thread reports
         writing = pool.submit(blocks.write, preparation, source, labelled, numbered, encoded, tables, streaming)
+        ordering = pool.submit(sequences.write, preparation, source, numbered, encoded, streaming)
         with _step(STEPS[7], progress):
             users = ranking.write(preparation, source, labelled, numbered, encoded, tables)
         results = Results(source, usable, labelled, numbered, encoded, tables, users)
         with _step(STEPS[8], progress):
             audit.write(preparation, results)
         begun = time.monotonic()
-        written = writing.result()
+        written, ordered = writing.result(), ordering.result()
         log.info("%s, beyond the audit: %.1f s", STEPS[6], time.monotonic() - begun)
     with _step(STEPS[9], progress):
         measure_baselines(preparation, source)
-    return results, written
+    return results._replace(sequences=ordered), written
 
 
 @contextmanager
