@@ -189,6 +189,8 @@ def _finish(folder: Path, spec: DatasetSpec, rule: Rule, counts: dict[str, Any])
     """Write the manifest, last."""
     manifest = json.loads((folder / MANIFEST).read_text())
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST]
+    if stored := manifest["counts"].get("sequences"):
+        counts = counts | {"sequences": stored}
     manifest |= {
         "format": datasets.FORMAT,
         "id": folder.name,

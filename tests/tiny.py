@@ -33,6 +33,23 @@ def groups(users: int = 60, items: int = 40, groups: int = 4, seed: int = 0) -> 
     return pd.DataFrame(rows, columns=["user_id", "item_id", "label", "split"]).drop_duplicates(["user_id", "item_id"], keep="last")
 
 
+def followed(users: int = 200, leads: int = 40, met: int = 24, seed: int = 0) -> pd.DataFrame:
+    """Each lead has one follower, liked after it half of the time if at all. Everybody likes `met` leads in an order of their own.
+
+    The one held-out like of a user, in validation for some users and in test for the others, is the follower of the last lead of train.
+    Every other lead without its follower looks the same to who does not read the order.
+    """
+    rng, rows = np.random.default_rng(seed), []
+    for user in range(users):
+        own = rng.permutation(leads)[:met]
+        for place, lead in enumerate(own):
+            rows.append((f"u{user}", f"lead{lead}", 1.0, "train"))
+            if place < met - 1 and rng.random() < 0.3:
+                rows.append((f"u{user}", f"follower{lead}", 1.0, "train"))
+        rows.append((f"u{user}", f"follower{own[-1]}", 1.0, "valid" if user % 2 else "test"))
+    return pd.DataFrame(rows, columns=["user_id", "item_id", "label", "split"])
+
+
 OUTPUTS: dict[str, dict] = {
     "binary": {"kind": "given", "output": "binary"},
     "regression": {"kind": "regression", "output": "regression", "mean": 3.0, "threshold": 4.0},
@@ -96,6 +113,9 @@ def write(frame: pd.DataFrame, folder: Path, history: int = 50, output: str = "b
         "interactions": {s: int((frame["split"] == s).sum()) for s in ("train", "valid", "test")},
         "positives": {s: int(((frame["split"] == s) & (frame["label"] > 0)).sum()) for s in ("train", "valid", "test")},
     }
+    if sequence:
+        kept = sum(min(len(bag), sequence) for bag in liked.values())
+        counts["sequences"] = {"users": len(liked), "likes": kept, "left_out": sum(map(len, liked.values())) - kept}
     manifest = {"schema": schema.model_dump(), "counts": counts, "block_rows": BLOCK, "label": OUTPUTS[output]}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     write_baselines(folder)

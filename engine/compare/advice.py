@@ -79,7 +79,7 @@ def _with_dataset(facts: StageFacts, dataset: datasets.Dataset, model: ModelSpec
     schema, counts = dataset.schema, dataset.manifest["counts"]
     reads = [f.name for f in schema.categorical if _is_read(model, f.name, f.side)]
     reads += [f.name for f in schema.dense if _is_read(model, f.name, f.side)]
-    liked_alone = getattr(model, "objective", None) == "softmax"
+    liked_alone = model.reads_order or getattr(model, "objective", None) == "softmax"
     return facts.model_copy(
         update={
             "train_rows": counts.get("positives" if liked_alone else "interactions", {}).get("train"),
@@ -93,6 +93,8 @@ def _with_dataset(facts: StageFacts, dataset: datasets.Dataset, model: ModelSpec
 
 def _is_read(model: ModelSpec, name: str, side: str) -> bool:
     """As in `workers.networks.ranker.used`, which this floor may not import; a test compares the two."""
+    if model.reads_order:
+        return name == "item_id"  # and the likes in order of time, which are no feature of a row
     by_name = {"user_id": getattr(model, "user_id", True), "history": getattr(model, "history", True), "item_id": True}
     of_side = getattr(model, "item_features" if side == "item" else "user_features", True)
     return bool(by_name.get(name, of_side))

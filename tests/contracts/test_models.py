@@ -21,12 +21,16 @@ SCHEMA = FeatureSchema(
         Categorical(name="genres", side="item", num_rows=5, multi_valued=True, vocabulary="genres"),
     ),
     dense=(Dense(name="age", side="user", mean=0, std=1), Dense(name="year", side="item", mean=0, std=1)),
+    sequence=10,
 )
 NETWORKS = [model for model in MODELS.values() if issubclass(model, NetworkSpec)]
 every_model = pytest.mark.parametrize("model", NETWORKS, ids=lambda m: m.__name__)
+BY_ROWS = [model for model in NETWORKS if not model.reads_order]  # each row of theirs has its own features
+every_model_of_rows = pytest.mark.parametrize("model", BY_ROWS, ids=lambda m: m.__name__)
 USERS = {
     "user_id": np.array([1, 2, 3]), "job": np.array([1, 0, 3]),
     "history.values": np.array([1, 2, 5]), "history.lengths": np.array([2, 0, 1]),
+    "sequence.values": np.array([0, 1, 2, 0, 0, 5]), "sequence.lengths": np.array([3, 1, 2]),
 }  # fmt: skip
 ITEMS = {"item_id": np.array([4, 5, 6]), "genres.values": np.array([1, 2, 4, 4]), "genres.lengths": np.array([2, 1, 1])}
 DENSE = np.array([[0.5, -1], [0, 2], [-1, 0.25]], np.float32)
@@ -91,7 +95,7 @@ def foretelling(model, task):
     return network(model, task, **({"objective": "pointwise"} if "objective" in model.model_fields else {}))
 
 
-@every_model
+@every_model_of_rows
 @every_output
 def test_every_output_has_its_logits_and_ranks_by_one_number_that_they_add_up_to(model, output):
     net = foretelling(model, TASKS[output])
@@ -99,13 +103,13 @@ def test_every_output_has_its_logits_and_ranks_by_one_number_that_they_add_up_to
         logits, grid = net(batch(USERS | ITEMS)), net.score_grid(*states(model, net))
         assert logits.shape == (3, TASKS[output].outputs)
         torch.testing.assert_close(grid.diagonal(), net.head.score(logits), atol=1e-5, rtol=1e-5)
-        if hasattr(net, "query"):  # an index that knows dot products alone gives the same order
+        if net.by_dot_product:  # an index that knows dot products alone gives the same order
             users, items = states(model, net)
             constant = grid - net.query(users) @ items.T
             torch.testing.assert_close(constant, constant[0, 0].expand(3, 3), atol=1e-5, rtol=1e-5)
 
 
-@every_model
+@every_model_of_rows
 @every_output
 def test_every_output_can_be_learnt_to_the_last_row(model, output):
     torch.manual_seed(1)
@@ -122,7 +126,7 @@ def test_every_output_can_be_learnt_to_the_last_row(model, output):
 
 
 def test_a_regression_starts_at_the_mean_of_train():
-    for model in NETWORKS:
+    for model in BY_ROWS:
         spec = model(**({"objective": "pointwise"} if "objective" in model.model_fields else {}), init_std=1e-6)
         with torch.no_grad():
             assert spec.build(SCHEMA, TASKS["regression"]).eval()(batch(USERS | ITEMS)).numpy() == pytest.approx(3.5, abs=0.5)
@@ -137,7 +141,7 @@ def test_weights_of_actions_count_in_loss_and_rank():
     assert "2 numbers" in MODELS["dlrm"](action_weights=(1, 3)).refusal(SCHEMA, GIVEN)
 
 
-@every_model
+@every_model_of_rows
 def test_every_feature_that_is_read_changes_the_logit(model):
     net = network(model)
     with torch.no_grad():
@@ -159,7 +163,7 @@ def test_the_loss_is_a_mean_and_reaches_every_weight(model):
     assert torch.isfinite(net.loss(nothing_liked)[0])
 
 
-@every_model
+@every_model_of_rows
 def test_a_row_of_weight_two_counts_as_two_rows(model):
     """So it must do in the gradient too; one of weight 0 is as if it were not there."""
     columns = {**USERS, **ITEMS, "dense": DENSE, "label": np.ones(3)}
@@ -218,7 +222,7 @@ def test_a_model_refuses_in_a_sentence_what_it_cannot_learn_from_and_learns_from
     assert model().refusal(CONTEXT.model_copy(update={"categorical": ()}), GIVEN)
 
 
-@every_model
+@every_model_of_rows
 def test_rows_that_are_all_liked_teach_only_what_people_choose(model):
     implicit = {"kind": "implicit", "output": "binary"}
     assert (model().refusal(SCHEMA, implicit) is None) == model().liked_only
@@ -274,7 +278,7 @@ def test_sampled_softmax_is_that_of_the_papers(sampled, masked):
     torch.testing.assert_close(learnt, exact)
 
 
-@every_model
+@every_model_of_rows
 def test_a_model_is_named_without_a_history_where_the_data_have_none(model):
     bare = FeatureSchema(categorical=tuple(f for f in SCHEMA.categorical if f.name != "history"), dense=SCHEMA.dense)
     assert "history" in model().fitted(SCHEMA).title

@@ -12,4 +12,5 @@ from .blocks import (
 from .epochs import POOL_BLOCKS as POOL_BLOCKS, EpochReader as EpochReader, Position as Position, divided as divided
 from .likes import Likes as Likes, SplitRows as SplitRows, read_likes as read_likes, read_rows as read_rows
 from .negatives import Sampler as Sampler
+from .sequences import newest as newest, sequences_of as sequences_of, to_targets as to_targets
 from .numbered import NumberedBlocks as NumberedBlocks

@@ -16,7 +16,7 @@ from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
 from workers.artifacts import FEATURE
 from workers.batches.blocks import import_streaming
-from workers.networks import Batch
+from workers.networks import Batch, Order
 from workers.specs import FeatureSchema
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 Columns = dict[str, np.ndarray]  # single-valued: [n]; a bag: <name>.values and <name>.lengths; dense: [n, F]
 NOTHING = np.zeros(0, np.int32)
+SEQUENCE = "sequence"  # likes in order of time, a bag beside the features, for models that read order
 AHEAD = 32  # blocks that StreamingDataset prepares in advance; a reader that needs more waits for its tick of 7 ms
 
 
@@ -46,7 +47,9 @@ def to_batch(columns: Mapping[str, np.ndarray], schema: FeatureSchema, rows: int
         lengths=torch.from_numpy(np.concatenate([NOTHING, *lengths], dtype=np.int32)),
         length_per_key=[len(column) for column in values],
     )
-    dense = columns.get("dense")
+    dense, order = columns.get("dense"), None
+    if f"{SEQUENCE}.values" in columns:
+        order = Order(*(torch.from_numpy(np.asarray(columns[f"{SEQUENCE}.{part}"], np.int64)) for part in ("values", "lengths")))
     label = torch.from_numpy(np.asarray(columns.get("label", np.zeros(rows)), np.float32))
     return Batch(
         torch.zeros(rows, len(schema.dense)) if dense is None else torch.from_numpy(np.ascontiguousarray(dense, np.float32)),
@@ -54,6 +57,7 @@ def to_batch(columns: Mapping[str, np.ndarray], schema: FeatureSchema, rows: int
         label,
         torch.from_numpy(np.asarray(columns.get("weight", np.ones(rows)), np.float32)),
         torch.from_numpy(np.asarray(columns["target"], np.float32)) if "target" in columns else label,
+        order=order,
     )
 
 

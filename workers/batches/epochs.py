@@ -5,7 +5,7 @@ whatever the number of ranks that goes on: rows in memory are divided anew, and 
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -65,6 +65,7 @@ class EpochReader:
 
     Args:
         begin: where an earlier attempt was; `steps` counts its batches too, and the stream must leave out what it read.
+        make: a batch of some rows, which may draw random numbers; None: the rows as they are.
     """
 
     def __init__(
@@ -77,7 +78,9 @@ class EpochReader:
         rng: np.random.Generator,
         liked_only: bool = False,
         begin: Position | None = None,
+        make: Callable[[Columns, np.random.Generator], Batch] | None = None,
     ) -> None:
+        self._make = make
         self._stream, self._schema, self._size, self._steps = stream, schema, batch_size, steps
         self._pool_blocks, self._rng, self._liked_only = pool_blocks, rng, liked_only
         self._names = {*READ, *(f"{f.name}{part}" for f in schema.categorical for part in ("", ".values", ".lengths"))}
@@ -110,8 +113,11 @@ class EpochReader:
         while self._made < self._steps:
             self._made += 1
             rest = self._rng.choice(rows, self._size - num_rows(left), replace=rows < self._size)
-            yield to_batch(join([left, take(self._pool, rest)]), self._schema, self._size)
+            yield self._batch(join([left, take(self._pool, rest)]))
             left = take(left, np.zeros(0, int))
+
+    def _batch(self, rows: Columns) -> Batch:
+        return self._make(rows, self._rng) if self._make else to_batch(rows, self._schema, self._size)
 
     def _left(self) -> Columns:
         """The rows of the pool that fill no batch."""
@@ -136,7 +142,7 @@ class EpochReader:
             if self._made < self._steps:
                 self._made += 1
                 self._at = start + self._size
-                yield to_batch(part(self._pool, start, start + self._size), self._schema, self._size)
+                yield self._batch(part(self._pool, start, start + self._size))
                 # at most one pool ahead, however small batches are
                 self._waiting += filter(None, islice(reading, 0 if self._waiting else a_batch))
 

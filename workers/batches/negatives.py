@@ -49,12 +49,12 @@ class Sampler:
         dense = batch.dense.new_zeros(more, batch.dense.shape[1])
         dense[:, self.dense_of_item] = self.dense[drawn][:, self.dense_of_item]
         zeros = batch.label.new_zeros(more)
-        return Batch(
-            torch.cat([batch.dense, dense]),
-            KeyedJaggedTensor(keys, torch.cat(values), lengths=torch.cat(lengths)),
-            torch.cat([batch.label, zeros]),
-            torch.cat([batch.weight, zeros]),
-            torch.cat([batch.target, batch.target.new_zeros(more, *batch.target.shape[1:])]),
+        return batch._replace(
+            dense=torch.cat([batch.dense, dense]),
+            sparse=KeyedJaggedTensor(keys, torch.cat(values), lengths=torch.cat(lengths)),
+            label=torch.cat([batch.label, zeros]),
+            weight=torch.cat([batch.weight, zeros]),
+            target=torch.cat([batch.target, batch.target.new_zeros(more, *batch.target.shape[1:])]),
             sampled=more,
         )
 

@@ -10,8 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from workers.artifacts import TEST, TRAIN, VALID, PreparedDataset, patient
-from workers.batches import Columns, blocks_of, join, known_to_train, num_rows, table_columns, take, to_batch
+from workers.artifacts import FEATURE, TEST, TRAIN, VALID, PreparedDataset, patient
+from workers.batches import Columns, blocks_of, join, known_to_train, num_rows, sequences_of, table_columns, take, to_batch
 from workers.evaluation.evaluate import DEFAULT, catalogue, describe, pointwise, rank_users, summarise, users_to_rank
 from workers.evaluation.lists import facts_of
 from workers.evaluation.outputs import evaluate_outputs
@@ -20,6 +20,7 @@ from workers.networks import Batch, Ranker
 from workers.specs import ITEM_ID, USER_ID, FeatureSchema, Protocol
 
 ROWS = 4096  # rows encoded or scored at a time
+POSITIONS = 1 << 18  # of the likes in order that are encoded at a time
 PLACE = "_place"  # of a row in its split: number of its block << 32 + place in it
 
 
@@ -65,28 +66,51 @@ def _gather(part: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def encode(encoder: Callable[[Batch], Tensor], columns: Columns, rows: int, schema: FeatureSchema) -> Tensor:
+def encode(encoder: Callable[[Batch], Tensor], columns: Columns, rows: int, schema: FeatureSchema, most: int = ROWS) -> Tensor:
     """Collective: states of a table's rows, in order, on every rank; each rank looks up a part of them.
 
     Args:
         encoder: `encode_users` or `encode_items` of a model whose tables may be sharded.
         columns: the table as block columns, the same on all ranks.
-        rows: its length.
+        rows: its length. most: rows encoded at a time.
     """
     rank, world = dist.get_rank(), dist.get_world_size()
     own = np.array_split(np.arange(rows), world)[rank]
-    steps, parts = -(-_most(len(own)) // ROWS), []
+    steps, parts = -(-_most(len(own)) // most), []
     for step in range(max(1, steps)):
-        chunk = own[step * ROWS : (step + 1) * ROWS]
+        chunk = own[step * most : (step + 1) * most]
         # a rank without rows left still takes part in the lookup, with one row that is then dropped
         padded = chunk if len(chunk) else np.zeros(1, int)
         parts.append(encoder(to_batch(take(columns, padded), schema, len(padded)).to(_device()))[: len(chunk)].cpu())
     return torch.from_numpy(_gather(torch.cat(parts).numpy()))
 
 
+def encode_users(model: Ranker, users: pd.DataFrame, dataset: PreparedDataset) -> Tensor:
+    """Collective: the states of some users, in order, on every rank; of a model that reads order by their likes of train alone.
+
+    Args:
+        users: their encoded rows, the same on all ranks.
+    """
+    if model.order_length:
+        return _encode_ordered(model, users[FEATURE + USER_ID].to_numpy(np.int64), dataset)
+    return encode(model.encode_users, table_columns(users, dataset.schema, "user"), len(users), dataset.schema)
+
+
+def _encode_ordered(model: Ranker, users: np.ndarray, dataset: PreparedDataset) -> Tensor:
+    """As `encode_users`, of a model that reads nothing but order. users: [U] rows of the vocabulary."""
+    columns = sequences_of(dataset.folder, users, model.order_length)
+    return encode(model.encode_users, columns, len(users), dataset.schema, max(1, min(ROWS, POSITIONS // model.order_length)))
+
+
 @torch.no_grad()
-def score_split(model: Ranker, dataset: PreparedDataset, split: str) -> ScoredRows:
-    """Collective: every row of a split, each exactly once and in the order of the dataset, on every rank."""
+def score_split(model: Ranker, dataset: PreparedDataset, split: str, item_states: Tensor) -> ScoredRows:
+    """Collective: every row of a split, each exactly once and in the order of the dataset, on every rank.
+
+    Args:
+        item_states: of the catalogue, for a model that reads order.
+    """
+    if model.order_length:
+        return _score_in_order(model, dataset, split, item_states)
     schema = dataset.schema
     batches = _fixed_batches(_placed_blocks(dataset.folder, split))
     parts: list[tuple[np.ndarray, ...]] = []  # the columns of ScoredRows, and the place of each row
@@ -103,6 +127,26 @@ def score_split(model: Ranker, dataset: PreparedDataset, split: str) -> ScoredRo
         logits, known = model(batch.to(_device())).cpu().numpy(), known_to_train(rows, num_rows(rows))
         ids = (rows.get(USER_ID, none), rows.get(ITEM_ID, none))
         parts.append((*ScoredRows(logits, batch.label.numpy(), batch.target.numpy(), known, *ids), rows[PLACE]))
+    return _in_order_of_dataset(parts)
+
+
+def _score_in_order(model: Ranker, dataset: PreparedDataset, split: str, item_states: Tensor) -> ScoredRows:
+    """As `score_split`: each user is encoded once, since rows of a user differ in nothing but the item. An unknown item scores 0."""
+    own = list(_fixed_batches(_placed_blocks(dataset.folder, split)))
+    met = [np.zeros(0, np.int64), *(np.unique(rows[USER_ID]) for rows in own)]
+    users = np.unique(_gather(np.concatenate(met)))
+    states, parts = _encode_ordered(model, users, dataset), list[tuple[np.ndarray, ...]]()
+    for rows in own:
+        labels, ids = rows["label"].astype(np.float32), (rows[USER_ID], rows[ITEM_ID])
+        pairs = states[np.searchsorted(users, ids[0])].to(_device()), item_states[np.maximum(ids[1], 1) - 1].to(_device())
+        logits = model.score(*pairs).cpu().numpy() * (ids[1] > 0)[:, None]
+        target = rows.get("target", labels).astype(np.float32)
+        parts.append((*ScoredRows(logits, labels, target, known_to_train(rows, len(labels)), *ids), rows[PLACE]))
+    return _in_order_of_dataset(parts)
+
+
+def _in_order_of_dataset(parts: list[tuple[np.ndarray, ...]]) -> ScoredRows:
+    """Collective: the rows of all ranks. parts: the columns of ScoredRows, and the place of each row."""
     every: list[list[tuple[np.ndarray, ...]]] = [parts] * dist.get_world_size()
     dist.all_gather_object(every, parts)  # a rank without a block has no part, and cannot know the shapes
     *columns, places = (np.concatenate(column) for column in zip(*(part for own in every for part in own), strict=True))
@@ -148,20 +192,22 @@ def evaluate_network(
     """
     model.eval()
     schema, folder = dataset.schema, dataset.folder
-    scored = score_split(model, dataset, split)
+    items, item_states = pd.DataFrame(), torch.zeros(0)
+    if schema.can_rank:
+        items = catalogue(folder)
+        item_states = encode(model.encode_items, table_columns(items, schema, "item"), len(items), schema)
+    scored = score_split(model, dataset, split, item_states)
     preference = model.head.score(torch.from_numpy(scored.logits).to(_device())).cpu().numpy()
     values = pointwise(preference, scored.labels, scored.known, probability=False, users=scored.users)
     tables: dict[str, Any] = {}
     if predicts_label:
         own, tables = evaluate_outputs(dataset.task, scored.logits, scored.labels, scored.targets, scored.known, scored.users)
         values |= own
-    ranked, item_states, sets = pd.DataFrame(), torch.zeros(0), None
+    ranked, sets = pd.DataFrame(), None
     if schema.can_rank:
-        items = catalogue(folder)
-        item_states = encode(model.encode_items, table_columns(items, schema, "item"), len(items), schema)
         facts = facts_of(items, dataset.num_users)
         users = users_to_rank(folder, split, limit, protocol)
-        ranked = describe(_rank(model, users, item_states, schema, protocol, report_progress), facts)
+        ranked = describe(_rank(model, users, item_states, dataset, protocol, report_progress), facts)
         values = summarise(ranked, len(items)) | values
         if split == TEST and has_sets(folder):
             rated = _evaluate_sets(model, dataset, item_states)
@@ -174,13 +220,13 @@ def _rank(
     model: Ranker,
     users: pd.DataFrame,
     item_states: Tensor,
-    schema: FeatureSchema,
+    dataset: PreparedDataset,
     protocol: Protocol,
     report_progress: Callable[[int, int], None],
 ) -> pd.DataFrame:
     """Collective: rank the catalogue for each user, some on each rank; all of them on every rank."""
     if len(users):
-        user_states = encode(model.encode_users, table_columns(users, schema, "user"), len(users), schema)
+        user_states = encode_users(model, users, dataset)
     own, device = np.arange(dist.get_rank(), len(users), dist.get_world_size()), _device()
     on_device = item_states.to(device)
 
@@ -199,12 +245,12 @@ def _evaluate_sets(model: Ranker, dataset: PreparedDataset, item_states: Tensor)
 
     The least-squares line through the sets of train and valid maps scores to ratings.
     """
-    folder, schema = dataset.folder, dataset.schema
+    folder = dataset.folder
     (held_out, left_out), (known, _) = rated_sets(folder, TEST), rated_sets(folder, TRAIN, VALID)
     raters = set_raters(folder)
     if held_out.empty:
         return evaluate_sets(held_out, np.zeros(0), None, left_out)
-    users = encode(model.encode_users, table_columns(raters, schema, "user"), len(raters), schema)
+    users = encode_users(model, raters, dataset)
     scores, known_scores = (set_scores(model, users, item_states, sets) for sets in (held_out, known))
     known_ratings = known["rating"].to_numpy(np.float64)
     return evaluate_sets(held_out, scores, calibrated(known_scores, known_ratings, scores), left_out)

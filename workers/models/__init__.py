@@ -10,11 +10,12 @@ from workers.models.dlrm import DLRMSpec
 from workers.models.dlrm_dcnv2 import DLRMDCNSpec
 from workers.models.footprint import FLOAT, Footprint, TableSize
 from workers.models.funnel import RUN_ID, FunnelSpec
+from workers.models.sasrec import SASRecSpec
 from workers.models.two_tower import TwoTowerSpec
 
 __all__ = [
     "FLOAT", "KINDS", "MODELS", "RUN_ID", "DLRMDCNSpec", "DLRMSpec", "DeepFMSpec", "Footprint", "FunnelSpec", "MatrixSpec", "ModelSpec",
-    "NetworkSpec", "RankerSpec", "TableSize", "TwoTowerSpec",
+    "NetworkSpec", "RankerSpec", "SASRecSpec", "TableSize", "TwoTowerSpec",
 ]  # fmt: skip
 
 

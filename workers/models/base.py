@@ -159,6 +159,11 @@ class NetworkSpec(ModelSpec):
         return not self.learns_choice
 
     @property
+    def order_length(self) -> int:
+        """Newest likes that it reads of a person, in order of time; 0 for a model that reads no order."""
+        return 0
+
+    @property
     def sampling(self) -> Sampling | None:
         """The items that each step draws from the catalogue; None for none."""
         return None

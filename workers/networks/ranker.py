@@ -18,6 +18,19 @@ from workers.specs import HISTORY, ITEM_ID, USER_ID, Categorical, FeatureSchema
 GRID = 8192  # items that a user is scored with at a time
 
 
+class Order(NamedTuple):
+    """Rows of items in order of time, of several people one after another, as a model that reads order takes them: P positions, S people.
+
+    In training each position is that before the row at its place, so P = B; elsewhere each row has a sequence of its own, so S = B.
+    """
+
+    items: Tensor  # [P] int64
+    lengths: Tensor  # [S] int64, at least 1 each
+
+    def to(self, device: torch.device) -> "Order":
+        return Order(self.items.to(device), self.lengths.to(device))
+
+
 class Batch(NamedTuple):
     """One step's input. Features of a side that is not needed are empty bags and zeros."""
 
@@ -27,6 +40,7 @@ class Batch(NamedTuple):
     weight: Tensor  # [B] float32, of the row in the loss
     target: Tensor  # [B] float32 value or place of the class, [B, A] 0 or 1 of each action; the label where the dataset has no target
     sampled: int = 0  # that many rows at the end are items of the catalogue without a user: candidates, never targets
+    order: Order | None = None  # what was liked before; None where no model reads it, or nothing was liked
 
     def to(self, device: torch.device) -> "Batch":
         return self._replace(
@@ -35,6 +49,7 @@ class Batch(NamedTuple):
             label=self.label.to(device),
             weight=self.weight.to(device),
             target=self.target.to(device),
+            order=self.order.to(device) if self.order else None,
         )
 
 
@@ -50,6 +65,8 @@ class Ranker(nn.Module):
     ebc: EmbeddingBagCollection
     head: Head
     side_by_side: ClassVar[bool] = True  # whether the embeddings of all features are wanted in one tensor
+    by_dot_product: ClassVar[bool] = False  # whether products of queries and item states rank, so that an index can hold the items
+    order_length: int = 0  # positions of `Batch.order` that it reads of a person at most; 0: it reads no order
 
     def user_state(self, pooled: Pooled, batch: Batch) -> Tensor:
         """The state of the user and the context, for `score`: [B, S]."""
@@ -71,6 +88,11 @@ class Ranker(nn.Module):
                 part = items[start : start + GRID]
                 grid[place, start : start + GRID] = self.head.score(self.score(user.expand(len(part), -1), part))
         return grid
+
+    def query(self, users: Tensor) -> Tensor:
+        """Queries to an index of item states, of user states [U, S]: dot products with item states rank as `score_grid` does. For models
+        that rank `by_dot_product`."""
+        return users
 
     def embed(self, batch: Batch) -> Pooled:
         """The embeddings of each feature, by name of the table."""

@@ -55,6 +55,7 @@ class TwoTower(Ranker):
     """
 
     side_by_side = False
+    by_dot_product = True
 
     def __init__(self, spec: "TwoTowerSpec", schema: FeatureSchema, task: Task) -> None:
         super().__init__()
@@ -101,7 +102,6 @@ class TwoTower(Ranker):
         return products.sum(1, keepdim=True) if self.outputs is None else self.outputs(products)
 
     def query(self, users: Tensor) -> Tensor:
-        """Queries to an index of item states, of user states: [U, S]. Dot products with item states rank as `score_grid` does."""
         return users if self.outputs is None else users * self.outputs.of_score(self.head)
 
     def score_grid(self, users: Tensor, items: Tensor) -> Tensor:

@@ -12,11 +12,11 @@ import torch
 from scipy.sparse import csr_matrix
 
 from workers.artifacts import CHECKPOINT, FEATURE, FUNNEL, RESULTS, SPEC, PreparedDataset, checked, checkpoint, index
-from workers.batches import table_columns, to_batch
+from workers.batches import newest, table_columns, to_batch
 from workers.evaluation import best_places, catalogue, tie_order
 from workers.matrices import MatrixModel
 from workers.models import FunnelSpec, MatrixSpec
-from workers.networks import Ranker, TwoTower
+from workers.networks import Ranker
 from workers.run import RunSpec
 from workers.specs import HISTORY, TIE_SEED, FeatureSchema
 
@@ -74,7 +74,7 @@ class OpenedNetwork(OpenedModel):
 
     def __init__(self, items: pd.DataFrame, model: Ranker, schema: FeatureSchema) -> None:
         super().__init__(items)
-        self.model, self.schema = model.eval(), schema
+        self.model, self.schema, self.reads_order = model.eval(), schema, model.order_length > 0
         with torch.no_grad():
             parts = [items.iloc[start : start + ROWS] for start in range(0, len(items), ROWS)]
             states = [model.encode_items(to_batch(table_columns(part, schema, "item"), schema, len(part))) for part in parts]
@@ -82,7 +82,11 @@ class OpenedNetwork(OpenedModel):
 
     @torch.no_grad()
     def people(self, frame: pd.DataFrame, user_items: Sequence[UserItems]) -> list[State]:
-        return list(self.model.encode_users(to_batch(table_columns(frame, self.schema, "user"), self.schema, len(frame))))
+        columns, most = table_columns(frame, self.schema, "user"), self.model.order_length
+        if most:
+            sequences = [one.sequence[-most:] + 1 for one in user_items]
+            columns |= newest(np.concatenate([NOTHING, *sequences]), np.array([len(one) for one in sequences], np.int64), most)
+        return list(self.model.encode_users(to_batch(columns, self.schema, len(frame))))
 
     @torch.no_grad()
     def scores(self, person: State, places: np.ndarray | None = None) -> np.ndarray:
@@ -95,11 +99,11 @@ class OpenedNetwork(OpenedModel):
 
     @torch.no_grad()
     def queries(self, people: Sequence[State]) -> np.ndarray | None:
-        return self.model.query(torch.stack(list(people))).numpy() if isinstance(self.model, TwoTower) else None
+        return self.model.query(torch.stack(list(people))).numpy() if self.model.by_dot_product else None
 
     @property
     def vectors(self) -> np.ndarray | None:
-        return self.states.numpy() if isinstance(self.model, TwoTower) else None
+        return self.states.numpy() if self.model.by_dot_product else None
 
 
 class OpenedMatrix(OpenedModel):

@@ -1,6 +1,7 @@
 """The batches of a rank, epoch by epoch, and where in them it is."""
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from itertools import count
@@ -12,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from workers.artifacts import TRAIN, PreparedDataset, checkpoint
+from workers.artifacts import SEQUENCES, TRAIN, PreparedDataset, checkpoint
 from workers.batches import POOL_BLOCKS, Columns, EpochReader, Position, Sampler, divided, open_split, table_columns
 from workers.evaluation import catalogue
 from workers.networks import Batch
@@ -39,9 +40,10 @@ class Feed:
         spec, dataset = context.spec, context.dataset
         self.spec, self.dataset, self.begun, self.liked_only = spec, dataset, begun, spec.network.liked_only
         self.stream = stream or open_stream(context, begun)
-        self.rows = (dataset.positives if self.liked_only else dataset.interactions)[TRAIN]
-        self.together = spec.train.batch_size * dist.get_world_size()  # rows of a step
-        self.steps = -(-self.rows // self.together)  # of a whole epoch
+        self.rows: float = (dataset.positives if self.liked_only else dataset.interactions)[TRAIN]
+        self.size = spec.train.batch_size  # what the reader counts, of a batch
+        self.together: float = self.size * dist.get_world_size()  # rows of a step
+        self.steps = math.ceil(self.rows / self.together)  # of a whole epoch
         self.sampler = _sampler(spec.network.sampling, dataset, liked, [spec.train.seed, begun, dist.get_rank()])
         self.reader: EpochReader | None = None
         self._resumed, self._rows_before, self._exact = dict[int, Position](), 0, True
@@ -52,7 +54,7 @@ class Feed:
             return self.steps
         if self._exact:
             return self.steps - self._resumed[epoch].made
-        return max(0, -(-(self.rows - self._rows_before) // self.together))
+        return max(0, math.ceil((self.rows - self._rows_before) / self.together))
 
     def __call__(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch: `left` of them."""
@@ -63,11 +65,14 @@ class Feed:
         self.stream.left_out = frozenset(begin.read.tolist()) if begin else frozenset()
         self.stream.next_epoch = epoch - self.begun - 1  # an attempt that was killed does not count
         rng = np.random.default_rng([spec.seed, epoch, rank] + ([self._rows_before] if begin else []))
-        pool = max(POOL_BLOCKS, 2 * spec.batch_size // self.dataset.block_rows + 1)
         steps += begin.made if begin else 0
-        reader = EpochReader(self.stream, self.dataset.schema, spec.batch_size, steps, pool, rng, self.liked_only, begin)
-        self.reader = reader
+        self.reader = reader = self.read(steps, rng, begin)
         yield from map(self.sampler, reader) if self.sampler else reader
+
+    def read(self, steps: int, rng: np.random.Generator, begin: Position | None) -> EpochReader:
+        """One epoch; arguments as of `EpochReader`."""
+        pool = max(POOL_BLOCKS, 2 * self.size // self.dataset.block_rows + 1)
+        return EpochReader(self.stream, self.dataset.schema, self.size, steps, pool, rng, self.liked_only, begin)
 
     def position(self, done: bool) -> checkpoint.Position:
         """Where this rank is, and the states of its random numbers, for a checkpoint. done: whether the epoch is through."""
@@ -110,11 +115,12 @@ class Feed:
 
 
 def open_stream(context: RunContext[RunSpec], begun: int) -> "NumberedBlocks":
-    """The blocks of train, in an order of each epoch's own. It holds files and shared memory until the process ends.
+    """The blocks of train, or of its sequences, in an order of each epoch's own. It holds files and shared memory until the process ends.
 
     begun: as in `Feed`.
     """
-    stream = open_split(context.dataset.folder, TRAIN, shuffle=True, seed=context.spec.train.seed + begun)
+    split = SEQUENCES if context.spec.network.reads_order else TRAIN
+    stream = open_split(context.dataset.folder, split, shuffle=True, seed=context.spec.train.seed + begun)
     if dist.get_rank() == 0 and (number := getattr(stream, "_shm_prefix_int", None)) is not None:
         segments.record(context.folder, number)  # so that they can be removed where this process is killed
     return stream

@@ -12,10 +12,10 @@ from workers.artifacts import CHECKPOINT, PreparedDataset, checkpoint
 from workers.evaluation import catalogue
 from workers.run import RESUMED, RunContext, RunSpec
 from workers.specs import ITEM_ID
-from workers.training.feed import Feed
 from workers.training.loop import Ends, Loop, never
 from workers.training.progress import NOTHING, Learned, Progress, Start
 from workers.training.resuming import newest_of, resumed_progress, start_after, take_up, take_weights
+from workers.training.sequence_feed import feed_of
 from workers.training.sharding import DistributedModel, distribute
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def learn(context: RunContext[RunSpec], ends: Ends = never, stream: "NumberedBlo
     model, beginning = _build(context)
     journal.event("model built")
     journal.progress("reading the first rows", 0, 1, force=True)
-    feed = Feed(context, beginning.first_epoch, beginning.liked, stream)
+    feed = feed_of(context, beginning.first_epoch, beginning.liked, stream)
     progress = take_up(context, model, feed, beginning.checkpoint) if beginning.checkpoint else beginning.progress(feed.steps)
     if context.attempt > 1:
         journal.event(RESUMED, step=progress.step)

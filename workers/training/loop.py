@@ -37,6 +37,7 @@ class Batches(Protocol):
     """The batches of this rank, epoch by epoch, as `workers.training.feed.Feed` gives them."""
 
     steps: int  # of a whole epoch
+    together: float  # rows of a step, over all ranks; of sequences on average
 
     def left(self, epoch: int) -> int: ...
 
@@ -167,7 +168,7 @@ class Loop:
             self.epoch_rows = 0
             self.losses.append(0.0)
         self.epoch, left = epoch, self.batches.left(epoch)
-        return self.step + left, self.epoch_rows + left * self.spec.batch_size * dist.get_world_size()
+        return self.step + left, self.epoch_rows + round(left * self.batches.together)
 
     def _wishes(self, due: bool, elapsed: float) -> torch.Tensor:
         """What rank 0 wishes, as 0 or 1 (others wish nothing): a checkpoint, to stop, and to report more often."""
@@ -209,8 +210,8 @@ class Loop:
         self.losses[-1] += loss * rows / total
         rate, first, step = rows / elapsed, self.begin.first, self.step
         self.context.journal.metrics({"train_loss": loss, "rows_per_s": rate}, step=step, epoch=self.epoch, rows=first.rows + self.rows)
-        together = self.spec.batch_size * dist.get_world_size()
-        left = (self.last_step - step) * together / self.rows * self.seconds if self.rows > 10 * together else None
+        each = self.batches.together
+        left = (self.last_step - step) * each / self.rows * self.seconds if self.rows > 10 * each else None
         self.say("training", rate, left)
         if not np.isfinite(loss):
             raise FloatingPointError(

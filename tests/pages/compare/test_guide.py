@@ -19,7 +19,7 @@ from workers.models.base import NetworkSpec
 from workers.networks.ranker import used
 
 NO = float("nan")
-NETWORKS = [kind for kind, spec in engine.specs.MODELS.items() if issubclass(spec, NetworkSpec)]
+NETWORKS = [kind for kind, spec in engine.specs.MODELS.items() if issubclass(spec, NetworkSpec) and not spec.reads_order]
 
 
 def made(workspace: Workspace, *of: tuple[str, str, str, dict[str, float]], costs: Any = None) -> Comparison:

@@ -54,7 +54,8 @@ def ease() -> EASE:
 
 def network(kind: str, history: bool) -> OpenedNetwork:
     torch.manual_seed(1)
-    return OpenedNetwork(ITEMS, MODELS[kind](history=history).build(SCHEMA), SCHEMA)
+    settings = {} if MODELS[kind].reads_order else {"history": history}
+    return OpenedNetwork(ITEMS, MODELS[kind](**settings).build(SCHEMA), SCHEMA)
 
 
 def test_a_newcomer_gets_what_folding_in_gives_without_what_was_picked():
@@ -94,6 +95,23 @@ def test_an_unknown_item_is_named():
 @pytest.mark.parametrize("history", [True, False])
 def test_networks_tell_newcomers_apart_by_their_history_alone(kind, history):
     assert recommender(network(kind, history)).tells_newcomers_apart == history
+
+
+def test_a_model_that_reads_order_has_a_list_for_the_order_in_which_somebody_new_likes() -> None:
+    one = recommender(network("sasrec", True))
+    assert one.tells_newcomers_apart
+    first, second = (one.scores_of_new(liked) for liked in (["i2", "i7", "i11"], ["i11", "i7", "i2"]))
+    assert not np.allclose(first, second)
+    why = one.why_new(["i2", "i7"], ["i3"])
+    assert why.because[0]
+    queries, scores = one.opened.queries(one.opened.people(*person(one, ["i2", "i7"]))), one.scores_of_new(["i2", "i7"])
+    known = np.isfinite(scores)  # what was picked is left out
+    np.testing.assert_allclose((queries @ one.opened.vectors.T)[0, known], scores[known], rtol=1e-4, atol=1e-5)
+
+
+def person(one: Recommender, liked: list[str]) -> tuple[pd.DataFrame, list[UserItems]]:
+    row, items = one._newcomer(liked)
+    return row, [items]
 
 
 def test_popularity_tells_nobody_apart_and_a_fold_in_does():

@@ -59,7 +59,8 @@ def opened(kind: str, dataset) -> OpenedModel:
         first, second = (opened(part, dataset) for part in kind.split()[1:])
         return OpenedFunnel(first, second, None if first.vectors is None else index.build(first.vectors), 15, weight=0.5)
     torch.manual_seed(1)
-    return OpenedNetwork(items, MODELS[kind](history=True).build(dataset.schema), dataset.schema)
+    settings = {} if MODELS[kind].reads_order else {"history": True}
+    return OpenedNetwork(items, MODELS[kind](**settings).build(dataset.schema), dataset.schema)
 
 
 def context(run: Path, dataset, spec: ListExportSpec) -> RunContext[ListExportSpec]:
@@ -86,6 +87,7 @@ def exports(model: OpenedModel, dataset, tmp_path, **settings) -> tuple[pd.DataF
         "popularity",
         "funnel two_tower dlrm",
         "funnel ease two_tower",
+        "sasrec",
         "markov_chain",
         "funnel ease markov_chain",
     ],
