@@ -105,6 +105,9 @@ def _guessed(path: str) -> dict[str, Any]:
 def _doubts(guess: "TableGuess") -> list[str]:
     """What the head of a table does not settle, in sentences."""
     doubts = [f"{fact} is {getattr(guess, fact)!r} for now; the content does not determine it." for fact in guess.unsure if fact in FACTS]
+    for question in guess.all_questions:
+        choices = "; ".join(f"({number}) {answer.text}" for number, answer in enumerate(question.answers, 1))
+        doubts.append(f"{question.text} {choices}.")
     doubts += [f"{column.name!r} is read as {column.role}: {column.why}." for column in guess.columns if not column.certain]
     doubts += [f"time_unit: {column.ambiguous}" for column in guess.columns if column.ambiguous]
     doubts += [f"numbers: {column.numbers_open}" for column in guess.columns if column.numbers_open]
@@ -124,7 +127,8 @@ def _on_rows(spec: "DatasetSpec") -> "tuple[DatasetSpec, list[str]]":
             steps = sorted(map(float, ratings.unique()))
             few = steps if len(steps) <= engine.preview.MOST_VALUES else []
             liked = engine.preview.usual_threshold(few, steps[0], steps[-1], float(ratings.median()))
-            spec = spec.model_copy(update={"label": spec.label.model_copy(update={"threshold": liked})})
+            label = {"kind": "given"} if engine.preview.is_given(few) else {"kind": "threshold", "threshold": liked}
+            spec = engine.datasets.DatasetSpec.model_validate({**spec.model_dump(), "label": label})
         found = engine.preview.preview(spec, rows=rows).audit.findings
     except (ValueError, LookupError, OSError) as error:
         return spec, [str(error)]

@@ -4,11 +4,11 @@ from . import audit as audit
 from .actions import strong_and_frequent as strong_and_frequent, usual_likes as usual_likes
 from .audit import DENSE_BINS as DENSE_BINS, MOST_VALUES as MOST_VALUES, RATING_BINS as RATING_BINS, SPLITS as SPLITS, TOP as TOP
 from .findings import list_findings as list_findings
-from .first_rows import Preview as Preview, preview as preview, preview_rows as preview_rows
+from .first_rows import NOBODY as NOBODY, Preview as Preview, preview as preview, preview_rows as preview_rows
 from .leaks import LEAK_ROWS as LEAK_ROWS, with_label_auc as with_label_auc
 from .rows import (
     COPY as COPY, CORE as CORE, MOST_CLASSES as MOST_CLASSES, NOT_CONTENT as NOT_CONTENT, PAIRS as PAIRS, Pairs as Pairs, Rule as Rule,
-    check_given as check_given, leak as leak, liked_classes as liked_classes, merges_actions as merges_actions,
+    check_given as check_given, is_given as is_given, leak as leak, liked_classes as liked_classes, merges_actions as merges_actions,
     quantile_place as quantile_place, usual_threshold as usual_threshold,
 )
 from .split_choice import (

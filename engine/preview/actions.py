@@ -1,27 +1,10 @@
 """Which actions count as liked where nobody says so: the stronger ones, by their names."""
 
-import re
 from collections.abc import Sequence
 
-STRENGTHS: tuple[frozenset[str], ...] = (
-    frozenset({"pv", "view", "views", "viewed", "pageview", "detail", "impression", "impressions", "exposure", "show", "shown", "display"}),
-    frozenset({"click", "clicks", "clicked", "clk", "open", "opened"}),
-    frozenset({"fav", "favor", "favorite", "favourite", "favorites", "favourites", "like", "liked", "wishlist", "collect",
-               "save", "saved"}),
-    frozenset({"cart", "addtocart", "basket", "addtobasket", "atc"}),
-    frozenset({"buy", "bought", "order", "ordered", "orders", "purchase", "purchased", "purchases", "transaction", "transactions",
-               "pay", "paid", "payment", "checkout", "sale", "conversion"}),
-)  # fmt: skip
-UNDONE = {"remove", "removed", "delete", "deleted", "cancel", "cancelled", "canceled", "return", "returned", "refund", "dislike", "not"}
+from engine.tables import strength_of
+
 STRONG = 3  # from here on, an action says more than looking does
-
-
-def strength_of(action: str) -> int | None:
-    """1 (view) to 5 (buy) by the name of an action; 0 for one that takes another back, None for a name that says nothing."""
-    words = set(re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", action).lower()))
-    if words & UNDONE:
-        return 0
-    return max((level for level, names in enumerate(STRENGTHS, 1) if words & names), default=None)
 
 
 def usual_likes(actions: Sequence[str]) -> list[str]:

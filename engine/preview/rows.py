@@ -242,7 +242,12 @@ def usual_threshold(steps: Sequence[float], low: float, high: float, middle: flo
         steps: the distinct ratings in order, where they are few: the nearest is taken; else empty.
     """
     start = wanted if low <= wanted <= high else middle
-    return min(steps, key=lambda step: abs(step - start)) if len(steps) > 1 else start
+    return min(steps[1:], key=lambda step: (abs(step - start), -step)) if len(steps) > 1 else start  # from the lowest, all would be liked
+
+
+def is_given(steps: Sequence[float]) -> bool:
+    """Whether labels, by their distinct values, are the answer themselves: 0 or 1, or -1 or 1."""
+    return set(steps) in ({0.0, 1.0}, {-1.0, 1.0})
 
 
 def liked_classes(classes: list[str], spec: DatasetSpec) -> list[str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 HOW: dict[str, How] = {"category": "blank", "tags": "tags", "genres": "tags", "dense": "number"}
 Where = Literal["interactions", "users", "items"]
+GIVEN = {(0, 1), (-1, 1)}  # ranges of labels that are the answer themselves
 LINES = "lines"  # the unit of times where the order of rows is all there is
 
 
@@ -152,8 +153,10 @@ class TableSource(TableFile, SourceSpec):
 
     def defaults(self) -> dict[str, Any]:
         reading = self.reading()
-        label = {"number": "threshold", "category": "multi_class", "actions": "actions", "none": "implicit"}[reading.value]
-        label = "given" if self._has_pairs() else label
+        given = self._has_pairs() or (reading.value == "number" and (reading.low, reading.high) in GIVEN)
+        label = {"number": "given" if given else "threshold", "category": "multi_class", "actions": "actions", "none": "implicit"}[
+            reading.value
+        ]
         fields: dict[str, Any] = {"label": {"kind": "actions" if self.having("action") else label}}
         if reading.split:
             fields["split"] = {"kind": "column"}

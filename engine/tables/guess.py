@@ -2,101 +2,25 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any, cast
 
 from engine.tables import absent, delimiters, lists, numbers, sniff
 from engine.tables import open as opening
-from engine.tables.absent import Absent
 from engine.tables.foreign import refuse_text
+from engine.tables.guesses import ColumnGuess as ColumnGuess
+from engine.tables.guesses import Rows as Rows
+from engine.tables.guesses import TableGuess as TableGuess
+from engine.tables.guesses import Which as Which
+from engine.tables.outcomes import about_unrated, binary_range, unrated
 from engine.tables.paths import HEAD_BYTES
+from engine.tables.remarks import list_notes, number_notes, quoted_ids, with_question
 from engine.tables.roles import known_names, meanings
-from engine.tables.specs import NUMERIC, ColumnRole, Encoding, Escape, Format, Quoting, Role, Side, unique_names
-from engine.tables.values import ID, USER, column_of, known_values, words_of
-from workers.prepare.tables import Layout, Listed, Numbers, json_text, quoted
+from engine.tables.specs import Escape, Quoting, unique_names
+from engine.tables.values import column_of, known_values
+from workers.prepare.tables import Layout, json_text, quoted
 
-Which = Literal["interactions", "users", "items"]
 GUESS_ROWS, SHOWN_ROWS, EXAMPLES = 1000, 50, 5
 EXPECTED = {"parquet": {".parquet", ".pq"}, "jsonl": {".json", ".jsonl", ".ndjson"}}
-Rows = list[list[str | None]]
-
-
-class ColumnGuess(BaseModel):
-    """The guessed meaning of a column.
-
-    header: its name in the file, before blank and duplicate names were changed. numbers_open, absent_open: what a person has to
-    decide on how numbers are written, and on ids that may mean missing. absent: values that may mean missing. rows: looked at.
-    listed: what a cell holds, whatever the role.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    header: str
-    role: Role
-    side: Side
-    separator: str = "|"
-    type: str
-    examples: tuple[str, ...] = ()
-    time_unit: str | None = None
-    ambiguous: str | None = None
-    units: tuple[str, ...] = ()
-    numbers: Numbers = "plain"
-    numbers_open: str | None = None
-    absent: tuple[Absent, ...] = ()
-    absent_open: str | None = None
-    rows: int = 0
-    listed: Listed = "one"
-    certain: bool = True
-    why: str = ""
-
-
-class TableGuess(BaseModel):
-    """The guess for a table; `unsure` names the settings that the user should confirm."""
-
-    model_config = ConfigDict(frozen=True)
-
-    path: str
-    format: Format
-    encoding: Encoding = "utf-8"
-    delimiter: str = ","
-    quoting: Quoting = "quotes"
-    escape: Escape = "none"
-    header: bool = True
-    compression: str = "none"
-    newline: str = ""
-    files: int = 1
-    bytes: int = 0
-    columns: tuple[ColumnGuess, ...]
-    time_unit: str | None = None
-    ambiguous: str | None = None
-    unsure: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    head: list[list[str | None]] = []
-
-    @property
-    def certain(self) -> bool:
-        return not self.unsure and all(column.certain for column in self.columns)
-
-    def file_fields(self) -> dict[str, Any]:
-        """Fields of a TableFile."""
-        roles = [
-            ColumnRole(
-                name=c.name,
-                role=c.role,
-                side=c.side,
-                separator=c.separator,
-                numbers=c.numbers if c.role in NUMERIC else "plain",
-                listed=c.listed if c.role == "item" else "one",
-            ).model_dump()
-            for c in self.columns
-        ]
-        return {**self.model_dump(include={"path", "format", "encoding", "delimiter", "quoting", "escape", "header"}), "columns": roles}
-
-    def spec_fields(self) -> dict[str, Any]:
-        """Fields of a TableSource."""
-        return {**self.file_fields(), "time_unit": self.time_unit}
 
 
 def guess_text(
@@ -215,70 +139,33 @@ def assemble(
     rows = rows[:GUESS_ROWS]
     cells = [[row[k] for row in rows] for k in range(len(names))]
     wrote = numbers.written([(name, known_values(column)) for name, column in zip(names, cells, strict=True)])
-    seen = [column_of(name, column, one.numbers) for name, column, one in zip(names, cells, wrote, strict=True)]
-    meant = meanings(seen, table, bool(facts.get("header", True)))
+    seen = [column_of(*one, how.numbers) for one, how in zip(zip(names, cells, headers, strict=True), wrote, strict=True)]
+    meant, questions = meanings(seen, table, bool(facts.get("header", True)))
     held = [lists.lists_of(column) for column in seen]
     meant = lists.with_lists(seen, meant, held) if table == "interactions" else meant
     columns = [
         ColumnGuess(
             name=c.name, header=h, role=m.role, side=m.side, separator=m.separator, type=c.type, time_unit=m.unit, ambiguous=m.ambiguous,
             units=m.units, examples=tuple(v[:100] for v in dict.fromkeys(known_values(values)))[:EXAMPLES], certain=m.certain, why=m.why,
-            numbers=wrote_.numbers, numbers_open=wrote_.question if m.role in NUMERIC else None, rows=len(rows),
+            numbers=wrote_.numbers, numbers_open=wrote_.question, rows=len(rows),
             absent=absent.absent_values(values, m.role in ("user", "item")), listed=held_.kind if held_ else "one",
+            binary=binary_range(c), about_values=None if (odd := unrated(c)) is None else about_unrated(c, odd),
         )
         for c, m, h, wrote_, values, held_ in zip(seen, meant, headers, wrote, cells, held, strict=True)
     ]  # fmt: skip
     if table == "interactions":
-        columns = [_with_question(column, columns, cells) for column in columns]
-    time = next((c for c in columns if c.role == "timestamp"), None)
+        columns = [with_question(column, columns, cells) for column in columns]
     detections = detections or {}
     unsure = [name for name, what in detections.items() if not what.certain]
-    unsure += ["time_unit"] if time and (time.time_unit is None or time.ambiguous) else []
     changed = [f"{c.header!r} → {c.name}" for c in columns if c.header != c.name]
     all_notes = [*notes, *(what.note for what in detections.values() if what.note)]
     if changed:
         all_notes.append(f"Columns renamed, since names must differ and not be blank: {', '.join(changed[:20])}.")
+    all_notes += quoted_ids(columns)
     if table == "interactions":
         all_notes += [
             f"No column looks like the {role}; choose one, or none." for role in ("user", "item") if role not in {c.role for c in columns}
         ]
-    all_notes += [*_number_notes(columns), *_list_notes(columns, table)]
-    return TableGuess(
-        **{**dict(facts), "columns": tuple(columns), "unsure": tuple(unsure), "notes": tuple(all_notes), "head": rows[:SHOWN_ROWS]},
-        time_unit=time.time_unit if time else None,
-        ambiguous=time.ambiguous if time else None,
-    )
-
-
-def _with_question(column: ColumnGuess, columns: Sequence[ColumnGuess], cells: Rows) -> ColumnGuess:
-    """The column, with a question where it is an id that may mean missing."""
-    if column.role not in ("user", "item") or not column.absent:
-        return column
-    nouns = USER | {"session", "visit", "device", "cookie"}
-    others = [
-        other.name
-        for other, values in zip(columns, cells, strict=True)
-        if other is not column
-        and (words := words_of(other.name)) & nouns
-        and words <= nouns | ID
-        and len(known_values(values)) == len(values)
-    ]
-    asked = absent.question(column.name, column.absent, column.rows, others if column.role == "user" else ())
-    return column.model_copy(update={"absent_open": asked})
-
-
-def _number_notes(columns: Sequence[ColumnGuess]) -> list[str]:
-    """How columns write numbers, where it is not with a point alone."""
-    said = [f"{c.name} ({c.examples[0]})" for c in columns if c.numbers != "plain" and c.role in NUMERIC and c.examples]
-    return [f"Numbers with commas or separators are read as numbers: {', '.join(said[:10])}."] if said else []
-
-
-def _list_notes(columns: Sequence[ColumnGuess], table: Which) -> list[str]:
-    """Columns whose cells hold lists of items, and what becomes of them."""
-    notes = []
-    for column in columns:
-        if column.listed != "one" and table == "interactions":
-            of = "item-label" if column.listed == "pairs" else "items"
-            what = "each becomes a row of its own" if column.role == "item" else "one row each is needed, and comes with the role item"
-            notes.append(f"{column.name} holds lists of {of}: {what}.")
-    return notes
+    all_notes += [*number_notes(columns), *list_notes(columns, table)]
+    fields = {"columns": tuple(columns), "unsure": tuple(unsure), "questions": tuple(questions), "notes": tuple(all_notes)}
+    return TableGuess(**{**dict(facts), **fields, "table": table, "head": rows[:SHOWN_ROWS]}).timed()

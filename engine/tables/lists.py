@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from engine.tables.roles import Meaning
-from engine.tables.values import ITEM, Column
+from engine.tables.meaning import Meaning
+from engine.tables.names import ITEM
+from engine.tables.values import Column
 from workers.prepare.tables import PAIR
 
 SEQUENCE = re.compile(r":(token|float)_seq$")

@@ -1,38 +1,36 @@
-"""Columns in the head of a table: the words of their names, the type of their values, the unit of their times."""
+"""Columns in the head of a table: the words of their names, the type of their values, what is missing or counts."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from engine.tables.names import ID, type_in, words_of
 from engine.tables.when import NUMBER, dates_of
 from workers.prepare.tables import Numbers, plain_numbers
 
-ID = {"id", "ids", "no", "nr", "key", "number", "hash", "code", "uuid", "guid", "index", "idx", "num", "raw", "orig", "parent"}
-USER = {
-    "user", "users", "customer", "visitor", "member", "account", "profile", "reviewer", "buyer", "client", "person", "cookie",
-    "household", "subscriber", "player", "listener", "viewer", "reader", "uid", "consumer", "shopper", "student", "patient",
-}  # fmt: skip
-ITEM = {
-    "item", "items", "movie", "film", "product", "sku", "asin", "article", "book", "isbn", "track", "song", "video", "news", "content",
-    "goods", "offer", "listing", "business", "recipe", "game", "app", "ad", "venue", "anime", "artist", "show", "iid", "document", "doc",
-    "course", "job", "photo", "post", "podcast", "episode", "hotel", "restaurant", "poi", "beer", "joke",
-}  # fmt: skip
 UNKNOWN = {"", "na", "inf", "-inf", "infinity", "n/a", "nan", "null", "none", "nil", "\\n", "-", "?"}
+NOBODY = UNKNOWN | {"-1", "unknown", "anonymous", "undefined", "not set", "(not set)", "guest", "<na>"}  # as the id of somebody
 TRUTH = {"true", "false", "yes", "no", "t", "f", "y", "n"}
+LONGEST_ID = 100
 
 
 class Column(NamedTuple):
     """A column of the head: the words of its name, the type of its values, and the values that are not missing.
 
-    numbers: how the file writes them; in `values` they have a point.
+    every: the values of all rows, blank where there is none. nameless: the file gives it no name.
     """
 
     name: str
     words: frozenset[str]
     type: str
     values: tuple[str, ...]
-    rows: int
-    numbers: Numbers = "plain"
+    every: tuple[str, ...]
+    nameless: bool = False
+
+    @property
+    def rows(self) -> int:
+        return len(self.every)
 
     @property
     def distinct(self) -> int:
@@ -43,16 +41,41 @@ class Column(NamedTuple):
         """Whether its values are lists of numbers, which may be counts, or ids of categories."""
         return all(NUMBER.fullmatch(part) for value in self.values for part in value.split(separator_of(self.values)[0]) if part.strip())
 
+    @property
+    def is_number(self) -> bool:
+        return self.type in ("integer", "number")
+
+    @property
+    def is_binary(self) -> bool:
+        return bool(self.values) and (self.type == "yes/no" or (self.is_number and set(self.numbers) <= {0.0, 1.0}))
+
+    @property
+    def numbers(self) -> list[float]:
+        return [float(value) for value in self.values if NUMBER.fullmatch(value)]
+
+    @property
+    def nobody(self) -> list[str]:
+        """The values of an id that stand for nobody, such as NA and -1, of every row that has one."""
+        return [value for value in self.every if value.strip().lower() in NOBODY]
+
+    @property
+    def counts_up(self) -> bool:
+        """Whether values are 0, 1, 2 … or 1, 2, 3 …: the number of the row."""
+        start = self.values[0] if self.values else ""
+        return start in ("0", "1") and all(value == str(int(start) + place) for place, value in enumerate(self.every))
+
     def is_id_of(self, nouns: set[str]) -> bool:
         rest = self.words - nouns
-        return bool(self.words & nouns) and rest <= ID
+        return bool(self.words & nouns) and rest <= ID and sum(len(value) > LONGEST_ID for value in self.values) <= 0.5 * len(self.values)
 
 
-def words_of(name: str) -> frozenset[str]:
-    """ "movieId", "movie_id" and "movieid" are movie and id."""
-    words = {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+", name)}
-    split = {word: word.removesuffix("id") for word in words if word.endswith("id") and word.removesuffix("id") in USER | ITEM}
-    return frozenset((words - set(split)) | set(split.values()) | ({"id"} if split else set()))
+def one_for_each(keys: Column, other: Column, least: int = 1) -> bool | None:
+    """Whether almost each key that occurs again has the same value again; None where fewer than `least` keys do."""
+    seen: dict[str, set[str]] = {}
+    for one, value in zip(keys.every, other.every, strict=True):
+        seen.setdefault(one, set()).add(value)
+    again = [one for one, count in Counter(keys.every).items() if count > 1]
+    return sum(len(seen[one]) == 1 for one in again) >= 0.9 * len(again) if len(again) >= least else None
 
 
 def known_values(values: Sequence[str | None]) -> tuple[str, ...]:
@@ -60,13 +83,14 @@ def known_values(values: Sequence[str | None]) -> tuple[str, ...]:
     return tuple(value for value in values if value is not None and value.strip().lower() not in UNKNOWN)
 
 
-def column_of(name: str, values: Sequence[str | None], numbers: Numbers = "plain") -> Column:
-    known = known_values(values)
-    if re.search(r":(token|float)_seq$", name):
-        return Column(name, words_of(name), "list", known, len(values))
-    if numbers == "plain":
-        return Column(name, words_of(name), type_of(known), known, len(values))
-    return Column(name, words_of(name), "number", with_points(known, numbers), len(values), numbers)
+def column_of(name: str, values: Sequence[str | None], header: str | None = None, numbers: Numbers = "plain") -> Column:
+    """A column of the head. header: its name in the file, before blank names were changed. numbers: how the file writes them."""
+    every, known = tuple(value or "" for value in values), known_values(values)
+    listed = bool(known) and (type_in(name) or "").endswith("_seq")
+    nameless = header is not None and (not header.strip() or re.fullmatch(r"Unnamed: \d+", header) is not None)
+    if numbers != "plain":
+        return Column(name, words_of(name), "number", with_points(known, numbers), every, nameless)
+    return Column(name, words_of(name), "list" if listed else type_of(known), known, every, nameless)
 
 
 def with_points(values: Sequence[str], numbers: Numbers) -> tuple[str, ...]:

@@ -33,6 +33,16 @@ def fitting(values: Sequence[str], unit: str) -> list[bool]:
     return [moment is not None for moment in moments(values, unit)]
 
 
+def seconds_of(values: Sequence[str], unit: str) -> list[float | None]:
+    """Times as unix seconds; None where one cannot be read, or where the unit is none by itself, such as magnitude."""
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}.get(unit)
+    if per_second is not None:
+        return [float(value) / per_second if NUMBER.fullmatch(value) else None for value in values]
+    if unit in FORMS or "%" in unit:
+        return moments(values, unit)
+    return [None] * len(values)
+
+
 def numbers_or_dates(values: Sequence[str]) -> list[bool]:
     """Which values are plain numbers or dates."""
     found = [NUMBER.fullmatch(value) is not None for value in values]

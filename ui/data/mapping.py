@@ -8,8 +8,9 @@ import pandas as pd
 import streamlit as st
 
 import engine
-from engine.tables import TableGuess
+from engine.tables import Answer, TableGuess
 from ui.data import ids, source, times, values
+from ui.data.questions import Asked
 from ui.shared import forms, words
 
 ROLES = {
@@ -81,11 +82,27 @@ def _table(key: str, table: Table) -> tuple[dict[str, Any] | None, list[str], Ta
         st.error(words.md(error, 600), icon=":material/error:", title="This table cannot be read")
         return None, ["The table cannot be read."], None
     questions = _facts(key, guess, given)
-    columns = values.choose(f"{key}.{digest(guess.path)}.values", guess, _editor(key, guess, table), questions)
+    asked = Asked(f"{key}.{digest(path, given)}", st.container())
+    settled = asked.settled(guess)
+    columns, by_hand = _editor(key, settled, table)
+    last = guess.last_questions({column["name"]: column["role"] for column in columns})
+    questions += asked.show((*guess.questions, *last), by_hand)
+    columns = values.choose(f"{key}.{digest(guess.path)}.values", guess, columns, questions)
     with st.expander("First rows of the file", icon=":material/preview:", key=f"{key}.head"):
         st.dataframe(_head(guess), hide_index=True, height=220, placeholder=words.DASH, alt="The first rows of the file as text")
-    written = {name: value for name, value in guess.spec_fields().items() if name not in ("columns", "time_unit", "kind")}
-    return written | {"columns": columns}, questions, guess
+    written = {name: value for name, value in guess.file_fields().items() if name != "columns"} | {"columns": columns}
+    return written | _label_range(guess, columns, [asked.answer(question) for question in last]), questions, settled
+
+
+def _label_range(guess: TableGuess, columns: list[dict[str, str]], answers: list[Answer | None]) -> dict[str, float | None]:
+    """Where the labels of the interactions begin and end: as answered, or where the label is 0 or 1."""
+    labels = [column["name"] for column in columns if column["role"] == "label"]
+    if guess.table != "interactions" or len(labels) != 1:
+        return {}
+    low, high = next(column for column in guess.columns if column.name == labels[0]).binary or (None, None)
+    for answer in answers:
+        low, high = (answer.low, answer.high) if answer and (answer.low, answer.high) != (None, None) else (low, high)
+    return {"low": low, "high": high}
 
 
 def _head(guess: TableGuess) -> pd.DataFrame:
@@ -165,8 +182,11 @@ def _option(fact: str, value: str | bool) -> str:
     return {"delimiter": DELIMITERS, "quoting": QUOTING, "escape": ESCAPE}.get(fact, {}).get(str(value), words.plain(value, 20))
 
 
-def _editor(key: str, guess: TableGuess, table: str) -> list[dict[str, Any]]:
-    """The mapping as an editable table with one row per column. Changes are kept until the guessed columns change."""
+def _editor(key: str, guess: TableGuess, table: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """The mapping as an editable table with one row per column, and the columns whose role was changed there.
+
+    Changes are kept until the guessed columns change.
+    """
     names = [column.name for column in guess.columns]
     of = digest(guess.path, names, table)
     changes: dict[str, dict[str, Any]] = st.session_state.setdefault(f"{key}.mapping.{of}", {})
@@ -189,11 +209,12 @@ def _editor(key: str, guess: TableGuess, table: str) -> list[dict[str, Any]]:
     columns = columns_of(edited, names)
     changes.clear()  # what is as guessed is nobody's choice: it follows the next guess
     changes.update({mine["name"]: mine for mine, theirs in zip(columns, columns_of(guessed_, names), strict=True) if mine != theirs})
-    unsure = [column.name for column in guess.columns if not column.certain]
+    asked = {name for question in guess.questions for name in question.columns}
+    unsure = [column.name for column in guess.columns if not column.certain and column.name not in asked]
     if unsure:
         shown = ", ".join(words.md(name, 40) for name in unsure[:6]) + (" …" if len(unsure) > 6 else "")
         st.caption(f":material/help: Uncertain guesses, please check: {shown}.")
-    return columns
+    return columns, [column.name for column in guess.columns if changes.get(column.name, {}).get("role", column.role) != column.role]
 
 
 def _role(name: object) -> str:
@@ -265,7 +286,11 @@ def _reading_controls(key: str, fields: dict[str, Any], guess: TableGuess, quest
         for name, tooltip in (("low", "Labels below this are set aside"), ("high", "Labels above this are set aside")):
             with grid.cell():
                 label = "Lowest label" if name == "low" else "Highest label"
+                start = fields.get(name)
+                widget = f"{key}.{name}" if start is None else f"{key}.{name}.{start:g}"
+                if widget not in st.session_state:  # a widget with a default returns to it when emptied
+                    st.session_state[widget] = start
                 raw[name] = st.number_input(
-                    label, value=None, format="%g", key=f"{key}.{name}", placeholder="any", help=tooltip, persist_state=forms.KEPT
+                    label, value=None, format="%g", key=widget, placeholder="any", help=tooltip, persist_state=forms.KEPT
                 )
     return raw

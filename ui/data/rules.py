@@ -84,6 +84,8 @@ def label_controls(reading: Reading, values: Values, key: str, start: Mapping[st
         st.info(IMPLICIT, icon=":material/touch_app:")
         return {"kind": "implicit"}
     given = dict(start or {})
+    if given.get("kind") == "threshold" and engine.preview.is_given(values.steps):
+        given = {"kind": "given"}
     spec = forms.pick_kind("What counts as liked", kinds, key, given.get("kind"), LABELS)
     kind = next(name for name, one in kinds.items() if one is spec)
     given = given if given.get("kind") == kind else {}

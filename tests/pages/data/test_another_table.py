@@ -76,7 +76,7 @@ CHOICES = {
 def test_a_column_without_a_role_for_a_while_leaves_no_default_behind(at: AppTest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     editor = st.data_editor
     see(at, folder / "timed.csv")
-    ignored = lambda frame, **_: frame.assign(Role=frame["Role"].replace(["timestamp", "label", "user"], "ignore"))  # noqa: E731
+    ignored = lambda frame, **_: frame.assign(Role=frame["Role"].replace(["timestamp", "label"], "ignore"))  # noqa: E731
     monkeypatch.setattr(st, "data_editor", ignored)
     at.run()
     assert chosen(at, "What is held out").value == "random"

@@ -48,6 +48,7 @@ def test_the_guess_is_printed_as_a_spec_that_can_be_prepared(said: Said, tmp_pat
     assert [(column.name, column.role) for column in spec.source.columns] == [(one.name, one.role) for one in guess.columns]  # type: ignore[attr-defined]
     assert (spec.label.kind, spec.split.kind) == ("actions", "time")
     assert "'weight' is read as weight" in doubts and "plays" in doubts
+    assert "(1) Not used: every row counts as liked; (2) The label" in doubts, "what can be answered"
     assert "The largest weight, 40,000" in doubts
     assert all(one.startswith("# check: ") for one in doubts.splitlines())
 
@@ -66,6 +67,14 @@ def test_the_threshold_is_one_that_ratings_reach(said: Said, tmp_path: Path) -> 
         path.write_text("\n".join(["user_id,item_id,rating,timestamp", *rows]))
         answer, _ = said("spec", "dataset", "--source", "table", "--path", str(path))
         assert answer["label"] == {"kind": "threshold", "threshold": liked}
+
+
+def test_a_click_log_without_users_is_said_and_its_label_is_given(said: Said, tmp_path: Path) -> None:
+    path = tmp_path / "clicks.csv"
+    path.write_text("\n".join(["click,site_id,position", *(f"{n % 3 // 2},s{n % 7},{n % 5}" for n in range(300))]))
+    answer, doubts = said("spec", "dataset", "--source", "table", "--path", str(path))
+    assert answer["label"] == {"kind": "given"}
+    assert "nobody's recommendations can be shown" in doubts
 
 
 def test_a_path_is_put_into_the_spec_of_any_source(said: Said) -> None:

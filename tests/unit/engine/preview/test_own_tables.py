@@ -9,7 +9,7 @@ import pytest
 
 from engine.datasets.spec import DatasetSpec
 from engine.preview.first_rows import Preview, preview, preview_rows
-from engine.preview.rows import COPY, split_rows
+from engine.preview.rows import COPY, split_rows, usual_threshold
 from engine.sources.table import TableSource
 
 USER, ITEM = {"name": "user_id", "role": "user"}, {"name": "item_id", "role": "item"}
@@ -150,3 +150,9 @@ def test_what_is_written_after_the_outcome_is_said_to_tell_it(tmp_path: Path) ->
     found = seen(table(tmp_path, [",".join(roles), *lines], *columns), label={"kind": "given"})
     assert "conversion_timestamp alone tells the label (AUC 1.00 on train)" in warned(found)
     assert "cost alone" not in warned(found)
+
+
+def test_a_threshold_is_never_the_lowest_label() -> None:
+    assert usual_threshold([3, 5, 8, 10], 3, 10, 8) == 5
+    assert usual_threshold([4, 5], 4, 5, 4) == 5
+    assert usual_threshold([1, 2, 3, 4, 5], 1, 5, 3) == 4
