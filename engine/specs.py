@@ -3,9 +3,9 @@
 from workers.artifacts import METRICS, Metric, metric
 from workers.models import MODELS, MatrixSpec, ModelSpec, NetworkSpec
 from workers.run import RunSpec, settings_of
-from workers.specs import FeatureSchema, Protocol, Spec, Task, TrainSpec, explain, mask
+from workers.specs import TARGETS, FeatureSchema, Protocol, Spec, Target, Task, TrainSpec, explain, mask
 
 __all__ = [
-    "METRICS", "MODELS", "FeatureSchema", "MatrixSpec", "Metric", "ModelSpec", "NetworkSpec", "Protocol", "RunSpec", "Spec", "Task",
-    "TrainSpec", "explain", "mask", "metric", "settings_of",
+    "METRICS", "MODELS", "TARGETS", "FeatureSchema", "MatrixSpec", "Metric", "ModelSpec", "NetworkSpec", "Protocol", "RunSpec", "Spec",
+    "Target", "Task", "TrainSpec", "explain", "mask", "metric", "settings_of",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from workers.artifacts.results import LAST, NEXT
 from workers.batches.blocks import BlockWriter, import_streaming
 from workers.evaluation.baselines import write_baselines
 from workers.specs.schema import Categorical, Dense, FeatureSchema
@@ -122,6 +123,8 @@ def _write_ranking(frame: pd.DataFrame, split: str, liked: dict[int, list[int]],
     held = frame[(frame["split"] == split) & (frame["label"] > 0) & (frame["item"] > 0) & (frame["user"] > 0)]
     seen = frame[frame["split"] == "train"].groupby("user")["item"].agg(list)
     grouped = held.groupby(["user", "user_id"])["item"].agg(list).reset_index(name="relevant")
+    for name, place in ((NEXT, 0), (LAST, -1)):  # the rows of a user are in the order of time
+        grouped[name] = [relevant[place] for relevant in grouped["relevant"]]
     grouped["seen"] = [seen[user] for user in grouped["user"]]
     grouped["feature.user_id"] = grouped["user"].astype(np.int32)
     grouped["feature.history"] = [liked.get(user, [])[-history:] for user in grouped["user"]]

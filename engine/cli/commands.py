@@ -109,6 +109,11 @@ def _parser() -> argparse.ArgumentParser:
     compare = add("compare", _compare, "Set finished runs side by side under one protocol.")
     compare.add_argument("run_ids", nargs="+", metavar="RUN")
     compare.add_argument("--k", type=int, default=10, help="length of the lists that are measured, 1 to 100 (default 10)")
+    compare.add_argument(
+        "--target",
+        choices=["later", "next", "last"],
+        help="what a list should hold: all later likes, the next item or the last one (default: as the runs were measured)",
+    )
     compare.add_argument("--baseline", help="what deltas are against: popularity, random or a run; default: the pinned one among them")
     compare.add_argument("--matters", type=float, metavar="PERCENT", help="the difference that matters, in percent of a value (default 1)")
     compare.add_argument(
@@ -203,7 +208,7 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
         print(f"In the trash, and compared all the same: {named}. `recbench restore RUN` takes a run out of it.", file=sys.stderr)
     baseline = args.baseline or next((run.run_id for run in runs if run.pinned), "popularity")
     matters = engine.compare.THRESHOLD if args.matters is None else args.matters / 100
-    comparison = engine.compare.compare(args.run_ids, baseline, k=args.k, threshold=matters)
+    comparison = engine.compare.compare(args.run_ids, baseline, k=args.k, threshold=matters, target=args.target)
     sentences = [engine.compare.plain(sentence) for sentence in engine.compare.sentences(comparison)]
     _print_comparison(comparison, sentences)
     if args.note is not None:

@@ -31,6 +31,7 @@ def _judge(path: Path) -> "Preflight":
     """The pre-flight of the spec in a file. Errors: the model refuses the dataset, or the spec or its dataset cannot be read."""
     from engine import datasets, preflight
     from engine.specs import RunSpec
+    from workers.artifacts import lacks_target
 
     if not _is_run(path):
         dataset_spec = datasets.DatasetSpec.read(path)
@@ -38,7 +39,7 @@ def _judge(path: Path) -> "Preflight":
         return preflight.preparation(dataset_spec)
     spec = RunSpec.read(path)
     dataset = datasets.get_dataset(spec.dataset)
-    if why := spec.model.refusal(dataset.schema, dataset.manifest["label"]):
+    if why := spec.model.refusal(dataset.schema, dataset.manifest["label"]) or lacks_target(spec.protocol.target, dataset.path):
         raise ValueError(why)
     return preflight.training(spec, dataset)
 

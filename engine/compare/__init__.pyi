@@ -10,7 +10,8 @@ from .descriptions import (BEST as BEST, CLOSE as CLOSE, FAMILIES as FAMILIES, P
     pairs_basis as pairs_basis, protocol_sentence as protocol_sentence, protocol_setting as protocol_setting,
     protocol_settings as protocol_settings)
 from .judging import judge as judge, verdict_of as verdict_of
-from .lists_at_k import MOST_K as MOST_K, STORED_K as STORED_K, ListFacts as ListFacts, ListMetrics as ListMetrics, list_facts as list_facts
+from .lists_at_k import (MOST_K as MOST_K, STORED_K as STORED_K, ListFacts as ListFacts, ListMetrics as ListMetrics,
+    list_facts as list_facts, targets_of as targets_of)
 from .numbers import (DASH as DASH, count as count, decimals as decimals, duration as duration, missing as missing, number as number,
     percent as percent, rough as rough, signed as signed, signed_with_half as signed_with_half, with_half as with_half)
 from .palette import (BASELINE as BASELINE, COLORS as COLORS, DASHES as DASHES, GLYPHS as GLYPHS, GRAY as GRAY, MARKERS as MARKERS,
@@ -24,5 +25,6 @@ from .stress import can_stress as can_stress, stress_test as stress_test
 from .stress_record import StressRow as StressRow, StressTest as StressTest, not_here as not_here, stress_sentence as stress_sentence
 from .tradeoff import pareto_front as pareto_front
 from .verdict import (THRESHOLD as THRESHOLD, Allowance as Allowance, Answer as Answer, Baseline as Baseline,
-    BaselineVerdict as BaselineVerdict, CostNote as CostNote, MetricVerdict as MetricVerdict, PairVerdict as PairVerdict, Reason as Reason,
+    BaselineVerdict as BaselineVerdict, CostNote as CostNote, Flip as Flip,
+    MetricVerdict as MetricVerdict, PairVerdict as PairVerdict, Reason as Reason,
     StageVerdict as StageVerdict, Verdict as Verdict)

@@ -10,6 +10,7 @@ from engine.compare.cells import baseline_cells, protocol_of, run_cells
 from engine.compare.contenders import Comparison, Contender
 from engine.compare.facts import costs, differences, is_fitted, settings
 from engine.compare.judging import judge
+from engine.compare.questions import flips
 from engine.compare.seed_noise import repeated, without_seed
 from engine.compare.significance import measured_by, tests_of, with_intervals
 from engine.compare.verdict import THRESHOLD, Baseline
@@ -17,7 +18,7 @@ from engine.datasets import DatasetSpec
 from engine.runs import Run, RunState
 from workers.artifacts import METRICS, metric
 from workers.run import RunSpec
-from workers.specs import Protocol
+from workers.specs import TARGETS, Protocol, Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,7 @@ def compare(
     seeds: bool = True,
     k: int = lists_at_k.STORED_K,
     threshold: float = THRESHOLD,
+    target: Target | None = None,
 ) -> Comparison:
     """Set finished runs of one dataset side by side, and with them what needs no training on it.
 
@@ -42,6 +44,8 @@ def compare(
             between them.
         k: 1 to 100. Metrics of lists are those at k, from the lists that were stored; at 10 all cutoffs that runs log are there.
         threshold: the difference that matters to who compares, as a share of a value, 0 to 1.
+        target: which of the items that a user went on to like count; None: as the first run was measured. By another one metrics of
+            lists come from the stored lists, and those that need more than these are missing.
 
     Returns:
         `table`: metric (a key that `metric` knows), contender, value, low, high (95 % intervals), std (between seeds, nan for one),
@@ -50,23 +54,25 @@ def compare(
         `apart`: title and reason of each run, or baseline, that cannot be compared with the others.
 
     Raises:
-        LookupError: no such run. ValueError: none of the runs can be compared, or not at such a k, or there is no such threshold.
+        LookupError: no such run. ValueError: none of the runs can be compared, or not at such a k or by such a target, or there is no
+            such threshold.
     """
     import pandas as pd
 
     k, threshold = lists_at_k.checked(k), _checked(threshold)
     together, apart = _sort_out([runs.get_run(run_id) for run_id in dict.fromkeys(run_ids)])
     dataset, groups = together[0].dataset or "", _groups(together, seeds)
+    target = _target(target, together, dataset)
     contenders = [_contender(group, place, together) for place, group in enumerate(groups)]
     named = {one.letter: group for one, group in zip(contenders, groups, strict=True)}
-    cells = [cell for letter, group in named.items() for cell in run_cells(group, letter, k)]
+    cells = [cell for letter, group in named.items() for cell in run_cells(group, letter, k, target)]
     curves = [_curves(group).assign(contender=letter) for letter, group in named.items()]
     baselines, left_out = _measured_like(protocol_of(together[0]), _baselines(dataset))
     ours = {one.model for one in contenders}
     for name in [name for name in baselines if name not in ours]:  # a run of popularity is enough
         letter, title = _baseline(name)
         contenders.append(Contender(letter=letter, run_id=None, name=title, model=name, color_index=len(contenders)))
-        cells += baseline_cells(dataset, name, baselines[name], letter, k)
+        cells += baseline_cells(dataset, name, baselines[name], letter, k, target)
     against, every = _against(baseline, contenders), settings(named)
     comparison = Comparison(
         contenders=contenders,
@@ -80,10 +86,20 @@ def compare(
         users=int(max(run.resources.get("users", 0) for run in together)),
         against=against,
         k=k,
+        target=target,
         threshold=threshold,
         repeats=repeated(together),
     )
     return _judged(comparison)
+
+
+def _target(asked: Target | None, together: list[Run], dataset: str) -> Target:
+    """The target that runs are compared by; ValueError where their dataset does not know the one that is asked for."""
+    own: set[Target] = {protocol_of(run).target for run in together}
+    target = asked or protocol_of(together[0]).target
+    if own != {target} and lists_at_k.list_facts(dataset, target) is None:
+        raise ValueError(f"The runs cannot be compared by {TARGETS[target]}: their dataset is gone, has no times, or was prepared earlier.")
+    return target
 
 
 def _checked(threshold: float) -> float:
@@ -166,7 +182,7 @@ def _sort_out(chosen: list[Run]) -> tuple[list[Run], list[tuple[str, str]]]:
             apart.append((run.title, f"cannot be trusted: {why.rstrip('.')}"))
         elif together and run.dataset != together[0].dataset:
             apart.append((run.title, f"was trained on {run.dataset}, the others on {together[0].dataset}"))
-        elif together and not protocol_of(run).measures_like(protocol_of(together[0])):
+        elif together and not protocol_of(run).lists_like(protocol_of(together[0])):
             apart.append((run.title, f"was measured {protocol_of(run).in_words}, the others {protocol_of(together[0]).in_words}"))
         else:
             together.append(run)
@@ -179,9 +195,9 @@ def _sort_out(chosen: list[Run]) -> tuple[list[Run], list[tuple[str, str]]]:
 def _measured_like(protocol: Protocol, baselines: dict[str, dict[str, float]]) -> tuple[dict[str, dict[str, float]], list[tuple[str, str]]]:
     """The baselines that may be compared with runs under a protocol, and those that may not, with the reason.
 
-    They are measured under the default one when a dataset is prepared; what does not rank is the same under any.
+    They are measured under the default one when a dataset is prepared, and their lists are kept; what does not rank is the same under any.
     """
-    if protocol.measures_like(Protocol()):
+    if protocol.lists_like(Protocol()):
         return baselines, []
     ranks = [name for name, values in baselines.items() if any(metric(key).family == "ranking" for key in values if key in METRICS)]
     reason = f"was measured {Protocol().in_words}, the runs {protocol.in_words}"
@@ -213,7 +229,8 @@ def _judged(comparison: Comparison) -> Comparison:
     """With the intervals of metrics over rows, its tests and its verdict; `best` marks the winners in the table."""
     measured = measured_by(comparison)
     tests = tests_of(comparison, measured)
-    verdict = judge(comparison, tests).model_copy(update={"alarms": _alarms(comparison)})
+    verdict = judge(comparison, tests)
+    verdict = verdict.model_copy(update={"alarms": _alarms(comparison), "flips": flips(comparison, verdict)})
     table = with_intervals(comparison.table, measured)
     best = [verdict.winner(key) == letter for key, letter in zip(table["metric"], table["contender"], strict=True)]
     return comparison.model_copy(update={"tests": tests, "verdict": verdict, "table": table.assign(best=best)})

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engine.compare.lists_at_k import STORED_K
 from engine.compare.verdict import THRESHOLD, Baseline, PairVerdict, Verdict
+from workers.specs import Target
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -67,6 +68,7 @@ class Comparison(BaseModel):
     users: int
     against: str = Baseline.POPULARITY.value
     k: int = STORED_K  # of the metrics of lists
+    target: Target = "later"  # which of the items that a user went on to like count
     threshold: float = THRESHOLD
     repeats: tuple[Repeated, ...] = Field((), repr=False)  # what was trained over several seeds on the dataset, among these runs or not
     tests: dict[str, list[PairVerdict]] | None = Field(None, repr=False)

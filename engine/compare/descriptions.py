@@ -6,7 +6,7 @@ from engine.compare.contenders import Comparison
 from engine.compare.numbers import count, percent
 from engine.compare.significance import OVER_ROWS
 from engine.compare.verdict import MetricVerdict, PairVerdict
-from workers.specs import Protocol
+from workers.specs import TARGETS, Protocol
 
 FAMILIES = {
     "ranking": "Ranking the whole catalogue",
@@ -38,6 +38,7 @@ BEST, CLOSE = "★", "☆"
 SETTINGS = {
     "candidates": "what is ranked",
     "exclude_seen": "items seen in training left out",
+    "target": "what a list should hold",
     "list_length": "items kept of each list",
     "tie_seed": "seed of the order of ties",
 }  # of a protocol, for people
@@ -69,7 +70,8 @@ def protocol_sentence(measured: Protocol, items: int | None, users: int) -> str:
     seen = "without items that the user has seen in training" if measured.exclude_seen else "with items that the user has seen in training"
     people = f"{count(users)} test user{'' if users == 1 else 's'}"
     order = f"equal scores are put in one random order, the same for all (seed {measured.tie_seed})"
-    return f"Measured on lists out of {catalogue}, {seen}, for {people}; {order}."
+    hits = "" if measured.target == "later" else f", by {TARGETS[measured.target]} of each user"
+    return f"Measured on lists out of {catalogue}, {seen}, for {people}{hits}; {order}."
 
 
 def protocol_settings(measured: Protocol) -> list[tuple[str, str, str]]:

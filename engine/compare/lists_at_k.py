@@ -12,7 +12,7 @@ import numpy as np
 from engine import datasets, runs
 from workers.artifacts import BASELINES, LIST_NAMES, METRICS, RANKING, RANKING_NAMES, TEST, TOP_K, cutoff
 from workers.evaluation import Bools, Facts, Ints, all_lists_metrics, facts_of, list_metrics, padded, ranking_metrics
-from workers.specs import USER_ID, Protocol
+from workers.specs import TARGETS, USER_ID, Protocol, Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +26,7 @@ class ListFacts(NamedTuple):
     path: Path
     items: Facts
     relevant: "pd.Series"  # user_id -> rows of the items that are relevant on test
+    target: Target = "later"  # of them
 
 
 class ListMetrics(NamedTuple):
@@ -51,30 +52,47 @@ def keys_at(k: int) -> list[str]:
     return [*ranking, *(f"{name}_at_{k}" for name in LIST_NAMES), *(key for key in uncut if key not in ranking)]
 
 
-def list_facts(dataset: str) -> ListFacts | None:
-    """The facts of a dataset; None where it is gone, or nothing can be ranked."""
+def list_facts(dataset: str, target: Target = "later") -> ListFacts | None:
+    """The facts of a dataset; None where it is gone, nothing can be ranked, or it does not know the target.
+
+    target: what of the items that a user went on to like is relevant.
+    """
     try:
         found = datasets.get_dataset(dataset)
     except LookupError:
         return None
     if not found.schema.can_rank or not (found.path / RANKING / f"{TEST}.parquet").is_file():
         return None
-    return _list_facts(found.id, found.path, found.schema.feature(USER_ID).num_rows - 1)
+    return _list_facts(found.id, found.path, found.schema.feature(USER_ID).num_rows - 1, target)
 
 
-@lru_cache(maxsize=4)
-def _list_facts(dataset: str, path: Path, num_users: int) -> ListFacts:
+def targets_of(dataset: str) -> list[Target]:
+    """The targets that a dataset knows, so that lists can be measured by them."""
+    return [target for target in TARGETS if list_facts(dataset, target) is not None]
+
+
+@lru_cache(maxsize=12)
+def _list_facts(dataset: str, path: Path, num_users: int, target: Target) -> ListFacts | None:
     """A prepared dataset never changes."""
     import pandas as pd
+    import pyarrow.parquet as pq
 
+    file, column = path / RANKING / f"{TEST}.parquet", "relevant" if target == "later" else target
+    if column not in pq.read_schema(file).names:
+        return None
     items = datasets.items(dataset)
-    users = pd.read_parquet(path / RANKING / f"{TEST}.parquet", columns=[USER_ID, "relevant"])
-    return ListFacts(path, facts_of(items[items["row"] > 0].sort_values("row"), num_users), users.set_index(USER_ID)["relevant"])
+    relevant = pd.read_parquet(file, columns=[USER_ID, column]).set_index(USER_ID)[column]
+    if target != "later":
+        relevant = relevant.map(lambda row: np.array([row], np.int32))
+    return ListFacts(path, facts_of(items[items["row"] > 0].sort_values("row"), num_users), relevant, target)
 
 
 def of_run(run_id: str, protocol: Protocol, facts: ListFacts, k: int) -> ListMetrics | None:
-    """A finished run's lists at k; None where they are not in this workspace, or are shorter than k."""
-    return _measured(runs.result_file(run_id, TOP_K), facts, k) if k <= protocol.list_length else None
+    """A finished run's lists at k; None where they are not in this workspace, are shorter than k, or hold items that the dataset does not
+    count for such a target."""
+    if k > protocol.list_length or not (protocol.exclude_seen or protocol.target == facts.target):
+        return None
+    return _measured(runs.result_file(run_id, TOP_K), facts, k, own=protocol.target == facts.target)
 
 
 def of_baseline(name: str, facts: ListFacts, k: int) -> ListMetrics | None:
@@ -82,13 +100,14 @@ def of_baseline(name: str, facts: ListFacts, k: int) -> ListMetrics | None:
     return _measured(facts.path / BASELINES / f"{name}_{TOP_K}", facts, k)
 
 
-def _measured(path: Path, facts: ListFacts, k: int) -> ListMetrics | None:
+def _measured(path: Path, facts: ListFacts, k: int, own: bool = True) -> ListMetrics | None:
+    """own: whether relevant items that are stored with the lists, since the protocol has its own, are those to count."""
     import pandas as pd
 
     if not path.is_file():
         return None
     lists = pd.read_parquet(path)
-    relevant = lists["relevant"] if "relevant" in lists else facts.relevant.reindex(lists[USER_ID])  # a protocol's own, or the dataset's
+    relevant = lists["relevant"] if own and "relevant" in lists else facts.relevant.reindex(lists[USER_ID])
     wanted = [rows if isinstance(rows, np.ndarray) else np.zeros(0, np.int64) for rows in relevant]
     top, num_items = padded(lists["items"], k), len(facts.items.group)
     counts = np.array([len(rows) for rows in wanted], np.int64)

@@ -1,13 +1,10 @@
 """Per-user metrics of contenders, so that two can be paired."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine import datasets, runs
-from engine.compare import lists_at_k
-from engine.compare.cells import protocol_of
+from engine.compare.cells import results_of, results_of_baseline
 from engine.compare.contenders import Comparison, Contender, competitors
-from workers.artifacts import cutoff
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,30 +38,17 @@ def user_table(comparison: Comparison, one: Contender) -> "pd.DataFrame | None":
     try:
         if one.run_id is None:
             stored = datasets.baseline_per_user(comparison.dataset, one.model)
-            return (
-                None if stored is None else _at_k(comparison, stored, lambda known: lists_at_k.of_baseline(one.model, known, comparison.k))
-            )
-        return pd.concat([_of_run(comparison, run_id) for run_id in one.runs])
+            known = {} if stored is None else dict.fromkeys(map(str, stored), 0.0)  # its values are not used, only which there are
+            return results_of_baseline(comparison.dataset, one.model, known, comparison.k, comparison.target)[1]
+        tables = [_of_run(comparison, run_id) for run_id in one.runs]
     except LookupError:
         return None
+    return pd.concat(tables) if all(table is not None for table in tables) else None
 
 
-def _of_run(comparison: Comparison, run_id: str) -> "pd.DataFrame":
-    stored = runs.per_user(run_id)
-    return _at_k(comparison, stored, lambda known: lists_at_k.of_run(run_id, protocol_of(runs.get_run(run_id)), known, comparison.k))
-
-
-def _at_k(
-    comparison: Comparison, stored: "pd.DataFrame", measured: Callable[[lists_at_k.ListFacts], lists_at_k.ListMetrics | None]
-) -> "pd.DataFrame":
-    """Stored metrics of users, and those computed from their lists at another k."""
-    if all(
-        key in stored for key in lists_at_k.keys_at(comparison.k) if (cut := cutoff(key)) and cut[0] == "ndcg" and cut[1] == comparison.k
-    ):
-        return stored
-    known = lists_at_k.list_facts(comparison.dataset)
-    at_k = measured(known) if known else None
-    if at_k is None:
-        return stored
-    new = ["user_id", *(name for name in at_k.per_user if name not in stored)]
-    return stored.merge(at_k.per_user[new], on="user_id", how="left")
+def _of_run(comparison: Comparison, run_id: str) -> "pd.DataFrame | None":
+    try:
+        run = runs.get_run(run_id)
+    except LookupError:  # the store no longer knows it: its results count as they are
+        return runs.per_user(run_id)
+    return results_of(run, comparison.k, comparison.target)[1]

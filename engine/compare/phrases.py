@@ -1,13 +1,14 @@
 """A verdict in sentences, for pages, the command line and every export. Names are set apart, so that each writer escapes them its way."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from engine.compare.contenders import Comparison, names
 from engine.compare.judging import verdict_of
 from engine.compare.numbers import DASH, count, duration, missing, number, percent, rough, signed_with_half, with_half
-from engine.compare.verdict import Answer, Baseline, BaselineVerdict, CostNote, MetricVerdict, PairVerdict, Reason, Verdict
+from engine.compare.verdict import Answer, Baseline, BaselineVerdict, CostNote, Flip, MetricVerdict, PairVerdict, Reason, Verdict
 from workers.artifacts import metric as metric_of
+from workers.specs import TARGETS
 
 LONGEST_NAME = 60
 SINGLY = 2  # contenders whose p is said one by one
@@ -31,8 +32,20 @@ def sentences(comparison: Comparison) -> list[Sentence]:
         name = Part(f"{judged.run} {plain_name(short[judged.run or ''])}", name=True)
         lines.append(_stage(comparison, stage, name, judged, judged.cost if judged.cost not in costs else None))
         costs += [judged.cost] if judged.cost else []
+    lines += [_flip(flip, comparison, short) for flip in verdict.flips]
     seeds = seed_sentence(verdict)
     return [*lines, (Part(seeds),)] if seeds else lines
+
+
+def _flip(flip: Flip, comparison: Comparison, short: Mapping[str, str]) -> Sentence:
+    """Who leads when another question is asked."""
+    name = Part(f"{flip.leader} {plain_name(short[flip.leader])}", name=True)
+    values = f"NDCG@{comparison.k} {number(flip.value)} against {number(flip.usual_value)} of {flip.usual}"
+    return (
+        Part(f"The question decides: asked for {TARGETS[flip.target]} instead of {TARGETS[comparison.target]}, "),
+        name,
+        Part(f" leads, {values}."),
+    )
 
 
 PAIR_REASONS = {

@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
+from workers.specs import Target
+
 THRESHOLD = 0.01  # the difference that matters, as a share of a value, to who has chosen no other
 
 
@@ -171,6 +173,18 @@ class StageVerdict(BaseModel):
     metric: str
 
 
+class Flip(BaseModel):
+    """Another target by which another run leads: its NDCG, and that of the run that is best by the comparison's own target."""
+
+    model_config = ConfigDict(frozen=True)
+
+    target: Target
+    leader: str
+    value: float
+    usual: str
+    usual_value: float
+
+
 class Verdict(BaseModel):
     """Who is ahead by each metric that was measured and has a best, the one metric of each stage, and what looks wrong with whom.
 
@@ -183,6 +197,7 @@ class Verdict(BaseModel):
     stages: tuple[StageVerdict, ...]
     threshold: float = THRESHOLD
     alarms: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # letter -> a sentence for each sign that a model is of no use
+    flips: tuple[Flip, ...] = ()
 
     def winner(self, metric: str) -> str | None:
         """The letter of who wins a metric; None where nobody does."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from engine.datasets import JoinFacts, WeightFacts
 from engine.prepare.results import Vocabularies
 from engine.prepare.vocabularies import IN_TABLE
-from engine.preview import NOBODY
+from workers.prepare.tables import MISSING_WORDS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -42,7 +42,7 @@ def joins(vocabularies: Vocabularies) -> list[JoinFacts]:
 
 
 def odd_ids(vocabularies: Vocabularies) -> dict[str, int]:
-    """Kinds of ids that other tools change when they read them -> how many different ids, or rows, are of that kind."""
+    """Kinds of ids that other tools change when they read them -> how many different ids, or rows with such ids."""
     from pyspark.sql import functions as F
 
     counts: dict[str, int] = {}
@@ -53,8 +53,7 @@ def odd_ids(vocabularies: Vocabularies) -> dict[str, int]:
             f"{one.side} ids have 16 digits or more": key.rlike(r"^\d{16,}$"),
             f"{one.side} ids have spaces around them": key != F.trim(key),
         }
-        missing = f"rows have a {one.side} id that reads like a missing value"
-        rows = F.sum(F.when(F.lower(F.trim(key)).isin(*NOBODY), F.col("interactions")).otherwise(0))
+        rows = F.coalesce(F.sum(F.when(F.lower(F.trim(key)).isin(*MISSING_WORDS), F.col("interactions"))), F.lit(0))
         row: Any = one.table.where("interactions > 0").agg(*map(F.count_if, kinds.values()), rows).first()
-        counts |= dict(zip([*kinds, missing], row, strict=True))
+        counts |= dict(zip([*kinds, f"rows have a {one.side} id that reads like a missing value"], row, strict=True))
     return {what: n for what, n in counts.items() if n}

@@ -72,6 +72,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "user, user_id": "row and id of a user to rank for",
         "seen": "items (rows) that the user has in train, never recommended",
         "relevant": "items (rows) of the catalogue that the user liked in the split and had not seen in train",
+        "next, last": "of these the one that the user liked first, and the one liked last; only where the source has times",
         "feature.<name>": "encoded feature of the user",
     },
     "vocabulary": {

@@ -7,7 +7,7 @@ from engine.datasets import DatasetSpec, PerUserSplit, RandomSplit
 from engine.prepare import files
 from engine.prepare.results import EntityTables, Interactions, LabelledRows, Preparation, RankingUsers, SourceRows, Vocabularies
 from engine.prepare.rows import by_chance
-from workers.artifacts import FEATURE, SETS, TEST, TRAIN, VALID
+from workers.artifacts import FEATURE, LAST, NEXT, SETS, TEST, TRAIN, VALID
 from workers.batches import SPLIT
 from workers.specs import ITEM_ID, USER_ID
 
@@ -28,11 +28,12 @@ def write(
     if tables.users is None or not preparation.can_rank:
         return None
     spec, users, rows = preparation.spec, tables.users.table, interactions.rows
-    eligible = ranking_users(rows).persist()
+    timed = preparation.reading.time is not None
+    eligible = ranking_users(rows, timed).persist()
     counts = {row[0]: row[1] for row in eligible.groupBy(SPLIT).count().collect()}
     sample = sample_users(eligible, spec.eval_users, spec.seed).persist()
     ranking = sample.join(seen_in_train(rows, sample), USER_ID).join(users.select(USER_ID, *_features(users)), USER_ID)
-    columns = [SPLIT, "user", USER_ID, "seen", "relevant", *_features(users)]
+    columns = [SPLIT, "user", USER_ID, "seen", "relevant", *((NEXT, LAST) if timed else ()), *_features(users)]
     ordered = ranking.repartition(1).sortWithinPartitions(SPLIT, "_order", USER_ID).select(*columns)
     files.write_parts(ordered, SPLIT, preparation.staging / "ranking", preparation.scratch)
     empty = ranking.select(*columns[1:]).limit(0)
@@ -67,14 +68,29 @@ def _write_sets(
     return counts
 
 
-def ranking_users(rows: "DataFrame") -> "DataFrame":
-    """split, user_id, user, relevant: users in train, and the items of train that they liked in valid or test and had not seen."""
+def ranking_users(rows: "DataFrame", timed: bool = False) -> "DataFrame":
+    """split, user_id, user, relevant: users in train, and the items of train that they liked in valid or test and had not seen.
+
+    timed: whether rows have times; then also which of these items each user liked first in the split, and which one last: `next`, `last`.
+    Of items with the same time a hash decides, as if they had been drawn.
+    """
     from pyspark.sql import functions as F
 
     held_out = rows.where((F.col("split") != TRAIN) & (F.col("label") > 0) & (F.col("user") > 0) & (F.col("item") > 0))
     seen = rows.where(F.col("split") == TRAIN).select("user_id", "item").distinct()
-    new = held_out.select("split", "user_id", "user", "item").distinct().join(seen, ["user_id", "item"], "left_anti")
-    return new.groupBy("split", "user_id", "user").agg(F.sort_array(F.collect_list("item")).alias("relevant"))
+    pair = ["split", "user_id", "user", "item"]
+    if not timed:
+        new = held_out.select(*pair).distinct().join(seen, ["user_id", "item"], "left_anti")
+        return new.groupBy("split", "user_id", "user").agg(F.sort_array(F.collect_list("item")).alias("relevant"))
+    parts = [F.col("timestamp"), *([F.coalesce("subsecond", F.lit(0))] if "subsecond" in rows.columns else [])]
+    moment = F.struct(*parts, F.xxhash64("user_id", "item").alias("_chance"))
+    pairs = held_out.groupBy(*pair).agg(F.min(moment).alias("_first"), F.max(moment).alias("_last"))
+    new = pairs.join(seen, ["user_id", "item"], "left_anti")
+    return new.groupBy("split", "user_id", "user").agg(
+        F.sort_array(F.collect_list("item")).alias("relevant"),
+        F.min_by("item", "_first").alias(NEXT),
+        F.max_by("item", "_last").alias(LAST),
+    )
 
 
 def sample_users(eligible: "DataFrame", most: int, seed: int) -> "DataFrame":

@@ -4,7 +4,7 @@ from . import audit as audit
 from .actions import strong_and_frequent as strong_and_frequent, usual_likes as usual_likes
 from .audit import DENSE_BINS as DENSE_BINS, MOST_VALUES as MOST_VALUES, RATING_BINS as RATING_BINS, SPLITS as SPLITS, TOP as TOP
 from .findings import list_findings as list_findings
-from .first_rows import NOBODY as NOBODY, Preview as Preview, preview as preview, preview_rows as preview_rows
+from .first_rows import Preview as Preview, preview as preview, preview_rows as preview_rows
 from .leaks import LEAK_ROWS as LEAK_ROWS, with_label_auc as with_label_auc
 from .rows import (
     COPY as COPY, CORE as CORE, MOST_CLASSES as MOST_CLASSES, NOT_CONTENT as NOT_CONTENT, PAIRS as PAIRS, Pairs as Pairs, Rule as Rule,

@@ -16,7 +16,6 @@ from workers.prepare import read_frame
 from workers.prepare.tables import MISSING_WORDS
 
 HEAD_ROWS, ASIDE_ROWS = 100, 10_000
-NOBODY = (*MISSING_WORDS, "-1")  # ids, in small letters, that other tools read or write as missing
 MOST_CELLS = 12_000_000  # of the rows that a preview holds in memory
 
 
@@ -162,7 +161,7 @@ def _untitled(used: pd.DataFrame, items: pd.DataFrame) -> int:
 
 
 def _odd_ids(used: pd.DataFrame) -> dict[str, int]:
-    """Kinds of ids that other tools change when they read them -> how many different ids, or rows, are of that kind."""
+    """Kinds of ids that other tools change when they read them -> how many different ids, or rows with such ids."""
     counts = {}
     for key in ("user_id", "item_id"):
         if key in used:
@@ -171,7 +170,7 @@ def _odd_ids(used: pd.DataFrame) -> dict[str, int]:
             counts[f"{side} ids begin with zeros"] = int(ids.str.fullmatch(r"0\d+").sum())
             counts[f"{side} ids have 16 digits or more"] = int(ids.str.fullmatch(r"\d{16,}").sum())
             counts[f"{side} ids have spaces around them"] = int(ids.ne(ids.str.strip()).sum())
-            odd = ids[ids.str.strip(" ").str.lower().isin(NOBODY)]
+            odd = ids[ids.str.strip(" ").str.lower().isin(MISSING_WORDS)]
             counts[f"rows have a {side} id that reads like a missing value"] = int(used[key].isin(odd).sum())
     return {what: n for what, n in counts.items() if n}
 

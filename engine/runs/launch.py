@@ -21,7 +21,7 @@ from engine.runs.processes import LOCK, TOKEN, is_alive, sweep
 from engine.runs.settle import settle, settle_all
 from engine.runs.spec import SubmittedSpec
 from engine.settings import settings
-from workers.artifacts import CANCEL, KEEP, OUTPUT, SPEC, write_json
+from workers.artifacts import CANCEL, KEEP, OUTPUT, SPEC, lacks_target, write_json
 from workers.run import RunSpec
 
 TICKET = "ticket.json"
@@ -52,7 +52,7 @@ def submit(spec: SubmittedSpec, key: str | None = None, after: str | None = None
 
     if isinstance(spec, RunSpec) and after is None:
         dataset = datasets.get_dataset(spec.dataset)
-        if why := spec.model.refusal(dataset.schema, dataset.manifest["label"]):
+        if why := spec.model.refusal(dataset.schema, dataset.manifest["label"]) or lacks_target(spec.protocol.target, dataset.path):
             raise ValueError(why)
         if why := preflight.training(spec, dataset).why_blocked:
             raise ValueError(why)

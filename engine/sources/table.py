@@ -154,9 +154,8 @@ class TableSource(TableFile, SourceSpec):
     def defaults(self) -> dict[str, Any]:
         reading = self.reading()
         given = self._has_pairs() or (reading.value == "number" and (reading.low, reading.high) in GIVEN)
-        label = {"number": "given" if given else "threshold", "category": "multi_class", "actions": "actions", "none": "implicit"}[
-            reading.value
-        ]
+        number = "given" if given else "threshold"
+        label = {"number": number, "category": "multi_class", "actions": "actions", "none": "implicit"}[reading.value]
         fields: dict[str, Any] = {"label": {"kind": "actions" if self.having("action") else label}}
         if reading.split:
             fields["split"] = {"kind": "column"}

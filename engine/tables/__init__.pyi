@@ -4,7 +4,7 @@ from . import plain_lines as plain_lines, reader as reader
 from .actions import strength_of as strength_of
 from .answers import answered as answered
 from .archive import extracted as extracted, names_in as names_in
-from .guess import ColumnGuess as ColumnGuess, TableGuess as TableGuess
+from .guessed import ColumnGuess as ColumnGuess, TableGuess as TableGuess
 from .inspect import inspect_table as inspect_table
 from .meaning import Answer as Answer, Question as Question
 from .paths import is_remote as is_remote, local as local, named as named

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from engine.tables.guess import TableGuess
+from engine.tables.guessed import TableGuess
 from engine.tables.meaning import Change
 
 

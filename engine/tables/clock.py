@@ -55,7 +55,7 @@ def _later(column: Column | None) -> bool:
     """Whether a time is known only afterwards: by its name, where some rows have none."""
     if column is None or not column.words & (LATER | DONE):
         return False
-    blank = column.rows - len(column.values) + sum(number <= 0 for number in column.numbers)
+    blank = column.rows - len(column.values) + sum(number <= 0 for number in column.floats)
     return bool(column.words & LATER - {"purchase"}) or blank > 0
 
 
@@ -93,7 +93,7 @@ def _by_values(columns: Open) -> Found:
 
 
 def _recent(column: Column) -> bool:
-    return all(abs(number) >= EARLIEST for number in column.numbers)
+    return all(abs(number) >= EARLIEST for number in column.floats)
 
 
 def _time(time: Time, certain: bool, why: str) -> Meaning:

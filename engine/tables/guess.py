@@ -7,15 +7,13 @@ from typing import Any, cast
 from engine.tables import absent, delimiters, lists, numbers, sniff
 from engine.tables import open as opening
 from engine.tables.foreign import refuse_text
-from engine.tables.guesses import ColumnGuess as ColumnGuess
-from engine.tables.guesses import Rows as Rows
-from engine.tables.guesses import TableGuess as TableGuess
-from engine.tables.guesses import Which as Which
+from engine.tables.guessed import ColumnGuess as ColumnGuess
+from engine.tables.guessed import Rows, TableGuess, Which
+from engine.tables.names import ID, USER, words_of
 from engine.tables.outcomes import about_unrated, binary_range, unrated
 from engine.tables.paths import HEAD_BYTES
-from engine.tables.remarks import list_notes, number_notes, quoted_ids, with_question
 from engine.tables.roles import known_names, meanings
-from engine.tables.specs import Escape, Quoting, unique_names
+from engine.tables.specs import NUMERIC, Escape, Quoting, unique_names
 from engine.tables.values import column_of, known_values
 from workers.prepare.tables import Layout, json_text, quoted
 
@@ -139,33 +137,74 @@ def assemble(
     rows = rows[:GUESS_ROWS]
     cells = [[row[k] for row in rows] for k in range(len(names))]
     wrote = numbers.written([(name, known_values(column)) for name, column in zip(names, cells, strict=True)])
-    seen = [column_of(*one, how.numbers) for one, how in zip(zip(names, cells, headers, strict=True), wrote, strict=True)]
-    meant, questions = meanings(seen, table, bool(facts.get("header", True)))
+    seen = [column_of(name, column, one.numbers, header) for name, column, one, header in zip(names, cells, wrote, headers, strict=True)]
+    guessed, questions = meanings(seen, table, bool(facts.get("header", True)))
     held = [lists.lists_of(column) for column in seen]
-    meant = lists.with_lists(seen, meant, held) if table == "interactions" else meant
+    meant = lists.with_lists(seen, guessed, held) if table == "interactions" else guessed
+    moved = {column.name for column, before, after in zip(seen, guessed, meant, strict=True) if before.role != after.role}
+    questions = [question for question in questions if not moved & set(question.columns)]
     columns = [
         ColumnGuess(
             name=c.name, header=h, role=m.role, side=m.side, separator=m.separator, type=c.type, time_unit=m.unit, ambiguous=m.ambiguous,
             units=m.units, examples=tuple(v[:100] for v in dict.fromkeys(known_values(values)))[:EXAMPLES], certain=m.certain, why=m.why,
-            numbers=wrote_.numbers, numbers_open=wrote_.question, rows=len(rows),
+            numbers=wrote_.numbers, numbers_open=wrote_.question if m.role in NUMERIC else None, rows=len(rows),
             absent=absent.absent_values(values, m.role in ("user", "item")), listed=held_.kind if held_ else "one",
             binary=binary_range(c), about_values=None if (odd := unrated(c)) is None else about_unrated(c, odd),
         )
         for c, m, h, wrote_, values, held_ in zip(seen, meant, headers, wrote, cells, held, strict=True)
     ]  # fmt: skip
     if table == "interactions":
-        columns = [with_question(column, columns, cells) for column in columns]
+        columns = [_with_question(column, columns, cells) for column in columns]
     detections = detections or {}
     unsure = [name for name, what in detections.items() if not what.certain]
     changed = [f"{c.header!r} → {c.name}" for c in columns if c.header != c.name]
     all_notes = [*notes, *(what.note for what in detections.values() if what.note)]
     if changed:
         all_notes.append(f"Columns renamed, since names must differ and not be blank: {', '.join(changed[:20])}.")
-    all_notes += quoted_ids(columns)
-    if table == "interactions":
-        all_notes += [
-            f"No column looks like the {role}; choose one, or none." for role in ("user", "item") if role not in {c.role for c in columns}
-        ]
-    all_notes += [*number_notes(columns), *list_notes(columns, table)]
+    all_notes += [*_number_notes(columns), *_list_notes(columns, table), *_quoted_ids(columns)]
     fields = {"columns": tuple(columns), "unsure": tuple(unsure), "questions": tuple(questions), "notes": tuple(all_notes)}
     return TableGuess(**{**dict(facts), **fields, "table": table, "head": rows[:SHOWN_ROWS]}).timed()
+
+
+def _with_question(column: ColumnGuess, columns: Sequence[ColumnGuess], cells: Rows) -> ColumnGuess:
+    """The column, with a question where it is an id that may mean missing."""
+    if column.role not in ("user", "item") or not column.absent:
+        return column
+    nouns = USER | {"session", "visit", "device", "cookie"}
+    others = [
+        other.name
+        for other, values in zip(columns, cells, strict=True)
+        if other is not column
+        and (words := words_of(other.name)) & nouns
+        and words <= nouns | ID
+        and len(known_values(values)) == len(values)
+    ]
+    asked = absent.question(column.name, column.absent, column.rows, others if column.role == "user" else ())
+    return column.model_copy(update={"absent_open": asked})
+
+
+def _number_notes(columns: Sequence[ColumnGuess]) -> list[str]:
+    """How columns write numbers, where it is not with a point alone."""
+    said = [f"{c.name} ({c.examples[0]})" for c in columns if c.numbers != "plain" and c.role in NUMERIC and c.examples]
+    return [f"Numbers with commas or separators are read as numbers: {', '.join(said[:10])}."] if said else []
+
+
+def _list_notes(columns: Sequence[ColumnGuess], table: Which) -> list[str]:
+    """Columns whose cells hold lists of items, and what becomes of them."""
+    notes = []
+    for column in columns:
+        if column.listed != "one" and table == "interactions":
+            of = "item-label" if column.listed == "pairs" else "items"
+            what = "each becomes a row of its own" if column.role == "item" else "one row each is needed, and comes with the role item"
+            notes.append(f"{column.name} holds lists of {of}: {what}.")
+    return notes
+
+
+def _quoted_ids(columns: Sequence[ColumnGuess]) -> list[str]:
+    """What to know of ids that have quotes around them in the file, as some spreadsheets write them."""
+    notes = []
+    for column in columns:
+        quoted_ = next((text for text in column.examples if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'"), None)
+        if column.role in ("user", "item") and quoted_ is not None:
+            notes.append(f"{column.name} has ids with quotes around them, such as {quoted_}: the quotes are kept as a part of the id.")
+    return notes

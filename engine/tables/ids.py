@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from engine.tables.absent import absent_values
 from engine.tables.meaning import Answer, Change, Found, Meaning, Open, Question, ask, example, listed, one_of
 from engine.tables.names import ID, ITEM, ORDER, SESSION, TITLE, USER
 from engine.tables.specs import Role
@@ -69,11 +70,13 @@ def _gaps(user: Column, columns: Open) -> list[Question]:
     written = value or "blank"
     text = f"{user.name} is {written} in {len(gaps):,} of the first {user.rows:,} rows, so it does not tell who they are."
     whole = [c for c in columns if c and c is not user and _is_session(c) and not c.nobody]
+    if not whole and absent_values(user.every, True):  # whether such a value means missing is asked in any case
+        return []
     answers = {
         f"Take {c.name}{example(c)} as the user: it is complete": [Change(c.name, "user", "user"), Change(user.name, "ignore", "user")]
         for c in whole[:3]
     }
-    alone = "rows without one are set aside" if not value else f"say below whether {written} is missing, or one and the same user"
+    alone = f"rows with {written} are one user, unless it means missing" if value else "rows without one are set aside"
     answers[f"Keep {user.name} as the user: {alone}"] = [Change(user.name, "user", "user")]
     answers["There is no user"] = [Change(user.name, "ignore", "user")]
     return [ask("user", text, [user, *whole[:3]], answers)]
@@ -206,7 +209,7 @@ def _confirm(columns: Sequence[Column], chosen: Sequence[Meaning | None], places
 
 
 def _small(column: Column) -> bool:
-    return all(-10 <= value <= 100 for value in column.numbers)
+    return all(-10 <= value <= 100 for value in column.floats)
 
 
 def lists_ids(column: Column) -> bool:

@@ -67,7 +67,7 @@ TIME = {
     "timestamp", "time", "date", "ts", "datetime", "created", "at", "unix", "epoch", "when", "utc", "ms", "millis", "seconds", "day",
     "dat", "eventtime", "eventdate", "moment", "timestamps", "dt",
 }  # fmt: skip
-DAYTIME = {"hour", "week", "month", "day", "at", "created", "ms", "seconds", "dt", "date"}  # of a time only where the values are dates
+DAYTIME = {"hour", "week", "month", "day", "ms", "seconds", "dt", "date"}  # of a time only where the values are dates
 NOT_WHEN = {
     "release", "released", "birth", "birthday", "born", "signup", "registered", "registration", "publish", "published", "since",
     "join", "joined", "first", "expire", "expired", "spent", "dwell", "watch", "play", "zone",

@@ -214,7 +214,7 @@ def weights(columns: Open, table: str) -> Found:
     near = [k for k, c in enumerate(columns) if c and c.words <= names | {"sample", "row"} and c.words & names]
     if table != "interactions" or not near or (column := columns[near[0]]) is None:
         return Found([])
-    numbers = sorted(column.numbers)
+    numbers = sorted(column.floats)
     counts = bool(numbers) and numbers[-1] > COUNTS * numbers[len(numbers) // 2] > 0
     why = "its name says weight" + (", but the largest is over 100 times the median: a count, such as plays?" if counts else "")
     questions = []
@@ -229,7 +229,7 @@ def binary_range(column: Column) -> tuple[float, float] | None:
     """0 and 1, or -1 and 1, where these are all values of a label: it is the answer itself."""
     if column.type == "yes/no":
         return 0, 1
-    found = set(column.numbers)
+    found = set(column.floats)
     if not column.is_number or not found <= {-1.0, 0.0, 1.0} or not (len(found) == 2 or (found and column.words & DONE)):
         return None
     return (-1, 1) if -1 in found else (0, 1)
@@ -237,7 +237,7 @@ def binary_range(column: Column) -> tuple[float, float] | None:
 
 def unrated(column: Column) -> float | None:
     """The value that may mean that nobody rated: many zeros below a scale, or -1, or 99 beyond it."""
-    numbers = column.numbers
+    numbers = column.floats
     if not numbers or not column.is_number or binary_range(column) is not None:
         return None
     for value in (min(numbers), max(numbers)):
@@ -252,8 +252,8 @@ def unrated(column: Column) -> float | None:
 
 def about_unrated(column: Column, value: float) -> Question:
     """Whether a value at the end of the scale is a rating."""
-    count = sum(number == value for number in column.numbers)
-    rest = [number for number in column.numbers if number != value]
+    count = sum(number == value for number in column.floats)
+    rest = [number for number in column.floats if number != value]
     text = f"{column.name} is {value:g} in {count:,} of the first {column.rows:,} rows, and {min(rest):g} to {max(rest):g} in the others."
     text += f" Does {value:g} mean that nobody rated?"
     below = value < min(rest)

@@ -139,9 +139,6 @@ def _feature(column: Column, table: str, sides: set[Side]) -> Meaning:
     written = type_in(column.name)
     if column.type == "empty":
         return Meaning("ignore", side, True, "it is empty in the first rows")
-    if column.type == "list" and column.lists_numbers and not column.words & TAGS:
-        return Meaning("ignore", side, False, "its values are lists of numbers: several categories, if each number is one",
-                       separator_of(column.values)[0])  # fmt: skip
     if column.words and column.words <= ID:
         return Meaning("ignore", side, True, "an id of the row")
     if lists_ids(column):
@@ -151,6 +148,9 @@ def _feature(column: Column, table: str, sides: set[Side]) -> Meaning:
     if written == "token" and column.type in ("integer", "text", "yes/no"):
         few = column.distinct <= max(20, len(column.values) // 2)
         return Meaning("category" if few else "ignore", side, few, "its header says a category" if few else "as many values as rows")
+    if column.type == "list" and column.lists_numbers and not written and not column.words & TAGS:
+        return Meaning("ignore", side, False, "its values are lists of numbers: several categories, if each number is one",
+                        separator_of(column.values)[0])  # fmt: skip
     if column.type == "list" or column.words & TAGS:
         return Meaning("tags", side, column.type == "list", "its values are lists", _separator(column))
     return _plain_feature(column, side)

@@ -18,7 +18,8 @@ LONGEST_ID = 100
 class Column(NamedTuple):
     """A column of the head: the words of its name, the type of its values, and the values that are not missing.
 
-    every: the values of all rows, blank where there is none. nameless: the file gives it no name.
+    every: the values of all rows, blank where there is none. numbers: how the file writes them; in `values` they have a point.
+    nameless: the file gives it no name.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Column(NamedTuple):
     type: str
     values: tuple[str, ...]
     every: tuple[str, ...]
+    numbers: Numbers = "plain"
     nameless: bool = False
 
     @property
@@ -37,20 +39,15 @@ class Column(NamedTuple):
         return len(set(self.values))
 
     @property
-    def lists_numbers(self) -> bool:
-        """Whether its values are lists of numbers, which may be counts, or ids of categories."""
-        return all(NUMBER.fullmatch(part) for value in self.values for part in value.split(separator_of(self.values)[0]) if part.strip())
-
-    @property
     def is_number(self) -> bool:
         return self.type in ("integer", "number")
 
     @property
     def is_binary(self) -> bool:
-        return bool(self.values) and (self.type == "yes/no" or (self.is_number and set(self.numbers) <= {0.0, 1.0}))
+        return bool(self.values) and (self.type == "yes/no" or (self.is_number and set(self.floats) <= {0.0, 1.0}))
 
     @property
-    def numbers(self) -> list[float]:
+    def floats(self) -> list[float]:
         return [float(value) for value in self.values if NUMBER.fullmatch(value)]
 
     @property
@@ -63,6 +60,11 @@ class Column(NamedTuple):
         """Whether values are 0, 1, 2 … or 1, 2, 3 …: the number of the row."""
         start = self.values[0] if self.values else ""
         return start in ("0", "1") and all(value == str(int(start) + place) for place, value in enumerate(self.every))
+
+    @property
+    def lists_numbers(self) -> bool:
+        """Whether its values are lists of numbers, which may be counts, or ids of categories."""
+        return all(NUMBER.fullmatch(part) for value in self.values for part in value.split(separator_of(self.values)[0]) if part.strip())
 
     def is_id_of(self, nouns: set[str]) -> bool:
         rest = self.words - nouns
@@ -83,14 +85,15 @@ def known_values(values: Sequence[str | None]) -> tuple[str, ...]:
     return tuple(value for value in values if value is not None and value.strip().lower() not in UNKNOWN)
 
 
-def column_of(name: str, values: Sequence[str | None], header: str | None = None, numbers: Numbers = "plain") -> Column:
-    """A column of the head. header: its name in the file, before blank names were changed. numbers: how the file writes them."""
+def column_of(name: str, values: Sequence[str | None], numbers: Numbers = "plain", header: str | None = None) -> Column:
+    """A column of the head. header: its name in the file, before blank names were changed."""
     every, known = tuple(value or "" for value in values), known_values(values)
-    listed = bool(known) and (type_in(name) or "").endswith("_seq")
     nameless = header is not None and (not header.strip() or re.fullmatch(r"Unnamed: \d+", header) is not None)
-    if numbers != "plain":
-        return Column(name, words_of(name), "number", with_points(known, numbers), every, nameless)
-    return Column(name, words_of(name), "list" if listed else type_of(known), known, every, nameless)
+    if known and (type_in(name) or "").endswith("_seq"):
+        return Column(name, words_of(name), "list", known, every, nameless=nameless)
+    if numbers == "plain":
+        return Column(name, words_of(name), type_of(known), known, every, nameless=nameless)
+    return Column(name, words_of(name), "number", with_points(known, numbers), every, numbers, nameless)
 
 
 def with_points(values: Sequence[str], numbers: Numbers) -> tuple[str, ...]:

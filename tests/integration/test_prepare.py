@@ -49,7 +49,7 @@ class Prepared(NamedTuple):
 def movielens(folder: Path) -> Path:
     """A small 100K-like release: odd ids, an item and a user without a row of their own, ratings repeated, users too short to split."""
     rng = np.random.default_rng(5)
-    users = ["007", "7", "ünknown", "short", *(f"u{k}" for k in range(40))]
+    users = ["007", "7", "ünknown", "short", *(f"u{k}" for k in range(39)), "NA"]
     lines, moment = [], 880_000_000
     for user in users:
         for _ in range(2 if user == "short" else int(rng.integers(3, 30))):
@@ -288,6 +288,9 @@ def test_users_to_rank_went_on_to_like_items_of_the_catalogue_that_were_new_to_t
         assert set(row.relevant) == relevant[row.user_id]
         assert len(row.relevant) == len(relevant[row.user_id])
         assert set(row.seen) == seen[row.user_id]
+        own = held_out[(held_out["user_id"] == row.user_id) & held_out["item_id"].map(items).isin(row.relevant)]
+        moments = own.groupby(own["item_id"].map(items))["timestamp"]
+        assert moments.min()[row.next] == own["timestamp"].min() and moments.max()[row.last] == own["timestamp"].max()
     bags = pd.read_parquet(prepared.path / "users.parquet").set_index("user_id")["feature.history"]
     assert [list(bag) for bag in ranking["feature.history"]] == [list(bags[user]) for user in ranking["user_id"]]
 

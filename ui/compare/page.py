@@ -61,8 +61,9 @@ with right:
 with baseline_at:
     baseline = setup.baseline(engine.compare.seed_groups(chosen, seeds))
     matters = setup.threshold()
+    target = setup.question(chosen)
 with st.spinner("Reading results and resampling users for the intervals …"):
-    comparison = setup.compared(tuple(chosen), baseline, seeds, matters)
+    comparison = setup.compared(tuple(chosen), baseline, seeds, matters, target=target)
 setup.apart(comparison)
 why = setup.no_ranking(comparison)
 if why:
@@ -82,7 +83,7 @@ alarms = engine.compare.verdict_of(comparison).alarms
 contenders.what_looks_wrong(comparison.contenders, alarms)
 
 costs = comparison.costs.rename(columns={"fact": "cost"})
-k, at = metrics.drawn_at(), partial(setup.compared, tuple(chosen), baseline, seeds, matters)
+k, at = metrics.drawn_at(), partial(setup.compared, tuple(chosen), baseline, seeds, matters, target=target)
 wide = metrics.turned() or len(comparison.contenders) > setup.BESIDE
 curved = calibration.known(comparison)  # a chart more: then no row is left half empty
 table_at = st.container() if wide else None

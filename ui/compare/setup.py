@@ -6,6 +6,7 @@ import streamlit as st
 
 import engine
 from engine.compare import Comparison
+from engine.specs import TARGETS, Target
 from ui.compare import metric_tables
 from ui.shared import address, contents, picker, tables, words
 
@@ -71,19 +72,49 @@ def threshold() -> float:
     return chosen / 100
 
 
-def compared(run_ids: tuple[str, ...], baseline_name: str, seeds: bool, matters: float, k: int = engine.compare.STORED_K) -> Comparison:
+def question(run_ids: list[str]) -> Target | None:
+    """Which of the items that users went on to like count, where their dataset knows several; bound to ?question=. None: as measured."""
+    first = engine.runs.get_run(run_ids[0])
+    targets = engine.compare.targets_of(first.dataset or "")
+    usual = engine.compare.protocol_of(first).target
+    if len(targets) < 2 or usual not in targets:
+        return None
+    asked = address.value("question")
+    address.seed("compare.question", "question", asked if asked in targets else usual)
+    help_text = "What a list should hold. Runs are measured again by their stored lists; nothing is trained."
+    chosen = st.selectbox("Question", targets, format_func=lambda one: TARGETS[one].capitalize(), key="compare.question", help=help_text)
+    address.remember("compare.question", "question", None if chosen == usual else chosen)
+    return chosen
+
+
+def compared(
+    run_ids: tuple[str, ...],
+    baseline_name: str,
+    seeds: bool,
+    matters: float,
+    k: int = engine.compare.STORED_K,
+    target: Target | None = None,
+) -> Comparison:
     """The comparison of finished runs, lists cut at k; made once, until a run is renamed or another training of the dataset ends."""
     first = engine.runs.get_run(run_ids[0])
     others = sum(run.dataset == first.dataset for run in picker.finished())  # repeats among them say what seeds do
-    return _compared(run_ids, baseline_name, seeds, matters, k, tuple(engine.runs.get_run(run_id).title for run_id in run_ids), others)
+    titles = tuple(engine.runs.get_run(run_id).title for run_id in run_ids)
+    return _compared(run_ids, baseline_name, seeds, matters, k, target, titles, others)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _compared(
-    run_ids: tuple[str, ...], baseline_name: str, seeds: bool, matters: float, k: int, titles: tuple[str, ...], others: int
+    run_ids: tuple[str, ...],
+    baseline_name: str,
+    seeds: bool,
+    matters: float,
+    k: int,
+    target: Target | None,
+    titles: tuple[str, ...],
+    others: int,
 ) -> Comparison:
     """Results of finished runs no longer change, so neither does this."""
-    return engine.compare.compare(run_ids, baseline=baseline_name, seeds=seeds, k=k, threshold=matters)
+    return engine.compare.compare(run_ids, baseline=baseline_name, seeds=seeds, k=k, threshold=matters, target=target)
 
 
 def apart(comparison: Comparison) -> None:

@@ -87,14 +87,14 @@ def _table(key: str, table: Table) -> tuple[dict[str, Any] | None, list[str], Ta
     columns, by_hand = _editor(key, settled, table)
     last = guess.last_questions({column["name"]: column["role"] for column in columns})
     questions += asked.show((*guess.questions, *last), by_hand)
-    columns = values.choose(f"{key}.{digest(guess.path)}.values", guess, columns, questions)
+    columns = values.choose(f"{key}.{digest(guess.path)}.values", settled, columns, questions)
     with st.expander("First rows of the file", icon=":material/preview:", key=f"{key}.head"):
         st.dataframe(_head(guess), hide_index=True, height=220, placeholder=words.DASH, alt="The first rows of the file as text")
     written = {name: value for name, value in guess.file_fields().items() if name != "columns"} | {"columns": columns}
     return written | _label_range(guess, columns, [asked.answer(question) for question in last]), questions, settled
 
 
-def _label_range(guess: TableGuess, columns: list[dict[str, str]], answers: list[Answer | None]) -> dict[str, float | None]:
+def _label_range(guess: TableGuess, columns: list[dict[str, Any]], answers: list[Answer | None]) -> dict[str, float | None]:
     """Where the labels of the interactions begin and end: as answered, or where the label is 0 or 1."""
     labels = [column["name"] for column in columns if column["role"] == "label"]
     if guess.table != "interactions" or len(labels) != 1:
@@ -191,7 +191,7 @@ def _editor(key: str, guess: TableGuess, table: str) -> tuple[list[dict[str, Any
     of = digest(guess.path, names, table)
     changes: dict[str, dict[str, Any]] = st.session_state.setdefault(f"{key}.mapping.{of}", {})
     guessed_ = frame(guess, {})
-    drawn = digest(of, columns_of(guessed_, names))
+    drawn = digest(of, columns_of(guessed_, names), guessed_["Why"].tolist())
     widget, start = f"{key}.editor.{drawn}", f"{key}.start.{drawn}"
     if widget not in st.session_state or start not in st.session_state:  # after a visit to another page it starts from the earlier changes
         st.session_state[start] = frame(guess, changes)

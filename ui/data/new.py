@@ -68,10 +68,11 @@ def flow() -> None:
         if kind is None:
             st.info("Choose a source to preview its rows here. Nothing is read before that.", icon=":material/preview:")
         elif source is None:
-            st.info("Complete the fields of the source to preview its rows here.", icon=":material/preview:")
+            todo = "Answer the questions about its columns" if questions and kind == sources.TABLE else "Complete the fields of the source"
+            st.info(f"{todo} to preview its rows here.", icon=":material/preview:")
     for place in [*([columns_at] if kind is None else []), *(_wide(number) for number in range(3, len(STAGES) + 1))]:
         with place:
-            st.caption("Available once the source can be read.")
+            st.caption("Available once the source can be read" + (" and its questions are answered." if questions else "."))
     launch.button([], complete=False, key="prepare", label="Prepare")
     _strip(strip, {}, {"Columns": questions})
 

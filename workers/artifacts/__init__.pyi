@@ -2,15 +2,15 @@
 # isort: skip_file
 from . import checkpoint as checkpoint, index as index
 from .checkpoint import OPTIMIZER as OPTIMIZER
-from .dataset import PreparedDataset as PreparedDataset
+from .dataset import PreparedDataset as PreparedDataset, lacks_target as lacks_target
 from .digests import (
     DIGEST as DIGEST, DamagedError as DamagedError, checked as checked, damage as damage, read_done as read_done,
     read_sealed as read_sealed, sealed as sealed, write_done as write_done,
 )
 from .results import (
     BASELINES as BASELINES, CANCEL as CANCEL, CHECKPOINT as CHECKPOINT, DONE as DONE, FEATURE as FEATURE, FUNNEL as FUNNEL, ITEMS as ITEMS,
-    ITEM_EMBEDDINGS as ITEM_EMBEDDINGS, JOURNAL as JOURNAL, KEEP as KEEP,
-    LIST_NAMES as LIST_NAMES, LOG as LOG, MANIFEST as MANIFEST, METRICS as METRICS, OUTPUT as OUTPUT,
+    ITEM_EMBEDDINGS as ITEM_EMBEDDINGS, JOURNAL as JOURNAL, KEEP as KEEP, LAST as LAST,
+    LIST_NAMES as LIST_NAMES, LOG as LOG, MANIFEST as MANIFEST, METRICS as METRICS, NEXT as NEXT, OUTPUT as OUTPUT,
     ORACLE as ORACLE, OUTPUTS as OUTPUTS, PER_USER as PER_USER, PLAN as PLAN, PREDICTIONS as PREDICTIONS, PROGRESS as PROGRESS,
     RANKING as RANKING, RANKING_NAMES as RANKING_NAMES, RATED_SETS as RATED_SETS, RESULTS as RESULTS,
     SCORED as SCORED, SETS as SETS, SPEC as SPEC, STOPPED as STOPPED, TEST as TEST,

@@ -6,10 +6,24 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from workers.artifacts.digests import read_sealed
-from workers.artifacts.results import MANIFEST
-from workers.specs import BINARY, USER_ID, FeatureSchema, Task
+from workers.artifacts.results import MANIFEST, RANKING, TEST
+from workers.specs import BINARY, TARGETS, USER_ID, FeatureSchema, Target, Task
 
 NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+def lacks_target(target: Target, dataset: Path) -> str | None:
+    """Why lists cannot be measured by a target on a dataset, in a sentence; None where they can."""
+    if target == "later":
+        return None
+    import pyarrow.parquet as pq
+
+    if target in pq.read_schema(dataset / RANKING / f"{TEST}.parquet").names:
+        return None
+    return (
+        f"The target is {TARGETS[target]}, but this dataset has no times, or was prepared before there were targets: prepare it again, "
+        "or choose all later likes."
+    )
 
 
 class PreparedDataset(NamedTuple):

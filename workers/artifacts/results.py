@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 MANIFEST, ITEMS, USERS, BASELINES = "manifest.json", "items.parquet", "users.parquet", "baselines"
 TRAIN, VALID, TEST = "train", "valid", "test"
 ORACLE, SETS, RANKING = "oracle.parquet", "sets", "ranking"  # true logits of generated data; rated sets of items; users to rank for
+NEXT, LAST = "next", "last"  # columns of users to rank for: of their relevant items the one liked first, and the one liked last
 FEATURE = "feature."  # prefix of encoded columns in items.parquet, users.parquet and ranking/*.parquet
 
 # A run folder

@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import pyarrow.dataset as parquet
 
-from workers.artifacts import ITEMS, MANIFEST, METRICS, RANKING, USERS, PreparedDataset
+from workers.artifacts import ITEMS, MANIFEST, METRICS, RANKING, USERS, PreparedDataset, lacks_target
 from workers.batches import blocks_of
 from workers.evaluation import metrics
 from workers.evaluation.clustered import RANKED, Rows, area, estimates, owners, with_errors
 from workers.evaluation.lists import DEEPEST, Facts, all_lists_metrics, list_metrics, padded, ranking_metrics
 from workers.evaluation.outputs import evaluate_outputs
-from workers.specs import BINARY, ITEM_ID, USER_ID, Protocol
+from workers.specs import BINARY, ITEM_ID, USER_ID, Protocol, Target
 
 LISTS_AT = 10  # the k of the metrics of the family "lists"
 LISTS = ["items", "scores", "wanted"]  # columns of ranked users that hold their top lists
@@ -39,25 +39,37 @@ def catalogue(dataset: Path) -> pd.DataFrame:
 def users_to_rank(dataset: Path, split: str, limit: int | None = None, protocol: Protocol = DEFAULT) -> pd.DataFrame:
     """The first `limit` of the fixed sample of users of a split, who all liked an item of the catalogue that was new to them.
 
-    `relevant` holds these items, or, where items met in train are ranked too, all items of the catalogue that the user liked in the split.
+    `relevant` holds these items, or, where items met in train are ranked too, all items of the catalogue that the user liked in the split;
+    of both, where the target is the next or the last item, that one alone.
+
+    Raises:
+        ValueError: the target needs times that the dataset does not have.
     """
     users = pd.read_parquet(dataset / RANKING / f"{split}.parquet")
+    if why := lacks_target(protocol.target, dataset):
+        raise ValueError(why)
     users = users.head(limit) if limit else users
-    if protocol.exclude_seen:
+    if not protocol.exclude_seen:
+        return users.assign(relevant=_liked(dataset, split, users["user"].to_numpy(), protocol.target))  # type: ignore[arg-type]
+    if protocol.target == "later":
         return users
-    liked = _liked(dataset, split, users["user"].to_numpy())
-    return users.assign(relevant=liked)  # type: ignore[arg-type]  # an array in each cell
+    return users.assign(relevant=[np.array([item], np.int32) for item in users[protocol.target]])  # type: ignore[misc]
 
 
-def _liked(dataset: Path, split: str, users: np.ndarray) -> list[np.ndarray]:
-    """The different items of the catalogue that some users (rows) liked in a split, in order, from the blocks one at a time."""
-    parts = [np.zeros((0, 2), np.int32)]
+def _liked(dataset: Path, split: str, users: np.ndarray, target: Target) -> list[np.ndarray]:
+    """The different items of the catalogue that some users (rows) liked in a split, in order, from the blocks one at a time.
+
+    Of the target next or last the one whose second is the first or the last, of several the one with the lowest row.
+    """
+    parts = [np.zeros((0, 3), np.int64)]
+    sign = {"later": 0, "next": 1, "last": -1}[target]
     for block in blocks_of(dataset, split):
         own = (block["label"] > 0) & (block[ITEM_ID] > 0) & np.isin(block[USER_ID], users)
-        parts.append(np.stack([block[USER_ID][own], block[ITEM_ID][own]], axis=1))
+        moments = sign * block["timestamp"][own] if sign else np.zeros(own.sum(), np.int64)
+        parts.append(np.stack([block[USER_ID][own], moments, block[ITEM_ID][own]], axis=1))
     pairs = np.unique(np.concatenate(parts), axis=0)
     first, end = (np.searchsorted(pairs[:, 0], users, side) for side in ("left", "right"))
-    return [pairs[a:b, 1] for a, b in zip(first, end, strict=True)]
+    return [pairs[a : b if target == "later" else min(a + 1, b), 2].astype(np.int32) for a, b in zip(first, end, strict=True)]
 
 
 def users_to_validate(num_items: int) -> int:
@@ -101,7 +113,7 @@ def _rank_chunk(users: pd.DataFrame, scores: np.ndarray, ties: np.ndarray, proto
     lengths = np.minimum(real.sum(axis=1), protocol.list_length)  # items that were left out come last
     columns["items"] = [(row[:length] + 1).astype(np.int32) for row, length in zip(top, lengths, strict=True)]
     columns["scores"] = [row[:length] for row, length in zip(top_scores, lengths, strict=True)]
-    if not protocol.exclude_seen:
+    if protocol.has_own_relevant:
         columns["wanted"] = list(users["relevant"])
     return pd.DataFrame(columns)
 

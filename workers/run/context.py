@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from workers.artifacts import CHECKPOINT, SPEC, PreparedDataset, write_done
+from workers.artifacts import CHECKPOINT, SPEC, PreparedDataset, lacks_target, write_done
 from workers.run import attempts
 from workers.run.journal import Journal
 from workers.run.process import log_and_report_errors
@@ -66,5 +66,6 @@ def run_context(run_dir: str, dataset_dir: str, attempt: int, kind: type[S], who
 
 def refuse_unfit(spec: RunSpec, dataset: PreparedDataset) -> None:
     """Raise ValueError with the reason where the model cannot be trained or measured on a dataset."""
-    if reason := spec.model.refusal(dataset.schema, dataset.label):
+    reason = spec.model.refusal(dataset.schema, dataset.label) or lacks_target(spec.protocol.target, dataset.folder)
+    if reason:
         raise ValueError(reason)

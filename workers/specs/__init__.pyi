@@ -1,6 +1,6 @@
 # fmt: off
 # isort: skip_file
-from .protocol import TIE_SEED as TIE_SEED, Protocol as Protocol
+from .protocol import TARGETS as TARGETS, TIE_SEED as TIE_SEED, Protocol as Protocol, Target as Target
 from .schema import (
     BINARY as BINARY, HISTORY as HISTORY, ITEM_ID as ITEM_ID, USER_ID as USER_ID, Categorical as Categorical, Dense as Dense,
     FeatureSchema as FeatureSchema, Output as Output, Side as Side, Task as Task,

@@ -8,6 +8,9 @@ from workers.specs.spec import MORE, Spec
 
 TIE_SEED: Final = 20_240_229
 
+Target = Literal["later", "next", "last"]
+TARGETS: Final[dict[Target, str]] = {"later": "all later likes", "next": "the next item", "last": "the last item"}
+
 
 class Protocol(Spec):
     """Which items are ranked when models are measured, on valid and on test alike."""
@@ -20,6 +23,11 @@ class Protocol(Spec):
         description="Leave out the items that a user met in train; turn it off where people return to the same items: these are then "
         "ranked too, and count as hits when they are liked again",
         json_schema_extra=MORE,
+    )
+    target: Target = Field(
+        "later",
+        description="What a list should hold. later: all items that the user went on to like; next: the first of them; last: the last of "
+        "them, which with a split per user is leave-one-out. next and last need times",
     )
     list_length: int = Field(
         100,
@@ -36,7 +44,17 @@ class Protocol(Spec):
         """Whether two protocols give a model the same metrics, which do not depend on how much of a list is stored."""
         return self.model_copy(update={"list_length": other.list_length}) == other
 
+    def lists_like(self, other: "Protocol") -> bool:
+        """Whether a model makes the same lists under both, so that those of one can be measured by the target of the other."""
+        return self.model_copy(update={"list_length": other.list_length, "target": other.target}) == other
+
     @property
     def in_words(self) -> str:
         """The protocol in words, to follow "was measured"."""
-        return "without the items that users met in train" if self.exclude_seen else "with the items that users met in train"
+        seen = "without the items that users met in train" if self.exclude_seen else "with the items that users met in train"
+        return seen if self.target == "later" else f"by {TARGETS[self.target]}, {seen}"
+
+    @property
+    def has_own_relevant(self) -> bool:
+        """Whether the items that count as hits differ from those that the dataset holds for the default protocol."""
+        return not self.exclude_seen or self.target != "later"

@@ -75,6 +75,7 @@ def test_a_session_takes_the_place_of_a_user_that_is_missing(bring: Bring, empty
     assert button(at, "Prepare").disabled
     choose(at, "userId is NA in 320 of the first 400 rows", "Take sessionId")
     assert at.data_editor[0].value["Role"].tolist() == ["user", "ignore", "item"]
+    assert at.data_editor[0].value["Why"].tolist()[:2] == ["as you answered"] * 2
     assert prepared(at, empty).source.named("user") == "sessionId"
 
 

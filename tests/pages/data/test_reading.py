@@ -15,7 +15,7 @@ def test_a_list_of_pairs_with_blanks_is_read_and_its_lines_may_be_the_time(
     path.write_text("".join(f"{n % 30} {500 + n * 7 % 97}\n" for n in range(600)))
     at = bring(visit, str(path))
     assert select(at, "Delimiter").value == " "
-    choose(at, "There is no header", "Yes")
+    choose(at, "columns are taken by their place", "Yes")
     assert "600 rows read" in says(at)
     next(one for one in at.toggle if one.label == "Rows are in order of time").set_value(True).run()
     assert not at.exception
@@ -49,7 +49,8 @@ def test_an_id_that_may_be_missing_is_asked_about_and_its_rows_are_set_aside(
     assert "'NA' in 400 of the first 600 rows" in plainly(warned)
     assert "sessionId has a value in every row" in plainly(warned)
     assert button(at, "Prepare").disabled
-    choose(at, "userId is NA", "Keep userId")
+    choose(at, "userId is NA in 400 of the first 600 rows", "Keep userId")
+    assert button(at, "Prepare").disabled
     select(at, "Missing in userId").set_value("missing").run()
     assert not at.exception
     assert "600 rows read" in says(at)
@@ -83,7 +84,7 @@ def test_impressions_in_one_cell_get_a_row_each(empty: Workspace, drivers: None,
     shown = [" ".join(f"N{(n * 7 + k) % 40}-{int(k == n % 4)}" for k in range(4)) for n in range(150)]
     path.write_text("".join(f"{n}\tU{n % 25}\t11/{13 + n % 15}/2019 9:05:58 AM\tN1 N2\t{cell}\n" for n, cell in enumerate(shown)))
     at = bring(visit, str(path))
-    choose(at, "There is no header", "Yes")
+    choose(at, "columns are taken by their place", "Yes")
     said = plainly(says(at))
     assert "column_5 holds lists of item-label" in said
     assert "600 rows read" in said

@@ -13,10 +13,11 @@ from sklearn.metrics import roc_auc_score
 
 import engine
 from engine import datasets, runs
-from engine.compare import Answer, Comparison, Contender, Reason, lists_at_k, paired_tests, paired_values, row_metrics
+from engine.compare import Answer, Comparison, Contender, Reason, cells, lists_at_k, paired_tests, row_metrics
 from engine.compare.contenders import Repeated
 from engine.compare.paired_tests import Measured, SeedNoise
 from workers.artifacts.results import ITEMS, RESULTS, SCORED
+from workers.specs import Protocol
 
 NO = float("nan")
 Users = dict[str, np.ndarray]
@@ -370,7 +371,7 @@ def test_popularity_is_tested_with_the_likes_of_train_as_its_scores(make: Make, 
     pd.DataFrame({"row": [2, 1, 3, 0], "train_positives": [5, 9, 1, 0]}).to_parquet(tmp_path / ITEMS)
     dataset = SimpleNamespace(path=tmp_path, manifest={"label": {"output": "binary"}})
     monkeypatch.setattr(datasets, "get_dataset", lambda dataset_id: dataset)
-    monkeypatch.setattr(lists_at_k, "list_facts", lambda dataset_id: None)
+    monkeypatch.setattr(lists_at_k, "list_facts", lambda dataset_id, target: None)
     comparison = make({"A": np.array([0.8]), "popularity": np.array([0.6]), "random": np.array([0.5])}, "auc")
     (pair,) = engine.compare.pairs(comparison, "auc")
     assert (pair.a, pair.b) == ("A", "popularity")
@@ -402,9 +403,9 @@ def test_lists_at_another_k_are_tested_with_what_they_say_of_each_user(make: Mak
     monkeypatch.setattr(
         runs, "per_user", lambda run_id: pd.DataFrame({"user_id": [str(at) for at in range(200)], "ndcg_at_10": users[run_id]})
     )
-    monkeypatch.setattr(runs, "get_run", lambda run_id: run_id)
-    monkeypatch.setattr(paired_values, "protocol_of", lambda run: None)
-    monkeypatch.setattr(lists_at_k, "list_facts", lambda dataset: ("facts",))
+    monkeypatch.setattr(runs, "get_run", lambda run_id: SimpleNamespace(run_id=run_id, metrics={"ndcg_at_10": 0.5}, dataset="d"))
+    monkeypatch.setattr(cells, "protocol_of", lambda run: Protocol())
+    monkeypatch.setattr(lists_at_k, "list_facts", lambda dataset, target: ("facts",))
     monkeypatch.setattr(lists_at_k, "of_run", lambda run_id, protocol, known, k: lists_at_k.ListMetrics(frame[run_id], {}))
     monkeypatch.setattr(datasets, "baseline_per_user", lambda dataset, name: pd.DataFrame({"user_id": ["0"], "ndcg_at_10": [0.0]}).iloc[:0])
     monkeypatch.setattr(lists_at_k, "of_baseline", lambda name, known, k: None)  # kept no lists

@@ -12,6 +12,7 @@ from workers.artifacts.dataset import PreparedDataset
 from workers.batches.likes import read_likes, read_rows
 from workers.evaluation.evaluate import rank_users, users_to_rank, write_ranked
 from workers.models.popularity import PopularitySpec
+from workers.run.context import refuse_unfit
 from workers.run.spec import RunSpec, settings_of
 from workers.specs.protocol import Protocol
 from workers.specs.training import TrainSpec
@@ -115,3 +116,50 @@ def test_a_fitted_model_is_judged_under_the_protocol_of_its_run(repeats: Path) -
     assert new.metrics["auc"] == again.metrics["auc"]  # rows are judged alike
     assert new.metrics["recall_at_10"] != again.metrics["recall_at_10"]
     assert (again.ranked["relevant"] == new.ranked["relevant"] + 3).all()
+
+
+def test_the_next_and_the_last_item_are_one_of_the_later_likes(tmp_path: Path) -> None:
+    folder = tmp_path / "dataset"
+    tiny.write(tiny.groups(), folder)
+    later = users_to_rank(folder, "test")
+    for target in ("next", "last"):
+        one = users_to_rank(folder, "test", protocol=Protocol(target=target))
+        assert one["user_id"].tolist() == later["user_id"].tolist()
+        for mine, every, meant in zip(one["relevant"], later["relevant"], later[target], strict=True):
+            assert list(mine) == [meant] and meant in set(every)
+
+
+def test_a_list_is_measured_by_the_one_item_of_its_target(tmp_path: Path) -> None:
+    folder = tmp_path / "dataset"
+    tiny.write(tiny.groups(), folder)
+    protocol = Protocol(target="next")
+    users = users_to_rank(folder, "test", protocol=protocol)
+    size = len(pd.read_parquet(folder / "items.parquet"))
+
+    def score(places: np.ndarray) -> np.ndarray:  # the next item is in the second place
+        scores = np.zeros((len(places), size), np.float32)
+        for at, place in enumerate(places):
+            scores[at, users["relevant"].iloc[place][0] - 1] = 1
+            other = next(item for item in range(1, size + 1) if item not in {users["relevant"].iloc[place][0], *users["seen"].iloc[place]})
+            scores[at, other - 1] = 2
+        return scores
+
+    ranked = rank_users(users, size, score, protocol)
+    assert ranked["relevant"].tolist() == [1] * len(users)
+    assert ranked["ndcg_at_10"].to_numpy() == pytest.approx(np.full(len(users), 1 / np.log2(3)))
+    assert ranked["mrr"].to_numpy() == pytest.approx(np.full(len(users), 0.5))
+    write_ranked(ranked, tmp_path / "per_user.parquet", tmp_path / "top_k.parquet")
+    assert [list(one) for one in pd.read_parquet(tmp_path / "top_k.parquet")["relevant"]] == [list(one) for one in users["relevant"]]
+
+
+def test_a_dataset_without_times_knows_no_next_item(tmp_path: Path) -> None:
+    folder = tmp_path / "dataset"
+    tiny.write(tiny.groups(), folder)
+    for split in ("valid", "test"):
+        path = folder / "ranking" / f"{split}.parquet"
+        pd.read_parquet(path).drop(columns=["next", "last"]).to_parquet(path, index=False)
+    with pytest.raises(ValueError, match="this dataset has no times"):
+        users_to_rank(folder, "test", protocol=Protocol(target="next"))
+    with pytest.raises(ValueError, match="this dataset has no times"):
+        refuse_unfit(RunSpec(dataset="d", model=PopularitySpec(), protocol=Protocol(target="last")), PreparedDataset.open(folder))
+    refuse_unfit(RunSpec(dataset="d", model=PopularitySpec()), PreparedDataset.open(folder))

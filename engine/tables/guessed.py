@@ -1,4 +1,4 @@
-"""What is guessed of a table and of its columns, with what is open; a form shows it, where a person can correct it."""
+"""A guess: how a table is written, what its columns mean, and what is open."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -17,11 +17,12 @@ Rows = list[list[str | None]]
 
 
 class ColumnGuess(BaseModel):
-    """The guessed meaning of a column. header: its name in the file, before blank and duplicate names were changed.
+    """The guessed meaning of a column.
 
-    numbers_open, absent_open: what a person has to decide on how numbers are written, and on ids that may mean missing. absent:
-    values that may mean missing. rows: looked at. listed: what a cell holds, whatever the role. Where it is the label, binary: its
-    two values, which are the answer itself; about_values: a question about one of its values.
+    header: its name in the file, before blank and duplicate names were changed. numbers_open, absent_open: what a person has to
+    decide on how numbers are written, and on ids that may mean missing. absent: values that may mean missing. rows: looked at.
+    listed: what a cell holds, whatever the role. Where it is the label, binary: its two values, which are the answer itself;
+    about_values: a question about one of them.
     """
 
     model_config = ConfigDict(frozen=True)
