@@ -282,3 +282,22 @@ def test_names_of_columns_survive_in_a_table_of_users(tmp_path: Path) -> None:
     guess = look(tmp_path, "customer_no,age,total_spent", "c1,30,12.5", "c2,41,7.5", table="users")
     assert list(roles(guess).values()) == ["user", "category", "dense"]
     assert not guess.all_questions
+
+
+def test_names_of_another_language_are_asked_about(tmp_path: Path) -> None:
+    rows = [f"{day:02d}.03.2026 10:00;K{day % 9};A-{day % 7};{day % 3};{1 + day % 5}" for day in range(1, 29)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["Datum;Kunde;Artikel;Gruppe;Bewertung", *rows]))
+    guess = inspect_table(str(path))
+    asked = {question.text.partition("?")[0]: question for question in guess.questions}
+    assert list(asked) == [
+        "No name says which column is the user. Which one is it",
+        "No name says which column is the item. Which one is it",
+        "Does Bewertung (2) say how much somebody liked an item",
+    ]
+    settled = answered(guess, {question.key: place for question, place in zip(guess.questions, (0, 1, 0), strict=True)})
+    assert {column.name: column.role for column in settled.columns if column.role in ("user", "item", "label", "timestamp")} == {
+        "Datum": "timestamp", "Kunde": "user", "Artikel": "item", "Bewertung": "label",
+    }  # fmt: skip
+    none = answered(guess, {question.key: len(question.answers) - 1 for question in guess.questions})
+    assert [question.key for question in none.all_questions] == ["missing: user or item"]
