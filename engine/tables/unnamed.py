@@ -23,27 +23,34 @@ from engine.tables.names import (
     USER_SIDE,
 )  # fmt: skip
 from engine.tables.specs import Role
-from engine.tables.values import Column
+from engine.tables.values import Column, one_for_each
 
+PLACES = {"site", "publisher", "domain", "campaign", "banner", "page", "url", "ip", "referrer", "channel", "query", "placement", "agent"}
 SPEAKING = (
-    NOUNS
-    | ITEM_SIDE
-    | USER_SIDE
-    | RATED
-    | DONE
-    | ACTION
-    | KIND
-    | AMOUNT
-    | PRICE
-    | AFTER
-    | TIME
-    | DAYTIME
-    | POSITION
-    | TITLE
-    | TAGS
-    | SESSION
-) - ID
+    PLACES
+    | (
+        NOUNS
+        | ITEM_SIDE
+        | USER_SIDE
+        | RATED
+        | DONE
+        | ACTION
+        | KIND
+        | AMOUNT
+        | PRICE
+        | AFTER
+        | TIME
+        | DAYTIME
+        | POSITION
+        | TITLE
+        | TAGS
+        | SESSION
+    )
+    - ID
+)
 MOST_COLUMNS, MOST_CHOICES = 12, 6  # in a wider table every column may be an id: it is a click log rather
+WHICH = "which "  # begins the keys of the questions for the user and the item
+REPEATED = 5  # ids that occur again, from which it is seen whether a column describes them
 MOST_STEPS, HIGHEST = 11, 10  # of a scale
 
 
@@ -62,6 +69,13 @@ def unnamed(columns: Sequence[Column], meanings: Sequence[Meaning]) -> list[Ques
     return questions + [_label(column) for column in scales[-1:] if questions]
 
 
+def describing(columns: Sequence[Column], questions: Sequence[Question]) -> dict[str, tuple[str, ...]]:
+    """Name of a column -> the possible ids of a question for each of which it has one value, so that it describes what they name."""
+    ids = {name for question in questions if question.key.startswith(WHICH) for name in question.columns}
+    keys = [column for column in columns if column.name in ids]
+    return {c.name: tuple(key.name for key in keys if key is not c and one_for_each(key, c, REPEATED)) for c in columns if keys}
+
+
 def _who(role: Role, free: Sequence[Column], scales: Sequence[Column]) -> list[Question]:
     near = [c for c in free if c.type in ("text", "integer") and 1 < c.distinct < c.rows and c not in scales]
     near = sorted(near, key=lambda c: -c.distinct)[:MOST_CHOICES]
@@ -70,7 +84,12 @@ def _who(role: Role, free: Sequence[Column], scales: Sequence[Column]) -> list[Q
         return []
     answers = {f"{c.name}{example(c)}": [Change(c.name, role, role)] for c in near}  # type: ignore[arg-type]
     return [
-        ask(role, f"No name says which column is the {role}. Which one is it?", near, answers | {f"None: the table has no {role}s": []})
+        ask(
+            WHICH + role,
+            f"No name says which column is the {role}. Which one is it?",
+            near,
+            answers | {f"None: the table has no {role}s": []},
+        )
     ]
 
 
