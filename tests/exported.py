@@ -28,7 +28,7 @@ def write(workspace: Path, frame: pd.DataFrame) -> Path:
     users["test_positives"] = held.reindex(order, fill_value=0).to_numpy()
     users.to_parquet(folder / "users.parquet", index=False, row_group_size=37)
     (folder / "interactions").mkdir()
-    frame.assign(rating=frame["label"], timestamp=0).to_parquet(folder / "interactions" / "part-0.parquet", index=False)
+    frame.assign(rating=frame["label"], timestamp=np.arange(len(frame))).to_parquet(folder / "interactions" / "part-0.parquet", index=False)
     manifest = json.loads((folder / "manifest.json").read_text())
     files = [path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json"]
     manifest |= {

@@ -86,7 +86,9 @@ def prepare(workspace: Path, spec: DatasetSpec) -> str:
     used["label"], rule = label_rows(used, spec)
     id = datasets.dataset_id(spec)
     folder = workspace / "datasets" / id
-    tiny.write(used[["user_id", "item_id", "label", "split"]].assign(**_target(used, rule)), folder, spec.history, rule.output)
+    used = used.sort_values(["timestamp", "item_id"], kind="stable", ignore_index=True)
+    frame = used[["user_id", "item_id", "label", "split"]].assign(**_target(used, rule))
+    tiny.write(frame, folder, spec.history, rule.output, spec.sequence)
     _write_items(folder, spec)
     write_people(folder, used, spec)
     (folder / "audit.json").write_text(found.audit.model_dump_json())

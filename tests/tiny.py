@@ -51,8 +51,11 @@ def with_target(frame: pd.DataFrame, output: str) -> pd.DataFrame:
     return frame.assign(target=[[float(a != 2), float(a == 0)] for a in apart]) if output == "actions" else frame
 
 
-def write(frame: pd.DataFrame, folder: Path, history: int = 50, output: str = "binary") -> FeatureSchema:
-    """Write `frame` (user_id, item_id, label, split; target, of `with_target`) as a prepared dataset into `folder`."""
+def write(frame: pd.DataFrame, folder: Path, history: int = 50, output: str = "binary", sequence: int | None = 1000) -> FeatureSchema:
+    """Write `frame` (user_id, item_id, label, split; target, of `with_target`) as a prepared dataset into `folder`.
+
+    Rows of a user are in order of time. sequence: newest likes in a sequence; 0 or None: none are stored.
+    """
     train = frame[frame["split"] == "train"]
     items, users = (pd.Index(train[c].value_counts().index) for c in ("item_id", "user_id"))
     frame = frame.assign(
@@ -65,9 +68,12 @@ def write(frame: pd.DataFrame, folder: Path, history: int = 50, output: str = "b
             Categorical(name="user_id", side="user", num_rows=len(users) + 1, vocabulary="user_id"),
             Categorical(name="history", side="user", num_rows=len(items) + 1, multi_valued=True, vocabulary="item_id"),
             Categorical(name="item_id", side="item", num_rows=len(items) + 1, vocabulary="item_id"),
-        )
+        ),
+        sequence=sequence,
     )
     folder.mkdir(parents=True)
+    if sequence:
+        _write_sequences(liked, folder / "sequences", sequence)
     for split in ("train", "valid", "test"):
         _write_split(frame[frame["split"] == split].sample(frac=1, random_state=0), liked, folder / split, history)
     positives = train[train["label"] > 0]["item"].value_counts()
@@ -117,6 +123,22 @@ def _write_split(rows: pd.DataFrame, liked: dict[int, list[int]], folder: Path, 
                     "label": part["label"].to_numpy(np.float32),
                 }
             )
+
+
+def _write_sequences(liked: dict[int, list[int]], folder: Path, most: int) -> None:
+    """Users from the last to the first, as they have no order in sequences."""
+    import_streaming()
+    from streaming.base.format.mds import MDSWriter
+
+    users = sorted(liked, reverse=True)
+    names = ("user_id", "item_id.values", "item_id.lengths")
+    with MDSWriter(out=str(folder), columns=dict.fromkeys(names, "ndarray:int32") | {"timestamp.values": "ndarray:int64"}) as writer:
+        for start in range(0, len(users), BLOCK):
+            bags = [liked[user][-most:] for user in users[start : start + BLOCK]]
+            items = np.array([item for bag in bags for item in bag], np.int32)
+            lengths = np.array([len(bag) for bag in bags], np.int32)
+            columns = (np.array(users[start : start + BLOCK], np.int32), items, lengths, np.arange(len(items)))
+            writer.write(dict(zip((*names, "timestamp.values"), columns, strict=True)))
 
 
 def _write_ranking(frame: pd.DataFrame, split: str, liked: dict[int, list[int]], folder: Path, history: int) -> None:

@@ -1,8 +1,8 @@
 # fmt: off
 # isort: skip_file
 from .audit_record import (
-    Audit as Audit, FeatureFacts as FeatureFacts, Finding as Finding, JoinFacts as JoinFacts, SplitFacts as SplitFacts,
-    WeightFacts as WeightFacts,
+    Audit as Audit, FeatureFacts as FeatureFacts, Finding as Finding, JoinFacts as JoinFacts, OrderFacts as OrderFacts,
+    SplitFacts as SplitFacts, WeightFacts as WeightFacts,
 )
 from .downloads import (
     DOWNLOADS as DOWNLOADS, Download as Download, DownloadSpec as DownloadSpec, downloaded as downloaded, fetch as fetch,

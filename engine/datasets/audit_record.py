@@ -87,6 +87,27 @@ class WeightFacts(_Record):
     highest: float
 
 
+class OrderFacts(_Record):
+    """Pairs of items that follow one another in the likes of train: learnt from one half of the users, looked for in the other.
+
+    pairs: those that `support` users or more of one half share. followed: how often users of the other half like the second directly after
+    the first; shuffled: the same with the likes of each user in random order. All are means of some rounds, and of both halves. users:
+    whose likes were looked at; share: of all users with likes.
+    """
+
+    pairs: int
+    followed: int
+    shuffled: int
+    users: int
+    share: float
+    support: int
+
+    @property
+    def lost(self) -> float | None:
+        """Share of `followed` that shuffling takes away, near 0 or below where order says nothing; None where nothing followed."""
+        return 1 - self.shuffled / self.followed if self.followed else None
+
+
 class Audit(_Record):
     """The audit. rows_used + sum(set_aside.values()) == rows_read, always.
 
@@ -96,7 +117,8 @@ class Audit(_Record):
     exact_copies: rows set aside as copies. repeated_pairs: user-item pairs with more than one row; conflicting_pairs: those whose
     labels differ. activity, popularity: (n, users with n .. 2n-1 interactions), n a power of two; the same of items.
     long_tail: (share of items, most popular first; share of interactions). timeline: (bin start in unix seconds, split, rows).
-    label_over_time: (bin start, rows, positive share). rates_users: users whose mean a rule reads.
+    label_over_time: (bin start, rows, positive share). order: None without users, items or times. rates_users: users whose mean a rule
+    reads.
     """
 
     rows_read: int
@@ -127,6 +149,7 @@ class Audit(_Record):
     time: str | None = None
     timeline: list[tuple[int, str, int]] = []
     label_over_time: list[tuple[int, int, float]] = []
+    order: OrderFacts | None = None
     features: list[FeatureFacts] = []
     findings: list[Finding] = []
 

@@ -199,7 +199,7 @@ def _interactions(path: Path, id: str, user_id: str) -> "pd.DataFrame":
     titles = ds.dataset(path / ITEMS).to_table(columns=["item_id", "title", "genres"], filter=of_user).to_pandas()
     merged = rows.to_pandas().merge(titles, on="item_id", how="left")
     time = [name for name in MOMENT if name in merged]
-    merged = merged.sort_values([*time, "item_id"], ascending=[*(False for _ in time), True])  # newest first; no part of a second is 0
+    merged = merged.sort_values([*time, "item_id"], ascending=False)  # the order of sequences turned round; no part of a second is 0
     shown = ["item_id", "title", "genres", "rating", "label", "timestamp", "split"]
     return merged.assign(weight=merged["weight"] if "weight" in more else 1.0)[[*shown, "weight"]].reset_index(drop=True)
 

@@ -53,6 +53,13 @@ class DatasetSpec(Spec):
         description="others: all liked items of train but the row's own; before: only those liked before the row's time",
         json_schema_extra=MORE,
     )
+    sequence: int = Field(
+        1000,
+        ge=0,
+        le=100_000,
+        description="Newest likes of train in the stored sequence of a user, in order of time, for models that read order; 0: no sequences",
+        json_schema_extra=MORE,
+    )
     min_count: int = Field(
         1,
         ge=1,

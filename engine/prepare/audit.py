@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from engine.datasets import AUDIT, Audit, FeatureFacts, SplitFacts
-from engine.prepare import checks, files, leaks
+from engine.prepare import checks, files, leaks, order
 from engine.prepare.jobs import side_by_side
 from engine.prepare.results import EntityRows, EntityTables, Preparation, Results, Vocabularies
 from engine.preview import DENSE_BINS, MOST_VALUES, RATING_BINS, SPLITS, TOP, list_findings, with_label_auc
@@ -75,6 +75,7 @@ def audit(preparation: Preparation, results: Results) -> Audit:
         first=first,
         last=last,
         time=preparation.reading.time,
+        order=order.measure(preparation, results),
         features=features.result(),
         **facts.from_counts(usable.total, users, items, moments),
     )

@@ -1,6 +1,7 @@
 """Spark: interactions with all that models read, in one global random order, as MDS blocks."""
 
 import shutil
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,7 @@ def feature_schema(preparation: Preparation, sizes: dict[str, int], scales: dict
     numbers = [f for f in preparation.features if f.kind == "dense"]
     scaled = [Dense(name=f.name, side=f.side, mean=scales[f.name].mean, std=scales[f.name].std) for f in numbers]
     flags = [Dense(name=f.name + MISSING, side=f.side, mean=0, std=1) for f in numbers if flagged(f, scales, spec)]
-    return FeatureSchema(categorical=(*order, *own("context")), dense=(*scaled, *flags))
+    return FeatureSchema(categorical=(*order, *own("context")), dense=(*scaled, *flags), sequence=preparation.sequence)
 
 
 def write(
@@ -126,15 +127,19 @@ def _with_history(preparation: Preparation, source: SourceRows, rows: "DataFrame
 
 
 def _merge(preparation: Preparation, sizes: dict[str, int], written: list[tuple[str, str, int, int]]) -> None:
-    """One index over the folders of a split; remove what a failed attempt wrote."""
-    from streaming.base.util import merge_index
-
+    """One index for each split; refuses to lose rows."""
     for split in (TRAIN, VALID, TEST):
-        folders = sorted(folder for name, folder, _, _ in written if name == split)
         rows, expected = sum(n for name, _, n, _ in written if name == split), sizes[split]
         if rows != expected:
             raise RuntimeError(f"{expected:,} rows of {split} became {rows:,} rows in its blocks.")
-        for folder in (preparation.staging / split).iterdir():
-            if f"{split}/{folder.name}" not in folders:
-                shutil.rmtree(folder)
-        merge_index([str(preparation.staging / folder / "index.json") for folder in folders], str(preparation.staging / split))
+        merge(preparation.staging, split, [folder for name, folder, _, _ in written if name == split])
+
+
+def merge(staging: Path, name: str, folders: list[str]) -> None:
+    """Write one index over the folders of blocks below `staging/name`; remove what a failed attempt wrote."""
+    from streaming.base.util import merge_index
+
+    for folder in (staging / name).iterdir():
+        if f"{name}/{folder.name}" not in folders:
+            shutil.rmtree(folder)
+    merge_index([str(staging / folder / "index.json") for folder in sorted(folders)], str(staging / name))

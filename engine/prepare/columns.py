@@ -16,6 +16,13 @@ COLUMNS: dict[str, dict[str, str]] = {
         "rating": "rating as in the source; nan where it has none",
         "timestamp": "unix seconds; 0 where the source has no time",
     },
+    "sequences": {
+        "user_id": "row of the user vocabulary, once each; users in random order; those who liked nothing in train are left out",
+        "item_id.values": "items (rows) that the users liked in train, one user after another, the oldest like first, repeats too; likes "
+        "of one time are in order of the item's id; of many likes the newest",
+        "item_id.lengths": "length of each user's sequence",
+        "timestamp.values": "unix seconds of each like",
+    },
     "items.parquet": {
         "item_id": "id in the source",
         "row": "row of the item vocabulary; 0 when train does not have the item",

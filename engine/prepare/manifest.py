@@ -51,4 +51,6 @@ def counts(results: Results) -> dict[str, Any]:
         numbers |= {"users_to_rank": ranking.qualified, "sampled_users": ranking.sampled}
     if ranking is not None and ranking.sets is not None:
         numbers["sets"] = ranking.sets
+    if results.sequences is not None:
+        numbers["sequences"] = results.sequences._asdict()
     return numbers

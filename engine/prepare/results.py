@@ -43,6 +43,11 @@ class Preparation(NamedTuple):
     def has_histories(self) -> bool:
         return bool(self.spec.history) and self.can_rank
 
+    @property
+    def sequence(self) -> int:
+        """Newest likes in the sequence of a user; 0: no sequences, since the spec wants none or the source has no users, items or times."""
+        return self.spec.sequence if self.can_rank and self.reading.time else 0
+
     def features_of(self, side: str) -> list[SourceFeature]:
         return [f for f in self.features if f.side == side]
 
@@ -180,6 +185,14 @@ class Blocks(NamedTuple):
     rows: int
 
 
+class SequenceCounts(NamedTuple):
+    """The written sequences: users, their likes, and older likes that are left out since a user has more than a sequence holds."""
+
+    users: int
+    likes: int
+    left_out: int
+
+
 class RankingUsers(NamedTuple):
     """Users to rank for by split: all that qualify, and those in the fixed sample. sets: split -> number of rated sets."""
 
@@ -198,3 +211,4 @@ class Results(NamedTuple):
     interactions: Interactions
     tables: EntityTables
     ranking: RankingUsers | None
+    sequences: SequenceCounts | None = None

@@ -6,6 +6,7 @@ from .audit import DENSE_BINS as DENSE_BINS, MOST_VALUES as MOST_VALUES, RATING_
 from .findings import list_findings as list_findings
 from .first_rows import Preview as Preview, preview as preview, preview_rows as preview_rows
 from .leaks import LEAK_ROWS as LEAK_ROWS, with_label_auc as with_label_auc
+from .order import MOST_LIKES as MOST_LIKES, order_facts as order_facts, order_in_words as order_in_words
 from .rows import (
     COPY as COPY, CORE as CORE, MOST_CLASSES as MOST_CLASSES, NOT_CONTENT as NOT_CONTENT, PAIRS as PAIRS, Pairs as Pairs, Rule as Rule,
     check_given as check_given, is_given as is_given, leak as leak, liked_classes as liked_classes, merges_actions as merges_actions,

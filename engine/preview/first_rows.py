@@ -8,10 +8,11 @@ import pandas as pd
 from engine.datasets import Audit, DatasetSpec, JoinFacts, SplitFacts, WeightFacts
 from engine.preview.audit import MOST_VALUES, counts_of_counts, feature_facts, from_counts, rating_counts, split_facts, timeline
 from engine.preview.findings import list_findings
+from engine.preview.order import order_facts
 from engine.preview.rows import CORE, Pairs, Rule, in_core, label_rows, refuse_crossing_copies, set_aside_pairs, split_rows
 from engine.preview.split_choice import compare_splits, one_user_in
 from engine.sources import FRAME_LIMIT, SourceSpec
-from workers.artifacts import TEST
+from workers.artifacts import TEST, TRAIN
 from workers.prepare import read_frame
 from workers.prepare.tables import MISSING_WORDS
 
@@ -107,6 +108,7 @@ def _audit(spec: DatasetSpec, rows: pd.DataFrame, used: pd.DataFrame, items: pd.
         first=int(used["timestamp"].min()) if reading.time else None,
         last=int(used["timestamp"].max()) if reading.time else None,
         time=reading.time,
+        order=order_facts(used[(used["split"] == TRAIN) & (used["label"] > 0)]) if reading.time else None,
         features=feature_facts(used, spec, {"user": users, "item": items}),
         **from_counts(len(used), users_counts, items_counts, timeline(used) if reading.time else None),
     )

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from workers.artifacts import FEATURE
-from workers.matrices import EASE, ItemKNN
+from workers.matrices import EASE, ItemKNN, MarkovChain
 from workers.serving import OpenedFunnel, OpenedMatrix, OpenedModel, OpenedNetwork, UserItems, newcomer
 from workers.specs import HISTORY, ITEM_ID, FeatureSchema
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 NAMED = 2  # liked items per explanation
 NEAREST = "The liked items with the highest cosine similarity to this item."
 ADDED = "The liked items that add most to this item's score."
+FOLLOWED = "The liked items that this item follows most, the latest of them counted most."
+FOLLOWS = "How often an item is liked after this one, held back by its popularity as in the model."
 WEIGHED = "What a like of the item adds to the score of another item."
 COSINE = "Cosine similarity of the items' vectors: 1 is the same direction."
 ORDERS = "For the ranker, which orders the retrieved candidates."
@@ -52,12 +54,16 @@ def reasons(opened: OpenedModel, schema: FeatureSchema, row: pd.DataFrame, user_
         own = reasons(opened.retriever if alone else opened.ranker, schema, row, user_items, places)
         whose = ALONE if alone else ADDS if opened.weight else ORDERS
         return own._replace(method=f"{whose} {own.method}" if own.method else "")
-    liked, at = np.unique(user_items.liked, return_inverse=True)
-    weights = np.bincount(at, user_items.weights, len(liked))
+    chain = opened.model if isinstance(opened, OpenedMatrix) and isinstance(opened.model, MarkovChain) else None
+    places_liked, counted = user_items.liked, user_items.weights
+    if chain is not None:
+        places_liked, counted = user_items.sequence, chain.ages_counted([len(user_items.sequence)])
+    liked, at = np.unique(places_liked, return_inverse=True)
+    weights = np.bincount(at, counted, len(liked))
     if (added := item_weights(opened)) is not None:
         among = added[liked][:, places]
         dense = among.toarray() if hasattr(among, "toarray") else among
-        return Reasons(ADDED, _strongest(liked, places, weights[:, None] * dense), [])
+        return Reasons(FOLLOWED if chain is not None else ADDED, _strongest(liked, places, weights[:, None] * dense), [])
     if (vectors := unit_vectors(opened)) is not None:
         return Reasons(NEAREST, _strongest(liked, places, vectors[liked] @ vectors[places].T), [])
     if isinstance(opened, OpenedNetwork):
@@ -75,8 +81,10 @@ def likeness(opened: OpenedModel, place: int) -> tuple[np.ndarray, str] | None:
     if (added := item_weights(opened)) is not None:
         row = added[[place]]
         similarity = np.array(row.toarray() if hasattr(row, "toarray") else row, np.float32)[0]
-        similarity[similarity <= 0] = -np.inf
         method = WEIGHED
+        if isinstance(opened, OpenedMatrix) and isinstance(opened.model, MarkovChain):
+            similarity, method = similarity * opened.model.boost, FOLLOWS
+        similarity[similarity <= 0] = -np.inf
     elif (vectors := unit_vectors(opened)) is not None:
         similarity, method = (vectors @ vectors[place]).astype(np.float32), COSINE
     else:
@@ -90,6 +98,8 @@ def item_weights(opened: OpenedModel) -> "np.ndarray | csr_matrix | None":
     model = opened.model if isinstance(opened, OpenedMatrix) else None
     if isinstance(model, EASE):
         return model.weights
+    if isinstance(model, MarkovChain):
+        return model.following  # of each score before it is held back, which changes no order of reasons
     return model.nearest if isinstance(model, ItemKNN) else None
 
 

@@ -66,16 +66,14 @@ def _people(opened: "Recommender") -> Iterator[pd.DataFrame]:
     """user_id and vector of every user, in batches."""
     import pyarrow.parquet as pq
 
-    from workers.batches import read_likes
-    from workers.serving import OpenedMatrix, UserItems, liked_of
+    from workers.serving import TrainLikes
 
-    path, none = datasets.get_dataset(opened.dataset).path, np.zeros(0, np.int64)
-    likes = read_likes(PreparedDataset.open(path)).matrix if isinstance(opened.opened, OpenedMatrix) else None
+    path = datasets.get_dataset(opened.dataset).path
+    likes = TrainLikes.read(PreparedDataset.open(path), opened.opened)
     for batch in pq.ParquetFile(path / USERS).iter_batches(PEOPLE):
         frame = batch.to_pandas()
         rows = frame[FEATURE + USER_ID].to_numpy(np.int64)
-        liked = [(none, np.zeros(0, np.float32)) if likes is None else liked_of(likes, row) for row in rows]
-        queries = opened.opened.queries(opened.opened.people(frame, [UserItems(places, weights, none) for places, weights in liked]))
+        queries = opened.opened.queries(opened.opened.people(frame, [likes.of(row) for row in rows]))
         assert queries is not None
         yield pd.DataFrame({"user_id": frame["user_id"], "vector": list(queries.astype(np.float32))})
 

@@ -44,7 +44,7 @@ class Recommender:
         return self._scores(row, user_items if exclude_seen else user_items._replace(seen=np.zeros(0, np.int64)))
 
     def scores_of_new(self, liked: list[str]) -> np.ndarray:
-        """Scores for a new user, from some liked items (ids), by history bag or fold-in. LookupError: no such item."""
+        """Scores for a new user, from some liked items (ids), the latest last, by history bag or fold-in. LookupError: no such item."""
         return self._scores(*self._newcomer(liked))
 
     def why(self, user_id: str, item_ids: list[str]) -> Explanation:
@@ -140,21 +140,22 @@ class Recommender:
 
     def _newcomer(self, liked: list[str]) -> tuple[pd.DataFrame, UserItems]:
         places = self.places(liked)
-        return newcomer(self.schema, list(places + 1)), UserItems(places, np.ones(len(places), np.float32), places)
+        return newcomer(self.schema, list(places + 1)), UserItems(places, np.ones(len(places), np.float32), places, places)
 
     def _user(self, user_id: str) -> tuple[pd.DataFrame, UserItems]:
         known = _known(self._path, self.dataset, user_id)
         liked = known.likes[known.likes["item_id"].isin(self._place.index)]
         places = self._place[liked["item_id"]].to_numpy(np.int64)
         seen = self._place.reindex(known.seen).dropna().to_numpy(np.int64)
-        return known.row, UserItems(places, liked["weight"].to_numpy(np.float32), seen)
+        in_order = places[::-1][max(len(places) - (self.schema.sequence or 0), 0) :]
+        return known.row, UserItems(places, liked["weight"].to_numpy(np.float32), seen, in_order)
 
 
 class UserRecord(NamedTuple):
     """One user of a dataset."""
 
     row: pd.DataFrame  # of users.parquet
-    likes: pd.DataFrame  # in train: item_id, weight
+    likes: pd.DataFrame  # in train, the newest first: item_id, weight
     seen: list[str]  # items in train
     held_out: list[str]  # items liked on test
 

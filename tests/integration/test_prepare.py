@@ -17,12 +17,12 @@ from engine.datasets.spec import DatasetSpec
 from engine.prepare.pipeline import prepare
 from engine.preview.first_rows import preview, preview_rows
 from engine.sources.sample import SampleSource
-from workers.batches.blocks import import_streaming
+from workers.batches.blocks import blocks_of, import_streaming
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-HISTORY = 4
+HISTORY, LONGEST = 4, 9
 pytestmark = pytest.mark.usefixtures("spark")
 
 
@@ -104,7 +104,7 @@ def prepared(request: pytest.FixtureRequest, spark: "SparkSession", tmp_path_fac
         patch.setenv("RECBENCH_WORKSPACE", str(folder / "workspace"))
         if request.param == "time":
             source = SampleSource(users=90, items=70, interactions=1800)
-            spec = DatasetSpec(name="sample", source=source, label=MeanLabel(), history=HISTORY, eval_users=20)
+            spec = DatasetSpec(name="sample", source=source, label=MeanLabel(), history=HISTORY, sequence=LONGEST, eval_users=20)
         else:
             place = {"kind": "movielens", "path": str(movielens(folder / "ml"))}
             split = PerUserSplit(valid=0.2, test=0.2)
@@ -114,6 +114,7 @@ def prepared(request: pytest.FixtureRequest, spark: "SparkSession", tmp_path_fac
                 label=ThresholdLabel(threshold=3),
                 split=split,
                 history=HISTORY,
+                sequence=LONGEST,
                 duplicates="keep",
                 missing_flags=False,
             )
@@ -181,6 +182,30 @@ def test_history_is_what_the_user_liked_in_train_without_the_item_itself(prepare
             assert row.history == tuple(bag[-HISTORY:])
             longest = max(longest, len(bag))
     assert longest > HISTORY, "the test would not notice a history that is never cut"
+
+
+def test_sequences_are_what_each_user_liked_in_train_in_order_of_time(prepared: Prepared) -> None:
+    users, items = prepared.vocabulary("user_id"), prepared.vocabulary("item_id")
+    order = ["timestamp", "subsecond", "item_id"] if "subsecond" in prepared.rows else ["timestamp", "item_id"]
+    liked = prepared.train[prepared.train["label"] > 0].sort_values(order, na_position="first")
+    expected = {users[user]: own["item_id"].map(items).tolist()[-LONGEST:] for user, own in liked.groupby("user_id")}
+    found = {}
+    for block in blocks_of(prepared.path, "sequences"):
+        ends = np.cumsum(block["item_id.lengths"])
+        bags = np.split(block["item_id.values"], ends[:-1])
+        found |= {user: bag.tolist() for user, bag in zip(block["user_id"].tolist(), bags, strict=True)}
+        assert len(block["timestamp.values"]) == ends[-1]
+    assert found == expected
+    assert list(found) != sorted(found), "users come in random order"
+    dataset = datasets.get_dataset(prepared.path.name)
+    kept = sum(map(len, expected.values()))
+    assert dataset.counts["sequences"] == {"users": len(expected), "likes": kept, "left_out": len(liked) - kept}
+    assert kept < len(liked), "the test would not notice a sequence that is never cut"
+    assert dataset.schema.sequence == LONGEST
+    for user in list(prepared.train["user_id"].unique())[:5]:  # a recommender reads one user's from the interactions
+        own = datasets.user_interactions(prepared.path.name, user)
+        own = own[(own["split"] == "train") & (own["label"] > 0)]
+        assert own["item_id"].map(items).tolist()[::-1][-LONGEST:] == expected.get(users[user], [])
 
 
 def test_features_are_rows_of_train_vocabularies_and_standardised_numbers(prepared: Prepared) -> None:

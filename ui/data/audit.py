@@ -33,6 +33,9 @@ TOOLTIPS = {
     "popularity baseline is.",
     "activity": "Distribution of interactions per user. Models learn little about users with few interactions.",
     "popularity": "Distribution of interactions per item. Items with few interactions are hard to rank.",
+    "order": "Pairs of items in sequence are learnt from one half of the users and looked for in the other, in its likes as they are and "
+    "with the likes of each user shuffled (after Klenitskiy et al., RecSys 2024). Only likes of train count; likes of one moment make no "
+    "pair.",
     "over time": "Share of liked rows over time; a drift means that the test split differs from training.",
 }
 
@@ -171,6 +174,13 @@ def _doublings(bins: list[tuple[int, int]], who: str) -> str:
     return f"{words.percent(few / max(sum(many for _, many in bins), 1))} of {who} have fewer than four interactions"
 
 
+def order(audit: Audit) -> None:
+    """Whether the order of likes matters, in words; nothing where there are no users, items or times, or an older version audited."""
+    if audit.order is not None:
+        st.markdown("**Does order matter here?**", help=TOOLTIPS["order"])
+        st.markdown(words.md(engine.preview.order_in_words(audit.order), 600))
+
+
 def times(audit: Audit) -> str | None:
     """From when to when, and how the time was read; None without time."""
     if audit.first is None or audit.last is None or audit.time is None:
@@ -203,5 +213,6 @@ def show(audit: Audit, aside: Callable[[], pd.DataFrame], key: str, policy: str 
     findings(audit)
     rows_apart(audit, aside, key, policy)
     shapes(audit, key)
+    order(audit)
     if period := times(audit):
         st.caption(period)

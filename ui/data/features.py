@@ -34,7 +34,8 @@ def controls(source: SourceSpec, key: str, given: Mapping[str, Any]) -> dict[str
     with grid.cell():
         st.markdown("**History**")
         if reading.user and reading.item:
-            raw |= forms.inputs(engine.datasets.DatasetSpec, key, given, columns=1, only=("history", "history_order"), fold=False)
+            own = ("history", "history_order", "sequence") if reading.time else ("history", "history_order")
+            raw |= forms.inputs(engine.datasets.DatasetSpec, key, given, columns=1, only=own, fold=False)
             if reading.time is None:
                 st.caption("Without timestamps there is no order of time: keep “others”.")
         else:

@@ -17,7 +17,7 @@ from ui.runs import launch, live
 from ui.shared import forms, tables, words
 
 STAGES = ("Source", "Columns", "Label", "Split", "Features", "Audit", "Prepare")
-UNSEEN = {"name", "history", "history_order", "eval_users", "missing_flags"}  # settings that do not change the audit
+UNSEEN = {"name", "history", "history_order", "sequence", "eval_users", "missing_flags"}  # settings that do not change the audit
 READ_AS = {
     "number": "a number", "category": "a class or an action", "actions": "several actions, 0 or 1 each", "none": "none: every row is liked",
 }  # fmt: skip

@@ -8,6 +8,7 @@ from ui.recommend import filters
 from ui.shared import address, words
 
 OFFERED = 12
+ORDER = "A model that reads order, such as a Markov chain, takes the last one for the latest like and counts it most."
 
 
 def pick_liked(dataset: str) -> pd.DataFrame:
@@ -30,7 +31,9 @@ def pick_liked(dataset: str) -> pd.DataFrame:
         return known
     address.seed("recommend.liked", "liked", list(titles))
     st.session_state["recommend.liked"] = [item for item in st.session_state["recommend.liked"] if item in titles]
-    chosen = st.multiselect("Likes", list(titles), format_func=lambda item: words.plain(titles[item], 60), key="recommend.liked", wrap=True)
+    chosen = st.multiselect(
+        "Likes", list(titles), format_func=lambda item: words.plain(titles[item], 60), key="recommend.liked", wrap=True, help=ORDER
+    )
     address.remember("recommend.liked", "liked", filters.quoted(chosen))
     return engine.recommend.known_items(dataset, chosen)
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 # A prepared dataset
 MANIFEST, ITEMS, USERS, BASELINES = "manifest.json", "items.parquet", "users.parquet", "baselines"
 TRAIN, VALID, TEST = "train", "valid", "test"
+SEQUENCES = "sequences"  # blocks of each user's liked items of train, in order of time
 ORACLE, SETS, RANKING = "oracle.parquet", "sets", "ranking"  # true logits of generated data; rated sets of items; users to rank for
 NEXT, LAST = "next", "last"  # columns of users to rank for: of their relevant items the one liked first, and the one liked last
 FEATURE = "feature."  # prefix of encoded columns in items.parquet, users.parquet and ranking/*.parquet

@@ -5,7 +5,8 @@ from .batches import (
     to_batch as to_batch,
 )
 from .blocks import (
-    PARTITION as PARTITION, SPLIT as SPLIT, WRITTEN as WRITTEN, BlockWriter as BlockWriter, blocks_of as blocks_of,
+    PARTITION as PARTITION, SPLIT as SPLIT, WRITTEN as WRITTEN, BlockWriter as BlockWriter, FolderWriter as FolderWriter,
+    blocks_of as blocks_of,
     import_streaming as import_streaming, known_to_train as known_to_train,
 )
 from .epochs import POOL_BLOCKS as POOL_BLOCKS, EpochReader as EpochReader, Position as Position, divided as divided

@@ -4,7 +4,7 @@ Runs inside mapInArrow, partition by partition; imports no Spark and nothing of 
 """
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -93,15 +93,19 @@ class BlockWriter:
     extra: tuple[str, ...] = ()
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        open_splits: dict[str, _SplitWriter] = {}
+        open_splits: dict[str, FolderWriter] = {}
         for batch in batches:
             splits = batch.column(SPLIT)
             for split in pc.unique(splits).to_pylist():
                 if split not in open_splits:
-                    open_splits[split] = _SplitWriter(self, split, batch.column(PARTITION)[0].as_py())
+                    place = Path(self.out) / split, batch.column(PARTITION)[0].as_py()
+                    columns = mds_columns(self.single, self.multi, self.dense, self.extra)
+                    open_splits[split] = FolderWriter(*place, columns, self.block, self.block_rows)
                 open_splits[split].add(batch.filter(pc.equal(splits, split)))
-        for writer in open_splits.values():
-            yield writer.finish()
+        for split, writer in open_splits.items():
+            writer.finish()
+            written = {"split": split, "folder": writer.name, "rows": writer.rows, "blocks": writer.blocks}
+            yield pa.RecordBatch.from_pylist([written])
 
     def block(self, rows: pa.Table) -> dict[str, np.ndarray]:
         """Rows as the columns of one block."""
@@ -133,44 +137,52 @@ def _matrix(rows: pa.Table, name: str) -> np.ndarray:
 
 
 @dataclass
-class _SplitWriter:
-    """Collects rows of one split and partition and cuts them into blocks."""
+class FolderWriter:
+    """Collects rows of one partition and cuts them into blocks, which it writes as MDS samples to a new folder under `parent`.
 
-    task: BlockWriter
-    split: str
+    columns: the MDS encoding of each column of a block. block: turns rows into the columns of one block. block_rows: of all but the last.
+    """
+
+    parent: Path
     partition: int
+    columns: dict[str, str]
+    block: Callable[[pa.Table], dict[str, np.ndarray]]
+    block_rows: int
     waiting: list[pa.RecordBatch] = field(default_factory=list)
     held: int = 0
     rows: int = 0
     blocks: int = 0
 
     def __post_init__(self) -> None:
-        self.folder = _new_folder(Path(self.task.out) / self.split, f"part-{self.partition:05d}")
-        columns = mds_columns(self.task.single, self.task.multi, self.task.dense, self.task.extra)
-        self.writer = _mds_writer()(columns=columns, out=str(self.folder), max_workers=1)
+        self.folder = _new_folder(self.parent, f"part-{self.partition:05d}")
+        self.writer = _mds_writer()(columns=self.columns, out=str(self.folder), max_workers=1)
+
+    @property
+    def name(self) -> str:
+        """The folder, relative to the dataset's."""
+        return f"{self.parent.name}/{self.folder.name}"
 
     def add(self, batch: pa.RecordBatch) -> None:
+        """Take rows, and write all blocks that are full."""
         self.waiting.append(batch)
         self.held += len(batch)
-        if self.held >= self.task.block_rows:
+        if self.held >= self.block_rows:
             self._write(last=False)
 
     def _write(self, last: bool) -> None:
         rows = pa.Table.from_batches(self.waiting)
-        step = self.task.block_rows
-        end = self.held if last else self.held - self.held % step
-        for start in range(0, end, step):
-            block = rows.slice(start, min(step, end - start))
-            self.writer.write(self.task.block(block))
+        end = self.held if last else self.held - self.held % self.block_rows
+        for start in range(0, end, self.block_rows):
+            block = rows.slice(start, min(self.block_rows, end - start))
+            self.writer.write(self.block(block))
             self.rows, self.blocks = self.rows + len(block), self.blocks + 1
         self.waiting, self.held = rows.slice(end).to_batches(), self.held - end
 
-    def finish(self) -> pa.RecordBatch:
+    def finish(self) -> None:
+        """Write the rows that are left, and the index of the folder: call it last."""
         if self.held:
             self._write(last=True)
         self.writer.finish()
-        folder = f"{self.split}/{self.folder.name}"
-        return pa.RecordBatch.from_pydict({"split": [self.split], "folder": [folder], "rows": [self.rows], "blocks": [self.blocks]})
 
 
 def _mds_writer() -> "type[MDSWriter]":

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 
-from workers.artifacts import TRAIN, PreparedDataset
+from workers.artifacts import SEQUENCES, TRAIN, PreparedDataset
 from workers.batches.blocks import blocks_of, known_to_train
 from workers.specs import ITEM_ID, USER_ID
 
@@ -14,7 +14,9 @@ from workers.specs import ITEM_ID, USER_ID
 class Likes(NamedTuple):
     """Who liked what in train. Letters: U users, N items."""
 
-    matrix: csr_matrix  # [U + 1, N] float32: row of the user (0, the unknown user, is empty), item row - 1; weights add up
+    # [U + 1, N] float32: row of the user (0, the unknown user, is empty), item row - 1; weights add up. In order of time: each like apart,
+    # the oldest first, with a weight of 1
+    matrix: csr_matrix
     counts: np.ndarray  # [N] int64: liked rows of each item, whatever their weights
     unknown: int = 0  # liked rows that are left out, since train does not know their user or item
 
@@ -28,8 +30,14 @@ class SplitRows(NamedTuple):
     known: np.ndarray
 
 
-def read_likes(dataset: PreparedDataset) -> Likes:
-    """The liked rows of train, block by block. ValueError when there is none."""
+def read_likes(dataset: PreparedDataset, in_order: bool = False) -> Likes:
+    """The liked rows of train, block by block; in order of time as far as sequences hold them. ValueError when there is none.
+
+    Args:
+        in_order: for a model that reads order, which the dataset must suit (`ModelSpec.refusal`).
+    """
+    if in_order:
+        return _read_sequences(dataset)
     parts = [(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))]
     unknown = 0
     for block in blocks_of(dataset.folder, TRAIN):
@@ -46,6 +54,24 @@ def read_likes(dataset: PreparedDataset) -> Likes:
     matrix.eliminate_zeros()
     matrix.sort_indices()
     return Likes(matrix, np.bincount(items - 1, minlength=shape[1]), unknown)
+
+
+def _read_sequences(dataset: PreparedDataset) -> Likes:
+    """8 bytes a like in memory at most, as without order."""
+    none = np.zeros(0, np.int32)
+    parts = [(none, none, none)]
+    for block in blocks_of(dataset.folder, SEQUENCES):
+        parts.append((block[USER_ID], block[f"{ITEM_ID}.lengths"], block[f"{ITEM_ID}.values"]))
+    users, lengths, items = (np.concatenate(column) for column in zip(*parts, strict=True))
+    shape = (dataset.num_users + 1, dataset.schema.feature(ITEM_ID).num_rows - 1)
+    order = np.argsort(users)  # blocks have users in random order
+    starts, lengths = (np.cumsum(lengths) - lengths)[order], lengths[order]
+    ends = np.cumsum(lengths)
+    items = items[np.repeat(starts - ends + lengths, lengths) + np.arange(len(items))] - 1
+    sizes = np.zeros(shape[0], np.int64)
+    sizes[users[order]] = lengths
+    matrix = csr_matrix((np.ones(len(items), np.float32), items, np.concatenate([[0], np.cumsum(sizes)])), shape)
+    return Likes(matrix, np.bincount(items, minlength=shape[1]))
 
 
 def read_rows(dataset: Path, split: str) -> SplitRows:

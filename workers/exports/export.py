@@ -84,7 +84,7 @@ def write_lists(context: RunContext[ListExportSpec], opened_model: OpenedModel, 
     ids, titles = (pa.array(items[name].astype(object), pa.string(), from_pandas=True) for name in ("item_id", "title"))
     started: float | None = None
     with Writer(folder) as writer:
-        for some in list_people.people(dataset.folder, wanted, places, scratch, spec.exclude_seen):
+        for some in list_people.people(dataset.folder, wanted, places, scratch, spec.exclude_seen, opened_model.reads_order):
             started = started or time.monotonic()
             for part in _parts(some, len(items)):
                 table, empty = _lists(opened_model, part, ties, spec.k, ids, titles)

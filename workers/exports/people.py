@@ -16,14 +16,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from workers.artifacts import RANKING, TEST, TRAIN, USERS, PreparedDataset
+from workers.artifacts import RANKING, SEQUENCES, TEST, TRAIN, USERS, PreparedDataset
 from workers.batches import blocks_of
 from workers.serving import UserItems
 from workers.specs import ITEM_ID, USER_ID
 
 PEOPLE = 4096  # users whose interactions are held at once
 SPILL = 1 << 19  # interactions held before they are written
-ROW = np.dtype([("user", np.int32), ("item", np.int32), ("weight", np.float32), ("liked", np.bool_)])
+ROW = np.dtype([("user", np.int32), ("item", np.int32), ("weight", np.float32), ("kind", np.uint8)])
+MET, LIKED, IN_ORDER = range(3)  # kinds of rows: interactions of train, and the likes of sequences, in their order
 NOBODY = np.zeros(0, ROW)
 
 
@@ -52,14 +53,16 @@ def count(dataset: PreparedDataset, wanted: pa.Array | None) -> tuple[int, np.nd
     return users, places
 
 
-def people(dataset: Path, wanted: pa.Array | None, places: np.ndarray, scratch: Path, exclude_seen: bool) -> Iterator[People]:
+def people(
+    dataset: Path, wanted: pa.Array | None, places: np.ndarray, scratch: Path, exclude_seen: bool, in_order: bool = False
+) -> Iterator[People]:
     """All wanted users in the order of users.parquet, PEOPLE at a time.
 
     Args:
         places: of `count`. scratch: a folder for the interactions, about 13 bytes each; it is emptied on the way.
-        exclude_seen: `seen` holds the user's items of train; it is empty otherwise.
+        exclude_seen: `seen` holds the user's items of train; it is empty otherwise. in_order: whether `sequence` is read.
     """
-    _distribute(dataset, places, scratch)
+    _distribute(dataset, places, scratch, in_order)
     waiting: list[pa.Table] = []
     number = 0
     for batch in _batches(dataset, wanted, None):
@@ -77,23 +80,37 @@ def _batches(dataset: Path, wanted: pa.Array | None, columns: list[str] | None) 
         yield batch if wanted is None else batch.filter(pc.is_in(batch.column("user_id"), value_set=wanted))
 
 
-def _distribute(dataset: Path, places: np.ndarray, scratch: Path) -> None:
-    """Append every interaction of train of a wanted user with an item of the catalogue to the file of its users."""
+def _distribute(dataset: Path, places: np.ndarray, scratch: Path, in_order: bool) -> None:
+    """Append every interaction of train of a wanted user with an item of the catalogue to the file of its users, and the likes of sequences
+    after one another."""
     shutil.rmtree(scratch, ignore_errors=True)  # an earlier attempt may have left files, and these are appended to
     scratch.mkdir(parents=True)
     waiting, held = [NOBODY], 0
-    for block in blocks_of(dataset, TRAIN):
-        place = places[block[USER_ID]]
-        wanted = (place >= 0) & (block[ITEM_ID] > 0)
-        rows = np.empty(int(wanted.sum()), ROW)
-        rows["user"], rows["item"], rows["liked"] = place[wanted], block[ITEM_ID][wanted] - 1, block["label"][wanted] > 0
-        rows["weight"] = block["weight"][wanted] if "weight" in block else 1
+    for rows in _rows(dataset, places, in_order):
         waiting.append(rows)
         held += len(rows)
         if held >= SPILL:
             _spill(np.concatenate(waiting), scratch)
             waiting, held = [NOBODY], 0
     _spill(np.concatenate(waiting), scratch)
+
+
+def _rows(dataset: Path, places: np.ndarray, in_order: bool) -> Iterator[np.ndarray]:
+    """ROWs of wanted users and items of the catalogue, block by block."""
+    for block in blocks_of(dataset, TRAIN):
+        kinds = np.where(block["label"] > 0, LIKED, MET)
+        yield _wanted(places[block[USER_ID]], block[ITEM_ID], block.get("weight", np.ones(len(kinds), np.float32)), kinds)
+    for block in blocks_of(dataset, SEQUENCES) if in_order else ():
+        items = block[f"{ITEM_ID}.values"]
+        users = np.repeat(places[block[USER_ID]], block[f"{ITEM_ID}.lengths"])
+        yield _wanted(users, items, np.ones(len(items), np.float32), np.full(len(items), IN_ORDER))
+
+
+def _wanted(place: np.ndarray, items: np.ndarray, weights: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    wanted = (place >= 0) & (items > 0)
+    rows = np.empty(int(wanted.sum()), ROW)
+    rows["user"], rows["item"], rows["weight"], rows["kind"] = place[wanted], items[wanted] - 1, weights[wanted], kinds[wanted]
+    return rows
 
 
 def _spill(rows: np.ndarray, scratch: Path) -> None:
@@ -114,6 +131,6 @@ def _some(table: pa.Table, number: int, scratch: Path, exclude_seen: bool) -> Pe
 
 
 def _items(rows: np.ndarray, exclude_seen: bool) -> UserItems:
-    liked = rows[rows["liked"]]
-    seen = np.unique(rows["item"]).astype(np.int64) if exclude_seen else np.zeros(0, np.int64)
-    return UserItems(liked["item"].astype(np.int64), liked["weight"].copy(), seen)
+    liked, met, ordered = rows[rows["kind"] == LIKED], rows[rows["kind"] != IN_ORDER], rows[rows["kind"] == IN_ORDER]
+    seen = np.unique(met["item"]).astype(np.int64) if exclude_seen else np.zeros(0, np.int64)
+    return UserItems(liked["item"].astype(np.int64), liked["weight"].copy(), seen, ordered["item"].astype(np.int64))

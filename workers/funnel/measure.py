@@ -12,10 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_matrix
 
 from workers.artifacts import FUNNEL, PER_USER, RESULTS, TOP_K, VALID, index, read_done, write_json
-from workers.batches import read_likes
 from workers.evaluation import (
     DEFAULT,
     best_places,
@@ -33,7 +31,7 @@ from workers.evaluation import (
 from workers.funnel import blend
 from workers.models import FunnelSpec
 from workers.run import Journal, RunContext, RunSpec, peak_memory, refuse_unfit, run_context
-from workers.serving import OpenedFunnel, UserItems, measure, open_run
+from workers.serving import OpenedFunnel, TrainLikes, UserItems, measure, open_run
 from workers.specs import TIE_SEED, Protocol
 
 K = 10  # length of the list whose losses are counted
@@ -59,7 +57,7 @@ def _measure(context: RunContext[RunSpec]) -> None:
     journal.progress("opening the two models", 0, 1, force=True)
     (context.folder / RESULTS).mkdir(exist_ok=True)
     opened_model = _open(context, funnel)
-    likes = read_likes(dataset).matrix
+    likes = TrainLikes.read(dataset, opened_model)
     users, user_items = measure.people_to_rank(dataset, likes, context.spec.protocol)
     journal.event("opened")
     order = _order(opened_model, context, likes)
@@ -91,7 +89,7 @@ def _open(context: RunContext[RunSpec], funnel: FunnelSpec) -> OpenedFunnel:
     return opened_model
 
 
-def _order(opened_model: OpenedFunnel, context: RunContext[RunSpec], likes: csr_matrix) -> dict[str, Any]:
+def _order(opened_model: OpenedFunnel, context: RunContext[RunSpec], likes: TrainLikes) -> dict[str, Any]:
     """Set the weight of the retriever's score, by the users of validation: share, weight, tuned, and what was tried."""
     context.journal.progress("choosing the retriever's share on validation", 0, 1, force=True)
     funnel = context.spec.model

@@ -8,6 +8,7 @@ from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 
 from workers.batches import Likes
 from workers.matrices.matrix import MatrixModel, ReportProgress, no_report
+from workers.matrices.sparse import largest
 
 Similarity = Literal["cosine", "tfidf", "bm25"]
 K1, B = 1.2, 0.75  # of BM25: Robertson and Zaragoza, "The probabilistic relevance framework", 2009
@@ -58,11 +59,4 @@ def weighted(likes: csr_matrix, similarity: Similarity) -> csr_matrix:
 def _others(similar: coo_matrix, most: int) -> csr_matrix:
     """The `most` most similar items of each row, without the item itself: float32 [N, N]."""
     other = (similar.row != similar.col) & (similar.data > 0)
-    rows, columns, values = similar.row[other], similar.col[other], similar.data[other]
-    order = np.lexsort((-values, rows))
-    sizes = np.bincount(rows, minlength=similar.shape[0])
-    place = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    top = order[place < most]
-    nearest = csr_matrix((values[top].astype(np.float32), (rows[top], columns[top])), similar.shape)
-    nearest.sort_indices()
-    return nearest
+    return largest(coo_matrix((similar.data[other], (similar.row[other], similar.col[other])), similar.shape), most)

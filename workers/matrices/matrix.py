@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -19,7 +20,13 @@ class MatrixModel(ABC):
     """A model that is fitted at once and scores people by their likes alone, so that new users need no new fit.
 
     It stores nothing about single users. Letters: U users, N items.
+
+    A model that reads order takes likes whose rows hold each like in order of time, the oldest first and repeats apart, each with a weight
+    of 1 (`workers.batches.read_likes`, `in_order`). Taking rows of such a matrix keeps that order, and so does a product with it; what
+    sorts its entries or adds up equal ones does not.
     """
+
+    reads_order: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, likes: Likes, seed: int = 1, report_progress: ReportProgress = no_report) -> None:
@@ -29,7 +36,7 @@ class MatrixModel(ABC):
     def scores(self, likes: csr_matrix) -> np.ndarray:
         """Scores of the whole catalogue, in no particular unit: likes [U, N], weighted as in train, to float32 [U, N].
 
-        All items get a score, also those that are liked already; without any like all scores are equal.
+        All items get a score, also those that are liked already; without any like all scores are equal, or those of popularity.
         """
 
     @abstractmethod

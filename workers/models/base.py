@@ -25,6 +25,7 @@ class ModelSpec(Spec):
     stage: ClassVar[Literal["retrieval", "ranking"]]
     offered: ClassVar[bool] = True  # whether forms and specs offer to train it on its own
     seeded: ClassVar[bool] = True  # whether another seed gives another model
+    reads_order: ClassVar[bool] = False  # whether the model reads the likes of people in order of time: the sequences of a dataset
     module: ClassVar[str | None] = None  # the module that one process runs, where ranks under TorchDistributor do not train the model
     kind: str
 
@@ -39,6 +40,16 @@ class ModelSpec(Spec):
         Args:
             label: of the dataset's manifest: kind, output, classes, liked, threshold.
         """
+        if self.reads_order and schema.sequence is None:
+            return (
+                f"{self.label} reads what each user liked in order of time, and this dataset was prepared before that was stored; choose "
+                "another model, or prepare it again."
+            )
+        if self.reads_order and not schema.sequence:
+            return (
+                f"{self.label} reads what each user liked in order of time, and this dataset has no such order: its rows have no times, or "
+                "it was prepared with sequence 0. Choose a model without order, such as EASE or a two-tower, or map a column of times."
+            )
         return None
 
     def footprint(self, schema: FeatureSchema, task: Task = BINARY) -> Footprint | None:

@@ -18,6 +18,25 @@ STRETCH = 128  # likes after which the bag of a user is stored again
 NOWHERE = -1
 
 
+def whole_users(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Rows in which those of a user (user_id) follow one another, cut anew so that no user is in two tables; R rows each, 1 or more."""
+    waiting: list[pa.RecordBatch] = []  # rows of one user, whose rows may continue in the next batch
+    for batch in batches:
+        if not len(batch):
+            continue
+        users = batch.column("user_id")
+        tail = int(np.argmax(pc.equal(users, users[-1]).to_numpy(zero_copy_only=False)))
+        if waiting and (tail or waiting[0].column("user_id")[0] != users[0]):
+            # the first rows may still belong to the waiting user
+            yield pa.Table.from_batches([*waiting, batch.slice(0, tail)])
+            waiting = []
+        elif tail:
+            yield pa.Table.from_batches([batch.slice(0, tail)])
+        waiting.append(batch.slice(tail))
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
 @dataclass(frozen=True)
 class HistoryBags:
     """A mapInArrow function: adds `history`, list<int32>, the rows of the items that the user liked in train.
@@ -33,21 +52,8 @@ class HistoryBags:
     most: int
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        waiting: list[pa.RecordBatch] = []  # rows of one user, whose rows may continue in the next batch
-        for batch in batches:
-            if not len(batch):
-                continue
-            users = batch.column("user_id")
-            tail = int(np.argmax(pc.equal(users, users[-1]).to_numpy(zero_copy_only=False)))
-            if waiting and (tail or waiting[0].column("user_id")[0] != users[0]):
-                # the first rows may still belong to the waiting user
-                yield from self._with_bags(pa.Table.from_batches([*waiting, batch.slice(0, tail)]))
-                waiting = []
-            elif tail:
-                yield from self._with_bags(pa.Table.from_batches([batch.slice(0, tail)]))
-            waiting.append(batch.slice(tail))
-        if waiting:
-            yield from self._with_bags(pa.Table.from_batches(waiting))
+        for rows in whole_users(batches):
+            yield from self._with_bags(rows)
 
     def _with_bags(self, rows: pa.Table) -> Iterator[pa.RecordBatch]:
         """Whole users, with their bags."""

@@ -4,14 +4,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
 from workers.artifacts import FEATURE, RESULTS, TEST, PreparedDataset, index
+from workers.batches import read_likes
 from workers.evaluation import DEFAULT, best_places, tie_order, users_to_rank
-from workers.serving.opened_model import OpenedModel, UserItems
+from workers.serving.opened_model import NOTHING, OpenedModel, UserItems
 from workers.specs import TIE_SEED, USER_ID, Protocol
 
 LISTED = 100  # items of the list that is timed
@@ -19,26 +21,49 @@ TIMED, WARM_UP = 200, 5  # people who are timed, after some who are not
 WHOLE = 2 << 30  # bytes of the largest checkpoint that one process opens besides the model that it trained
 
 
+class TrainLikes(NamedTuple):
+    """What the users of a dataset liked in train, as far as a model reads it."""
+
+    by_item: csr_matrix | None = None  # [U + 1, N]; None where it is not read
+    in_order: csr_matrix | None = None  # [U + 1, N], in order of time: see `MatrixModel`; None where it is not read
+
+    @classmethod
+    def read(cls, dataset: PreparedDataset, opened_model: OpenedModel) -> Self:
+        """What the model reads, out of the blocks."""
+        by_item = read_likes(dataset).matrix if opened_model.reads_likes else None
+        return cls(by_item, read_likes(dataset, in_order=True).matrix if opened_model.reads_order else None)
+
+    def of(self, row: int, seen: np.ndarray = NOTHING) -> UserItems:
+        """The likes of a user (row). seen: places that are not recommended again."""
+        liked, weights = NOTHING, np.zeros(0, np.float32)
+        if self.by_item is not None:
+            own = slice(self.by_item.indptr[row], self.by_item.indptr[row + 1])
+            liked, weights = self.by_item.indices[own].astype(np.int64), self.by_item.data[own]
+        if self.in_order is None:
+            return UserItems(liked, weights, seen)
+        own = slice(self.in_order.indptr[row], self.in_order.indptr[row + 1])
+        return UserItems(liked, weights, seen, self.in_order.indices[own].astype(np.int64))
+
+
+NOTHING_READ = TrainLikes()
+
+
 def people_to_rank(
-    dataset: PreparedDataset, likes: csr_matrix | None, protocol: Protocol = DEFAULT, split: str = TEST, limit: int | None = None
+    dataset: PreparedDataset,
+    likes: TrainLikes = NOTHING_READ,
+    protocol: Protocol = DEFAULT,
+    split: str = TEST,
+    limit: int | None = None,
 ) -> tuple[pd.DataFrame, list[UserItems]]:
     """The users of a split that are ranked for, encoded, and their items of train; `seen` holds those that the protocol leaves out.
 
     Args:
-        likes: [U + 1, N], where a model reads them. limit: that many users of the sample at most.
+        likes: as far as a model reads them. limit: that many users of the sample at most.
     """
     users = users_to_rank(dataset.folder, split, limit, protocol)
     rows = users[FEATURE + USER_ID].to_numpy(np.int64)
-    none = (np.zeros(0, np.int64), np.zeros(0, np.float32))
-    liked = [none] * len(users) if likes is None else [liked_of(likes, row) for row in rows]
     hidden = users["seen"] if protocol.exclude_seen else [()] * len(users)
-    return users, [UserItems(*one, np.asarray(seen, np.int64) - 1) for one, seen in zip(liked, hidden, strict=True)]
-
-
-def liked_of(likes: csr_matrix, row: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places that a user (row) liked, int64 [n], and their weights, float32 [n]; likes: [U + 1, N]."""
-    start, end = likes.indptr[row], likes.indptr[row + 1]
-    return likes.indices[start:end].astype(np.int64), likes.data[start:end]
+    return users, [likes.of(row, np.asarray(seen, np.int64) - 1) for row, seen in zip(rows, hidden, strict=True)]
 
 
 def serve(run: Path, opened_model: OpenedModel, users: pd.DataFrame, user_items: list[UserItems]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import csr_matrix
 
 from workers.artifacts import CHECKPOINT, FEATURE, FUNNEL, RESULTS, SPEC, PreparedDataset, checked, checkpoint, index
 from workers.batches import table_columns, to_batch
@@ -21,6 +21,7 @@ from workers.run import RunSpec
 from workers.specs import HISTORY, TIE_SEED, FeatureSchema
 
 ROWS = 8192  # items encoded at a time
+NOTHING = np.zeros(0, np.int64)
 State = Any  # a person as the model represents it; opaque to everybody else
 
 
@@ -30,10 +31,14 @@ class UserItems(NamedTuple):
     liked: np.ndarray  # int64 [n]
     weights: np.ndarray  # float32 [n], of the likes
     seen: np.ndarray  # int64 [m], those that are not recommended again
+    sequence: np.ndarray = NOTHING  # int64 [s], the likes in order of time, the oldest first, repeats too; empty where no model reads it
 
 
 class OpenedModel(ABC):
     """A model with its catalogue. An item's place in it is its row - 1."""
+
+    reads_likes: bool = False  # whether it reads `liked` and `weights` of people's items
+    reads_order: bool = False  # whether it reads their `sequence`
 
     def __init__(self, items: pd.DataFrame) -> None:
         self.items = items
@@ -102,22 +107,23 @@ class OpenedMatrix(OpenedModel):
 
     def __init__(self, items: pd.DataFrame, model: MatrixModel) -> None:
         super().__init__(items)
-        self.model = model
+        self.model, self.reads_order, self.reads_likes = model, model.reads_order, not model.reads_order
 
     def people(self, frame: pd.DataFrame, user_items: Sequence[UserItems]) -> list[State]:
-        return [self._row(one.liked, one.weights) for one in user_items]
+        return [self.likes([one]) for one in user_items]
 
     def grid(self, frame: pd.DataFrame, user_items: Sequence[UserItems]) -> np.ndarray:
-        owner = np.repeat(np.arange(len(user_items)), [len(one.liked) for one in user_items])
-        liked, weights = (np.concatenate(column) for column in zip(*((one.liked, one.weights) for one in user_items), strict=True))
-        rows = coo_matrix((weights, (owner, liked)), (len(user_items), len(self.items))).tocsr()
-        rows.sort_indices()
-        return self.model.scores(rows)
+        return self.model.scores(self.likes(user_items))
 
-    def _row(self, places: np.ndarray, weights: np.ndarray) -> csr_matrix:
-        row = coo_matrix((weights, (np.zeros(len(places), np.int64), places)), (1, len(self.items))).tocsr()
-        row.sort_indices()
-        return row
+    def likes(self, user_items: Sequence[UserItems]) -> csr_matrix:
+        """The likes of people as the model reads them: [U, N], by item, or in order of time."""
+        liked = [one.sequence if self.reads_order else one.liked for one in user_items]
+        weights = [np.ones(len(one.sequence), np.float32) if self.reads_order else one.weights for one in user_items]
+        starts = np.cumsum([0, *map(len, liked)])
+        rows = csr_matrix((np.concatenate(weights), np.concatenate(liked), starts), (len(user_items), len(self.items)))
+        if not self.reads_order:
+            rows.sum_duplicates()
+        return rows
 
     def scores(self, person: State, places: np.ndarray | None = None) -> np.ndarray:
         scores = self.model.scores(person)[0]
@@ -163,6 +169,7 @@ class OpenedFunnel(OpenedModel):
         super().__init__(ranker.items)
         self.retriever, self.ranker, self.index, self.candidates, self.weight = retriever, ranker, vectors, candidates, weight
         self.ties = tie_order(len(self.items), TIE_SEED)
+        self.reads_likes, self.reads_order = (retriever.reads_likes or ranker.reads_likes), (retriever.reads_order or ranker.reads_order)
 
     def people(self, frame: pd.DataFrame, user_items: Sequence[UserItems]) -> list[State]:
         pairs = zip(self.retriever.people(frame, user_items), self.ranker.people(frame, user_items), user_items, strict=True)

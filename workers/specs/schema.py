@@ -40,6 +40,8 @@ class FeatureSchema(Spec):
 
     categorical: tuple[Categorical, ...]
     dense: tuple[Dense, ...] = ()
+    # newest likes in the stored sequence of a user; 0: the dataset has no sequences; None: it was prepared before they were stored
+    sequence: int | None = None
 
     def on(self, *sides: Side) -> tuple[Categorical, ...]:
         """The categorical features of some sides, in schema order."""

@@ -26,7 +26,7 @@ from workers.batches import Likes, read_likes
 from workers.evaluation import MatrixEvaluation, at_edge, catalogue, evaluate_matrix, write_ranked
 from workers.models import MatrixSpec
 from workers.run import RESUMED, RunContext, RunSpec, peak_memory, refuse_unfit, run_context
-from workers.serving import OpenedMatrix, measure
+from workers.serving import OpenedMatrix, TrainLikes, measure
 from workers.training.tuning import Tuning
 from workers.training.write_results import data_alarms, scored_rows
 
@@ -62,7 +62,7 @@ def _fit(context: RunContext[RunSpec]) -> None:
     context.refuse_older()
     _write_results(context, tuned, evaluation)
     opened_model = OpenedMatrix(catalogue(dataset.folder), tuned.model)
-    served = measure.serve(context.folder, opened_model, *measure.people_to_rank(dataset, likes.matrix))
+    served = measure.serve(context.folder, opened_model, *measure.people_to_rank(dataset, _as_read(opened_model, likes)))
     cost = _save(context, tuned) | {"peak_memory_bytes": peak_memory()}
     done = {"metrics": evaluation.metrics, "users": len(evaluation.ranked), "processes": 1, "best_epoch": 1, "epochs": 1}
     alarms = [*data_alarms(context, len(evaluation.ranked)), *at_edge(spec.model.label, tuned.at_edge)]
@@ -76,12 +76,16 @@ def _read_likes(context: RunContext[RunSpec]) -> tuple[Likes, float]:
     """Who liked what, and the seconds that reading it took."""
     context.journal.progress("reading who liked what", 0, 1, force=True)
     started = time.monotonic()
-    likes = read_likes(context.dataset)
+    likes = read_likes(context.dataset, in_order=context.spec.model.reads_order)
     seconds = time.monotonic() - started
     log.info("%d liked pairs of %d users and %d items", likes.matrix.nnz, likes.matrix.shape[0] - 1, likes.matrix.shape[1])
     if likes.unknown:
         log.warning("%d liked rows are left out: their user or item is the unknown one", likes.unknown)
     return likes, seconds
+
+
+def _as_read(opened_model: OpenedMatrix, likes: Likes) -> TrainLikes:
+    return TrainLikes(in_order=likes.matrix) if opened_model.reads_order else TrainLikes(likes.matrix)
 
 
 def _save(context: RunContext[RunSpec], tuned: Tuning) -> dict[str, int]:

@@ -105,7 +105,7 @@ def _write_results(measured: _Measured) -> dict[str, Any]:
 def _serve(context: RunContext[RunSpec]) -> dict[str, float]:
     """Open the checkpoint as for serving, index its items and time it; without waiting for other ranks."""
     dataset = context.dataset
-    return measure.serve(context.folder, open_run(context.folder, dataset), *measure.people_to_rank(dataset, None))
+    return measure.serve(context.folder, open_run(context.folder, dataset), *measure.people_to_rank(dataset))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
-from engine.datasets.audit_record import Audit, SplitFacts
+from engine.datasets.audit_record import Audit, OrderFacts, SplitFacts
 from tests.pages.reading import Says, Visit, foreign_markup
 from tests.records import AUDIT, HOSTILE, advertising, dataset
 from tests.workspace import Workspace
@@ -51,6 +51,15 @@ def test_what_is_wrong_comes_by_its_level(own: Workspace, visit: Visit) -> None:
     folded = next(box for box in at.expander if box.label == "How the data was read (5)")
     assert "note 4" in folded.caption[0].value
     assert not foreign_markup(at)
+
+
+def test_whether_order_matters_is_said_where_it_was_looked_for(own: Workspace, visit: Visit) -> None:
+    facts = OrderFacts(pairs=138, followed=170, shuffled=59, users=749, share=1.0, support=3)
+    at = audited(own, visit, AUDIT.model_copy(update={"order": facts}))
+    assert "Does order matter here?" in headings(at)
+    assert any(text.startswith("Order matters") and "138 pairs" in text and "65%" in text for text in headings(at))
+    assert not at.exception
+    assert "Does order matter here?" not in headings(audited(own, visit, AUDIT.model_copy(update={"order": None})))
 
 
 def test_every_figure_of_the_audit_is_explained(own: Workspace, visit: Visit) -> None:

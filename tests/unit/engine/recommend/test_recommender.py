@@ -10,11 +10,13 @@ import torch
 from scipy.sparse import csr_matrix
 
 from engine import datasets
-from engine.recommend.explanations import ADDED, COSINE, LEFT_OUT, NEAREST, WEIGHED, reasons
+from engine.recommend.explanations import ADDED, COSINE, FOLLOWED, FOLLOWS, LEFT_OUT, NEAREST, WEIGHED, reasons
 from engine.recommend.recommender import Recommender
 from engine.recommend.search import Filter
+from workers.batches.likes import Likes
 from workers.matrices.ease import EASE
 from workers.matrices.item_knn import ItemKNN
+from workers.matrices.markov_chain import MarkovChain
 from workers.matrices.popularity import Popularity
 from workers.models import MODELS
 from workers.serving.opened_model import OpenedFunnel, OpenedMatrix, OpenedModel, OpenedNetwork, UserItems, newcomer
@@ -124,6 +126,28 @@ def test_the_likes_that_add_most_to_a_score_are_the_reason(made):
         best = sorted((item for item in LIKED if gains[item] > 1e-6 and item != asked[place]), key=lambda item: -gains[item])[:2]
         assert found == ["Film " + item[1:] for item in best]
     assert why.method == ADDED
+
+
+def chain() -> MarkovChain:
+    """Everybody likes the items round a cycle."""
+    places, starts = (np.add.outer(np.arange(N), np.arange(7)) % N).ravel(), np.arange(N + 1) * 7
+    model = MarkovChain(window=2, decay=0.5, half_life=0.5, smoothing=1.0)
+    model.fit(Likes(csr_matrix((np.ones(7 * N, np.float32), places, starts), (N, N)), np.bincount(places)))
+    return model
+
+
+def test_somebody_new_gets_what_follows_the_last_pick_and_that_is_the_reason():
+    asked = recommender(OpenedMatrix(ITEMS, chain()))
+    assert asked.tells_newcomers_apart
+    for liked, expected in ((["i2", "i7"], ["i8", "i9", "i3"]), (["i7", "i2"], ["i3", "i4", "i8"])):
+        top = asked.recommend_new(liked, k=3)
+        assert top["item_id"].tolist() == expected
+        why = asked.why_new(liked, expected)
+        last, first = (f"Film {item[1:]}" for item in reversed(liked))
+        assert why.because == [[last], [last], [first]]
+        assert why.method == FOLLOWED
+    similar, method = asked.similar("i5", k=5)
+    assert (similar["item_id"].tolist(), method) == (["i6", "i7"], FOLLOWS)
 
 
 def test_the_nearest_likes_are_the_reason_of_a_tower():

@@ -13,6 +13,7 @@ from engine.recommend.recommender import Recommender
 from engine.runs.exports import _free, _known
 from tests import exported, tiny
 from workers.artifacts import PreparedDataset, index
+from workers.batches import read_likes
 from workers.evaluation.evaluate import catalogue
 from workers.evaluation.metrics import tie_order
 from workers.exports import export, files
@@ -20,6 +21,7 @@ from workers.exports import people as list_people
 from workers.exports.export import top_lists, write_lists
 from workers.exports.spec import CHOSEN, ListExportSpec
 from workers.matrices.ease import EASE
+from workers.matrices.markov_chain import MarkovChain
 from workers.matrices.popularity import Popularity
 from workers.models import MODELS
 from workers.run.context import RunContext
@@ -49,6 +51,10 @@ def opened(kind: str, dataset) -> OpenedModel:
         popular = Popularity()
         popular.load({"counts": (np.arange(len(items)) // 6).astype(np.float32)})
         return OpenedMatrix(items, popular)
+    if kind == "markov_chain":
+        chain = MarkovChain(window=2, decay=0.5, half_life=1.0, smoothing=1.0)
+        chain.fit(read_likes(PreparedDataset.open(dataset.path), in_order=True))
+        return OpenedMatrix(items, chain)
     if kind.startswith("funnel"):
         first, second = (opened(part, dataset) for part in kind.split()[1:])
         return OpenedFunnel(first, second, None if first.vectors is None else index.build(first.vectors), 15, weight=0.5)
@@ -71,7 +77,19 @@ def exports(model: OpenedModel, dataset, tmp_path, **settings) -> tuple[pd.DataF
 
 
 @pytest.mark.parametrize("exclude_seen", [True, False])
-@pytest.mark.parametrize("kind", ["two_tower", "dlrm", "ease", "popularity", "funnel two_tower dlrm", "funnel ease two_tower"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "two_tower",
+        "dlrm",
+        "ease",
+        "popularity",
+        "funnel two_tower dlrm",
+        "funnel ease two_tower",
+        "markov_chain",
+        "funnel ease markov_chain",
+    ],
+)
 def test_everybody_gets_the_list_of_the_recommender(kind, exclude_seen, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(list_people, "PEOPLE", 25)  # several files of interactions, and dealt in several goes
     monkeypatch.setattr(list_people, "SPILL", 300)
