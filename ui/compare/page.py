@@ -61,7 +61,7 @@ with right:
 with baseline_at:
     baseline = setup.baseline(engine.compare.seed_groups(chosen, seeds))
     matters = setup.threshold()
-    target = setup.question(chosen)
+    target = setup.question(engine.compare.seed_groups(chosen, seeds)[0][0])
 with st.spinner("Reading results and resampling users for the intervals …"):
     comparison = setup.compared(tuple(chosen), baseline, seeds, matters, target=target)
 setup.apart(comparison)
