@@ -3,9 +3,11 @@
 from workers.artifacts import METRICS, Metric, metric
 from workers.models import MODELS, MatrixSpec, ModelSpec, NetworkSpec
 from workers.run import RunSpec, settings_of
-from workers.specs import FeatureSchema, Protocol, Spec, Task, TrainSpec, explain, mask
+from workers.search import first_settings, usual_space, with_settings
+from workers.specs import Choices, FeatureSchema, Protocol, Range, SearchSpec, Space, Spec, Task, TrainSpec, explain, mask
 
 __all__ = [
-    "METRICS", "MODELS", "FeatureSchema", "MatrixSpec", "Metric", "ModelSpec", "NetworkSpec", "Protocol", "RunSpec", "Spec", "Task",
-    "TrainSpec", "explain", "mask", "metric", "settings_of",
+    "METRICS", "MODELS", "Choices", "FeatureSchema", "MatrixSpec", "Metric", "ModelSpec", "NetworkSpec", "Protocol", "Range", "RunSpec",
+    "SearchSpec", "Space", "Spec", "Task", "TrainSpec", "explain", "first_settings", "mask", "metric", "settings_of", "usual_space",
+    "with_settings",
 ]  # fmt: skip
