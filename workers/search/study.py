@@ -82,7 +82,7 @@ class Study:
         self._study = optuna.create_study(
             storage=storage, study_name=NAME, direction="maximize", load_if_exists=True, pruner=_pruner(search)
         )
-        self._ways = {name: _distribution(way) for name, way in space.items()}
+        self._ways = {name: distribution(way) for name, way in space.items()}
         self._begun = time.monotonic()
         self._before = sum(one.facts.get("seconds", 0.0) for one in self.ended())
         self._open: dict[int, optuna.Trial] = {}
@@ -168,11 +168,16 @@ class Study:
         return {name: settings[name] for name, way in ranges.items() if name in settings and way.at_edge(settings[name])}
 
     def _encoded(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: json.dumps(value) if isinstance(self._space[name], Choices) else value for name, value in settings.items()}
+        return encoded(self._space, settings)
 
     def _decoded(self, params: Mapping[str, Any]) -> dict[str, Any]:
         settings = {name: json.loads(value) if isinstance(self._space[name], Choices) else value for name, value in params.items()}
         return {name: settings[name] for name in self._space}
+
+
+def encoded(space: Space, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as Optuna has them: choices as text."""
+    return {name: json.dumps(value) if isinstance(space[name], Choices) else value for name, value in settings.items()}
 
 
 def _sampler(search: SearchSpec, seed: int) -> "optuna.samplers.BaseSampler":
@@ -189,7 +194,8 @@ def _pruner(search: SearchSpec) -> "optuna.pruners.BasePruner":
     return NopPruner() if search.pruner == "none" else MedianPruner(n_startup_trials=FEWEST, n_min_trials=FEWEST)
 
 
-def _distribution(way: Range | Choices) -> "optuna.distributions.BaseDistribution":
+def distribution(way: Range | Choices) -> "optuna.distributions.BaseDistribution":
+    """The values of a setting as Optuna has them; choices are text."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(way, Choices):  # as text: Optuna stores no tuples
