@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from engine.compare.budgets import gap_sentence
 from engine.compare.contenders import Comparison, names
 from engine.compare.judging import verdict_of
 from engine.compare.numbers import DASH, count, duration, missing, number, percent, rough, signed_with_half, with_half
@@ -24,15 +25,16 @@ Sentence = tuple[Part, ...]
 
 
 def sentences(comparison: Comparison) -> list[Sentence]:
-    """What the verdict says: a paragraph for each stage whose metric was measured, and one about seeds where something rests on one."""
+    """What the verdict says: a paragraph for each stage whose metric was measured, and one each about seeds and unequal budgets, if any."""
     short, lines, costs = names(comparison.contenders), [], list[CostNote]()
     verdict = verdict_of(comparison)
     for stage, judged in verdict.of_stages():
         name = Part(f"{judged.run} {plain_name(short[judged.run or ''])}", name=True)
         lines.append(_stage(comparison, stage, name, judged, judged.cost if judged.cost not in costs else None))
         costs += [judged.cost] if judged.cost else []
-    seeds = seed_sentence(verdict)
-    return [*lines, (Part(seeds),)] if seeds else lines
+    bests = [judged.run for _, judged in verdict.of_stages() if judged.run]
+    more = [seed_sentence(verdict), gap_sentence(verdict.budgets, verdict.unequal_budgets, bests)]
+    return [*lines, *((Part(text),) for text in more if text)]
 
 
 PAIR_REASONS = {
