@@ -18,9 +18,9 @@ from engine.searches import Search, SearchTrial
 from workers.artifacts import METRICS
 
 Over = Literal["trials", "seconds"]
-DEPENDENT = (
+DEPENDENT_TRIALS = (
     "Trials of TPE are not independent draws: the first has the usual settings, and later ones look where earlier ones did well. The "
-    "expectation takes them as if drawn in any order. Thin: the best so far in the order in which they were tried."
+    "expectation takes them as if drawn in any order."
 )
 
 

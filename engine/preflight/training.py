@@ -41,7 +41,7 @@ def training(spec: RunSpec, dataset: Dataset, on: Machine | None = None, rates: 
         items += [_model(footprint), memory(largest, amount, on, _largest(footprint)), disk(amount, dataset, on)]
     if isinstance(spec.model, NetworkSpec):
         items += [*_processes(spec, on), *_device(spec), *_steps(spec, learned.rows)]
-    items += [*_search(spec), _time(spec, learned.rows, measured(spec) if rates is None else rates)]
+    items += [*_search(spec), _time(spec, learned, measured(spec) if rates is None else rates)]
     return Preflight(title=spec.title, items=tuple(items), tables=_tables(footprint))
 
 
@@ -185,18 +185,21 @@ def _search(spec: RunSpec) -> list[Item]:
     return [Item(name="Search", value=f"{trials} of {settings}{ends}", short=trials)]
 
 
-def _time(spec: RunSpec, rows: int, rates: Sequence[Rate]) -> Item:
+def _time(spec: RunSpec, learned: Learned, rates: Sequence[Rate]) -> Item:
     """From the slowest and the fastest run of this kind."""
     if not rates:
         return Item(name="Time", value="not measured yet on this machine", short="not measured yet")
     known = "1 run" if len(rates) == 1 else f"{len(rates)} runs"
-    trials, most = (spec.budget.trials, spec.budget.minutes) if spec.budget else (1, None)
+    trials, minutes = (spec.budget.trials, spec.budget.minutes) if spec.budget else (1, None)
 
     def bounded(seconds: float) -> float:
-        return trials * seconds if most is None else min(trials * seconds, 60 * most + seconds)
+        return trials * seconds if minutes is None else min(trials * seconds, 60 * minutes + seconds)
 
+    whole = [bounded(rate.whole_s * (learned.liked or learned.rows) / rate.rows) for rate in rates]  # a rate counts liked rows
     if not isinstance(spec.model, NetworkSpec):
-        seconds = [bounded(rate.whole_s * rows / rate.rows) for rate in rates]
-        return Item(name="Time", value=f"{(text := span(min(seconds), max(seconds)))}, by {known} of this model here", short=text)
-    low, high = (pick([bounded(rows * spec.train.epochs / rate.rows_per_s + rate.others_s) for rate in rates]) for pick in (min, max))
+        text = span(min(whole), max(whole))
+        return Item(name="Time", value=f"{text}, by {known} of this model here", short=text)
+    most = [bounded(learned.rows * spec.train.epochs / rate.rows_per_s + rate.others_s) for rate in rates]
+    usual = [seconds for seconds in whole if seconds] if trials > 1 else []  # few trials of a search go on to the last epoch
+    low, high = min([*most, *usual]), max(most)
     return Item(name="Time", value=f"{span(low, high)} at most, by {known} of this kind here", short=span(low, high))

@@ -11,9 +11,7 @@ from ui.shared import address, charts, contents, words
 
 OVER = {"trials": "Trials", "seconds": "Seconds"}
 AXES: dict[Over, str] = {"trials": "trials", "seconds": "seconds of search"}
-EXPECTED = (
-    "Thick: the best that n trials are expected to have found, those that were tried being drawn in any order (Dodge et al., EMNLP 2019)."
-)
+EXPECTED = "Thick: the best that n trials are expected to find (Dodge et al., EMNLP 2019). Thin: the best so far, in the order of trials."
 FAINT = 0.45
 
 
@@ -50,7 +48,7 @@ def _remarks(comparison: Comparison, curves: list[BudgetCurve]) -> None:
     """How to read it, who is not drawn, and links to the searches."""
     drawn = {one.letter for one in curves}
     without = [c.letter for c in comparison.contenders if c.run_id is not None and c.letter not in drawn]
-    notes = [EXPECTED, *([compare.DEPENDENT] if not all(one.independent for one in curves) else [])]
+    notes = [EXPECTED, *([compare.DEPENDENT_TRIALS] if not all(one.independent for one in curves) else [])]
     notes += [f"No such search of {', '.join(without)}."] if without else []
     st.caption(" ".join(notes))
     short = engine.compare.names(comparison.contenders)

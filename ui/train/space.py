@@ -13,7 +13,7 @@ from engine.specs import Choices, Range, RunSpec, Space
 from ui.shared import forms, words
 
 HEADS = ("Setting", "Values", "First")
-WIDTHS = (5, 6, 3)  # of the columns, as shares
+WIDTHS = (5, 8, 2)  # of the columns, as shares
 TRIED = "Untick what is not to be searched: it keeps its first value."
 OWN = {None: "none", True: "yes", False: "no"}
 
@@ -41,7 +41,11 @@ def rows(place: DeltaGenerator, key: str, spec: RunSpec, usual: Space, given: Sp
     offered = usual | {name: way for name, way in (given or {}).items() if name in own}
     first = engine.specs.first_settings(spec, offered)
     space, fixed = Space(), dict[str, Value]()
-    with place.expander(f"What is tried ({len(offered)} settings)", icon=":material/query_stats:", key=f"{key}.space"):
+    with place.expander(
+        f"What is tried ({len(offered)} {'setting' if len(offered) == 1 else 'settings'})",
+        icon=":material/query_stats:",
+        key=f"{key}.space",
+    ):
         st.caption(TRIED)
         _heads()
         for name, way in offered.items():

@@ -195,6 +195,9 @@ def test_time_is_told_with_its_spread_once_runs_have_measured_it(judge) -> None:
     assert item(judged, "Time").value == "not measured yet on this machine"
     judged, _ = judge({"kind": "dlrm"}, rates=(Rate(1000.0, 20.0), Rate(2000.0, 40.0)), epochs=10)
     assert item(judged, "Time").value == "9 to 17 min at most, by 2 runs of this kind here"
+    rates = (Rate(1000.0, 20.0, 50_000, 60.0), Rate(2000.0, 40.0))
+    judged, _ = judge({"kind": "dlrm"}, rates=rates, search={"trials": 10}, epochs=10)
+    assert item(judged, "Time").value == "10 min to 2.8 h at most, by 2 runs of this kind here"  # ten trials that end as early as that run
 
 
 def test_a_finished_run_adds_its_rate_and_a_run_of_another_kind_does_not_take_it(judge, workspace: Path) -> None:
