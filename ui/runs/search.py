@@ -32,9 +32,10 @@ def section(run: Run, search: Search) -> None:
         st.markdown(f"**{_label(search)} by trial**")
         charts.show(trials_chart(search), _alt(search), key=f"trials.{search.run_id}")
         st.caption(_counted(search))
-    with right:
-        _importance(search)
+    mattered = right.container()
     _what_was_tried(search)
+    with mattered:  # last, since it takes seconds to compute
+        _importance(search)
 
 
 def _where(run: Run, search: Search) -> None:

@@ -84,7 +84,8 @@ class Study:
         )
         self._ways = {name: distribution(way) for name, way in space.items()}
         self._begun = time.monotonic()
-        self._before = sum(one.facts.get("seconds", 0.0) for one in self.ended())
+        self._took = [float(one.facts.get("seconds", 0.0)) for one in self.ended()]
+        self._before = sum(self._took)
         self._open: dict[int, optuna.Trial] = {}
         self._since = dict[int, float]()
 
@@ -112,6 +113,15 @@ class Study:
         over = self._search.minutes is not None and self.seconds > 60 * self._search.minutes and begun > 0
         return 0 if over else max(0, self._search.trials - begun)
 
+    def left_s(self, number: int, of_trial: float) -> float:
+        """Seconds that the search has left, those of a trial under way being `of_trial`: the others are expected to take as long as those
+        that are through, and as long as this one where none is."""
+        each = sum(self._took) / len(self._took) if self._took else of_trial
+        others = each * max(0, self._search.trials - number - 1)
+        if self._search.minutes is not None:  # the last one begins within the time, and goes on beyond it
+            others = min(others, max(0.0, 60 * self._search.minutes - self.seconds - of_trial) + each)
+        return of_trial + others
+
     @property
     def seconds(self) -> float:
         """Since the search began, without pauses between attempts."""
@@ -137,6 +147,7 @@ class Study:
         import optuna
 
         trial = self._open.pop(number)
+        self._took.append(float(facts.get("seconds", 0.0)))
         known, now = value is not None and math.isfinite(value), time.time()
         ended = Ended(number, self._decoded(trial.params), state, value if known else None, dict(facts), now)
         kept = {name: part for name, part in ended._asdict().items() if name not in ("number", "settings")}
