@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import datasets, runs
 from engine.compare import lists_at_k
+from engine.compare.budgets import budget_of
 from engine.compare.cells import baseline_cells, protocol_of, run_cells
 from engine.compare.contenders import Comparison, Contender
 from engine.compare.facts import costs, differences, is_fitted, settings
@@ -114,7 +115,7 @@ def _contender(group: list[Run], place: int, together: list[Run]) -> Contender:
     many = f" · {len(group)} seeds" if len(group) > 1 else _seed(group[0], together)
     ids, model = tuple(run.run_id for run in group), group[0].model or ""
     named = {"letter": _letter(place), "run_id": ids[0], "name": group[0].title + many, "model": model}
-    return Contender(**named, color_index=place, run_ids=ids, tuned=group[0].training.budget is not None)
+    return Contender(**named, color_index=place, run_ids=ids, budget=budget_of(group))
 
 
 def seed_groups(run_ids: Sequence[str], seeds: bool = True) -> list[list[str]]:
@@ -146,10 +147,10 @@ def _seed(run: Run, together: list[Run]) -> str:
 
 
 def _curves(group: list[Run]) -> "pd.DataFrame":
-    """The curves of a run; of several, their mean as far as all of them went on; none of a fitted model, whose steps are trials."""
+    """The curves of a run; of several, their mean as far as all of them went on; none of a search, whose steps are trials."""
     import pandas as pd
 
-    if is_fitted(group[0]):
+    if is_fitted(group[0]) or group[0].training.budget is not None:
         return pd.DataFrame(columns=CURVE)
     every = [runs.history(run.run_id) for run in group]
     if len(every) == 1:

@@ -6,6 +6,7 @@ import streamlit as st
 
 import engine
 from ui.compare import (
+    budgets,
     calibration,
     contenders,
     curves,
@@ -103,6 +104,7 @@ with st.container() if wide or curved else grid.cell():
 
 if not why:
     funnels.section(comparison)
+budgets.section(comparison)
 pairs.show(at(k))
 slices.show(comparison)
 stress.show(comparison)
