@@ -94,6 +94,8 @@ def _chosen(run: Run) -> dict[str, str]:
 
 
 def _rounded(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else _shown(value)
 
 
