@@ -9,8 +9,8 @@ from .contenders import Comparison as Comparison, Contender as Contender, names 
 from .descriptions import (BEST as BEST, CLOSE as CLOSE, FAMILIES as FAMILIES, PAIR_HEADS as PAIR_HEADS, SETTINGS as SETTINGS,
     RELIABILITY_NOTE as RELIABILITY_NOTE, SLICE_NOTES as SLICE_NOTES, mark_legend as mark_legend, mark_of as mark_of, pairs_basis as
     pairs_basis, protocol_sentence as protocol_sentence, protocol_setting as protocol_setting, protocol_settings as protocol_settings)
-from .expected_best import (DEPENDENT_TRIALS as DEPENDENT_TRIALS, BudgetCurve as BudgetCurve, Over as Over, budget_curves as budget_curves,
-    budget_metrics as budget_metrics, takeover_sentence as takeover_sentence)
+from .expected_best import (BudgetCurve as BudgetCurve, Over as Over, budget_curves as budget_curves,
+    budget_metrics as budget_metrics, reading_notes as reading_notes, takeover_sentence as takeover_sentence)
 from .judging import judge as judge, verdict_of as verdict_of
 from .lists_at_k import (MOST_K as MOST_K, STORED_K as STORED_K, ListFacts as ListFacts, ListMetrics as ListMetrics,
     list_facts as list_facts, targets_of as targets_of)

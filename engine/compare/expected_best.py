@@ -12,6 +12,7 @@ import numpy as np
 
 from engine import searches
 from engine.compare.contenders import Comparison, names
+from engine.compare.judging import verdict_of
 from engine.compare.numbers import count, duration
 from engine.compare.phrases import Part, Sentence, plain_name
 from engine.searches import Search, SearchTrial
@@ -36,15 +37,17 @@ class BudgetCurve(NamedTuple):
     seconds: tuple[float, ...]  # of the first n trials, on average over which these are: n times the mean of one
     passed: tuple[float, ...]  # seconds until each trial had ended, in their order
     independent: bool  # whether trials are independent draws, as those of a random search are
+    chosen_by: str | None  # the metric by which the search chose
 
 
 def budget_metrics(comparison: Comparison) -> list[str]:
-    """The validation metrics that every trial with a value of some search has, those first by which searches choose."""
+    """The validation metrics that every trial with a value of some search has: those of the verdict first, then those that choose."""
     found = [search for every in _searches(comparison).values() for search in every]
     chosen_by = [search.metric for search in found if search.metric]
     measured = [set.intersection(*(set(one.valid) for one in search.with_value)) for search in found if search.with_value]
     known = [key for key, metric in METRICS.items() if metric.crowned and any(key in own for own in measured)]
-    return [key for key in dict.fromkeys([*chosen_by, *known]) if key in known]
+    judged = [one.metric for one in verdict_of(comparison).stages]
+    return [key for key in dict.fromkeys([*judged, *chosen_by, *known]) if key in known]
 
 
 def budget_curves(comparison: Comparison, metric: str) -> list[BudgetCurve]:
@@ -82,7 +85,7 @@ def _curve(letter: str, search: Search, metric: str) -> BudgetCurve:
     passed, many = np.cumsum([one.seconds for one in trials]), len(trials)
     expected = tuple(expected_best(chosen_by, n, values) for n in range(1, many + 1))
     each = tuple(float(passed[-1]) / many * n for n in range(1, many + 1))
-    return BudgetCurve(letter, expected, tuple(so_far), each, tuple(map(float, passed)), search.sampler == "random")
+    return BudgetCurve(letter, expected, tuple(so_far), each, tuple(map(float, passed)), search.sampler == "random", search.metric)
 
 
 def _worst(values: Sequence[float], metric: str) -> float:
@@ -113,9 +116,21 @@ def _mean(curves: Sequence[BudgetCurve]) -> BudgetCurve:
     def mean(name: str) -> tuple[float, ...]:
         return tuple(np.mean([getattr(one, name)[:many] for one in curves], axis=0).tolist())
 
-    return BudgetCurve(
-        curves[0].letter, mean("expected"), mean("so_far"), mean("seconds"), mean("passed"), all(one.independent for one in curves)
-    )
+    return curves[0]._replace(
+        expected=mean("expected"), so_far=mean("so_far"), seconds=mean("seconds"), passed=mean("passed"),
+        independent=all(one.independent for one in curves),
+    )  # fmt: skip
+
+
+def reading_notes(curves: Sequence[BudgetCurve], metric: str) -> list[str]:
+    """What is to be known of curves: that trials of TPE are no independent draws, and whose best was chosen by another metric."""
+    notes = [DEPENDENT_TRIALS] if not all(one.independent for one in curves) else []
+    for key in dict.fromkeys(one.chosen_by for one in curves if one.chosen_by not in (None, metric)):
+        letters = ", ".join(one.letter for one in curves if one.chosen_by == key)
+        notes.append(
+            f"What {letters} tried was chosen by {METRICS[key or ''].label}, so that the curve may fall by {METRICS[metric].label}."
+        )
+    return notes
 
 
 class Takeover(NamedTuple):

@@ -60,6 +60,10 @@ def _leaves(group: list[Run]) -> dict[str, Any]:
     first = group[0]
     spec = first.training
     leaves = specs.settings_of(spec) | _chosen(first)
+    if spec.search is None:
+        leaves.pop("search")
+    elif spec.search.space is not None:
+        leaves["search.space"] = f"its own, of {len(spec.search.space)}"
     if isinstance(spec.model, FunnelSpec):  # its parts by name: nobody knows runs by their ids
         leaves |= dict(zip(("model.retriever", "model.ranker"), map(_part, spec.model.titles), strict=True))
         leaves = {name: value for name, value in leaves.items() if name not in ("model.titles", "train.seed")}
@@ -90,6 +94,8 @@ def _chosen(run: Run) -> dict[str, str]:
 
 
 def _rounded(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else _shown(value)
 
 

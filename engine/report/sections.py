@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from engine import datasets, runs
 from engine.compare import (
-    DEPENDENT_TRIALS,
     FEW_IN_SLICE,
     PAIR_HEADS,
     RELIABILITY_NOTE,
@@ -25,6 +24,7 @@ from engine.compare import (
     protocol_of,
     protocol_sentence,
     protocol_settings,
+    reading_notes,
     slice_choices,
     slice_metrics,
     sliced,
@@ -132,7 +132,7 @@ def _budget(comparison: Comparison) -> Section:
         f"Expected best {metric(metrics[0]).label} on validation", ["trials", *(one.letter for one in curves)], rows, note=note
     )
     said = [sentence] if (sentence := takeover_sentence(comparison, curves, metrics[0], "trials")) else []
-    return Section(title, said, tables=[expected], notes=[DEPENDENT_TRIALS] if not all(one.independent for one in curves) else [])
+    return Section(title, said, tables=[expected], notes=reading_notes(curves, metrics[0]))
 
 
 def _pairs(comparison: Comparison) -> Section:

@@ -41,14 +41,14 @@ def section(comparison: Comparison) -> None:
     label = engine.specs.METRICS[metric].label
     alt = f"Expected best {label} of {len(curves)} searches over {AXES[over]}. {engine.compare.plain(said)}"
     charts.show(figure(comparison, curves, over, f"{label} (validation)"), alt, key="compare.budget.chart")
-    _remarks(comparison, curves)
+    _remarks(comparison, curves, metric)
 
 
-def _remarks(comparison: Comparison, curves: list[BudgetCurve]) -> None:
+def _remarks(comparison: Comparison, curves: list[BudgetCurve], metric: str) -> None:
     """How to read it, who is not drawn, and links to the searches."""
     drawn = {one.letter for one in curves}
     without = [c.letter for c in comparison.contenders if c.run_id is not None and c.letter not in drawn]
-    notes = [EXPECTED, *([compare.DEPENDENT_TRIALS] if not all(one.independent for one in curves) else [])]
+    notes = [EXPECTED, *engine.compare.reading_notes(curves, metric)]
     notes += [f"No such search of {', '.join(without)}."] if without else []
     st.caption(" ".join(notes))
     short = engine.compare.names(comparison.contenders)

@@ -85,7 +85,7 @@ def _over_epochs(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _remarks(rows: pd.DataFrame, drawing: Drawing, without: list[str], loss: bool) -> None:
     """What is not drawn, and how the curves must not be read."""
-    notes = [f"No such curve for {', '.join(without)}: fitted in one step, a search of many trainings, or not recorded."] if without else []
+    notes = [f"No such curve for {', '.join(without)}: fitted in one step, or not recorded."] if without else []
     hidden = [name for name, on in ((drawing.over, drawing.log_x), ("value", drawing.log_y)) if on and (rows[name] <= 0).any()]
     if hidden:
         notes.append("A log axis cannot show zero or negative values: these points are left out.")

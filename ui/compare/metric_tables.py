@@ -15,6 +15,7 @@ ROOMY = 6  # columns that have room for wide cells at 1440 pixels
 BEST = "best: ahead of every other by more than chance and by more than what another seed may change"
 CLOSE = "best value, but not surely, or by too little to matter, ahead of"
 BUDGET = "settings that were tried on validation, and the time of that; of several seeds each"
+SEARCH = {"minutes": "minutes at most", "space": "settings tried"}  # names of settings of a search, where their own is not plain enough
 Row = Mapping[Hashable, float]  # of a comparison's table
 Alarms = Mapping[str, Sequence[str]]  # letter -> what looks wrong with a contender
 
@@ -203,6 +204,8 @@ def _setting(name: str, contenders: Sequence[Contender]) -> str:
     part, _, field = name.partition(".")
     if part == "protocol":
         return words.html(f"Measured: {protocol_setting(field)}")
+    if part == "search":
+        return "Search" if not field else words.html(f"Search: {SEARCH.get(field, field)}")
     models = [MODELS[one.model] for one in contenders if one.model in MODELS]
     specs: list[type[BaseModel]] = [TrainSpec] if part == "train" else [*models]
     title = next((spec.model_fields[field].title for spec in specs if field in spec.model_fields), None)

@@ -121,8 +121,12 @@ def search_or_curves(run: Run) -> None:
         found = None
     if found is None:
         training_curves(run.run_id, engine.runs.history(run.run_id))
-    else:
-        search.section(run, found)
+        return
+    search.section(run, found)
+    curves = engine.runs.history(run.run_id, found.best.number) if found.best else pd.DataFrame()
+    if len(curves):
+        st.markdown(f"**Curves of the best, trial {found.best.number if found.best else 0}**")
+        training_curves(run.run_id, curves)
 
 
 def facts(run: Run) -> None:

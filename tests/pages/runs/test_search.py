@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine import compare
 from engine.searches import Search, SearchTrial
 from tests.pages.reading import Says, Visit, foreign_markup, plainly
 from tests.records import HOSTILE
@@ -50,7 +51,23 @@ def test_a_search_under_way_says_where_it_is(own: Workspace, visit: Visit, says:
     assert "1 through, 1 ended early, 1 failed. The last failure: loss is nan" in said
     assert "6 to go" in said
     assert not foreign_markup(at)
+    assert "Curves of the best" not in said
     assert [line["name"] for line in figures(at)[0]["data"]] == ["Best so far", "through", "ended early", "failed"]
+
+
+def test_the_curves_of_the_best_trial_are_shown_and_compared(own: Workspace, visit: Visit, says: Says) -> None:
+    own.respecify("dlrm", search={"trials": 2})
+    folder = trial_folder(own.path("dlrm"), 1)
+    folder.mkdir(parents=True)
+    facts = {"valid": {"auc": 0.7}, "seconds": 3.0, "learned": {"metric": "auc"}}
+    ended = {"number": 1, "settings": {"model.embedding_dim": 8}, "state": "done", "value": 0.7, "facts": facts}
+    (folder / "trial.json").write_text(json.dumps(ended))
+    points = [{"step": 4 * n, "epoch": n, "rows": n, "time": n, "values": {"train_loss": 0.5, "valid_auc": 0.6 + n / 100}} for n in (1, 2)]
+    (folder / "journal.jsonl").write_text("".join(json.dumps(point) + "\n" for point in points))
+    assert "Curves of the best, trial 2" in says(visit("runs", run=own.runs["dlrm"]))
+    found = compare.compare([own.runs["dlrm"], own.runs["two_tower"]])
+    mine = found.curves[(found.curves["contender"] == "A") & (found.curves["metric"] == "valid_auc")]
+    assert mine["value"].tolist() == [0.61, 0.62]
 
 
 def test_a_page_without_a_search_loads_no_optuna(shared: Workspace, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:

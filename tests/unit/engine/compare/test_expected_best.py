@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.compare import plain
-from engine.compare.expected_best import BudgetCurve, Takeover, _curve, expected_best, takeover, takeover_sentence
+from engine.compare.expected_best import BudgetCurve, Takeover, _curve, expected_best, reading_notes, takeover, takeover_sentence
 from engine.searches import Search, SearchTrial
 from tests.compared import made
 
@@ -40,6 +40,7 @@ def test_what_is_reported_may_be_another_metric_than_what_chooses(n: int) -> Non
     assert expected_best(chosen_by, n, values) == pytest.approx(mean, abs=5 * error)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.integers(1, 30))
 def test_it_rises_from_the_mean_towards_the_best(values: list[float], n: int) -> None:
     assert expected_best(values, 1) == pytest.approx(np.mean(values), abs=1e-9)
@@ -63,7 +64,7 @@ def test_a_curve_has_the_best_so_far_in_order_and_counts_failures_as_the_worst()
 
 def curve(letter: str, *expected: float, each: float = 1.0) -> BudgetCurve:
     seconds = tuple(each * n for n in range(1, len(expected) + 1))
-    return BudgetCurve(letter, expected, expected, seconds, seconds, True)
+    return BudgetCurve(letter, expected, expected, seconds, seconds, True, "ndcg_at_10")
 
 
 STEADY, RISING = curve("A", 0.20, 0.21, 0.21, 0.21), curve("B", 0.10, 0.18, 0.2101, 0.25, each=10.0)
@@ -85,3 +86,10 @@ def test_it_is_said_in_words() -> None:
     said = plain(takeover_sentence(comparison, [STEADY, curve("B", 0.1, 0.1)], "ndcg_at_10", "trials"))
     assert said.startswith("Take A EASE for any budget up to 2 trials")
     assert takeover_sentence(comparison, [STEADY], "ndcg_at_10", "trials") == ()
+
+
+def test_a_curve_by_another_metric_than_the_one_that_chose_says_so() -> None:
+    assert reading_notes([STEADY, RISING], "ndcg_at_10") == []
+    (note,) = reading_notes([STEADY, RISING], "auc")
+    assert note == "What A, B tried was chosen by NDCG@10, so that the curve may fall by AUC."
+    assert reading_notes([STEADY._replace(independent=False)], "ndcg_at_10")[0].startswith("Trials of TPE are not independent")
