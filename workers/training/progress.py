@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-
 Ends = Callable[[int, float], bool]  # takes an epoch and its value, says whether training ends there; rank 0 asks it
 
 
