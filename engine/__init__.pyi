@@ -2,6 +2,6 @@
 # isort: skip_file
 from . import (
     compare as compare, datasets as datasets, preflight as preflight, prepare as prepare, presets as presets, preview as preview,
-    recommend as recommend, report as report, runs as runs, settings as settings, sources as sources, spark as spark, specs as specs,
-    tables as tables, upkeep as upkeep,
+    recommend as recommend, report as report, runs as runs, searches as searches, settings as settings, sources as sources, spark as spark,
+    specs as specs, tables as tables, upkeep as upkeep,
 )

@@ -3,9 +3,25 @@
 from workers.artifacts import METRICS, Metric, metric
 from workers.models import MODELS, MatrixSpec, ModelSpec, NetworkSpec
 from workers.run import RunSpec, settings_of
-from workers.specs import TARGETS, FeatureSchema, Protocol, Spec, Target, Task, TrainSpec, explain, mask
+from workers.search import first_settings, usual_space, with_settings
+from workers.specs import (
+    TARGETS,
+    Choices,
+    FeatureSchema,
+    Protocol,
+    Range,
+    SearchSpec,
+    Space,
+    Spec,
+    Target,
+    Task,
+    TrainSpec,
+    explain,
+    mask,
+)  # fmt: skip
 
 __all__ = [
-    "METRICS", "MODELS", "TARGETS", "FeatureSchema", "MatrixSpec", "Metric", "ModelSpec", "NetworkSpec", "Protocol", "RunSpec", "Spec",
-    "Target", "Task", "TrainSpec", "explain", "mask", "metric", "settings_of",
+    "METRICS", "MODELS", "TARGETS", "Choices", "FeatureSchema", "MatrixSpec", "Metric", "ModelSpec", "NetworkSpec", "Protocol", "Range",
+    "RunSpec", "SearchSpec", "Space", "Spec", "Target", "Task", "TrainSpec", "explain", "first_settings", "mask", "metric", "settings_of",
+    "usual_space", "with_settings",
 ]  # fmt: skip

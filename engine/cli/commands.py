@@ -233,7 +233,8 @@ def _print_comparison(comparison: "Comparison", sentences: list[str]) -> None:
 
     letters, verdict = [c.letter for c in comparison.contenders], engine.compare.verdict_of(comparison)
     for contender in comparison.contenders:
-        print(f"{contender.letter:>4}  {contender.name}")
+        budget = engine.compare.budget_words(contender.budget)
+        print(f"{contender.letter:>4}  {contender.name}{f' ({budget})' if budget else ''}")
     print(f"\nDataset {comparison.dataset}, {comparison.users} users ranked for\n{'':20}" + "".join(f"{letter:>22}" for letter in letters))
     for key in comparison.table["metric"].unique():
         rows = comparison.table[comparison.table["metric"] == key].set_index("contender")

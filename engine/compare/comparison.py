@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from engine import datasets, runs
+from engine import datasets, runs, searches
 from engine.compare import lists_at_k
+from engine.compare.budgets import budget_of
 from engine.compare.cells import baseline_cells, protocol_of, run_cells
 from engine.compare.contenders import Comparison, Contender
 from engine.compare.facts import costs, differences, is_fitted, settings
@@ -114,7 +115,7 @@ def _contender(group: list[Run], place: int, together: list[Run]) -> Contender:
     many = f" · {len(group)} seeds" if len(group) > 1 else _seed(group[0], together)
     ids, model = tuple(run.run_id for run in group), group[0].model or ""
     named = {"letter": _letter(place), "run_id": ids[0], "name": group[0].title + many, "model": model}
-    return Contender(**named, color_index=place, run_ids=ids, tuned=group[0].training.budget is not None)
+    return Contender(**named, color_index=place, run_ids=ids, budget=budget_of(group))
 
 
 def seed_groups(run_ids: Sequence[str], seeds: bool = True) -> list[list[str]]:
@@ -146,18 +147,26 @@ def _seed(run: Run, together: list[Run]) -> str:
 
 
 def _curves(group: list[Run]) -> "pd.DataFrame":
-    """The curves of a run; of several, their mean as far as all of them went on; none of a fitted model, whose steps are trials."""
+    """The curves of a run, of a search those of its best trial; of several, their mean as far as all of them went on; none of a fitted
+    model, whose steps are trials."""
     import pandas as pd
 
     if is_fitted(group[0]):
         return pd.DataFrame(columns=CURVE)
-    every = [runs.history(run.run_id) for run in group]
+    every = [_history(run) for run in group]
     if len(every) == 1:
         return every[0]
     points = pd.concat(every).groupby(["metric", "step"], as_index=False).agg(
         epoch=("epoch", "first"), rows=("rows", "mean"), time_s=("time_s", "mean"), value=("value", "mean"), n=("value", "size")
     )  # fmt: skip
     return points[points["n"] == len(every)].drop(columns="n")
+
+
+def _history(run: Run) -> "pd.DataFrame":
+    search = searches.of_run(run.run_id) if run.training.search is not None else None
+    if search is None or search.best is None:
+        return runs.history(run.run_id)
+    return runs.history(run.run_id, search.best.number)
 
 
 def _against(baseline: str, contenders: list[Contender]) -> str:

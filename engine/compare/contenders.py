@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.compare.lists_at_k import STORED_K
-from engine.compare.verdict import THRESHOLD, Baseline, PairVerdict, Verdict
+from engine.compare.verdict import THRESHOLD, Baseline, Budget, PairVerdict, Verdict
 from workers.specs import Target
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Contender(BaseModel):
     model: str
     color_index: int
     run_ids: tuple[str, ...] = ()  # more than one where runs that differ in their seed alone are one contender
-    tuned: bool = False  # whether its training time is that of trying several settings
+    budget: Budget | None = None  # of its search; None where it has nothing to search
 
     @property
     def runs(self) -> tuple[str, ...]:

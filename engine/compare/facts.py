@@ -18,8 +18,12 @@ BATCHES = (
     "epochs",
     "best_epoch",
 )  # facts of models that learn from batches, not of fitted ones
+TRAINING, FIT = "Training time", "Training, best settings alone"
 COSTS = {
-    "training_s": ("Training time", "s"),
+    "training_s": (TRAINING, "s"),
+    "trials": ("Settings tried", ""),
+    "search_s": ("Search", "s"),
+    "fit_s": (FIT, "s"),
     "rows_per_s": ("Throughput", "rows/s"),
     "epochs": ("Epochs trained", ""),
     "best_epoch": ("Best epoch", ""),
@@ -56,6 +60,10 @@ def _leaves(group: list[Run]) -> dict[str, Any]:
     first = group[0]
     spec = first.training
     leaves = specs.settings_of(spec) | _chosen(first)
+    if spec.search is None:
+        leaves.pop("search")
+    elif spec.search.space is not None:
+        leaves["search.space"] = f"its own, of {len(spec.search.space)}"
     if isinstance(spec.model, FunnelSpec):  # its parts by name: nobody knows runs by their ids
         leaves |= dict(zip(("model.retriever", "model.ranker"), map(_part, spec.model.titles), strict=True))
         leaves = {name: value for name, value in leaves.items() if name not in ("model.titles", "train.seed")}
@@ -86,6 +94,8 @@ def _chosen(run: Run) -> dict[str, str]:
 
 
 def _rounded(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else _shown(value)
 
 
@@ -103,10 +113,11 @@ def costs(named: dict[str, list[Run]]) -> "pd.DataFrame":
     for letter, group in named.items():
         of_runs = [_cost(run) for run in group]
         facts[letter] = {name: float(np.mean([one[name] for one in of_runs])) for name in COSTS if all(name in one for one in of_runs)}
+    searched = any("search_s" in own for own in facts.values())  # else a training is the only one
     rows = [
         {"fact": label, "unit": unit} | {letter: _scaled(own.get(name), unit) for letter, own in facts.items()}
         for name, (label, unit) in COSTS.items()
-        if any(name in own for own in facts.values())
+        if any(name in own for own in facts.values()) and (searched or name != "fit_s")
     ]
     return pd.DataFrame(rows, columns=["fact", "unit", *facts])
 
@@ -114,7 +125,17 @@ def costs(named: dict[str, list[Run]]) -> "pd.DataFrame":
 def _cost(run: Run) -> dict[str, float]:
     waited = run.started_at and run.ended_at
     known = {name: value for name, value in run.resources.items() if not (is_fitted(run) and name in BATCHES)}
+    known |= _of_search(run)
     return known | ({"wall_s": (run.ended_at - run.started_at).total_seconds()} if waited else {})  # type: ignore[operator]
+
+
+def _of_search(run: Run) -> dict[str, float]:
+    """How many settings were tried, the seconds of all, and those of one training; of a run without a search the last alone."""
+    end = runs.done(run.run_id)
+    found = {name: float(end[name]) for name in ("trials", "search_s", "fit_s") if isinstance(end.get(name), int | float)}
+    if "search_s" not in found and run.training.budget is None and "training_s" in run.resources:
+        found["fit_s"] = run.resources["training_s"]
+    return found
 
 
 def _scaled(value: float | None, unit: str) -> float:

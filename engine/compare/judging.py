@@ -4,7 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from engine.compare.budgets import gaps
 from engine.compare.contenders import Comparison, competitors
+from engine.compare.facts import FIT, TRAINING
 from engine.compare.seed_noise import allowances
 from engine.compare.significance import all_pairs, same_settings
 from engine.compare.verdict import (
@@ -30,7 +32,6 @@ STAGES = (
     ("For rating sets of items", ("set_rmse",)),
 )  # what a model is for, and the metric that says it best: the first that was measured
 CLEARLY = 1.5  # times that a cost must differ to be worth a sentence
-TRAINING = "Training time"
 
 
 REVERSED = {
@@ -67,7 +68,9 @@ def judge(comparison: Comparison, tests: Mapping[str, Sequence[PairVerdict]] | N
     for stage, names in STAGES:
         metrics = [name for one in names if (name := one.format(k=comparison.k)) in judged and judged[name].run is not None]
         stages += [StageVerdict(stage=stage, metric=metrics[0])] if metrics else []
-    return Verdict(metrics=judged, stages=tuple(stages), threshold=comparison.threshold)
+    budgets = {one.letter: one.budget for one in comparison.contenders if one.budget is not None}
+    unequal = gaps(comparison.contenders)
+    return Verdict(metrics=judged, stages=tuple(stages), threshold=comparison.threshold, budgets=budgets, unequal_budgets=unequal)
 
 
 def _metric(comparison: Comparison, key: str, tested: Sequence[PairVerdict], allowed: Mapping[str, Allowance]) -> MetricVerdict | None:
@@ -165,12 +168,14 @@ def _best_possible(comparison: Comparison, values: Sequence[Value]) -> float | N
 def _cost(comparison: Comparison, run: str, judged: Sequence[PairVerdict]) -> CostNote | None:
     """The best run's training time against that of the next, or of the fastest of those that it is not clearly ahead of."""
     costs = comparison.costs
-    if not judged or "fact" not in costs or not (costs["fact"] == TRAINING).any():
+    known = set(costs["fact"]) if "fact" in costs else set()
+    if not judged or not known & {FIT, TRAINING}:
         return None
     near = [pair.b for pair in judged if not pair.clearly]
-    row = costs[costs["fact"] == TRAINING].iloc[0]
-    tuned = {one.letter: one.tuned for one in comparison.contenders}  # trying many settings says nothing beside the time of one fit
-    others = [letter for letter in near or [judged[0].b] if tuned.get(letter) == tuned.get(run)]
+    row = costs[costs["fact"] == (FIT if FIT in known else TRAINING)].iloc[0]
+    # trying many settings says nothing beside the time of one training
+    searched = {one.letter: FIT not in known and one.budget is not None and one.budget.searched for one in comparison.contenders}
+    others = [letter for letter in near or [judged[0].b] if searched.get(letter) == searched.get(run)]
     times = {letter: float(row[letter]) for letter in [run, *others] if letter in row and row[letter] is not None}
     times = {letter: seconds for letter, seconds in times.items() if math.isfinite(seconds) and seconds > 0}
     own = times.pop(run, None)

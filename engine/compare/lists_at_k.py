@@ -87,6 +87,22 @@ def _list_facts(dataset: str, path: Path, num_users: int, target: Target) -> Lis
     return ListFacts(path, facts_of(items[items["row"] > 0].sort_values("row"), num_users), relevant, target)
 
 
+def relevant_of(dataset: str, path: Path, target: Target, lists: "pd.DataFrame") -> "pd.Series":
+    """What counts as a hit in some stored lists: user_id -> rows of items.
+
+    Args:
+        path: of the dataset. lists: of a run, index user_id; they bring what is relevant where its protocol is not the dataset's.
+    """
+    import pandas as pd
+
+    known = list_facts(dataset, target) if target != "later" else None
+    if known is not None:
+        return known.relevant
+    if "relevant" in lists:
+        return lists["relevant"]
+    return pd.read_parquet(path / RANKING / f"{TEST}.parquet", columns=[USER_ID, "relevant"]).set_index(USER_ID)["relevant"]
+
+
 def of_run(run_id: str, protocol: Protocol, facts: ListFacts, k: int) -> ListMetrics | None:
     """A finished run's lists at k; None where they are not in this workspace, are shorter than k, or hold items that the dataset does not
     count for such a target."""

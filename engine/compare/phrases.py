@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from engine.compare.budgets import gap_sentence
 from engine.compare.contenders import Comparison, names
 from engine.compare.judging import verdict_of
 from engine.compare.numbers import DASH, count, duration, missing, number, percent, rough, signed_with_half, with_half
@@ -25,7 +26,7 @@ Sentence = tuple[Part, ...]
 
 
 def sentences(comparison: Comparison) -> list[Sentence]:
-    """What the verdict says: a paragraph for each stage whose metric was measured, and one about seeds where something rests on one."""
+    """What the verdict says: a paragraph for each stage whose metric was measured, and one each about seeds and unequal budgets, if any."""
     short, lines, costs = names(comparison.contenders), [], list[CostNote]()
     verdict = verdict_of(comparison)
     for stage, judged in verdict.of_stages():
@@ -33,8 +34,9 @@ def sentences(comparison: Comparison) -> list[Sentence]:
         lines.append(_stage(comparison, stage, name, judged, judged.cost if judged.cost not in costs else None))
         costs += [judged.cost] if judged.cost else []
     lines += [_flip(flip, comparison, short) for flip in verdict.flips]
-    seeds = seed_sentence(verdict)
-    return [*lines, (Part(seeds),)] if seeds else lines
+    bests = [judged.run for _, judged in verdict.of_stages() if judged.run]
+    more = [seed_sentence(verdict), gap_sentence(verdict.budgets, verdict.unequal_budgets, bests)]
+    return [*lines, *((Part(text),) for text in more if text)]
 
 
 def _flip(flip: Flip, comparison: Comparison, short: Mapping[str, str]) -> Sentence:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine import datasets, runs
-from engine.compare import paired_values, row_metrics, significance
+from engine.compare import lists_at_k, paired_values, row_metrics, significance
 from engine.compare.contenders import Comparison, Contender, competitors
 from engine.compare.intervals import LARGE, LEVEL, resampled_means, within
 from engine.datasets import INTERACTIONS, Dataset
-from workers.artifacts import FEATURE, ITEMS, RANKING, TEST, TOP_K, TRAIN, USERS
+from workers.artifacts import FEATURE, ITEMS, TOP_K, TRAIN, USERS
 from workers.evaluation import area, owners, standard_error
 
 if TYPE_CHECKING:
@@ -117,15 +117,10 @@ def _cells(name: str, letters: list[str], values: np.ndarray) -> list[Cell]:
 
 def _recalls(comparison: Comparison, path: Path, groups: Groups) -> list[Cell]:
     """Recall@10 of the relevant items of each group, over the users who have one."""
-    import pandas as pd
-
     lists = {one.letter: found for one in competitors(comparison) if (found := _lists(one)) is not None}
     if not lists:
         return []
-    first = next(iter(lists.values()))[0]
-    if "relevant" not in first:  # of runs whose protocol differs from that of the dataset
-        first = pd.read_parquet(path / RANKING / f"{TEST}.parquet", columns=["user_id", "relevant"]).set_index("user_id")
-    relevant = first["relevant"]
+    relevant = lists_at_k.relevant_of(comparison.dataset, path, comparison.target, next(iter(lists.values()))[0])
     wanted = relevant.explode().dropna().astype(int).rename("item").reset_index()
     for letter, seeds in lists.items():
         wanted[letter] = np.mean([_hits(wanted, top) for top in seeds], axis=0)

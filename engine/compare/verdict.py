@@ -164,6 +164,26 @@ class MetricVerdict(BaseModel):
         return next((one for one in self.baselines if one.baseline is baseline), None)
 
 
+class Budget(BaseModel):
+    """What finding a contender's settings took; of several seeds the mean of each."""
+
+    model_config = ConfigDict(frozen=True)
+
+    searched: bool = False
+    trials: int = 1  # settings that were tried
+    seconds: float | None = None  # of the search; None: there was none, or it was not measured
+    minutes: float | None = None  # after which no further trial began; None: trials alone were limited
+
+
+class BudgetGap(BaseModel):
+    """Letters of two contenders whose budgets are not alike: one has less than half of the other's, or none where the other searched."""
+
+    model_config = ConfigDict(frozen=True)
+
+    more: str
+    fewer: str
+
+
 class StageVerdict(BaseModel):
     """The metric that says best who is ahead in what a model is for."""
 
@@ -186,7 +206,7 @@ class Flip(BaseModel):
 
 
 class Verdict(BaseModel):
-    """Who is ahead by each metric that was measured and has a best, the one metric of each stage, and what looks wrong with whom.
+    """Who is ahead by each metric that was measured and has a best, the one metric of each stage, what looks wrong with whom, and budgets.
 
     `threshold` is the difference that matters, as a share of the larger of two values (of an area: of its distance from chance).
     """
@@ -198,6 +218,8 @@ class Verdict(BaseModel):
     threshold: float = THRESHOLD
     alarms: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # letter -> a sentence for each sign that a model is of no use
     flips: tuple[Flip, ...] = ()
+    budgets: dict[str, Budget] = Field(default_factory=dict)  # of each contender that has settings to search
+    unequal_budgets: tuple[BudgetGap, ...] = ()
 
     def winner(self, metric: str) -> str | None:
         """The letter of who wins a metric; None where nobody does."""

@@ -34,7 +34,7 @@ def bytes_of(spec: RunSpec, footprint: Footprint) -> Bytes:
     if not isinstance(spec.model, NetworkSpec):
         beside = 2 if isinstance(spec.model, MatrixSpec) else 0
         need = FIT_BASE_BYTES + weights + footprint.working_bytes
-        return Bytes(need, need, beside * weights if spec.model.kind == "item_knn" else weights)
+        return Bytes(need, need, beside * weights if spec.model.kind in ("item_knn", "markov_chain") else weights)
     train = spec.train
     sizes, together = _tables(spec, footprint), train.processes
     dense = footprint.dense * FLOAT * (1 + STATES[train.dense_optimizer])

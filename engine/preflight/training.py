@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from engine.datasets import Dataset
 from engine.preflight.disk import disk
-from engine.preflight.judgement import Item, Preflight, Table, size, span
+from engine.preflight.judgement import Item, Preflight, Table, duration, size, span
 from engine.preflight.machine import Machine, machine
 from engine.preflight.memory import Bytes, bytes_of, memory
 from engine.preflight.rates import Rate, measured
@@ -15,7 +15,8 @@ from engine.spark import GpuRequest
 from workers.artifacts import TRAIN
 from workers.models import FLOAT, Footprint, MatrixSpec, NetworkSpec, TableSize
 from workers.run import RunSpec
-from workers.specs import Task
+from workers.search import space_of, with_settings
+from workers.specs import Choice, Choices, Range, Task
 
 LOCAL = re.compile(r"local\[(\d+)(?:,\d+)?\]|local-cluster\[(\d+),(\d+),\d+\]")
 SHOWN = 3  # tables in the text of an item
@@ -28,19 +29,38 @@ def training(spec: RunSpec, dataset: Dataset, on: Machine | None = None, rates: 
         on: the machine; default: this one. rates: of runs of this kind; default: those measured in this workspace.
     """
     on, spec = on or machine(), spec.resolved(dataset.schema)
-    footprint = spec.model.footprint(dataset.schema, Task.of(dataset.manifest.get("label", {})))
+    largest = _largest_tried(spec)
+    footprint = largest.model.footprint(dataset.schema, Task.of(dataset.manifest.get("label", {})))
     learned = _learned(spec, dataset)
     items = [_rows(spec, learned)]
     if footprint is None:
         items.append(Item(name="Model", value="this model does not tell its size; memory and disk are not judged"))
         amount = Bytes()
     else:
-        amount = bytes_of(spec, footprint)
-        items += [_model(footprint), memory(spec, amount, on, _largest(footprint)), disk(amount, dataset, on)]
+        amount = bytes_of(largest, footprint)
+        items += [_model(footprint), memory(largest, amount, on, _largest(footprint)), disk(amount, dataset, on)]
     if isinstance(spec.model, NetworkSpec):
         items += [*_processes(spec, on), *_device(spec), *_steps(spec, learned.rows)]
-    items.append(_time(spec, learned.rows, measured(spec) if rates is None else rates))
+    items += [*_search(spec), _time(spec, learned, measured(spec) if rates is None else rates)]
     return Preflight(title=spec.title, items=tuple(items), tables=_tables(footprint))
+
+
+def _largest_tried(spec: RunSpec) -> RunSpec:
+    """The run with the largest of the values that its search tries, which memory and disk must hold; the run itself without a search."""
+    space = space_of(spec) if spec.budget else {}
+    largest = {name: way.high if isinstance(way, Range) else _largest_of(way) for name, way in space.items()}
+    try:
+        return with_settings(spec, {name: value for name, value in largest.items() if value is not None}) if space else spec
+    except ValueError:  # such values do not go together, and will be a failed trial
+        return spec
+
+
+def _largest_of(way: Choices) -> Choice:
+    """The largest of numbers, or the layers with the most units; None where values have no size."""
+    if all(isinstance(one, tuple) for one in way.choices):
+        return max(way.choices, key=lambda one: sum(one) if isinstance(one, tuple) else 0)
+    sizes = [one for one in way.choices if isinstance(one, bool | int | float)]
+    return max(sizes) if len(sizes) == len(way.choices) else None
 
 
 class Learned(NamedTuple):
@@ -154,18 +174,32 @@ def _steps(spec: RunSpec, rows: int) -> list[Item]:
     return [Item(name="Steps", value=f"{most:,} at most: {each:,} an epoch, {spec.train.epochs:,} epochs{many}", short=f"{most:,}")]
 
 
-def _time(spec: RunSpec, rows: int, rates: Sequence[Rate]) -> Item:
+def _search(spec: RunSpec) -> list[Item]:
+    """What is searched, and over how many trials; nothing where the settings are as given."""
+    search = spec.budget
+    if search is None:
+        return []
+    settings = f"{(many := len(space_of(spec)))} {'setting' if many == 1 else 'settings'}"
+    trials = f"{search.trials:,} {'trial' if search.trials == 1 else 'trials'}"
+    ends = f", none begun after {duration(60 * search.minutes)}" if search.minutes is not None else ""
+    return [Item(name="Search", value=f"{trials} of {settings}{ends}", short=trials)]
+
+
+def _time(spec: RunSpec, learned: Learned, rates: Sequence[Rate]) -> Item:
     """From the slowest and the fastest run of this kind."""
     if not rates:
         return Item(name="Time", value="not measured yet on this machine", short="not measured yet")
     known = "1 run" if len(rates) == 1 else f"{len(rates)} runs"
-    trials, most = (spec.budget.trials, spec.budget.minutes) if spec.budget else (1, None)
+    trials, minutes = (spec.budget.trials, spec.budget.minutes) if spec.budget else (1, None)
 
     def bounded(seconds: float) -> float:
-        return trials * seconds if most is None else min(trials * seconds, 60 * most + seconds)
+        return trials * seconds if minutes is None else min(trials * seconds, 60 * minutes + seconds)
 
+    whole = [bounded(rate.whole_s * (learned.liked or learned.rows) / rate.rows) for rate in rates]  # a rate counts liked rows
     if not isinstance(spec.model, NetworkSpec):
-        seconds = [bounded(rate.whole_s * rows / rate.rows) for rate in rates]
-        return Item(name="Time", value=f"{(text := span(min(seconds), max(seconds)))}, by {known} of this model here", short=text)
-    low, high = (pick([bounded(rows * spec.train.epochs / rate.rows_per_s + rate.others_s) for rate in rates]) for pick in (min, max))
+        text = span(min(whole), max(whole))
+        return Item(name="Time", value=f"{text}, by {known} of this model here", short=text)
+    most = [bounded(learned.rows * spec.train.epochs / rate.rows_per_s + rate.others_s) for rate in rates]
+    usual = [seconds for seconds in whole if seconds] if trials > 1 else []  # few trials of a search go on to the last epoch
+    low, high = min([*most, *usual]), max(most)
     return Item(name="Time", value=f"{span(low, high)} at most, by {known} of this kind here", short=span(low, high))

@@ -17,7 +17,17 @@ from engine.datasets import DatasetSpec
 from engine.prepare import audit, blocks, entities, interactions, ranking, sequences, source_rows, vocabularies
 from engine.prepare.jobs import side_by_side
 from engine.prepare.manifest import manifest
-from engine.prepare.results import Blocks, Preparation, Results, SourceRows
+from engine.prepare.results import (
+    Blocks,
+    EntityTables,
+    Interactions,
+    LabelledRows,
+    Preparation,
+    Results,
+    SequenceCounts,
+    SourceRows,
+    Vocabularies,
+)
 from engine.settings import settings
 from workers.artifacts import MANIFEST, sealed, write_json
 from workers.batches import import_streaming
@@ -92,19 +102,27 @@ def build(preparation: Preparation, progress: Progress) -> tuple[Results, Blocks
         tables = entities.write(preparation, source, numbered, encoded)
     with side_by_side(preparation) as pool:
         progress(STEPS[6], 7, len(STEPS))  # here, since one thread reports
-        writing = pool.submit(blocks.write, preparation, source, labelled, numbered, encoded, tables, streaming)
-        ordering = pool.submit(sequences.write, preparation, source, numbered, encoded, streaming)
+        writing = pool.submit(_write_blocks, preparation, source, labelled, numbered, encoded, tables, streaming)
         with _step(STEPS[7], progress):
             users = ranking.write(preparation, source, labelled, numbered, encoded, tables)
         results = Results(source, usable, labelled, numbered, encoded, tables, users)
         with _step(STEPS[8], progress):
             audit.write(preparation, results)
         begun = time.monotonic()
-        written, ordered = writing.result(), ordering.result()
+        written, ordered = writing.result()
         log.info("%s, beyond the audit: %.1f s", STEPS[6], time.monotonic() - begun)
     with _step(STEPS[9], progress):
         measure_baselines(preparation, source)
     return results._replace(sequences=ordered), written
+
+
+def _write_blocks(
+    preparation: Preparation, source: SourceRows, labelled: LabelledRows, numbered: Vocabularies, encoded: Interactions,
+    tables: EntityTables, streaming: Thread,
+) -> tuple[Blocks, SequenceCounts | None]:  # fmt: skip
+    """One after the other, so that a Python worker of Spark that has imported what blocks need writes both."""
+    written = blocks.write(preparation, source, labelled, numbered, encoded, tables, streaming)
+    return written, sequences.write(preparation, source, numbered, encoded, streaming)
 
 
 @contextmanager

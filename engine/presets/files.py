@@ -11,17 +11,18 @@ from engine.settings import settings
 from workers.artifacts import write_json
 from workers.models import KINDS, ModelSpec
 from workers.run import pick
-from workers.specs import Spec, TrainSpec
+from workers.specs import SearchSpec, Spec, TrainSpec
 
 LONGEST_NAME = 60
 LAST = "last.json"
 
 
 class PresetContender(Spec):
-    """One contender: its model and how it is trained."""
+    """One contender: its model, how it is trained, and the search for its settings."""
 
     model: SerializeAsAny[ModelSpec]
     train: TrainSpec
+    search: SearchSpec | None = None
 
     @field_validator("model", mode="before")
     @classmethod

@@ -13,6 +13,8 @@ from engine.compare import (
     Part,
     Sentence,
     StressRow,
+    budget_curves,
+    budget_metrics,
     can_stress,
     mark_legend,
     names,
@@ -22,11 +24,13 @@ from engine.compare import (
     protocol_of,
     protocol_sentence,
     protocol_settings,
+    reading_notes,
     slice_choices,
     slice_metrics,
     sliced,
     stress_sentence,
     stress_test,
+    takeover_sentence,
     verdict_of,
     with_half,
 )
@@ -37,6 +41,7 @@ from engine.report.tables import NOTHING, Cell, Table, contenders_table, costs_t
 from workers.artifacts import metric
 
 MOST_SLICES = 3
+TRIALS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # rows of the table of budgets
 SLICES_FIRST = ("activity", "popularity", "genre")  # of users, of items and of what these are about
 
 
@@ -111,6 +116,23 @@ def _metrics(comparison: Comparison) -> Section:
 
 def _pictures(comparison: Comparison) -> Section:
     return Section("Learning, quality and cost", figures=figures(comparison))
+
+
+def _budget(comparison: Comparison) -> Section:
+    """The expected best of n trials of each contender that searched, and whom to take for which budget, by the metric of most searches."""
+    title, metrics = "Budget", budget_metrics(comparison)
+    curves = budget_curves(comparison, metrics[0]) if metrics else []
+    if not curves:
+        return Section(title)
+    most = max(len(one.expected) for one in curves)
+    shown = [n for n in TRIALS if n < most] + [most]
+    rows = [[Cell(f"{n:,}"), *(Cell(number(one.expected[n - 1]) if n <= len(one.expected) else NOTHING) for one in curves)] for n in shown]
+    note = 'Dodge et al., "Show Your Work", EMNLP 2019.'
+    expected = Table(
+        f"Expected best {metric(metrics[0]).label} on validation", ["trials", *(one.letter for one in curves)], rows, note=note
+    )
+    said = [sentence] if (sentence := takeover_sentence(comparison, curves, metrics[0], "trials")) else []
+    return Section(title, said, tables=[expected], notes=reading_notes(curves, metrics[0]))
 
 
 def _pairs(comparison: Comparison) -> Section:
@@ -217,6 +239,7 @@ BUILDERS: tuple[Callable[[Comparison], Section], ...] = (
     _protocol,
     _metrics,
     _pictures,
+    _budget,
     _pairs,
     _slices,
     _stress,

@@ -10,6 +10,7 @@ from engine.compare import (
     FAMILIES,
     Comparison,
     Contender,
+    budget_words,
     look,
     mark_of,
     p_value,
@@ -80,13 +81,14 @@ def tables(comparison: Comparison) -> list[Table]:
 
 
 def contenders_table(comparison: Comparison) -> Table:
-    """Letter, name, kind of model and run ids of each contender."""
+    """Letter, name, kind of model, budget of its search and run ids of each contender."""
     rows = []
     for one in comparison.contenders:
         drawn = look(one.color_index, baseline=one.run_id is None)
         first = Cell(one.letter, mark=drawn.glyph, color=drawn.color)
-        rows.append([first, Cell(one_line(one.name)), Cell(one.model), Cell(", ".join(one.run_ids) or NOTHING)])
-    return Table("Contenders", ["", "name", "model", "runs"], rows, words=True)
+        budget = Cell(budget_words(one.budget) or NOTHING)
+        rows.append([first, Cell(one_line(one.name)), Cell(one.model), budget, Cell(", ".join(one.run_ids) or NOTHING)])
+    return Table("Contenders", ["", "name", "model", "search", "runs"], rows, words=True)
 
 
 def metrics_table(comparison: Comparison) -> Table:

@@ -4,12 +4,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engine.runs import read
+from engine.runs import read, results
 from engine.runs.read import LIVE, RunState
 from engine.settings import settings
 from workers.artifacts import CHECKPOINT
 from workers.models import NetworkSpec
 from workers.run import RunSpec
+from workers.search import with_settings
 from workers.specs import explain
 
 SUFFIX = " · continued"
@@ -78,7 +79,17 @@ def _training(run: read.Run) -> RunSpec:
     spec = run.training
     if not isinstance(spec.model, NetworkSpec):
         raise ValueError(f"{spec.model.label} is fitted at once: it has no epochs to continue with.")
-    return spec
+    return _as_chosen(run.run_id, spec)
+
+
+def _as_chosen(run_id: str, spec: RunSpec) -> RunSpec:
+    """A run that searched, as its winner was trained, whose weights it has: a run that continues it searches no more."""
+    if spec.search is None:
+        return spec
+    chosen = results.done(run_id).get("chosen")
+    if chosen is None:
+        raise ValueError(f"Run {run_id} searched its settings and ended before one was chosen; resume it, or measure it as it is.")
+    return with_settings(spec, chosen)
 
 
 def _different(before: dict[str, Any], now: dict[str, Any]) -> str:

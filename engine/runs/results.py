@@ -25,6 +25,7 @@ from workers.artifacts import (
     read_done,
 )
 from workers.run import read_curve
+from workers.search import trial_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,13 +34,19 @@ COMPARED = (PER_USER, TOP_K, SCORED, RATED_SETS, OUTPUTS)  # the results that co
 HISTORIES = ("train_loss", "rows_per_s", *(f"valid_{key}" for key in METRICS))
 
 
-def history(run_id: str) -> "pd.DataFrame":
+def history(run_id: str, trial: int | None = None) -> "pd.DataFrame":
     """Curves of a run: metric, step, epoch, rows, time_s (since the first point), value. From the journal, else from MLflow.
 
     One curve over all attempts of a run: one value a step, and pauses between attempts take no time.
+
+    Args:
+        trial: of a search, from 1: the curves of that trial, empty where its folder is gone. None: of a search a point a trial.
     """
-    path = settings().runs / read.get_run(run_id).run_id / JOURNAL
+    folder = settings().runs / read.get_run(run_id).run_id
+    path = (folder if trial is None else trial_folder(folder, trial - 1)) / JOURNAL
     curve = _curve(path, path.stat().st_size, path.stat().st_mtime_ns) if path.exists() else None
+    if trial is not None:
+        return _frame([]) if curve is None else curve.copy()
     if curve is not None and len(curve):
         return curve.copy()
     return _frame([(name, step, None, None, ms / 1000, value) for name in HISTORIES for step, ms, value in store.points(run_id, name)])

@@ -14,6 +14,7 @@ from engine.tables.outcomes import about_unrated, binary_range, unrated
 from engine.tables.paths import HEAD_BYTES
 from engine.tables.roles import known_names, meanings
 from engine.tables.specs import NUMERIC, Escape, Quoting, unique_names
+from engine.tables.unnamed import describing
 from engine.tables.values import column_of, known_values
 from workers.prepare.tables import Layout, json_text, quoted
 
@@ -143,13 +144,15 @@ def assemble(
     meant = lists.with_lists(seen, guessed, held) if table == "interactions" else guessed
     moved = {column.name for column, before, after in zip(seen, guessed, meant, strict=True) if before.role != after.role}
     questions = [question for question in questions if not moved & set(question.columns)]
+    describes = describing(seen, questions) if table == "interactions" else {}
     columns = [
         ColumnGuess(
             name=c.name, header=h, role=m.role, side=m.side, separator=m.separator, type=c.type, time_unit=m.unit, ambiguous=m.ambiguous,
             units=m.units, examples=tuple(v[:100] for v in dict.fromkeys(known_values(values)))[:EXAMPLES], certain=m.certain, why=m.why,
             numbers=wrote_.numbers, numbers_open=wrote_.question if m.role in NUMERIC else None, rows=len(rows),
             absent=absent.absent_values(values, m.role in ("user", "item")), listed=held_.kind if held_ else "one",
-            binary=binary_range(c), about_values=None if (odd := unrated(c)) is None else about_unrated(c, odd),
+            describes=describes.get(c.name, ()), distinct=c.distinct, binary=binary_range(c),
+            about_values=None if (odd := unrated(c)) is None else about_unrated(c, odd),
         )
         for c, m, h, wrote_, values, held_ in zip(seen, meant, headers, wrote, cells, held, strict=True)
     ]  # fmt: skip

@@ -1,7 +1,7 @@
 """A guess: how a table is written, what its columns mean, and what is open."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +10,7 @@ from engine.tables.absent import Absent
 from engine.tables.ids import about_missing
 from engine.tables.meaning import Question
 from engine.tables.specs import NUMERIC, ColumnRole, Encoding, Escape, Format, Quoting, Role, Side
+from engine.tables.unnamed import WHICH
 from workers.prepare.tables import Listed, Numbers
 
 Which = Literal["interactions", "users", "items"]
@@ -21,8 +22,9 @@ class ColumnGuess(BaseModel):
 
     header: its name in the file, before blank and duplicate names were changed. numbers_open, absent_open: what a person has to
     decide on how numbers are written, and on ids that may mean missing. absent: values that may mean missing. rows: looked at.
-    listed: what a cell holds, whatever the role. Where it is the label, binary: its two values, which are the answer itself;
-    about_values: a question about one of them.
+    listed: what a cell holds, whatever the role.
+    describes: columns that may be ids, for each of whose values it has one value. Where it is the label, binary: its two values,
+    which are the answer itself; about_values: a question about one of them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +45,8 @@ class ColumnGuess(BaseModel):
     absent_open: str | None = None
     rows: int = 0
     listed: Listed = "one"
+    describes: tuple[str, ...] = ()
+    distinct: int = 0
     certain: bool = True
     why: str = ""
     binary: tuple[float, float] | None = None
@@ -89,15 +93,16 @@ class TableGuess(BaseModel):
         """The questions about meanings, about the values of the label, and about a table without users or items."""
         return self.questions + self.last_questions({column.name: column.role for column in self.columns})
 
-    def last_questions(self, roles: Mapping[str, str]) -> tuple[Question, ...]:
-        """What is still to be asked once columns have their roles."""
+    def last_questions(self, roles: Mapping[str, str], by_hand: Collection[str] = ()) -> tuple[Question, ...]:
+        """What is still to be asked once columns have their roles. by_hand: columns whose role was changed, so nothing is asked of them."""
         if self.table != "interactions":
             return ()
         labels = [column for column in self.columns if roles.get(column.name) == "label"]
         values = labels[0].about_values if len(labels) == 1 else None
         counts = Counter(roles.values())
         impossible = max(counts[role] for role in ("user", "item", "timestamp")) > 1  # that is said first
-        missing = None if impossible else about_missing(counts["user"] > 0, counts["item"] > 0)
+        asked = any(one.key.startswith(WHICH) and not set(by_hand) & set(one.columns) for one in self.questions)
+        missing = None if impossible or asked else about_missing(counts["user"] > 0, counts["item"] > 0)
         return tuple(question for question in (values, missing) if question)
 
     def timed(self) -> "TableGuess":

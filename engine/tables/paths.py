@@ -1,13 +1,14 @@
 """Paths of tables: which may be read, the files behind them, and the kind of each file by its content."""
 
 import os
+import re
 import stat
 import urllib.parse
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple, cast
 
-from engine.settings import readable
+from engine.settings import readable, settings
 from engine.tables import archive as _archive
 from engine.tables.foreign import NEVER, PACKED, SHEET, UNSAFE, refuse, refuse_content, refuse_name
 from workers.prepare.tables import DAMAGED, Compression, Part, open_part
@@ -41,8 +42,11 @@ def is_remote(path: str) -> bool:
 
 
 def named(path: str) -> str:
-    """A short name for a dataset from a file's name: lower-case letters, digits, dashes."""
-    stem = PurePosixPath(path.replace("\\", "/")).name.split(".")[0].lower()
+    """A short name for a dataset from a file's name: lower-case letters, digits, dashes. Of an upload, the name that it was sent under."""
+    file = PurePosixPath(path.replace("\\", "/"))
+    stem = file.name.split(".")[0].lower()
+    if file.parent == PurePosixPath(settings().uploads):
+        stem = re.sub(r"-[0-9a-f]{12}$", "", stem)
     plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in stem)
     return "-".join(part for part in plain.split("-") if part)[:40].strip("-") or "table"
 

@@ -29,6 +29,7 @@ from engine.tables.names import (
 )  # fmt: skip
 from engine.tables.outcomes import known_later, outcomes, prices, weights
 from engine.tables.specs import Side
+from engine.tables.unnamed import unnamed
 from engine.tables.values import Column, one_for_each, separator_of
 
 SHORT = 60  # characters of a description that can be a title
@@ -67,6 +68,8 @@ def meanings(columns: Sequence[Column], table: str, header: bool) -> tuple[list[
         questions = [*placed, *(question for question in questions if not set(question.columns) <= set(placed[0].columns))]
     sides: set[Side] = {"user", "item"} & {m.role for m in chosen if m}  # type: ignore[assignment]
     done = [m if m else _feature(c, table, sides) for c, m in zip(columns, chosen, strict=True)]
+    if header and table == "interactions":
+        questions += unnamed(columns, done)
     if table != "interactions":
         done = [m._replace(side="user" if table == "users" else "item") if m.role != "ignore" else m for m in done]
     return done, questions

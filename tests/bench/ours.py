@@ -92,7 +92,7 @@ def take_turns(run_dir: str, dataset_dir: str) -> None:
                 feeds, feed_of = {size: endless(size)}, size
                 next(feeds[size])
             batches = islice(feeds[size], steps)
-            loop = Loop(context, model, Turn(batches, steps), Progress())
+            loop = Loop(context, model, Turn(batches, steps, size * world), Progress())
             dist.barrier()
             started, cpu = time.perf_counter(), time.process_time()
             if told["what"] == "load":
@@ -116,8 +116,8 @@ def take_turns(run_dir: str, dataset_dir: str) -> None:
 class Turn:
     """The batches of a turn, as a loop asks for those of an epoch."""
 
-    def __init__(self, batches: Iterator, steps: int) -> None:
-        self.batches, self.steps = batches, steps
+    def __init__(self, batches: Iterator, steps: int, together: int) -> None:
+        self.batches, self.steps, self.together = batches, steps, together
 
     def left(self, epoch: int) -> int:
         return self.steps

@@ -107,7 +107,7 @@ def test_the_model_is_fitted_tuned_and_beats_popularity(copy: Path, tmp_path: Pa
     (folder / "spec.json").write_text(json.dumps({"dataset": "tiny", "model": {"kind": MODEL}}))
     run(copy, "-m", "workers.training.fit", folder, dataset, "1")
     done = json.loads((folder / "done.json").read_text())
-    assert done["chosen"].keys() == {"beta"}
+    assert done["chosen"].keys() == {"model.beta"}
     popularity = json.loads((dataset / "baselines" / "popularity.json").read_text())
     assert done["metrics"]["recall_at_10"] > 0.9 > 0.5 > popularity["recall_at_10"]
 

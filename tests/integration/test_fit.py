@@ -22,7 +22,7 @@ from workers.specs.protocol import Protocol
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
-KINDS = ("popularity", "item_knn", "ials", "ease")
+KINDS = ("popularity", "item_knn", "ials", "ease", "markov_chain")
 
 
 def fit(run: Path, dataset: Path, model: dict, anew: bool = False, **train) -> dict:

@@ -143,6 +143,19 @@ def test_a_run_that_is_killed_within_an_epoch_ends_as_an_unbroken_one(
     assert not steps(run)
 
 
+def test_a_run_that_reads_sequences_ends_as_an_unbroken_one(dataset: Path, tmp_path: Path) -> None:
+    """Windows of sequences, and drawn items, are those that would have come."""
+    model = {"kind": "sasrec", "embedding_dim": 8, "blocks": 1, "length": 5, "num_negatives": 8}
+    spec = {"model": model, "train": EPOCHS | {"batch_size": 20, "checkpoint_steps": 2}}
+    whole = ranks.train(tmp_path / "whole", dataset, spec)
+    killed(tmp_path / "run", dataset, spec, 1, in_the_middle(2))
+    done = resumed(tmp_path / "run", dataset, 1)
+    assert done.get("attempt") == 2, done
+    assert dict(losses(tmp_path / "run")) == pytest.approx(dict(losses(tmp_path / "whole")), rel=1e-5)
+    assert done["metrics"]["ndcg_at_10"] == pytest.approx(whole["metrics"]["ndcg_at_10"], abs=1e-6)
+    assert done["rows"] == whole["rows"]
+
+
 def blocks(dataset: Path) -> Any:
     from workers.batches import blocks_of
 

@@ -6,7 +6,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 import engine
-from engine.compare import FAMILIES, Comparison, Contender, MetricVerdict, names, protocol_setting, verdict_of
+from engine.compare import FAMILIES, Comparison, Contender, MetricVerdict, budget_words, names, protocol_setting, verdict_of
 from engine.specs import MODELS, Metric, TrainSpec
 from ui.shared import tables, words
 
@@ -14,6 +14,8 @@ KIND = "model.kind"  # a setting: which model it is
 ROOMY = 6  # columns that have room for wide cells at 1440 pixels
 BEST = "best: ahead of every other by more than chance and by more than what another seed may change"
 CLOSE = "best value, but not surely, or by too little to matter, ahead of"
+BUDGET = "settings that were tried on validation, and the time of that; of several seeds each"
+SEARCH = {"minutes": "minutes at most", "space": "settings tried"}  # names of settings of a search, where their own is not plain enough
 Row = Mapping[Hashable, float]  # of a comparison's table
 Alarms = Mapping[str, Sequence[str]]  # letter -> what looks wrong with a contender
 
@@ -30,7 +32,13 @@ def _who(one: Contender, short: Mapping[str, str], alarms: Alarms | None) -> str
     mark = f' <span class="alarm" role="img" aria-label="looks wrong" title="{words.html(wrong, 900)}">⚠</span>' if wrong else ""
     below = ("nothing can beat it" if one.model == "oracle" else "baseline") if one.run_id is None else short[one.letter]
     who = f'<span class="who">{tables.letter(one)}{mark}</span>'
-    return f'{who}<span class="name" title="{words.html(one.name)}">{words.html(below, 60)}</span>'
+    return f'{who}<span class="name" title="{words.html(one.name)}">{words.html(below, 60)}</span>{_budget(one)}'
+
+
+def _budget(one: Contender) -> str:
+    """A line with the settings that were tried for a contender, and the seconds of that."""
+    text = budget_words(one.budget)
+    return f'<span class="name" title="{BUDGET}">{words.html(text)}</span>' if text else ""
 
 
 def metric_table(
@@ -196,6 +204,8 @@ def _setting(name: str, contenders: Sequence[Contender]) -> str:
     part, _, field = name.partition(".")
     if part == "protocol":
         return words.html(f"Measured: {protocol_setting(field)}")
+    if part == "search":
+        return "Search" if not field else words.html(f"Search: {SEARCH.get(field, field)}")
     models = [MODELS[one.model] for one in contenders if one.model in MODELS]
     specs: list[type[BaseModel]] = [TrainSpec] if part == "train" else [*models]
     title = next((spec.model_fields[field].title for spec in specs if field in spec.model_fields), None)

@@ -6,6 +6,7 @@ import streamlit as st
 
 import engine
 from ui.compare import (
+    budgets,
     calibration,
     contenders,
     curves,
@@ -61,7 +62,7 @@ with right:
 with baseline_at:
     baseline = setup.baseline(engine.compare.seed_groups(chosen, seeds))
     matters = setup.threshold()
-    target = setup.question(chosen)
+    target = setup.question(engine.compare.seed_groups(chosen, seeds)[0][0])
 with st.spinner("Reading results and resampling users for the intervals …"):
     comparison = setup.compared(tuple(chosen), baseline, seeds, matters, target=target)
 setup.apart(comparison)
@@ -103,6 +104,7 @@ with st.container() if wide or curved else grid.cell():
 
 if not why:
     funnels.section(comparison)
+budgets.section(comparison)
 pairs.show(at(k))
 slices.show(comparison)
 stress.show(comparison)

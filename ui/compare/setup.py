@@ -72,9 +72,12 @@ def threshold() -> float:
     return chosen / 100
 
 
-def question(run_ids: list[str]) -> Target | None:
-    """Which of the items that users went on to like count, where their dataset knows several; bound to ?question=. None: as measured."""
-    first = engine.runs.get_run(run_ids[0])
+def question(run_id: str) -> Target | None:
+    """Which of the items that users went on to like count, where the dataset of a run knows several; bound to ?question=.
+
+    None: as it was measured.
+    """
+    first = engine.runs.get_run(run_id)
     targets = engine.compare.targets_of(first.dataset or "")
     usual = engine.compare.protocol_of(first).target
     if len(targets) < 2 or usual not in targets:

@@ -85,7 +85,7 @@ def _table(key: str, table: Table) -> tuple[dict[str, Any] | None, list[str], Ta
     asked = Asked(f"{key}.{digest(path, given)}", st.container())
     settled = asked.settled(guess)
     columns, by_hand = _editor(key, settled, table)
-    last = guess.last_questions({column["name"]: column["role"] for column in columns})
+    last = settled.last_questions({column["name"]: column["role"] for column in columns}, by_hand)
     questions += asked.show((*guess.questions, *last), by_hand)
     columns = values.choose(f"{key}.{digest(guess.path)}.values", settled, columns, questions)
     with st.expander("First rows of the file", icon=":material/preview:", key=f"{key}.head"):

@@ -68,7 +68,8 @@ def flow() -> None:
         if kind is None:
             st.info("Choose a source to preview its rows here. Nothing is read before that.", icon=":material/preview:")
         elif source is None:
-            todo = "Answer the questions about its columns" if questions and kind == sources.TABLE else "Complete the fields of the source"
+            asked = questions and kind == sources.TABLE and st.session_state.get(f"data.{kind}.source.path")
+            todo = "Answer the questions about its columns" if asked else "Name or upload its file"
             st.info(f"{todo} to preview its rows here.", icon=":material/preview:")
     for place in [*([columns_at] if kind is None else []), *(_wide(number) for number in range(3, len(STAGES) + 1))]:
         with place:

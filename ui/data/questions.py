@@ -71,5 +71,8 @@ class Asked:
 def _in_short(question: Question) -> str:
     if not question.columns:
         return f"Confirm that no column is the {question.key.partition(': ')[2]}, or choose one."
+    topic = question.key.partition(": ")[0]
+    if topic.startswith("which "):
+        return f"Say {topic.replace('which', 'which column is the')}."
     shown = ", ".join(words.plain(name, 40) for name in question.columns[:4]) + (" …" if len(question.columns) > 4 else "")
     return f"Answer the question about {shown}."

@@ -15,7 +15,7 @@ from engine.sources import SourceSpec
 from ui.runs import live as live_runs
 from ui.shared import address, forms, states, words
 
-UPLOADS = {"criteo": ["txt", "csv", "tsv", "gz"], "table": ["csv", "tsv", "txt", "json", "jsonl", "parquet", "gz", "zip"]}
+UPLOADS = {"criteo": ["txt", "csv", "tsv", "gz"], "table": sorted(ending.removeprefix(".") for ending in engine.tables.TABLES)}
 TABLE = "table"  # the source whose columns the user maps
 
 
@@ -59,7 +59,7 @@ def upload(path_key: str, kinds: list[str], label: str = "Upload") -> None:
     turn = st.session_state.get(f"{path_key}.turn", 0)
     with st.expander(label, icon=":material/upload_file:", key=f"{path_key}.uploading"):
         st.file_uploader(
-            f"{', '.join(kinds)}; at most 200 MB. Larger ones: put them on this machine and name their path.",
+            "At most 200 MB. Larger ones: put them on this machine and name their path.",
             type=kinds,
             max_upload_size=200,
             key=f"{path_key}.upload.{turn}",

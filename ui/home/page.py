@@ -59,7 +59,12 @@ elif not runs:
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Load sample ratings and compare", type="primary", icon=":material/play_arrow:", on_click=start_tour)
-            st.page_link("data/page.py", label="or bring your own data", icon=":material/upload_file:", query_params={"view": "new"})
+            st.page_link(
+                "data/page.py",
+                label="or bring your own data",
+                icon=":material/upload_file:",
+                query_params={"view": "new", "source": "table"},
+            )
 
 if runs or datasets:
     layout.live(live_runs.counters, bool(live), seconds=3.0)

@@ -6,7 +6,7 @@ import streamlit as st
 import engine
 from engine import compare
 from engine.runs import Run
-from ui.runs import annotations, log, predictions
+from ui.runs import annotations, log, predictions, search
 from ui.shared import charts, layout, picker, states, words
 
 OUTPUT_FAMILIES = ("value", "classes", "actions")
@@ -106,11 +106,27 @@ def details(run_id: str) -> bool:
             st.warning(words.md(run.message, 600), icon=":material/warning:")
     facts(run)
     if run.kind == "train":
-        training_curves(run_id, engine.runs.history(run_id))
+        search_or_curves(run)
         if states.is_in(run, "FINISHED"):
             predictions.section(run)
     log.pane(run)
     return run.live
+
+
+def search_or_curves(run: Run) -> None:
+    """The trials of a run that searches; else its curves."""
+    try:
+        found = engine.searches.of_run(run.run_id)
+    except ValueError:  # its results were changed, which the heading says
+        found = None
+    if found is None:
+        training_curves(run.run_id, engine.runs.history(run.run_id))
+        return
+    search.section(run, found)
+    curves = engine.runs.history(run.run_id, found.best.number) if found.best else pd.DataFrame()
+    if len(curves):
+        st.markdown(f"**Curves of the best, trial {found.best.number if found.best else 0}**")
+        training_curves(run.run_id, curves)
 
 
 def facts(run: Run) -> None:

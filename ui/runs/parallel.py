@@ -61,7 +61,7 @@ def differing(runs: Sequence[Run]) -> dict[str, list[Cell]]:
     if len({run.model for run in runs}) > 1:
         found["Model"] = [model.label if model else words.plain(run.model, 40) for run, model in zip(runs, models, strict=True)]
     for name in dict.fromkeys(name for one in each for name in one):
-        values = [_cell(one.get(name)) for one in each]
+        values = [cell(one.get(name)) for one in each]
         if name not in APART and len(set(values)) > 1:
             title = words.field_label(name.rpartition(".")[2])
             found[title if title not in found else f"{title} ({name.split('.')[0]})"] = values
@@ -75,7 +75,8 @@ def results(runs: Sequence[Run]) -> dict[str, list[Cell]]:
     return {name: values for name, values in found.items() if any(value is not None for value in values)}
 
 
-def _cell(value: object) -> Cell:
+def cell(value: object) -> Cell:
+    """A value for an axis: a finite number, a text, or None for none."""
     if isinstance(value, bool | str):
         return None if value == words.DASH else str(value)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

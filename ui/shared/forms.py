@@ -84,7 +84,7 @@ def field_input(name: str, field: FieldInfo, key: str, start: Value, empty: str 
     kinds = _spec_kinds(field.annotation)
     if kinds:
         return _kind_input(label, kinds, key, start)
-    annotation, optional = _without_none(field.annotation)
+    annotation, optional = without_none(field.annotation)
 
     def shown(option: Value) -> str:
         return _empty(field) if option is None else str(option)
@@ -107,7 +107,7 @@ def field_input(name: str, field: FieldInfo, key: str, start: Value, empty: str 
 
 
 def _number_input(label: str, kind: type, field: FieldInfo, key: str, start: Value, optional: bool, empty: str | None) -> Value:
-    low, high, step = _bounds(field)
+    low, high, step = bounds(field)
 
     def as_kind(value: Value) -> Value:
         return None if value is None else kind(value)
@@ -119,7 +119,7 @@ def _number_input(label: str, kind: type, field: FieldInfo, key: str, start: Val
         min_value=as_kind(low),
         max_value=as_kind(high),
         value=None if optional else as_kind(start),
-        step=as_kind(step) or (1 if kind is int else _float_step(start)),
+        step=as_kind(step) or (1 if kind is int else float_step(start)),
         format="%d" if kind is int else "%g",
         key=key,
         help=field.description,
@@ -210,7 +210,7 @@ def _constant_value(field: FieldInfo) -> Value:
     return get_args(field.annotation)[0]
 
 
-def _without_none(annotation: Annotation) -> tuple[Annotation, bool]:
+def without_none(annotation: Annotation) -> tuple[Annotation, bool]:
     """int | None -> int, True."""
     if get_origin(annotation) in (Union, UnionType):
         others = [part for part in get_args(annotation) if part is not NoneType]
@@ -227,7 +227,7 @@ def _spec_kinds(annotation: Annotation) -> list[type[BaseModel]]:
     return list(parts) if all(isinstance(part, type) and issubclass(part, BaseModel) for part in parts) else []
 
 
-def _bounds(field: FieldInfo) -> tuple[Value, Value, Value]:
+def bounds(field: FieldInfo) -> tuple[Value, Value, Value]:
     """Lowest and highest value and the step, None where the field has none. The spec itself refuses the value of an open bound."""
     low = high = step = None
     for rule in field.metadata:
@@ -237,7 +237,7 @@ def _bounds(field: FieldInfo) -> tuple[Value, Value, Value]:
     return low, high, step
 
 
-def _float_step(start: Value) -> float:
+def float_step(start: Value) -> float:
     """A step of about a tenth of the number: 0.05 -> 0.01, 4.0 -> 0.5."""
     if not start:
         return 0.1

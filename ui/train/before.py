@@ -11,13 +11,14 @@ from engine.preflight import Preflight
 from engine.specs import RunSpec
 from ui.shared import tables, words
 
-COLUMNS = ("Model", "Memory", "Disk", "Steps", "Time")
+COLUMNS = ("Model", "Memory", "Disk", "Search", "Steps", "Time")
 MARKS = {"warning": "△ ", "blocked": "✕ "}
 TOOLTIPS = {
     "Model": "Tables and all other weights.",
     "Memory": "Of each process, at its peak: the libraries, the network as it is built, trained and written.",
     "Disk": "At most at a time: the best checkpoint, the newest two, the one that is being written, and a copy in the run store.",
-    "Steps": "In all epochs, unless the run stops earlier.",
+    "Search": "Settings that are tried on validation.",
+    "Steps": "In all epochs of all trials, unless the run stops earlier.",
     "Time": "From finished runs of this kind on this machine, the fastest and the slowest; early stopping makes it shorter.",
 }
 

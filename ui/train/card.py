@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 from pydantic import ValidationError
+from streamlit.delta_generator import DeltaGenerator
 
 import engine
 from engine import compare
@@ -19,10 +20,16 @@ FITTED = "Fitted in one process: the training settings below do not apply, and i
 
 
 class Entry(NamedTuple):
-    """A contender as it is filled in: its model, and the settings of its training that are its own, as raw values."""
+    """A contender as it is filled in: its model, and the settings of its training that are its own, as raw values.
+
+    `key`: a prefix for its widgets. `tried`: the place in its card for what a search tries, from the space `given`, if any.
+    """
 
     model: ModelSpec
     own: dict[str, Any]
+    key: str
+    tried: DeltaGenerator
+    given: dict[str, Any] | None
 
 
 def refusal(model: ModelSpec, dataset: Dataset) -> str | None:
@@ -46,7 +53,7 @@ def fields(uid: str, kind: str, given: dict[str, Any], dataset: Dataset) -> Entr
     """The settings of a contender; None where one is wrong, or where the dataset refuses the model; says which and why.
 
     Args:
-        given: `model` and `train` to start from; may be empty.
+        given: `model`, `train` and `search` to start from; may be empty.
     """
     model, key = engine.specs.MODELS[kind], f"train.{uid}"
     start = given.get("model", {})
@@ -71,7 +78,9 @@ def fields(uid: str, kind: str, given: dict[str, Any], dataset: Dataset) -> Entr
     why = refusal(spec, dataset) if spec is not None else None
     if why:
         refused.error(words.md(why, 600), icon=":material/block:", title="Not on this dataset")
-    return None if why or spec is None else Entry(spec, own if network else {})
+    if why or spec is None:
+        return None
+    return Entry(spec, own if network else {}, key, st.container(), (given.get("search") or {}).get("space"))
 
 
 def _own(names: tuple[str, ...], key: str, given: dict[str, Any], model: ModelSpec) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def contenders(starts: list[dict[str, Any]], dataset: Dataset) -> list[Entry | N
     refuses other models.
 
     Args:
-        starts: `model` and `train` of each contender to start with; may be empty.
+        starts: `model`, `train` and `search` of each contender to start with; may be empty.
     """
     fitting = _fitting(dataset)
     chosen = _chosen(starts, fitting)

@@ -5,7 +5,7 @@ import streamlit as st
 import engine
 from ui.runs import launch, live, predictions
 from ui.shared import address, help_link, layout, picker, words
-from ui.train import before, contenders, form, presets
+from ui.train import before, budget, contenders, form, presets
 
 layout.header("Train", "All contenders train on the same rows one after the other, and are evaluated alike.")
 help_link.show("contenders", "What the models are")
@@ -31,10 +31,11 @@ if why := engine.datasets.why_no_ranking(dataset):
 
 start = presets.pick(given)
 st.header("Contenders", anchor=False)
+equal = budget.ask(start.contenders)
 entries = contenders.contenders(start.contenders, dataset)
 st.header("Training", anchor=False)
 training, seeds = form.training(start.train, start.seeds)
-specs = form.specs(dataset.id, entries, training, seeds)
+specs = budget.applied(form.specs(dataset.id, entries, training, seeds), entries, equal, dataset)
 presets.offer_to_save(specs)
 form.commands(specs)
 fits = before.shown(specs, dataset)

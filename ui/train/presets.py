@@ -16,7 +16,7 @@ TOAST = "train.preset.toast"
 
 
 class Start(NamedTuple):
-    """What the form starts with: `model` and `train` of each contender, what all networks share, and over how many seeds."""
+    """What the form starts with: `model`, `train` and `search` of each contender, what all networks share, and over how many seeds."""
 
     contenders: list[dict[str, Any]]
     train: dict[str, Any]
@@ -60,7 +60,7 @@ def _start(preset: Preset) -> Start:
 
 def of_launch(name: str, specs: Sequence[Sequence[RunSpec]]) -> Preset:
     """The settings of a launch: runs of one contender differ in their seed alone."""
-    firsts = [PresetContender(model=runs[0].model, train=runs[0].train) for runs in specs if runs]
+    firsts = [PresetContender(model=runs[0].model, train=runs[0].train, search=runs[0].search) for runs in specs if runs]
     return Preset(name=name, contenders=tuple(firsts), seeds=max((len(runs) for runs in specs), default=1) or 1)
 
 

@@ -7,14 +7,13 @@ rules (SR) of Ludewig and Jannach, "Evaluation of session-based recommendation a
 1995.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from workers.models.base import MatrixSpec
 from workers.models.footprint import FLOAT, Footprint, TableSize
-from workers.specs import BINARY, ITEM_ID, MORE, TUNED, FeatureSchema, Task
+from workers.specs import BINARY, ITEM_ID, MORE, TUNED, FeatureSchema, Range, Task, searched
 
 if TYPE_CHECKING:
     from workers.matrices import MatrixModel
@@ -29,45 +28,37 @@ class MarkovChainSpec(MatrixSpec):
     stage: ClassVar[Literal["retrieval", "ranking"]] = "retrieval"
     seeded: ClassVar[bool] = False
     reads_order: ClassVar[bool] = True
-    tuned: ClassVar[Mapping[str, tuple[Any, ...]]] = {
-        "window": (1, 5, 25),
-        "half_life": (2.0, 8.0),
-        "smoothing": (10.0, 100.0),
-        "damping": (0.0, 0.3),
-    }
-    limits: ClassVar[Mapping[str, tuple[float, float]]] = {"window": (1, 25), "half_life": (0.5, 512)}
 
     kind: Literal["markov_chain"] = "markov_chain"
     window: int | None = Field(
         None,
         ge=1,
         le=1000,
-        description="How many likes after a like count as following it; empty: the best of 1, 5, 25",
-        json_schema_extra=TUNED,
+        description="How many likes after a like count as following it; empty: searched on validation",
+        json_schema_extra=TUNED | searched(Range(low=1, high=25, log=True, whole=True), first=5),
     )
     half_life: float | None = Field(
         None,
         gt=0,
         le=1e6,
-        description="A like that so many later ones follow counts half as much as the latest when a person's list is made; empty: the "
-        "better of 2, 8, and beyond while an end is best",
-        json_schema_extra=TUNED,
+        description="A like that so many later ones follow counts half as much as the latest when a person's list is made; "
+        "empty: searched on validation",
+        json_schema_extra=TUNED | searched(Range(low=0.5, high=512, log=True), first=8.0),
     )
     smoothing: float | None = Field(
         None,
         gt=0,
         le=1e9,
-        description="Likes by popularity that are added to those that followed an item, so that rare items fall back to popularity; empty: "
-        "the better of 10, 100, and beyond while an end is best",
-        json_schema_extra=TUNED,
+        description="Likes by popularity that are added to those that followed an item, so that rare items fall back to "
+        "popularity; empty: searched on validation",
+        json_schema_extra=TUNED | searched(Range(low=1, high=10_000, log=True), first=30.0),
     )
     damping: float | None = Field(
         None,
         ge=0,
         le=0.9,
-        description="How much popular items are held back: scores are divided by popularity to this power; empty: the better of 0, "
-        "0.3, and beyond while an end is best",
-        json_schema_extra=TUNED,
+        description="How much popular items are held back: scores are divided by popularity to this power; empty: searched on validation",
+        json_schema_extra=TUNED | searched(Range(low=0, high=0.9), first=0.1),
     )
     decay: float = Field(
         0.9, gt=0, le=1, description="In the window, how much each further like counts of the one before it", json_schema_extra=MORE
@@ -76,11 +67,6 @@ class MarkovChainSpec(MatrixSpec):
         1000, ge=1, le=100_000, description="Items kept that follow an item, the most frequent; others count as popularity says",
         json_schema_extra=MORE,
     )  # fmt: skip
-
-    @property
-    def effort(self) -> float:
-        """Pairs of likes to count, and measuring, which takes as long as five."""
-        return (self.window or 1) + 5
 
     def footprint(self, schema: FeatureSchema, task: Task = BINARY) -> Footprint:
         items = schema.feature(ITEM_ID).num_rows - 1

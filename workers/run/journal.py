@@ -5,7 +5,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,20 @@ class Journal:
     Args:
         attempt: of the run; None: a writer that belongs to no attempt. SupersededError is raised once a later one has begun.
         part: the folder of a part of the run, such as a trial, which gets the metrics; the progress stays the run's.
+        left_s: seconds that the run has left, given those that its part has; None: the part is the run.
         more: numbers that all progress has beside its own.
     """
 
-    def __init__(self, run_dir: Path | None, attempt: int | None = None, *, part: Path | None = None, **more: float | None) -> None:
-        self._dir, self._attempt, self._more = run_dir, attempt, more
+    def __init__(
+        self,
+        run_dir: Path | None,
+        attempt: int | None = None,
+        *,
+        part: Path | None = None,
+        left_s: Callable[[float], float] | None = None,
+        **more: float | None,
+    ) -> None:
+        self._dir, self._attempt, self._left_s, self._more = run_dir, attempt, left_s, more
         path = (part or run_dir or Path()) / JOURNAL
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666) if run_dir else None
         self._unwritten, self._reported, self._complained = b"", 0.0, False
@@ -54,6 +63,8 @@ class Journal:
         if self._dir and (force or now - self._reported > 0.25 or done >= total):
             self._reported = now
             self._refuse_older()
+            if self._left_s and (left := more.get("eta_s")) is not None:
+                more["eta_s"] = self._left_s(left)
             try:
                 write_json(self._dir / PROGRESS, {"phase": phase, "step": done, "total": total, "time": time.time(), **more, **self._more})
             except OSError as error:

@@ -82,9 +82,10 @@ class Study:
         self._study = optuna.create_study(
             storage=storage, study_name=NAME, direction="maximize", load_if_exists=True, pruner=_pruner(search)
         )
-        self._ways = {name: _distribution(way) for name, way in space.items()}
+        self._ways = {name: distribution(way) for name, way in space.items()}
         self._begun = time.monotonic()
-        self._before = sum(one.facts.get("seconds", 0.0) for one in self.ended())
+        self._took = [float(one.facts.get("seconds", 0.0)) for one in self.ended()]
+        self._before = sum(self._took)
         self._open: dict[int, optuna.Trial] = {}
         self._since = dict[int, float]()
 
@@ -112,6 +113,15 @@ class Study:
         over = self._search.minutes is not None and self.seconds > 60 * self._search.minutes and begun > 0
         return 0 if over else max(0, self._search.trials - begun)
 
+    def left_s(self, number: int, of_trial: float) -> float:
+        """Seconds that the search has left, those of a trial under way being `of_trial`: the others are expected to take as long as those
+        that are through, and as long as this one where none is."""
+        each = sum(self._took) / len(self._took) if self._took else of_trial
+        others = each * max(0, self._search.trials - number - 1)
+        if self._search.minutes is not None:  # the last one begins within the time, and goes on beyond it
+            others = min(others, max(0.0, 60 * self._search.minutes - self.seconds - of_trial) + each)
+        return of_trial + others
+
     @property
     def seconds(self) -> float:
         """Since the search began, without pauses between attempts."""
@@ -137,6 +147,7 @@ class Study:
         import optuna
 
         trial = self._open.pop(number)
+        self._took.append(float(facts.get("seconds", 0.0)))
         known, now = value is not None and math.isfinite(value), time.time()
         ended = Ended(number, self._decoded(trial.params), state, value if known else None, dict(facts), now)
         kept = {name: part for name, part in ended._asdict().items() if name not in ("number", "settings")}
@@ -168,11 +179,16 @@ class Study:
         return {name: settings[name] for name, way in ranges.items() if name in settings and way.at_edge(settings[name])}
 
     def _encoded(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: json.dumps(value) if isinstance(self._space[name], Choices) else value for name, value in settings.items()}
+        return encoded(self._space, settings)
 
     def _decoded(self, params: Mapping[str, Any]) -> dict[str, Any]:
         settings = {name: json.loads(value) if isinstance(self._space[name], Choices) else value for name, value in params.items()}
         return {name: settings[name] for name in self._space}
+
+
+def encoded(space: Space, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as Optuna has them: choices as text."""
+    return {name: json.dumps(value) if isinstance(space[name], Choices) else value for name, value in settings.items()}
 
 
 def _sampler(search: SearchSpec, seed: int) -> "optuna.samplers.BaseSampler":
@@ -189,7 +205,8 @@ def _pruner(search: SearchSpec) -> "optuna.pruners.BasePruner":
     return NopPruner() if search.pruner == "none" else MedianPruner(n_startup_trials=FEWEST, n_min_trials=FEWEST)
 
 
-def _distribution(way: Range | Choices) -> "optuna.distributions.BaseDistribution":
+def distribution(way: Range | Choices) -> "optuna.distributions.BaseDistribution":
+    """The values of a setting as Optuna has them; choices are text."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(way, Choices):  # as text: Optuna stores no tuples

@@ -12,8 +12,8 @@ from workers.artifacts import CHECKPOINT, PreparedDataset, checkpoint
 from workers.evaluation import catalogue
 from workers.run import RESUMED, RunContext, RunSpec
 from workers.specs import ITEM_ID
-from workers.training.loop import Ends, Loop, never
-from workers.training.progress import NOTHING, Learned, Progress, Start
+from workers.training.loop import Loop
+from workers.training.progress import NOTHING, Ends, Learned, Progress, Start, never
 from workers.training.resuming import newest_of, resumed_progress, start_after, take_up, take_weights
 from workers.training.sequence_feed import feed_of
 from workers.training.sharding import DistributedModel, distribute

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from workers.evaluation import evaluate_network, users_to_validate
 from workers.networks import Batch
 from workers.run import RunContext, RunSpec, attempts
 from workers.specs import ITEM_ID, TrainSpec
-from workers.training.progress import Learned, Progress, finite
+from workers.training.progress import Ends, Learned, Progress, finite, never
 from workers.training.sharding import DistributedModel, optimizer_state
 
 log = logging.getLogger(__name__)
@@ -23,14 +23,6 @@ FALLBACK = "auc"  # picks the epoch where a split has no users to rank for
 REPORT_S = 5.0  # ranks that report less often than this do so after fewer steps: a wish to stop is seen at a report
 NUMBERS = 6  # that ranks add up at a report: loss times weight, weight, rows, and what rank 0 wishes
 SUMMED, WISHES = slice(0, 3), slice(3, NUMBERS)
-
-
-Ends = Callable[[int, float], bool]  # takes an epoch and its value, says whether training ends there; rank 0 asks it
-
-
-def never(epoch: int, value: float) -> bool:
-    """Leave the end to the epochs and to patience."""
-    return False
 
 
 class Batches(Protocol):

@@ -1,9 +1,17 @@
 """How far a run has come: what a checkpoint keeps beside weights, optimizers and rows."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
+
+Ends = Callable[[int, float], bool]  # takes an epoch and its value, says whether training ends there; rank 0 asks it
+
+
+def never(epoch: int, value: float) -> bool:
+    """Leave the end to the epochs and to patience."""
+    return False
 
 
 class Start(NamedTuple):

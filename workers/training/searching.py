@@ -8,6 +8,7 @@ import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -99,9 +100,9 @@ class Search:
             spec = with_settings(context.spec, trial.settings).resolved(context.dataset.schema)
         except ValueError as error:
             return _Outcome("failed", None, str(error))
-        journal = Journal(
-            context.folder if self.leads else None, context.attempt, part=folder, trial=trial.number + 1, trials=self.search.trials
-        )
+        place = {"trial": trial.number + 1, "trials": self.search.trials}
+        left_s = partial(self.study.left_s, trial.number) if self.study else None
+        journal = Journal(context.folder if self.leads else None, context.attempt, part=folder, left_s=left_s, **place)
         own = replace(context, spec=spec, journal=journal, trial=folder)
         try:
             trained = learn(own, lambda epoch, value: self._prunes(trial, epoch, value), self.stream)

@@ -22,7 +22,7 @@ def test_compare_marks_the_best_and_judges_by_tests(shared: Workspace, visit: Vi
     assert comparison.verdict is not None
     assert comparison.verdict.winner("ndcg_at_10") == "A"
     said = says(visit("compare", runs=shared.ids("ease", "dcnv2")))
-    assert all(sentence in said for sentence in verdict.sentences(comparison)) and len(verdict.sentences(comparison)) == 3
+    assert all(sentence in said for sentence in verdict.sentences(comparison)) and len(verdict.sentences(comparison)) == 4
     table = comparison.table.set_index(["metric", "contender"])
     for metric in ("ndcg_at_10", "auc"):
         judged = comparison.verdict.metrics[metric]

@@ -24,7 +24,7 @@ def test_trashed_runs_are_named_on_stderr_and_compared_all_the_same(
     asked = []
     monkeypatch.setattr(engine.runs, "get_run", known.__getitem__)
     monkeypatch.setattr(
-        engine.compare, "compare", lambda run_ids, baseline, k, threshold: asked.append((list(run_ids), k, threshold)) or found
+        engine.compare, "compare", lambda run_ids, baseline, k, threshold, target: asked.append((list(run_ids), k, threshold)) or found
     )
     main(["compare", "a", "b", "--k", "7", "--matters", "5", "--json"])
     told = capsys.readouterr()

@@ -44,12 +44,13 @@ def judge(workspace: Path):
     """Judges a run on a dataset of given counts, on a laptop; the dataset is in the workspace too."""
 
     def judge(
-        model: dict[str, Any], counts: dict[str, Any] | None = None, on: Machine = LAPTOP, rates: tuple[Rate, ...] = (), **train: Any
-    ):
+        model: dict[str, Any], counts: dict[str, Any] | None = None, on: Machine = LAPTOP, rates: tuple[Rate, ...] = (),
+        search: dict[str, Any] | None = None, **train: Any,
+    ):  # fmt: skip
         folder = workspace / "datasets" / ID
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "manifest.json").write_text(json.dumps(manifest(**(counts or {}))))
-        spec = engine.specs.RunSpec.model_validate({"dataset": ID, "model": model, "train": train})
+        spec = engine.specs.RunSpec.model_validate({"dataset": ID, "model": model, "train": train, "search": search})
         (workspace / "spec.json").write_text(spec.model_dump_json())
         return preflight.training(spec, engine.datasets.get_dataset(ID), on, rates), spec
 
@@ -65,6 +66,15 @@ def test_a_usual_run_is_fine_and_its_tables_and_steps_are_counted(judge) -> None
     assert judged.level == "fine" and judged.why_blocked is None
     assert judged.tables[0] == preflight.Table(name="user_id", rows=1001, width=16, bytes=1001 * 16 * 4)
     assert item(judged, "Steps").value == "150 at most: 50 an epoch, 3 epochs"
+
+
+def test_a_search_counts_its_trials_and_is_judged_by_the_largest_settings_that_it_tries(judge) -> None:
+    plain, _ = judge({"kind": "dlrm", "embedding_dim": 16}, batch_size=1000, epochs=3)
+    judged, _ = judge({"kind": "dlrm", "embedding_dim": 16}, batch_size=1000, epochs=3, search={"trials": 5, "minutes": 90})
+    assert item(judged, "Search").value == "5 trials of 7 settings, none begun after 90 min"
+    assert item(judged, "Steps").value == "1,500 at most: 100 an epoch, 3 epochs, 5 trials"
+    assert (plain.tables[0].width, judged.tables[0].width) == (16, 64)
+    assert not [one for one in plain.items if one.name == "Search"]
 
 
 @pytest.mark.fault("F42")
@@ -185,6 +195,9 @@ def test_time_is_told_with_its_spread_once_runs_have_measured_it(judge) -> None:
     assert item(judged, "Time").value == "not measured yet on this machine"
     judged, _ = judge({"kind": "dlrm"}, rates=(Rate(1000.0, 20.0), Rate(2000.0, 40.0)), epochs=10)
     assert item(judged, "Time").value == "9 to 17 min at most, by 2 runs of this kind here"
+    rates = (Rate(1000.0, 20.0, 50_000, 60.0), Rate(2000.0, 40.0))
+    judged, _ = judge({"kind": "dlrm"}, rates=rates, search={"trials": 10}, epochs=10)
+    assert item(judged, "Time").value == "10 min to 2.8 h at most, by 2 runs of this kind here"  # ten trials that end as early as that run
 
 
 def test_a_finished_run_adds_its_rate_and_a_run_of_another_kind_does_not_take_it(judge, workspace: Path) -> None:

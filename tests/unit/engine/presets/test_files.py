@@ -6,11 +6,13 @@ import pytest
 
 import engine
 from engine.presets import Preset, PresetContender
-from engine.specs import MODELS, TrainSpec
+from engine.specs import MODELS, Choices, SearchSpec, TrainSpec
+
+SEARCH = SearchSpec(trials=7, space={"model.over_layers": Choices(choices=((64, 32), (8,)))})
 
 
 def preset(name: str, kind: str = "dlrm") -> Preset:
-    return Preset(name=name, contenders=(PresetContender(model=MODELS[kind](), train=TrainSpec(epochs=7)),), seeds=3)
+    return Preset(name=name, contenders=(PresetContender(model=MODELS[kind](), train=TrainSpec(epochs=7), search=SEARCH),), seeds=3)
 
 
 def test_a_preset_is_kept_replaced_and_deleted(workspace: Path) -> None:

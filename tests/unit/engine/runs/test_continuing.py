@@ -12,6 +12,7 @@ import pytest
 import engine
 from engine.runs import continuing, processes, store
 from engine.settings import settings
+from workers.artifacts import sealed
 from workers.run.spec import RunSpec
 from workers.specs.schema import Categorical, FeatureSchema
 
@@ -52,6 +53,17 @@ def ended(asked: RunSpec, status: store.Status = "FINISHED", weights: bool = Tru
         folder.mkdir(parents=True)
         (folder / "best.json").write_text("{}")
     return run_id
+
+
+def test_a_search_goes_on_as_its_winner_and_searches_no_more(dataset: str) -> None:
+    first = ended(spec({"embedding_dim": 8}, search={"trials": 5}))
+    with pytest.raises(ValueError, match="before one was chosen"):
+        engine.runs.continued(first, 4)
+    chosen = {"model.embedding_dim": 32, "model.over_layers": [16], "train.table_learning_rate": 0.2}
+    (settings().runs / first / "done.json").write_text(json.dumps(sealed({"chosen": chosen})))
+    more = engine.runs.continued(first, 4)
+    assert (more.search, more.continues, more.train.epochs) == (None, first, 4)
+    assert (more.network.embedding_dim, more.network.over_layers, more.train.table_learning_rate) == (32, (16,), 0.2)  # type: ignore[attr-defined]
 
 
 def test_a_finished_network_goes_on_under_its_settings_for_more_epochs(dataset: str) -> None:

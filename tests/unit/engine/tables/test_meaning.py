@@ -282,3 +282,31 @@ def test_names_of_columns_survive_in_a_table_of_users(tmp_path: Path) -> None:
     guess = look(tmp_path, "customer_no,age,total_spent", "c1,30,12.5", "c2,41,7.5", table="users")
     assert list(roles(guess).values()) == ["user", "category", "dense"]
     assert not guess.all_questions
+
+
+def test_names_of_another_language_are_asked_about_and_what_describes_the_item_is_its_feature(tmp_path: Path) -> None:
+    rows = [
+        f"{1 + n % 28:02d}.{1 + n // 28:02d}.2026 10:00;K{n % 9};A-{n % 14};Tee {n % 14};{n % 14 % 3};{2 + n % 14},5;{1 + n * 7 % 5}"
+        for n in range(280)
+    ]
+    guess = look(tmp_path, "Datum;Kunde;Artikel;Bezeichnung;Gruppe;Preis;Bewertung", *rows)
+    asked = [question.text.partition("?")[0] for question in guess.questions]
+    assert asked == [
+        "No name says which column is the user. Which one is it",
+        "No name says which column is the item. Which one is it",
+        "Does Bewertung (1) say how much somebody liked an item",
+    ]
+    assert [answer.text for answer in guess.questions[1].answers][:2] == ["Kunde (K0)", "Artikel (A-0)"]
+    settled = answered(guess, {question.key: place for question, place in zip(guess.questions, (0, 1, 0), strict=True)})
+    assert {column.name: (column.role, column.side) for column in settled.columns} == {
+        "Datum": ("timestamp", "context"),
+        "Kunde": ("user", "user"),
+        "Artikel": ("item", "item"),
+        "Bezeichnung": ("title", "item"),
+        "Gruppe": ("category", "item"),
+        "Preis": ("dense", "item"),
+        "Bewertung": ("label", "context"),
+    }
+    assert settled.all_questions == ()
+    none = answered(guess, {question.key: len(question.answers) - 1 for question in guess.questions})
+    assert [question.key for question in none.all_questions] == ["missing: user or item"]

@@ -261,3 +261,12 @@ def test_pandas_does_not_turn_text_into_missing_values(root: Path) -> None:
     source = TableSource(path=put(root, "t.csv", b"user,item\nNA,null\nnan,007\n"), columns=COLUMNS)
     assert source.frame()[["user_id", "item_id"]].to_numpy().tolist() == [["NA", "null"], ["nan", "007"]]
     assert not pd.isna(source.frame()["user_id"]).any()
+
+
+def test_a_dataset_of_an_upload_is_named_as_the_file_was(workspace: Path) -> None:
+    from engine.tables.paths import named
+    from engine.tables.uploads import keep_upload
+
+    kept = keep_upload("Orders 2026.csv", b"user,item\n1,2\n")
+    assert named(str(kept)) == "orders-2026"
+    assert named("/data/orders-0123456789ab.csv") == "orders-0123456789ab"

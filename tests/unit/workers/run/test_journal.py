@@ -87,3 +87,12 @@ def test_a_full_disk_does_not_end_a_run_and_reports_follow_when_there_is_room(tm
         assert json.loads((tmp_path / "progress.json").read_text())["step"] == 300
     finally:
         subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+def test_the_progress_of_a_part_has_the_time_that_the_run_has_left(tmp_path: Path) -> None:
+    part = Journal(tmp_path, 1, left_s=lambda left: left + 100, trial=2, trials=9)
+    part.progress("training", 1, 10, force=True, eta_s=5.0)
+    told = json.loads((tmp_path / "progress.json").read_text())
+    assert (told["eta_s"], told["trial"], told["trials"]) == (105, 2, 9)
+    part.progress("training", 1, 10, force=True, eta_s=None)
+    assert json.loads((tmp_path / "progress.json").read_text())["eta_s"] is None
