@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from engine import datasets, runs, searches
 from engine.compare import lists_at_k
 from engine.compare.budgets import budget_of
-from engine.compare.cells import baseline_cells, protocol_of, run_cells
+from engine.compare.cells import Cell, baseline_cells, protocol_of, run_cells
 from engine.compare.contenders import Comparison, Contender
 from engine.compare.facts import costs, differences, is_fitted, settings
 from engine.compare.judging import judge
@@ -68,18 +68,15 @@ def compare(
     named = {one.letter: group for one, group in zip(contenders, groups, strict=True)}
     cells = [cell for letter, group in named.items() for cell in run_cells(group, letter, k, target)]
     curves = [_curves(group).assign(contender=letter) for letter, group in named.items()]
-    baselines, left_out = _measured_like(protocol_of(together[0]), _baselines(dataset))
-    ours = {one.model for one in contenders}
-    for name in [name for name in baselines if name not in ours]:  # a run of popularity is enough
-        letter, title = _baseline(name)
-        contenders.append(Contender(letter=letter, run_id=None, name=title, model=name, color_index=len(contenders)))
-        cells += baseline_cells(dataset, name, baselines[name], letter, k, target)
+    beside, more_cells, left_out = _beside(together, contenders, k, target)
+    contenders += beside
     against, every = _against(baseline, contenders), settings(named)
+    columns = ["metric", "contender", "value", "low", "high", "std"]
     comparison = Comparison(
         contenders=contenders,
         dataset=dataset,
         apart=[*apart, *left_out],
-        table=_with_difference(pd.DataFrame(cells, columns=["metric", "contender", "value", "low", "high", "std"]), against),
+        table=_with_difference(pd.DataFrame([*cells, *more_cells], columns=columns), against),
         curves=pd.concat([frame for frame in curves if len(frame)] or curves[:1], ignore_index=True),
         settings=every,
         differences=differences(every),
@@ -92,6 +89,21 @@ def compare(
         repeats=repeated(together),
     )
     return _judged(comparison)
+
+
+def _beside(
+    together: list[Run], contenders: Sequence[Contender], k: int, target: Target
+) -> tuple[list[Contender], list[Cell], list[tuple[str, str]]]:
+    """The baselines of the dataset that no run takes the place of, with their metrics; and those that cannot be compared."""
+    dataset, ours = together[0].dataset or "", {one.model for one in contenders}
+    baselines, left_out = _measured_like(protocol_of(together[0]), _baselines(dataset))
+    beside, cells = list[Contender](), list[Cell]()
+    for name in [name for name in baselines if name not in ours]:  # a run of popularity is enough
+        letter, title = _baseline(name)
+        place = len(contenders) + len(beside)
+        beside.append(Contender(letter=letter, run_id=None, name=title, model=name, color_index=place))
+        cells += baseline_cells(dataset, name, baselines[name], letter, k, target)
+    return beside, cells, left_out
 
 
 def _target(asked: Target | None, together: list[Run], dataset: str) -> Target:

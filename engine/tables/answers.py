@@ -27,8 +27,8 @@ def answered(guess: TableGuess, answers: Mapping[str, int]) -> TableGuess:
     for column in guess.columns:
         given = changes.get(column.name)
         update: dict[str, Any] = {"role": given.role, "side": given.side, "why": "as you answered"} if given else {}
-        if not given and (told := _described(column, ids, guess)):
-            update = told
+        if not given and (described := _described(column, ids, guess)):
+            update = described
         columns.append(column.model_copy(update=update | ({"certain": True} if column.name in settled else {})))
     return guess.model_copy(update={"columns": tuple(columns), "questions": tuple(open_)}).timed()
 

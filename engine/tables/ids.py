@@ -194,9 +194,9 @@ def _confirm(columns: Sequence[Column], chosen: Sequence[Meaning | None], places
         for c, m in zip(columns, chosen, strict=True)
         if m and m.role == role and not m.certain
     ]
-    told = [f"{c.name} as the {role}{example(c)}" for role, c in places.items()]
-    told += [f"{c.name} as the {'time' if role == 'timestamp' else role}{example(c)}" for c, role in others]
-    text = f"There is no header, so columns are taken by their place and values: {', '.join(told)}. "
+    said = [f"{c.name} as the {role}{example(c)}" for role, c in places.items()]
+    said += [f"{c.name} as the {'time' if role == 'timestamp' else role}{example(c)}" for c, role in others]
+    text = f"There is no header, so columns are taken by their place and values: {', '.join(said)}. "
     text += "Is that right? If not, set the roles in the table below."
     roles = [Change(c.name, role, role) for role, c in places.items()]  # type: ignore[arg-type]
     answers = {"Yes": roles}
