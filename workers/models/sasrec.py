@@ -49,11 +49,11 @@ class SASRecSpec(NetworkSpec):
     )
     heads: int = Field(2, ge=1, le=64, description="Heads of the attention, which divide the width", json_schema_extra=MORE)
     dropout: float = Field(
-        0.2,
+        0.5,
         ge=0,
         lt=1,
         description="Share of numbers left out at each layer in training",
-        json_schema_extra=searched(Range(low=0, high=0.6)),
+        json_schema_extra=searched(Range(low=0, high=0.8)),
     )
     num_negatives: int = Field(
         512,
@@ -75,7 +75,7 @@ class SASRecSpec(NetworkSpec):
         json_schema_extra=MORE,
     )
     init_std: float = Field(
-        0.02,
+        0.1,
         gt=0,
         le=1,
         description="Standard deviation of the initial embeddings",
@@ -110,7 +110,7 @@ class SASRecSpec(NetworkSpec):
 
     @property
     def table_rate(self) -> float:
-        return 0.1
+        return 0.05
 
     @property
     def sampling(self) -> Sampling:

@@ -1,11 +1,16 @@
 """SASRec: what a position reads, and the losses of the papers."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
 from torch.nn import functional as F
 
+from tests import tiny
 from tests.contracts.test_models import SCHEMA
-from workers.batches import newest, to_batch, to_targets
+from workers.artifacts import PreparedDataset
+from workers.batches import newest, read_likes, sequences_of, to_batch, to_targets
 from workers.models import SASRecSpec
 
 torch.set_num_threads(1)
@@ -94,3 +99,26 @@ def test_losses_are_those_of_the_papers() -> None:
     beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha)
     kept = (F.softplus(drawn) * ~same).sum(1)
     torch.testing.assert_close(network(loss="gbce")._gbce(own, drawn, same), (beta * F.softplus(-own) + kept) / 4)
+
+
+def test_sequences_of_some_users_are_read_from_the_blocks_in_their_order(tmp_path: Path) -> None:
+    frame = tiny.followed(users=8, leads=12, met=5)
+    tiny.write(frame, tmp_path / "dataset")
+    dataset = PreparedDataset.open(tmp_path / "dataset")
+    whole = read_likes(dataset, in_order=True).matrix
+    users = np.array([3, 0, 7, 3])
+    found = sequences_of(dataset.folder, users, 4)
+    ends = np.cumsum(found["sequence.lengths"])
+    for user, bag in zip(users, np.split(found["sequence.values"], ends[:-1]), strict=True):
+        likes = (whole.indices[whole.indptr[user] : whole.indptr[user + 1]] + 1).tolist()
+        assert bag.tolist() == [0, *likes][-4:]
+    assert len(sequences_of(dataset.folder, np.zeros(0, np.int64), 4)["sequence.lengths"]) == 0
+
+
+def test_a_dataset_without_an_order_is_refused_in_a_sentence() -> None:
+    label = {"kind": "given", "output": "binary"}
+    assert SASRecSpec().refusal(SCHEMA, label) is None
+    assert "no such order" in (SASRecSpec().refusal(SCHEMA.model_copy(update={"sequence": 0}), label) or "")
+    assert "prepared before" in (SASRecSpec().refusal(SCHEMA.model_copy(update={"sequence": None}), label) or "")
+    with pytest.raises(ValueError, match="does not divide"):
+        SASRecSpec(embedding_dim=64, heads=3)
