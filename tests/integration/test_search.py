@@ -108,6 +108,14 @@ def test_a_trial_that_diverges_is_a_failed_trial_and_the_search_goes_on(dataset:
     assert done["trials"] == 6 and np.isfinite(done["metrics"]["auc"])
 
 
+def test_a_model_that_reads_sequences_is_searched_as_well(dataset: Path, tmp_path: Path) -> None:
+    space = {"model.length": {"choices": [10, 20]}, "model.dropout": {"low": 0, "high": 0.5}}
+    spec = {"model": {"kind": "sasrec", "embedding_dim": 8, "blocks": 1}, "train": {"epochs": 2, "batch_size": 128}}
+    done = ranks.train(tmp_path / "run", dataset, spec | {"search": {"trials": 3, "space": space}}, processes=2)
+    assert "metrics" in done, done
+    assert done["trials"] == 3 and {row["state"] for row in tried(tmp_path / "run")} <= {"done", "pruned"}
+
+
 def test_measuring_it_as_it_is_tries_no_more(dataset: Path, tmp_path: Path) -> None:
     from workers.run import attempts
 
