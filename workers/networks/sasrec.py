@@ -145,6 +145,8 @@ class SASRec(Ranker):
 
     def _through_blocks(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """Sequences are padded behind their last position, which no position before reads, so that attention needs no mask of its own."""
+        if not len(lengths):
+            return embedded  # a rank without rows
         count, longest = len(lengths), int(lengths.max())
         owner = torch.repeat_interleave(torch.arange(count, device=lengths.device), lengths)
         place = torch.arange(len(owner), device=lengths.device) - (lengths.cumsum(0) - lengths)[owner]
