@@ -10,7 +10,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, field_validator
 
 from workers.models import KINDS, MatrixSpec, ModelSpec, NetworkSpec
-from workers.specs import MORE, FeatureSchema, Protocol, SearchSpec, Spec, TrainSpec, explain
+from workers.specs import MORE, FeatureSchema, Protocol, SearchSpec, Spec, TrainSpec, explain, way_of
 
 __all__ = ["MORE", "Protocol", "Spec", "TrainSpec", "explain"]  # defined elsewhere, exported from here too
 
@@ -35,7 +35,19 @@ class RunSpec(Spec):
 
     @property
     def title(self) -> str:
-        return self.name or self.model.title
+        """Its name, or the model and what sets it apart: of settings that a search varies, only that they are tuned."""
+        if (
+            self.name or self.search is None or isinstance(self.model, MatrixSpec)
+        ):  # the title of a fitted model says itself that it is tuned
+            return self.name or self.model.title
+        varied = [_another_way(self.model, name).title.split(" · ") for name in self._searched_of_model()]
+        settled = [part for part in self.model.title.split(" · ") if all(part in parts for parts in varied)]
+        return " · ".join([*settled, "tuned"])
+
+    def _searched_of_model(self) -> list[str]:
+        """The fields of the model that the search varies."""
+        fields, space = type(self.model).model_fields, self.search.space if self.search else None
+        return [name for name, field in fields.items() if (way_of(field.json_schema_extra) if space is None else f"model.{name}" in space)]
 
     def resolved(self, schema: FeatureSchema) -> Self:
         """The run on a given dataset: settings that were left to the model have values, and no history is read where there is none."""
@@ -57,6 +69,12 @@ class RunSpec(Spec):
         if not isinstance(self.model, NetworkSpec):
             raise TypeError(f"{self.model.label} is fitted at once, not trained by ranks.")
         return self.model
+
+
+def _another_way(model: ModelSpec, name: str) -> ModelSpec:
+    """A model with another value of a setting, unchecked, to see which parts of its title name that setting."""
+    value = getattr(model, name)
+    return model.model_copy(update={name: (not value) if isinstance(value, bool) else "another" if isinstance(value, str) else -1})
 
 
 def pick(value: object, registry: Mapping[str, type[BaseModel]], noun: str) -> object:
