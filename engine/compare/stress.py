@@ -16,12 +16,13 @@ from engine.compare.contenders import Comparison, competitors
 from engine.compare.paired_tests import ALPHA, EQUAL, Measured, SeedNoise, holm, test_pairs
 from engine.compare.seed_noise import allowances, noise
 from engine.compare.significance import same_settings
-from engine.compare.stress_pairs import Pairs, keys_of, list_files, lists_of, places_in, read_pairs, seen_of, users_in
-from engine.compare.stress_protocols import KS, USUAL_K, Target, targets
+from engine.compare.stress_pairs import Pairs, answers, keys_of, list_files, lists_of, places_in, read_pairs, seen_of, users_in
+from engine.compare.stress_protocols import KS, USUAL_K, Asked, Target, targets
 from engine.compare.stress_record import Lack, StressRow, StressTest, Variant, called
 from engine.compare.verdict import Allowance
 from workers.evaluation import Bools, Floats, Ints
 from workers.specs import Protocol
+from workers.specs import Target as Question
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,12 +67,12 @@ def stress_test(comparison: Comparison) -> StressTest:
         raise ValueError("A stress test needs users whom all contenders have lists for; there are none.")
     protocols = [protocol_of(runs.get_run(run_id)) for one in competitors(comparison) if there.get(one.letter) for run_id in one.runs]
     field = _field(comparison, list(there))
-    rows, missing = _rows(path, users, there, field, protocols)
+    rows, missing = _rows(path, users, there, field, protocols, comparison.target)
     return StressTest(rows=tuple(rows), lacks=(*lacks, *missing), names={letter: names[letter] for letter in there})
 
 
 def _rows(
-    path: Path, users: "pd.Index", files: Mapping[str, list[Path]], field: Field, protocols: Sequence[Protocol]
+    path: Path, users: "pd.Index", files: Mapping[str, list[Path]], field: Field, protocols: Sequence[Protocol], question: Question
 ) -> tuple[list[StressRow], list[Lack]]:
     exclude_seen = all(one.exclude_seen for one in protocols)
     deepest = min([one.list_length for one in protocols], default=max(KS))
@@ -79,11 +80,12 @@ def _rows(
     pairs = read_pairs(path, users, exclude_seen, None if exclude_seen else own)
     lists = {letter: [lists_of(file, users, max(KS) if exclude_seen else None) for file in own] for letter, own in files.items()}
     places = [[places_in(top, pairs) for top in seeds] for seeds in lists.values()]
-    protocols_here, lacks = targets(pairs, deepest)
+    asked = None if question == "later" else Asked(question, answers(path, users, pairs, question))
+    protocols_here, lacks = targets(pairs, deepest, asked)
     rows = [row for target in protocols_here for row in _measured(pairs, target, places, field)]
     if exclude_seen:
         return rows, [*lacks, Lack(what="seen items in", why="the stored lists leave out the items that users met in train")]
-    unseen, why = _without_seen(path, users, pairs, lists, field)
+    unseen, why = _without_seen(path, users, pairs._replace(relevant=asked.counted) if asked else pairs, lists, field)
     return [*rows, *unseen], [*lacks, *why]
 
 

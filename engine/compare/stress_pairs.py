@@ -15,7 +15,7 @@ from engine.compare.contenders import Contender
 from engine.datasets import INTERACTIONS
 from workers.artifacts import BASELINES, ITEMS, RANKING, TEST, TOP_K, USERS
 from workers.evaluation import Bools, Floats, Ints
-from workers.specs import USER_ID
+from workers.specs import USER_ID, Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,6 +115,20 @@ def read_pairs(path: Path, users: "pd.Index", exclude_seen: bool, own: Path | No
         item_likes.reindex(every & MOST_ITEMS).fillna(0).to_numpy(np.float64),
         user_likes.reindex(ranked).fillna(0).to_numpy(np.int64),
     )
+
+
+def answers(path: Path, users: "pd.Index", pairs: Pairs, target: Target) -> Bools:
+    """Whether each pair is a user's next or last item, as a prepared dataset stores them: [P].
+
+    Raises:
+        KeyError: the dataset was prepared before there were targets.
+    """
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path / RANKING / f"{TEST}.parquet", columns=[USER_ID, target])
+    numbers, items = users.get_indexer(table[USER_ID].to_pandas()), table[target].to_numpy()
+    there = (numbers >= 0) & np.isfinite(items)
+    return _among(keys_of(pairs.user, pairs.item), keys_of(numbers[there], items[there]))
 
 
 def seen_of(path: Path, users: "pd.Index") -> Ints:

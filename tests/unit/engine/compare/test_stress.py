@@ -47,6 +47,12 @@ class World:
         own = self.rows[(self.rows["user_id"] == user) & (self.rows["label"] > 0) & (self.rows["item"] > 0)]
         return sorted(set(own["item"]) - (self.seen[user] if self.protocol.exclude_seen else set()))
 
+    def answer(self, user: str, moment: Callable[[list[int]], int]) -> float:
+        """Of the items liked at the first or the last moment, the one of the lowest row; nan where there is none."""
+        new = set(self.relevant(user)) - self.seen[user]
+        own = self.rows[(self.rows["user_id"] == user) & (self.rows["label"] > 0) & self.rows["item"].isin(new)]
+        return min(own["item"][own["timestamp"] == moment(own["timestamp"].tolist())]) if len(own) else math.nan
+
     def write(self) -> None:
         for name in ("interactions", "ranking", "baselines"):
             (self.path / name).mkdir(parents=True, exist_ok=True)
@@ -56,6 +62,8 @@ class World:
         ranked = pd.DataFrame({"user": np.arange(1, USERS + 1, dtype=np.int32), "user_id": self.users}).iloc[::-1]
         ranked["seen"] = [sorted(self.seen[user]) for user in ranked["user_id"]]
         ranked["relevant"] = [np.array(sorted(set(self.relevant(user)) - self.seen[user]), np.int32) for user in ranked["user_id"]]
+        ranked["next"] = [self.answer(user, min) for user in ranked["user_id"]]
+        ranked["last"] = [self.answer(user, max) for user in ranked["user_id"]]
         ranked[ranked["relevant"].map(len) > 0].to_parquet(self.path / "ranking" / "test.parquet")
         items = pd.DataFrame(
             {"row": [0, 0, *self.popularity], "train_positives": [0, 0, *self.popularity.values()]}
@@ -168,6 +176,26 @@ def test_the_first_and_the_last_like_are_what_loops_give(world: World) -> None:
 
     check(world, by_name(found)["the first like of the test period"], at(min))
     check(world, by_name(found)["the last like of the test period"], at(max))
+
+
+@pytest.mark.parametrize(("question", "moment", "words"), [("next", min, "next"), ("last", max, "last")])
+def test_the_usual_protocol_is_the_question_of_the_comparison(world: World, question: Any, moment: Any, words: str) -> None:
+    answers = {user: world.answer(user, moment) for user in world.users}
+    alone = gains_of(world, lambda user, item, rows: float(item == answers[user]))
+    found = engine.compare.stress_test(comparison().model_copy(update={"target": question}))
+    rows = by_name(found)
+    assert found.rows[0].variant.name == f"the usual protocol (the {words} item, k 10)"
+    check(world, found.rows[0], alone)
+    check(world, rows["k 5"], alone)
+    check(world, rows["k 20, users with under 10 likes"], alone, lambda user: world.likes[user] <= 9)
+    check(world, rows["all later likes"], gains_of(world, liked))
+    other = "last" if question == "next" else "first"
+    assert [row.variant.name for row in found.rows if row.variant.group == "target"] == [
+        "all later likes", f"the {other} like of the test period",
+    ]  # fmt: skip
+    assert {(lack.what, lack.why) for lack in found.lacks if "question" in lack.why} == {
+        (what, f"the {words} item is the question") for what in ("halves of the period", "other thresholds of a like")
+    }
 
 
 def test_halves_of_the_period_are_what_loops_give(world: World) -> None:
