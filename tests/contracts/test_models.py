@@ -284,3 +284,23 @@ def test_a_model_is_named_without_a_history_where_the_data_have_none(model):
     assert "history" in model().fitted(SCHEMA).title
     assert "history" not in model().fitted(bare).title
     assert model().fitted(SCHEMA) == model()
+
+
+@pytest.mark.parametrize("model", [model for model in NETWORKS if "without" in model.model_fields], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("without", [("job", "age", "history"), ("genres", "year", "user_id"), ("age", "year")])
+def test_a_feature_that_is_left_out_changes_nothing(model, without):
+    net, given = network(model, without=without), batch(USERS | ITEMS)
+    logits = net(given)
+    others = {"job": np.array([3, 2, 1]), "user_id": np.array([4, 5, 0]), "genres.values": np.array([3, 3, 2, 1])}
+    others |= {"history.values": np.array([7, 6, 4])}
+    moved = {name: column for name, column in others.items() if name.split(".")[0] in without}
+    dense = DENSE.copy()
+    for place, feature in enumerate(SCHEMA.dense):
+        dense[:, place] += feature.name in without
+    changed = batch(USERS | ITEMS | moved, dense)
+    assert torch.equal(net(changed), logits)
+    assert torch.allclose(net.score(net.encode_users(changed), net.encode_items(changed)), logits, atol=1e-5)
+    assert not torch.equal(net(batch(USERS | ITEMS | {"item_id": np.array([1, 2, 3])})), logits)
+    assert model(without=without).refusal(SCHEMA, {}) is None
+    for wrong in ("item_id", "price"):
+        assert f"without names {wrong}" in model(without=(wrong,)).refusal(SCHEMA, {})

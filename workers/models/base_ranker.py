@@ -7,7 +7,7 @@ from pydantic import Field
 
 from workers.models.base import NetworkSpec
 from workers.models.footprint import Footprint, TableSize, linear
-from workers.specs import BINARY, HISTORY, MORE, Choices, FeatureSchema, Range, Sampling, Task, searched
+from workers.specs import BINARY, HISTORY, ITEM_ID, MORE, Choices, FeatureSchema, Range, Sampling, Task, searched
 
 WIDE_DIM = 4  # fbgemm wants widths that are multiples of 4; a first-order weight is the sum of the four
 POOL = 1024  # items drawn at each step, some of which are each row's negatives
@@ -42,6 +42,12 @@ class RankerSpec(NetworkSpec):
         description="With negatives from the catalogue: share of the history's items that each training step leaves out",
         json_schema_extra=MORE | searched(Range(low=0, high=0.9)),
     )
+    without: tuple[str, ...] = Field(
+        (),
+        max_length=200,
+        description="Features of the dataset that are not read, such as those that pay nothing in a test of features",
+        json_schema_extra=MORE,
+    )
     first_order: bool = Field(True, description="Besides its embedding, every value of a category has a weight that is added to the logits")
     dense_layers: tuple[int, ...] = Field(
         (64,), description="Hidden layers over the dense features, before the interaction", json_schema_extra=MORE
@@ -65,6 +71,9 @@ class RankerSpec(NetworkSpec):
         return super().selection_metric(task) if self.negatives == "none" else "ndcg_at_10"
 
     def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
+        there = [*(f.name for f in schema.categorical if f.name != ITEM_ID), *(f.name for f in schema.dense)]
+        if foreign := [name for name in self.without if name not in there]:
+            return f"without names {', '.join(foreign)}; of this dataset's features a ranker can do without {', '.join(there) or 'none'}."
         if self.negatives != "none":
             if not schema.can_rank:
                 return f"negatives is {self.negatives}, but this dataset has no catalogue of items for users; choose none."
@@ -85,12 +94,14 @@ class RankerSpec(NetworkSpec):
         return Sampling(draw=self.negatives, candidates=POOL) if self.negatives != "none" else None
 
     def footprint(self, schema: FeatureSchema, task: Task = BINARY) -> Footprint | None:
-        read = [f for f in schema.categorical if self.history or f.name != HISTORY]
+        unread = {*self.without, *(() if self.history else (HISTORY,))}
+        read = [f for f in schema.categorical if f.name not in unread]
+        numbers = sum(f.name not in unread for f in schema.dense)
         tables = [TableSize(f.name, f.num_rows, self.embedding_dim) for f in read]
         wide = [TableSize(f"wide:{f.name}", f.num_rows, WIDE_DIM) for f in read] if self.first_order else []
-        dense = linear([len(schema.dense), *self.dense_layers, self.embedding_dim]) if schema.dense else self.embedding_dim
+        dense = linear([numbers, *self.dense_layers, self.embedding_dim]) if numbers else self.embedding_dim
         if self.first_order:
-            dense += (WIDE_DIM + len(schema.dense)) * task.outputs
+            dense += (WIDE_DIM + numbers) * task.outputs
         interaction = self.interaction_parameters(len(read), task.outputs)
         return None if interaction is None else Footprint((*tables, *wide), dense + interaction)
 
@@ -104,4 +115,5 @@ class RankerSpec(NetworkSpec):
     @property
     def title(self) -> str:
         parts = [self.label, *(["history"] if self.history else []), *([f"{self.negatives} negatives"] if self.learns_choice else [])]
+        parts += [f"without {self.without[0] if len(self.without) == 1 else f'{len(self.without)} features'}"] if self.without else []
         return " · ".join([*parts, f"dim {self.embedding_dim}"])

@@ -32,16 +32,21 @@ class FeatureRanker(Ranker):
         super().__init__()
         self.head, self.dim = Head(task, spec.action_weights), spec.embedding_dim
         self.negatives, self.num_negatives = spec.negatives, spec.num_negatives
-        history = spec.history and schema.has_history
+        history = spec.history and schema.has_history and HISTORY not in spec.without
         self.history_dropout = spec.history_dropout if history and spec.negatives != "none" else 0.0
         num_items = schema.feature(ITEM_ID).num_rows if schema.has_items else 1
         self.register_buffer("log_proposal", torch.zeros(num_items), persistent=False)  # uniform until `learn_frequencies`
-        features = used(schema, history=history)
+        features = used(schema, history=history, without=spec.without)
         self.names = {side: [f.name for f in features if (f.side == "item") == (side == "item")] for side in ("user", "item")}
-        self.dense = {"user": list(schema.dense_on("user", "context")), "item": list(schema.dense_on("item"))}
+        read = [place for place, feature in enumerate(schema.dense) if feature.name not in spec.without]
+        self.read = None if len(read) == len(schema.dense) else read  # places of dense features; None: all
+        self.dense = {
+            side: [place for place in schema.dense_on(*sides) if place in read]
+            for side, sides in (("user", ("user", "context")), ("item", ("item",)))
+        }
         self.wide = spec.first_order  # every value of a category has a weight of its own beside its embedding
         self.ebc = EmbeddingBagCollection(self._tables(features, spec.init_std))
-        num_dense = len(schema.dense)
+        num_dense = len(read)
         self.num_features, self.num_dense = len(features), num_dense
         # without dense features a learned vector takes their place in the interaction
         self.bottom = mlp([num_dense, *spec.dense_layers, self.dim], last_linear=False) if num_dense else nn.Identity()
@@ -111,7 +116,8 @@ class FeatureRanker(Ranker):
         first = None
         if self.wide:
             first = torch.stack([part.sum(1) for part in self._parts([WIDE + n for n in names], looked_up, pooled, batch)]).sum(0)
-        return self._logits(len(batch.label), batch.dense if self.num_dense else None, self._parts(names, looked_up, pooled, batch), first)
+        dense = batch.dense if self.read is None else batch.dense[:, self.read]
+        return self._logits(len(batch.label), dense if self.num_dense else None, self._parts(names, looked_up, pooled, batch), first)
 
     def _parts(self, names: list[str], looked_up: list[KeyedTensor], pooled: Pooled, batch: Batch) -> list[Tensor]:
         """Embeddings [B, some, width] in the order of the tables: whole parts of the lookup where they fit, else one by one."""

@@ -3,6 +3,7 @@
 Letters: B batch, U users, N items, O outputs, D embedding dim, S width of a state.
 """
 
+from collections.abc import Collection
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
@@ -207,8 +208,15 @@ def item_rows(sparse: KeyedJaggedTensor) -> Tensor:
 
 
 def used(
-    schema: FeatureSchema, *, user_id: bool = True, history: bool = True, user_features: bool = True, item_features: bool = True
+    schema: FeatureSchema,
+    *,
+    user_id: bool = True,
+    history: bool = True,
+    user_features: bool = True,
+    item_features: bool = True,
+    without: Collection[str] = (),
 ) -> tuple[Categorical, ...]:
-    """The categorical features that a model reads, in schema order; always with the item's id."""
-    by_name = {USER_ID: user_id, HISTORY: history, ITEM_ID: True}
+    """The categorical features that a model reads, in schema order; always with the item's id. `without`: names of others."""
+    by_name = dict.fromkeys(without, False) | {USER_ID: user_id and USER_ID not in without, HISTORY: history and HISTORY not in without}
+    by_name[ITEM_ID] = True
     return tuple(f for f in schema.categorical if by_name.get(f.name, item_features if f.side == "item" else user_features))

@@ -15,6 +15,8 @@ CLASSES = Task(output="multi_class", classes=("1", "3", "5"), liked=("5",))
 SETTINGS: list[dict[str, Any]] = [
     {},
     {"history": False},
+    {"without": ("genres", "year", "history")},
+    {"without": ("age", "year")},
     {"embedding_dim": 32, "first_order": False, "dense_layers": (8, 4), "over_layers": (16, 8), "deep_layers": (16,), "low_rank": 5},
     {"objective": "pointwise", "user_id": True, "user_features": True, "user_layers": (8,), "item_layers": (8, 4)},
 ]
