@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import adopting, annotations, comparing, preflight, resuming, searching, serving, specs, stress, upkeep, workbench
+from engine.cli import adopting, annotations, comparing, features, preflight, resuming, searching, serving, specs, stress, upkeep, workbench
 from engine.cli.annotations import Command
 from engine.cli.progress import wait
 
@@ -107,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     preflight.register(add)
     stress.register(add)
     searching.register(add, wait)
+    features.register(add, wait)
     serving.register(add, wait)
     annotations.register(add)
     upkeep.register(add)

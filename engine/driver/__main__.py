@@ -23,7 +23,7 @@ from engine.driver.causes import Cancelled, of_error
 from engine.driver.launching import start_spark
 from engine.driver.trying import done_of
 from engine.driver.watch import Watch
-from engine.driver.work import run_download, run_export, run_preparation, run_training
+from engine.driver.work import run_download, run_export, run_feature_test, run_preparation, run_training
 from engine.runs import CONCLUDES, KEEP_S, PROCESSES, VERDICT, Outbox, identity, processes, store
 from engine.settings import keep_private, settings
 from workers.artifacts import CANCEL, CHECKPOINT, KEEP, LOG, SPEC, write_json
@@ -104,7 +104,8 @@ def _drive(run_id: str, run_dir: Path, kind: store.Kind, outbox: Outbox, watch: 
     if kind == "train":
         run_training(run_id, run_dir, journal, outbox, watch, starting)
     else:
-        {"prepare": run_preparation, "download": run_download, "export": run_export}[kind](run_id, run_dir, journal, outbox, watch)
+        work = {"prepare": run_preparation, "download": run_download, "export": run_export, "features": run_feature_test}[kind]
+        work(run_id, run_dir, journal, outbox, watch)
 
 
 def _let_go(lock: int) -> None:

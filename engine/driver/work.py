@@ -16,6 +16,7 @@ from engine.driver.watch import Watch
 from engine.runs import Outbox
 from workers.artifacts import CHECKPOINT, DONE, METRICS, RESULTS, SPEC, write_done
 from workers.exports import ListExportSpec, staging
+from workers.importance import FeatureTestSpec
 from workers.run import Journal, RunSpec, attempts
 from workers.run.attempts import Attempt
 
@@ -86,6 +87,12 @@ def run_download(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, w
     log.info("%s: %d bytes", path, cost["bytes"])
     outbox.final(cost)
     write_done(run_dir, {"attempt": attempts.current(run_dir).number, "path": str(path), **cost})
+
+
+def run_feature_test(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, watch: Watch) -> None:
+    path = datasets.get_dataset(FeatureTestSpec.read(run_dir / SPEC).dataset).path
+    done = attempt_until_done(run_dir, journal, watch, 0, lambda _: run_process("workers.importance.measure", run_dir, path, journal))
+    outbox.final({name: value for name, value in done.items() if name != "attempt"})
 
 
 def run_export(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, watch: Watch) -> None:

@@ -6,7 +6,7 @@ from .annotations import (
     LONGEST_NAME as LONGEST_NAME, LONGEST_NOTE as LONGEST_NOTE, LONGEST_TAG as LONGEST_TAG, MOST_TAGS as MOST_TAGS, annotate as annotate,
     dependents as dependents, list_trash as list_trash, pin as pin, pinned as pinned, rename as rename, restore as restore, tag as tag,
     trash as trash, unpin as unpin, why_kept as why_kept)
-from .continuing import continued as continued
+from .continuing import as_chosen as as_chosen, continued as continued
 from .exports import (ListExport as ListExport, export_lists as export_lists, get_list_export as get_list_export,
     list_exports as list_exports, read_ids as read_ids)
 from .funnels import funnel as funnel, funnel_losses as funnel_losses

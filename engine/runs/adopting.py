@@ -23,7 +23,13 @@ log = logging.getLogger(__name__)
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 KEPT = (RESULTS, CHECKPOINT, SPEC, DONE, LOG)  # artifacts of a run
-KEYS: dict[str, store.Kind] = {"model": "train", "source": "prepare", "key": "download", "run": "export"}  # of specs, to tell them apart
+KEYS: dict[str, store.Kind] = {
+    "model": "train",
+    "source": "prepare",
+    "key": "download",
+    "run": "export",
+    "features_of": "features",
+}  # of specs, to tell them apart
 
 
 class Adoption(NamedTuple):

@@ -137,13 +137,18 @@ def list_trash() -> list[Run]:
 
 
 def dependents(run_id: str, among: Sequence[Run] | None = None) -> list[Run]:
-    """Training runs that need a run: they continue it, or are funnels made of it, by the ids in their specs. Exported lists do not.
+    """Training runs that need a run: they continue it, or are funnels made of it, by the ids in their specs. Exported lists and
+    tests of features do not.
 
     Args:
         among: the runs to search; None: all that are not in the trash.
     """
     every = read.list_runs("train") if among is None else among
-    return [other for other in every if other.run_id != run_id and other.kind != "export" and f'"{run_id}"' in json.dumps(other.settings)]
+    return [
+        other
+        for other in every
+        if other.run_id != run_id and other.kind not in ("export", "features") and f'"{run_id}"' in json.dumps(other.settings)
+    ]
 
 
 def _oldest() -> datetime:

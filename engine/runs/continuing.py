@@ -79,10 +79,10 @@ def _training(run: read.Run) -> RunSpec:
     spec = run.training
     if not isinstance(spec.model, NetworkSpec):
         raise ValueError(f"{spec.model.label} is fitted at once: it has no epochs to continue with.")
-    return _as_chosen(run.run_id, spec)
+    return as_chosen(run.run_id, spec)
 
 
-def _as_chosen(run_id: str, spec: RunSpec) -> RunSpec:
+def as_chosen(run_id: str, spec: RunSpec) -> RunSpec:
     """A run that searched, as its winner was trained, whose weights it has: a run that continues it searches no more."""
     if spec.search is None:
         return spec

@@ -68,7 +68,7 @@ def submit(spec: SubmittedSpec, key: str | None = None, after: str | None = None
     if key is None:
         return _launch(spec, {}, after, files)
     with FileLock(settings().workspace / ".submit.lock", timeout=60):
-        known = store.search(("prepare", "train", "export"), 1, f"tags.`{store.TAG}key` = '{_safe(key)}'")
+        known = store.search(("prepare", "train", "export", "features"), 1, f"tags.`{store.TAG}key` = '{_safe(key)}'")
         return known[0].info.run_id if known else _launch(spec, {"key": _safe(key)}, after, files)
 
 

@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from sqlalchemy.engine import Engine
 
-Kind = Literal["prepare", "train", "download", "export"]
-EXPERIMENTS: dict[Kind, str] = {"prepare": "preparations", "train": "trainings", "download": "downloads", "export": "exports"}
+Kind = Literal["prepare", "train", "download", "export", "features"]
+EXPERIMENTS: dict[Kind, str] = {
+    "prepare": "preparations",
+    "train": "trainings",
+    "download": "downloads",
+    "export": "exports",
+    "features": "features",
+}
 TAG = "recbench."  # prefix of our tags: kind, spec, dataset, model, workspace, message, key, interrupted, tags, pinned, trashed
 LOOK = {"mlflow.experimentKind": "custom_model_development"}  # a stock `mlflow ui` then opens on parameters and metrics
 BUSY_S = 5  # how long a call waits for a locked SQLite store: a page should not hang for MLflow's 20

@@ -44,7 +44,8 @@ class RunState(StrEnum):
 
 
 KIND_NAMES: dict[store.Kind, str] = {
-    "prepare": "preparation", "train": "training run", "download": "download", "export": "list export"
+    "prepare": "preparation", "train": "training run", "download": "download", "export": "list export",
+    "features": "test of features",
 }  # fmt: skip
 _ended_runs: WeakKeyDictionary["StoredRun", "Run"] = WeakKeyDictionary()
 LIVE = {RunState.QUEUED, RunState.PREPARING, RunState.RUNNING, RunState.CANCELLING}

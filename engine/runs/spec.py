@@ -8,11 +8,18 @@ from pydantic import ValidationError
 from engine.datasets import DatasetSpec, DownloadSpec
 from engine.runs.store import Kind
 from workers.exports import ListExportSpec
+from workers.importance import FeatureTestSpec
 from workers.run import RunSpec
 from workers.specs import explain
 
-SubmittedSpec = DatasetSpec | RunSpec | DownloadSpec | ListExportSpec
-SPECS: dict[Kind, type[SubmittedSpec]] = {"prepare": DatasetSpec, "train": RunSpec, "download": DownloadSpec, "export": ListExportSpec}
+SubmittedSpec = DatasetSpec | RunSpec | DownloadSpec | ListExportSpec | FeatureTestSpec
+SPECS: dict[Kind, type[SubmittedSpec]] = {
+    "prepare": DatasetSpec,
+    "train": RunSpec,
+    "download": DownloadSpec,
+    "export": ListExportSpec,
+    "features": FeatureTestSpec,
+}
 
 
 @functools.lru_cache(maxsize=4096)

@@ -245,3 +245,19 @@ def test_a_dataset_that_was_tampered_with_is_refused_by_name(space):
         assert shard.name in (run.message or "")
     finally:
         shard.write_bytes(whole)
+
+
+def test_features_of_a_run_are_tested_by_a_run_of_its_own(space, trained):
+    """The metric with all features in place is the one that the run was measured with, and only a network has features to test."""
+    found = recbench("features", trained[1])
+    measured = engine.runs.get_run(trained[1]).metrics
+    assert (found["metric"], found["value"]) == ("auc", pytest.approx(measured["auc"], abs=1e-6))
+    tested = engine.features.tests_of(trained[1])[0]
+    assert (tested.run.run_id, tested.run.kind, tested.run.dataset) == (found["run_id"], "features", space[1])
+    assert tested.result is not None
+    named = {name for one in tested.result.each for name in one.features}
+    assert {"item_id", "history"} <= named
+    assert found["run_id"] not in {run.run_id for run in engine.runs.list_runs("train")}
+    less = engine.features.run_without(engine.runs.get_run(trained[1]), tested.result.each[-1])
+    assert less is not None
+    assert less.model.without == tested.result.each[-1].features

@@ -13,11 +13,12 @@ from ui.runs.leaves import leaves
 from ui.runs.rows import Rows, pick_rows
 from ui.shared import address, layout, picker, states, tables, words
 
-KINDS = {"prepare": "Preparation", "download": "Download", "export": "Lists export"}
+KINDS = {"prepare": "Preparation", "download": "Download", "export": "Lists export", "features": "Test of features"}
 STOP = {
     "download": "Stop this download? What has been downloaded is kept, and the next download resumes from there.",
     "prepare": "Stop this preparation? Its work so far is discarded.",
     "export": "Stop this export? Its files so far are discarded.",
+    "features": "Stop this test of features? What it has measured so far is discarded.",
 }
 TICKED = "runs.ticked"  # in the session: the ids of the runs that are ticked, in the order of the table
 CHIPS = {look.label: look.color for look in states.LOOKS.values()}
