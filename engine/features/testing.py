@@ -91,7 +91,7 @@ def conclusion(run: Run, test: FeatureTest) -> str:
         return f"None of the {every} features can be left out safely: {why}."
     groups = test.together.index(spare) + 1
     which = "One of the" if groups == 1 else f"{groups} of the"
-    cost = f"permuted together {'it costs' if groups == 1 else 'they cost'} {spare.loss:.4f} of {name} [{spare.low:.4f}, {spare.high:.4f}]"
+    cost = f"permuted{' it costs' if groups == 1 else ' together they cost'} {spare.loss:.4f} of {name} [{spare.low:.4f}, {spare.high:.4f}]"
     return f"{which} {every} features can go: {cost}{_saved(run, spare)}. Train without them to be sure."
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from workers.artifacts import TEST, PreparedDataset, write_json
-from workers.batches import Columns, blocks_of, known_to_train, num_rows, take, to_batch
+from workers.batches import Columns, blocks_of, join, known_to_train, num_rows, take, to_batch
 from workers.evaluation import Estimate, Rows, estimates, owners, standard_error
 from workers.importance.spec import FEATURES, MEASURED, FeatureLoss, FeatureTest, FeatureTestSpec
 from workers.run import RunContext, peak_memory, run_context
@@ -25,6 +25,7 @@ from workers.serving import OpenedNetwork, open_run
 from workers.specs import BINARY, ITEM_ID, USER_ID, FeatureSchema
 
 log = logging.getLogger("workers.importance.measure")
+ROWS = 8192  # permuted and scored at a time
 ENOUGH, MOST_DRAWS = 50_000, 5  # rows below which permutations are drawn again and averaged; how often at most
 WIDE = 1.96  # standard errors of an interval of 95 %
 FLAG = "_missing"  # suffix of the number that flags where another is missing: both are one feature
@@ -90,7 +91,7 @@ def permuted(columns: Columns, names: Group, schema: FeatureSchema, order: np.nd
 
 
 class _Scored(NamedTuple):
-    """Rows of one block that train knows: logits of each permutation of each group, and of none."""
+    """Some rows that train knows: logits of each permutation of each group, and of none."""
 
     whole: np.ndarray  # [B, O] float32
     groups: np.ndarray  # [F, D, B, O] float32, D draws
@@ -139,19 +140,27 @@ class _Test:
 
     @torch.no_grad()
     def _scored(self, groups: Sequence[Group], phase: str) -> Iterator[_Scored]:
-        schema, rng, done, started = self.dataset.schema, np.random.default_rng(self.spec.seed), 0, time.monotonic()
+        schema, rng = self.dataset.schema, np.random.default_rng(self.spec.seed)
+        for columns in self._known_rows(phase):
+            count = num_rows(columns)
+            orders = [rng.permutation(count) for _ in range(self.draws)]
+            moved = [[self._logits(permuted(columns, group, schema, order), count) for order in orders] for group in groups]
+            batch, users = to_batch(columns, schema, count), columns.get(USER_ID, np.zeros(count, np.int32))
+            whole = self._logits(columns, count)
+            yield _Scored(whole, np.array(moved, np.float32), batch.label.numpy(), batch.target.numpy(), users)
+
+    def _known_rows(self, phase: str) -> Iterator[Columns]:
+        """The rows that train knows, some thousand together."""
+        read, started, waiting = 0, time.monotonic(), list[Columns]()
         for block in blocks_of(self.dataset.folder, TEST):
-            read = min(num_rows(block), self.total - done)
-            columns = take(block, np.flatnonzero(known_to_train(block, num_rows(block))[:read]))
-            if count := num_rows(columns):
-                orders = [rng.permutation(count) for _ in range(self.draws)]
-                moved = [[self._logits(permuted(columns, group, schema, order), count) for order in orders] for group in groups]
-                batch, users = to_batch(columns, schema, count), columns.get(USER_ID, np.zeros(count, np.int32))
-                whole = self._logits(columns, count)
-                yield _Scored(whole, np.array(moved, np.float32), batch.label.numpy(), batch.target.numpy(), users)
-            done += read
-            self.report(phase, done, self.total, eta_s=(self.total - done) * (time.monotonic() - started) / done)
-            if done >= self.total:
+            new = min(num_rows(block), self.total - read)
+            known, read = np.flatnonzero(known_to_train(block, num_rows(block))[:new]), read + new
+            waiting += [take(block, known)] if len(known) else []
+            if waiting and (sum(map(num_rows, waiting)) >= ROWS or read >= self.total):
+                yield join(waiting)
+                waiting = []
+                self.report(phase, read, self.total, eta_s=(self.total - read) * (time.monotonic() - started) / read)
+            if read >= self.total:
                 return
 
     def _logits(self, columns: Columns, rows: int) -> np.ndarray:
