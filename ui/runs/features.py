@@ -74,7 +74,8 @@ def _result(run: Run, test: RunOfTest) -> None:
     if spare is None or without is None:
         return
     st.caption("Without: " + ", ".join(words.md(words.field_label(name), 60) for name in spare.features))
-    launched = launch.button([without], complete=True, key=f"features.without.{run.run_id}", label="Train without it" if len(spare.features) == 1 else "Train without them")
+    label = "Train without it" if len(spare.features) == 1 else "Train without them"
+    launched = launch.button([without], complete=True, key=f"features.without.{run.run_id}", label=label)
     if launched:
         live.watch(launched)
 
