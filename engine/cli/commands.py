@@ -10,7 +10,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import adopting, annotations, comparing, features, preflight, resuming, searching, serving, specs, stress, upkeep, workbench
+from engine.cli import (
+    adopting,
+    annotations,
+    comparing,
+    diagnosing,
+    features,
+    preflight,
+    resuming,
+    searching,
+    serving,
+    specs,
+    stress,
+    upkeep,
+    workbench,
+)
 from engine.cli.annotations import Command
 from engine.cli.progress import wait
 
@@ -108,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     stress.register(add)
     searching.register(add, wait)
     features.register(add, wait)
+    diagnosing.register(add)
     serving.register(add, wait)
     annotations.register(add)
     upkeep.register(add)

@@ -26,7 +26,13 @@ from workers.specs import Spec
 
 ROOT = Path(__file__).resolve().parents[2]
 FACES = sorted((ROOT / "engine").rglob("__init__.pyi"))
-FOR_PEOPLE = ("engine.specs", "engine.runs", "engine.compare", "engine.features")  # packages that a script is written with
+FOR_PEOPLE = (
+    "engine.specs",
+    "engine.runs",
+    "engine.compare",
+    "engine.diagnosis",
+    "engine.features",
+)  # packages that a script is written with
 PAGES = [ROOT / "README.md", ROOT / ".github" / "CONTRIBUTING.md", *sorted((ROOT / "ui" / "help").glob("*.md"))]
 LINK = re.compile(r"\]\((?P<to>[^)\s]+)\)")
 README_LINES = 120

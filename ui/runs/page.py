@@ -3,7 +3,7 @@
 import streamlit as st
 
 import engine
-from ui.runs import annotations, features, launch, list_exports, live, several, table
+from ui.runs import annotations, diagnosis, features, launch, list_exports, live, several, table
 from ui.shared import address, layout
 
 layout.header("Runs", "Every preparation, training, download and export, live and past. Runs continue when this page is closed.")
@@ -39,6 +39,7 @@ if run.kind == "export" and not run.live:
     list_exports.files(engine.runs.get_list_export(run))
 layout.live(lambda: live.details(run.run_id), run.live)
 table.settings(run)
+diagnosis.section(run)
 features.section(run)
 if table.can_continue(run):
     launch.more_epochs(run)

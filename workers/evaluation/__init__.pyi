@@ -2,7 +2,8 @@
 # isort: skip_file
 from . import metrics as metrics
 from .alarms import (
-    at_edge as at_edge, cut_histories as cut_histories, few_users as few_users, list_alarms as list_alarms, still_rising as still_rising,
+    ALIKE as ALIKE, FEW_USERS as FEW_USERS, RISING as RISING, at_edge as at_edge, cut_histories as cut_histories, few_users as few_users,
+    list_alarms as list_alarms, still_rising as still_rising,
 )
 from .baselines import write_baselines as write_baselines
 from .clustered import (
