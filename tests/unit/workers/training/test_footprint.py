@@ -15,6 +15,8 @@ CLASSES = Task(output="multi_class", classes=("1", "3", "5"), liked=("5",))
 SETTINGS: list[dict[str, Any]] = [
     {},
     {"history": False},
+    {"history_pooling": "recency"},
+    {"history_pooling": "attention"},
     {"embedding_dim": 32, "first_order": False, "dense_layers": (8, 4), "over_layers": (16, 8), "deep_layers": (16,), "low_rank": 5},
     {"objective": "pointwise", "user_id": True, "user_features": True, "user_layers": (8,), "item_layers": (8, 4)},
 ]
@@ -33,6 +35,6 @@ def test_the_size_that_a_spec_tells_is_that_of_the_network(
     with torch.device("meta"):
         network = spec.build(schema, task)
     assert {t.name: (t.rows, t.width) for t in told.tables} == {
-        t.name: (t.num_embeddings, t.embedding_dim) for t in network.ebc.embedding_bag_configs()
+        t.name: (t.num_embeddings, t.embedding_dim) for ebc in network.collections.values() for t in ebc.embedding_bag_configs()
     }
     assert told.parameters == sum(weight.numel() for weight in network.parameters())
