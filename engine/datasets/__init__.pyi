@@ -11,7 +11,7 @@ from .read import (
     AUDIT as AUDIT, FORMAT as FORMAT, INTERACTIONS as INTERACTIONS, QUARANTINE as QUARANTINE, Dataset as Dataset, audit as audit,
     baseline_per_user as baseline_per_user, baseline_results as baseline_results, dataset_id as dataset_id, digest as digest,
     fingerprint as fingerprint, get_dataset as get_dataset, items as items, list_datasets as list_datasets, search_users as search_users,
-    set_aside as set_aside, user_interactions as user_interactions, user_row as user_row, verify as verify,
+    set_aside as set_aside, targets as targets, user_interactions as user_interactions, user_row as user_row, verify as verify,
     why_no_ranking as why_no_ranking,
 )
 from .rules import (
