@@ -15,8 +15,8 @@ from .read import (
     why_no_ranking as why_no_ranking,
 )
 from .rules import (
-    LABELS_OF as LABELS_OF, ActionsLabel as ActionsLabel, ColumnSplit as ColumnSplit, MultiClassLabel as MultiClassLabel,
-    PerUserSplit as PerUserSplit, RandomSplit as RandomSplit, RegressionLabel as RegressionLabel, Split as Split,
-    TimeSplit as TimeSplit,
+    LABELS_OF as LABELS_OF, OF_EACH_USER as OF_EACH_USER, ActionsLabel as ActionsLabel, ColumnSplit as ColumnSplit,
+    LastSplit as LastSplit, MultiClassLabel as MultiClassLabel, PerUserSplit as PerUserSplit, RandomSplit as RandomSplit,
+    RegressionLabel as RegressionLabel, Split as Split, TimeSplit as TimeSplit, waits_for_train as waits_for_train,
 )
 from .spec import DatasetSpec as DatasetSpec

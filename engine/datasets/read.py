@@ -66,7 +66,13 @@ class Dataset:
             "multi_class": f"liked is {'class ' + chosen if chosen else 'the last class'}",
             "actions": f"liked is {chosen or 'any action'}",
         }.get(label["kind"], at or str(label["kind"]))
-        splits = {"time": "split by time", "per_user": "split per user", "random": "split at random", "column": "split as given"}
+        splits = {
+            "time": "split by time",
+            "per_user": "split per user",
+            "last": "leave-one-out",
+            "random": "split at random",
+            "column": "split as given",
+        }
         return f"{self.name} · {liked} · {splits.get(kind, f'split {kind}')} · {self.rows:,} rows"
 
 
