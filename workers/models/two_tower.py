@@ -48,7 +48,7 @@ class TwoTowerSpec(NetworkSpec):
         le=1024,
         multiple_of=4,
         description="Width of the embeddings and of both towers' output",
-        json_schema_extra=searched(Choices(choices=(32, 64, 128, 256))),
+        json_schema_extra=searched(Choices(choices=(64, 128, 256))),
     )
     history: bool = Field(True, description="The user tower reads the items that the user liked (where the dataset has a history)")
     history_pooling: Literal["mean", "recency", "attention"] = Field(
@@ -85,7 +85,7 @@ class TwoTowerSpec(NetworkSpec):
         ge=0,
         lt=1,
         description="Share of the history's items that each training step leaves out",
-        json_schema_extra=MORE | searched(Range(low=0, high=0.9)),
+        json_schema_extra=MORE | searched(Range(low=0.2, high=0.8)),
     )
     uniform_negatives: int = Field(
         0,
@@ -109,7 +109,7 @@ class TwoTowerSpec(NetworkSpec):
         gt=0,
         le=1,
         description="Standard deviation of the initial embeddings",
-        json_schema_extra=MORE | searched(Range(low=0.01, high=0.3, log=True)),
+        json_schema_extra=MORE | searched(Range(low=0.01, high=0.2, log=True)),
     )
 
     @field_validator("objective", mode="before")
