@@ -68,10 +68,13 @@ def with_target(frame: pd.DataFrame, output: str) -> pd.DataFrame:
     return frame.assign(target=[[float(a != 2), float(a == 0)] for a in apart]) if output == "actions" else frame
 
 
-def write(frame: pd.DataFrame, folder: Path, history: int = 50, output: str = "binary", sequence: int | None = 1000) -> FeatureSchema:
+def write(
+    frame: pd.DataFrame, folder: Path, history: int = 50, output: str = "binary", sequence: int | None = 1000, before: bool = False
+) -> FeatureSchema:
     """Write `frame` (user_id, item_id, label, split; target, of `with_target`) as a prepared dataset into `folder`.
 
-    Rows of a user are in order of time. sequence: newest likes in a sequence; 0 or None: none are stored.
+    Rows of a user are in order of time. sequence: newest likes in a sequence; 0 or None: none are stored. before: the history of a row of
+    train holds what was liked before it, and not all other likes.
     """
     train = frame[frame["split"] == "train"]
     items, users = (pd.Index(train[c].value_counts().index) for c in ("item_id", "user_id"))
@@ -92,7 +95,8 @@ def write(frame: pd.DataFrame, folder: Path, history: int = 50, output: str = "b
     if sequence:
         _write_sequences(liked, folder / "sequences", sequence)
     for split in ("train", "valid", "test"):
-        _write_split(frame[frame["split"] == split].sample(frac=1, random_state=0), liked, folder / split, history)
+        rows = _with_bags(frame[frame["split"] == split], liked, before and split == "train")
+        _write_split(rows.sample(frac=1, random_state=0), folder / split, history)
     positives = train[train["label"] > 0]["item"].value_counts()
     rows = np.arange(1, len(items) + 1)
     pd.DataFrame(
@@ -122,7 +126,16 @@ def write(frame: pd.DataFrame, folder: Path, history: int = 50, output: str = "b
     return schema
 
 
-def _write_split(rows: pd.DataFrame, liked: dict[int, list[int]], folder: Path, history: int) -> None:
+def _with_bags(rows: pd.DataFrame, liked: dict[int, list[int]], before: bool) -> pd.DataFrame:
+    """Rows with their histories of any length, the newest like last."""
+    bags = []
+    for user, item in zip(rows["user"], rows["item"], strict=True):
+        own = liked.get(user, [])
+        bags.append(own[: own.index(item)] if before and item in own else [one for one in own if one != item])
+    return rows.assign(bag=bags)
+
+
+def _write_split(rows: pd.DataFrame, folder: Path, history: int) -> None:
     import_streaming()  # without the half of it that nobody here needs
     from streaming.base.format.mds import MDSWriter
 
@@ -131,7 +144,7 @@ def _write_split(rows: pd.DataFrame, liked: dict[int, list[int]], folder: Path, 
     with MDSWriter(out=str(folder), columns=columns) as writer:
         for start in range(0, len(rows), BLOCK):
             part = rows.iloc[start : start + BLOCK]
-            bags = [[x for x in liked.get(u, []) if x != i][-history:] for u, i in zip(part["user"], part["item"], strict=True)]
+            bags = [bag[-history:] for bag in part["bag"]]
             target = {"target": np.array(part["target"].tolist(), np.float32)} if "target" in part else {}
             writer.write(
                 target

@@ -11,12 +11,12 @@ from .read import (
     AUDIT as AUDIT, FORMAT as FORMAT, INTERACTIONS as INTERACTIONS, QUARANTINE as QUARANTINE, Dataset as Dataset, audit as audit,
     baseline_per_user as baseline_per_user, baseline_results as baseline_results, dataset_id as dataset_id, digest as digest,
     fingerprint as fingerprint, get_dataset as get_dataset, items as items, list_datasets as list_datasets, search_users as search_users,
-    set_aside as set_aside, user_interactions as user_interactions, user_row as user_row, verify as verify,
+    set_aside as set_aside, targets as targets, user_interactions as user_interactions, user_row as user_row, verify as verify,
     why_no_ranking as why_no_ranking,
 )
 from .rules import (
-    LABELS_OF as LABELS_OF, ActionsLabel as ActionsLabel, ColumnSplit as ColumnSplit, MultiClassLabel as MultiClassLabel,
-    PerUserSplit as PerUserSplit, RandomSplit as RandomSplit, RegressionLabel as RegressionLabel, Split as Split,
-    TimeSplit as TimeSplit,
+    LABELS_OF as LABELS_OF, OF_EACH_USER as OF_EACH_USER, ActionsLabel as ActionsLabel, ColumnSplit as ColumnSplit,
+    LastSplit as LastSplit, MultiClassLabel as MultiClassLabel, PerUserSplit as PerUserSplit, RandomSplit as RandomSplit,
+    RegressionLabel as RegressionLabel, Split as Split, TimeSplit as TimeSplit, waits_for_train as waits_for_train,
 )
 from .spec import DatasetSpec as DatasetSpec

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from engine.datasets.audit_record import Audit
 from engine.datasets.spec import DatasetSpec
 from engine.settings import settings
-from workers.artifacts import BASELINES, FEATURE, ITEMS, MANIFEST, USERS, read_sealed
+from workers.artifacts import BASELINES, FEATURE, ITEMS, MANIFEST, USERS, lacks_target, read_sealed
 from workers.prepare import MOMENT
-from workers.specs import FeatureSchema
+from workers.specs import TARGETS, FeatureSchema, Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,13 @@ class Dataset:
             "multi_class": f"liked is {'class ' + chosen if chosen else 'the last class'}",
             "actions": f"liked is {chosen or 'any action'}",
         }.get(label["kind"], at or str(label["kind"]))
-        splits = {"time": "split by time", "per_user": "split per user", "random": "split at random", "column": "split as given"}
+        splits = {
+            "time": "split by time",
+            "per_user": "split per user",
+            "last": "leave-one-out",
+            "random": "split at random",
+            "column": "split as given",
+        }
         return f"{self.name} · {liked} · {splits.get(kind, f'split {kind}')} · {self.rows:,} rows"
 
 
@@ -109,6 +115,12 @@ def get_dataset(id: str) -> Dataset:
         return _read(manifest)
     except (OSError, ValueError, KeyError) as error:
         raise LookupError(f"The manifest of dataset {id} cannot be read ({error}); delete its folder and prepare it again.") from error
+
+
+def targets(dataset: Dataset) -> list[Target]:
+    """The targets that lists on a dataset can be measured by, the usual one first; without times it is the only one."""
+    able = dataset.schema.can_rank
+    return [target for target in TARGETS if target == "later" or (able and lacks_target(target, dataset.path) is None)]
 
 
 def _read(manifest: Path) -> Dataset:

@@ -77,6 +77,16 @@ class PerUserSplit(Spec):
     test: float = Field(0.1, gt=0, lt=0.5, description="Share of each user's last interactions for test, at least one")
 
 
+class LastSplit(Spec):
+    """Leave-one-out: each user's last like is test, the like before it is valid; users with fewer than three likes have all in train.
+
+    Rows that are no likes go with the like before them. Models train on what others liked later than a test item: Ji et al., "A critical
+    study on data leakage in recommender system offline evaluation", TOIS 2023.
+    """
+
+    kind: Literal["last"] = "last"
+
+
 class RandomSplit(Spec):
     """Each row is assigned at random: for data without time. Models then train on rows that are later than test rows."""
 
@@ -95,7 +105,7 @@ Label = Annotated[
     MeanLabel | ThresholdLabel | UserMeanLabel | GivenLabel | ImplicitLabel | RegressionLabel | MultiClassLabel | ActionsLabel,
     Field(discriminator="kind"),
 ]
-Split = Annotated[TimeSplit | PerUserSplit | RandomSplit | ColumnSplit, Field(discriminator="kind")]
+Split = Annotated[TimeSplit | PerUserSplit | LastSplit | RandomSplit | ColumnSplit, Field(discriminator="kind")]
 OUTPUTS: dict[str, Output] = {"regression": "regression", "multi_class": "multi_class", "actions": "actions"}
 LABELS_OF: dict[str, tuple[str, ...]] = {
     "number": ("threshold", "mean", "user_mean", "given", "regression", "multi_class"),
@@ -103,3 +113,9 @@ LABELS_OF: dict[str, tuple[str, ...]] = {
     "actions": ("actions",),
     "none": ("implicit",),
 }  # label rules for each kind of value in the rows (Reading.value); the first is the default
+OF_EACH_USER = ("per_user", "last")  # kinds of splits by each user's own order of time
+
+
+def waits_for_train(label: Label) -> bool:
+    """Whether a rule says what is liked by statistics of train, so that rows must be split before."""
+    return label.kind in ("mean", "user_mean") or (isinstance(label, RegressionLabel) and label.liked_from is None)

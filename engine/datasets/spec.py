@@ -4,7 +4,17 @@ from typing import Literal
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
-from engine.datasets.rules import LABELS_OF, ColumnSplit, Label, Split, ThresholdLabel, TimeSplit
+from engine.datasets.rules import (
+    LABELS_OF,
+    OF_EACH_USER,
+    ColumnSplit,
+    Label,
+    LastSplit,
+    Split,
+    ThresholdLabel,
+    TimeSplit,
+    waits_for_train,
+)  # fmt: skip
 from engine.sources import SOURCES, SourceSpec
 from workers.run import pick
 from workers.specs import MORE, Spec
@@ -102,16 +112,21 @@ class DatasetSpec(Spec):
 
     @model_validator(mode="after")
     def _fits(self) -> "DatasetSpec":
-        if not isinstance(self.split, ColumnSplit) and self.split.valid + self.split.test >= 0.9:
+        if not isinstance(self.split, ColumnSplit | LastSplit) and self.split.valid + self.split.test >= 0.9:
             raise ValueError(f"split.valid + split.test is {self.split.valid + self.split.test:.2f}; leave at least 0.1 to train on.")
         reading, kind = self.source.reading(), self.split.kind
         suits = LABELS_OF[reading.value]
         if self.label.kind not in suits:
             raise ValueError(f"label.kind is {self.label.kind}, which this source cannot give; choose {' or '.join(suits)}.")
-        if reading.time is None and kind in ("time", "per_user"):
+        if reading.time is None and kind in ("time", *OF_EACH_USER):
             raise ValueError(f"split.kind is {kind}, but the source has no timestamp; choose random or a split column.")
-        if kind == "per_user" and not reading.user:
-            raise ValueError("split.kind is per_user, but the source has no user; choose random.")
+        if kind in OF_EACH_USER and not reading.user:
+            raise ValueError(f"split.kind is {kind}, but the source has no user; choose random.")
+        if kind == "last" and waits_for_train(self.label):
+            raise ValueError(
+                f"split.kind is last, which needs to know what is liked, and label.kind {self.label.kind} takes that from train; choose a "
+                "threshold, or a split per user."
+            )
         if kind == "column" and not reading.split:
             raise ValueError("split.kind is column, but no column is mapped to the split; map one, or choose another split.")
         if self.duplicates == "mean" and reading.value != "number":

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from engine.datasets import Dataset
 from engine.preflight.disk import disk
+from engine.preflight.histories import histories
 from engine.preflight.judgement import Item, Preflight, Table, duration, size, span
 from engine.preflight.machine import Machine, machine
 from engine.preflight.memory import Bytes, bytes_of, memory
@@ -32,7 +33,7 @@ def training(spec: RunSpec, dataset: Dataset, on: Machine | None = None, rates: 
     largest = _largest_tried(spec)
     footprint = largest.model.footprint(dataset.schema, Task.of(dataset.manifest.get("label", {})))
     learned = _learned(spec, dataset)
-    items = [_rows(spec, learned)]
+    items = [_rows(spec, learned), *histories(spec, dataset)]
     if footprint is None:
         items.append(Item(name="Model", value="this model does not tell its size; memory and disk are not judged"))
         amount = Bytes()

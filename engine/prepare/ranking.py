@@ -3,7 +3,7 @@
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from engine.datasets import DatasetSpec, PerUserSplit, RandomSplit
+from engine.datasets import OF_EACH_USER, DatasetSpec, RandomSplit
 from engine.prepare import files
 from engine.prepare.results import EntityTables, Interactions, LabelledRows, Preparation, RankingUsers, SourceRows, Vocabularies
 from engine.prepare.rows import by_chance
@@ -122,7 +122,7 @@ def split_sets(sets: "DataFrame", rows: "DataFrame", spec: DatasetSpec, times: t
     moment = F.col("timestamp")
     if times:
         return sets.withColumn("split", F.when(moment >= times[1], TEST).when(moment >= times[0], VALID).otherwise(TRAIN))
-    if isinstance(spec.split, PerUserSplit) and "weight" in rows.columns:
+    if spec.split.kind in OF_EACH_USER and "weight" in rows.columns:
         first = [F.min(F.when(F.col("split") == name, moment)).alias(f"_{name}") for name in (VALID, TEST)]
         joined = sets.join(rows.groupBy(USER_ID).agg(*first), USER_ID, "left")
         return joined.withColumn(

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from engine.datasets import ActionsLabel, ColumnSplit, DatasetSpec, PerUserSplit, RandomSplit, RegressionLabel
-from engine.prepare.splits import split_per_user
+from engine.datasets import OF_EACH_USER, ActionsLabel, ColumnSplit, DatasetSpec, LastSplit, PerUserSplit, RandomSplit, RegressionLabel
+from engine.prepare.splits import split_last, split_per_user
 from engine.preview import COPY as COPIED
 from engine.preview import MOST_CLASSES, NOT_CONTENT, PAIRS, Pairs, Rule, check_given, leak, liked_classes, merges_actions
 from workers.artifacts import TEST, TRAIN, VALID
@@ -91,7 +91,7 @@ def refuse_crossing_copies(rows: "DataFrame", spec: DatasetSpec, pairs: Pairs) -
     """ValueError when copies of a row are in more than one part of a split per user."""
     from pyspark.sql import functions as F
 
-    if spec.duplicates == "keep" and pairs.copies and isinstance(spec.split, PerUserSplit):
+    if spec.duplicates == "keep" and pairs.copies and spec.split.kind in OF_EACH_USER:
         sides = rows.groupBy(F.xxhash64(*content(rows))).agg(F.count("*").alias("n"), F.countDistinct("split").alias("sides"))
         if copies := (sides.where("sides > 1").agg(F.sum("n")).first() or [0])[0]:
             raise leak(int(copies), "per_user")
@@ -178,6 +178,8 @@ def split_rows(rows: "DataFrame", spec: DatasetSpec) -> "DataFrame":
 
     if isinstance(spec.split, PerUserSplit):
         return split_per_user(rows, spec.split, spec.source.reading().parts)
+    if isinstance(spec.split, LastSplit):
+        return split_last(rows, label_rows(rows, spec, None)[0], spec.source.reading().parts)
     if isinstance(spec.split, RandomSplit):
         together = ["user_id", "timestamp"] if spec.source.reading().parts else content(rows)
         chance = by_chance(together, spec.seed)

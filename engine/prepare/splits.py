@@ -62,9 +62,7 @@ def split_per_user(rows: "DataFrame", split: PerUserSplit, parts: bool = False) 
     from pyspark.sql import functions as F
 
     user = Window.partitionBy("user_id")
-    order = [name for name in (*MOMENT, "item_id", "rating") if name in rows.columns]
-    tie = F.xxhash64(*(f"`{name}`" for name in rows.columns if name not in NOT_CONTENT))
-    place = F.row_number().over(user.orderBy(*order, tie, "row"))
+    place = F.row_number().over(user.orderBy(*_in_time(rows)))
     count = F.count(F.lit(1)).over(user)
     placed = rows.withColumn("_place", place).withColumn("_n", count)
     from_end = F.col("_n") - F.col("_place")
@@ -74,3 +72,31 @@ def split_per_user(rows: "DataFrame", split: PerUserSplit, parts: bool = False) 
     held_test, held_valid = (F.greatest(F.lit(1), F.floor(F.col("_n") * F.lit(share))) for share in (split.test, split.valid))
     name = F.when(F.col("_n") < 3, TRAIN).when(from_end < held_test, TEST).when(from_end < held_test + held_valid, VALID)
     return placed.withColumn("split", name.otherwise(TRAIN)).drop("_place", "_n", "_end")
+
+
+def split_last(rows: "DataFrame", labelled: "DataFrame", parts: bool = False) -> "DataFrame":
+    """Rows with `split`: from each user's last like on it is test, from the like before that on it is valid; rows in the order of
+    `split_per_user`.
+
+    Args:
+        labelled: the same rows with `label`.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    user, liked = Window.partitionBy("user_id"), F.col("label").cast("long")
+    newest_first = user.orderBy(*(one.desc() for one in _in_time(rows))).rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    placed = labelled.withColumn("_left", F.sum(liked).over(newest_first)).withColumn("_likes", F.sum(liked).over(user))
+    left = F.col("_left")  # likes of the user from this row on
+    if parts:
+        left = F.min(left).over(Window.partitionBy("user_id", "timestamp"))
+    name = F.when(F.col("_likes") < 3, TRAIN).when(left <= 1, TEST).when(left == 2, VALID).otherwise(TRAIN)
+    return placed.withColumn("split", name).select(*(f"`{name}`" for name in rows.columns if name != "split"), "split")
+
+
+def _in_time(rows: "DataFrame") -> list["Column"]:
+    """The order of a user's rows: by time; of equal times by item, rating and a hash of the row."""
+    from pyspark.sql import functions as F
+
+    order = [F.col(name) for name in (*MOMENT, "item_id", "rating") if name in rows.columns]
+    return [*order, F.xxhash64(*(f"`{name}`" for name in rows.columns if name not in NOT_CONTENT)), F.col("row")]

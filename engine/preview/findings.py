@@ -14,7 +14,7 @@ COUNTS = 100  # times the median: weights beyond are rather counts
 KNOWN = 0.5  # share of the users or items that a table of them knows, below which it is said
 WHOLE = re.compile(r"-?\d+\.0+")  # a whole number as a data frame with gaps writes it
 COLD = 0.3  # share of test users or items that train does not have, from which it is said
-ADVICE = {"time": " Split per user, or give test a larger share.", "per_user": " Use more interactions."}
+ADVICE = {"time": " Split per user, or give test a larger share.", "per_user": " Use more interactions.", "last": " Use more interactions."}
 
 
 def list_findings(audit: Audit, spec: DatasetSpec, odd_ids: dict[str, int]) -> list[Finding]:
@@ -23,7 +23,7 @@ def list_findings(audit: Audit, spec: DatasetSpec, odd_ids: dict[str, int]) -> l
     Args:
         odd_ids: kind of ids, in words -> number of distinct ids, or of rows.
     """
-    findings = [*_nothing_to_learn(audit, spec), *_test(audit, spec), *_rows(audit, spec), *_times(audit)]
+    findings = [*_nothing_to_learn(audit, spec), *_later_likes(spec), *_test(audit, spec), *_rows(audit, spec), *_times(audit)]
     findings += [*_actions(audit, spec), *_joins(audit), *_features(audit)]
     for what, n in odd_ids.items():
         level = "warn" if "missing" in what or "spaces" in what else "info"
@@ -47,6 +47,17 @@ def _nothing_to_learn(audit: Audit, spec: DatasetSpec) -> list[Finding]:
             Finding(level="block", text=f"{every} train row is liked{at}, so there is nothing to learn; change the label rule.")
         )
     return findings
+
+
+def _later_likes(spec: DatasetSpec) -> list[Finding]:
+    """What leave-one-out leaks."""
+    if spec.split.kind != "last":
+        return []
+    text = (
+        "Train contains likes that are later than other users' test items, so models know some of the future that they are tested on, and "
+        "metrics come out better than in use. Split by time to measure what happens next month."
+    )
+    return [Finding(level="warn", text=text)]
 
 
 def _test(audit: Audit, spec: DatasetSpec) -> list[Finding]:

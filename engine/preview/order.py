@@ -87,7 +87,7 @@ def order_in_words(facts: OrderFacts) -> str:
     then = f"in the other half they do so {facts.followed:,} times, and {share:.0%} of these are lost when each user's likes are shuffled"
     lost = f"{pairs}; {then}"
     if facts.lost >= MATTERS:
-        return f"Order matters: {lost}. Add a Markov chain, which reads order, to the contenders; EASE and item-kNN do not see it."
+        return f"Order matters: {lost}. Add a Markov chain, SASRec or a two-tower by recency, which read order; EASE and item-kNN do not."
     if facts.lost <= HARDLY:
         return f"Order hardly matters: {lost}. EASE, item-kNN or a two-tower, which read likes without their order, lose nothing by it."
     return f"Order matters a little: {lost}. A Markov chain beside EASE or a two-tower shows whether that is enough to gain by."

@@ -7,7 +7,18 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from engine.datasets import ActionsLabel, ColumnSplit, DatasetSpec, MultiClassLabel, PerUserSplit, RandomSplit, RegressionLabel, TimeSplit
+from engine.datasets import (
+    OF_EACH_USER,
+    ActionsLabel,
+    ColumnSplit,
+    DatasetSpec,
+    LastSplit,
+    MultiClassLabel,
+    PerUserSplit,
+    RandomSplit,
+    RegressionLabel,
+    TimeSplit,
+)  # fmt: skip
 from engine.preview.actions import usual_likes
 from engine.preview.row_hash import row_hash
 from workers.artifacts import TEST, TRAIN, VALID
@@ -127,6 +138,8 @@ def split_rows(rows: pd.DataFrame, spec: DatasetSpec) -> "np.ndarray | pd.Series
     parts = spec.source.reading().parts
     if isinstance(spec.split, PerUserSplit):
         return per_user(rows, spec.split, parts)
+    if isinstance(spec.split, LastSplit):
+        return last_like(rows, label_rows(rows.assign(split=TRAIN), spec)[0], parts)
     if isinstance(spec.split, RandomSplit):
         return at_random(rows, spec.split, spec.seed, parts)
     return rows["split"]
@@ -134,7 +147,7 @@ def split_rows(rows: pd.DataFrame, spec: DatasetSpec) -> "np.ndarray | pd.Series
 
 def refuse_crossing_copies(rows: pd.DataFrame, spec: DatasetSpec, pairs: Pairs) -> None:
     """ValueError when copies of a row are in more than one part of a split per user."""
-    if spec.duplicates == "keep" and isinstance(spec.split, PerUserSplit) and pairs.copies:
+    if spec.duplicates == "keep" and spec.split.kind in OF_EACH_USER and pairs.copies:
         content = [name for name in rows.columns if name not in NOT_CONTENT]
         crossing = rows.groupby(content, dropna=False)["split"].transform("nunique") > 1
         if crossing.any():
@@ -161,10 +174,7 @@ def per_user(rows: pd.DataFrame, split: PerUserSplit, parts: bool = False) -> np
     Args:
         parts: rows of one time are parts of one rating, which stay together (`Reading.parts`).
     """
-    order = [name for name in ("user_id", *MOMENT, "item_id", "rating") if name in rows]
-    tie, tied = np.zeros(len(rows), np.int64), rows.duplicated(order, keep=False).to_numpy()
-    tie[tied] = row_hash(rows[tied], [name for name in rows.columns if name not in NOT_CONTENT])
-    ordered = rows.assign(_tie=tie).sort_values([*order, "_tie", "row"], na_position="first")  # the row tells copies apart, which are alike
+    ordered = _in_time(rows)
     by_user = ordered.groupby("user_id", sort=False)["user_id"]
     n, place = by_user.transform("size").to_numpy(), by_user.cumcount().to_numpy()
     from_end = n - 1 - place
@@ -174,6 +184,31 @@ def per_user(rows: pd.DataFrame, split: PerUserSplit, parts: bool = False) -> np
     held_valid = np.maximum(1, (n * split.valid).astype(int))
     names = np.where(from_end < held_test, TEST, np.where(from_end < held_test + held_valid, VALID, TRAIN))
     return pd.Series(np.where(n < 3, TRAIN, names), index=ordered.index).reindex(rows.index).to_numpy()
+
+
+def last_like(rows: pd.DataFrame, label: pd.Series, parts: bool = False) -> np.ndarray:
+    """From each user's last like on it is test, from the like before that on it is valid; rows in the order of `per_user`.
+
+    Args:
+        label: of the rows, 1 where liked. parts: as in `per_user`.
+    """
+    ordered = _in_time(rows)
+    liked = label.reindex(ordered.index).gt(0).astype(int)
+    users = ordered["user_id"]
+    left = liked[::-1].groupby(users[::-1], sort=False).cumsum()[::-1]  # likes of the user from this row on
+    if parts:
+        left = left.groupby([users, ordered["timestamp"]]).transform("min")
+    likes = liked.groupby(users, sort=False).transform("sum")
+    names = np.where(left <= 1, TEST, np.where(left == 2, VALID, TRAIN))
+    return pd.Series(np.where(likes < 3, TRAIN, names), index=ordered.index).reindex(rows.index).to_numpy()
+
+
+def _in_time(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows by user and time; of equal times in order of item, rating and a hash of the row."""
+    order = [name for name in ("user_id", *MOMENT, "item_id", "rating") if name in rows]
+    tie, tied = np.zeros(len(rows), np.int64), rows.duplicated(order, keep=False).to_numpy()
+    tie[tied] = row_hash(rows[tied], [name for name in rows.columns if name not in NOT_CONTENT])
+    return rows.assign(_tie=tie).sort_values([*order, "_tie", "row"], na_position="first")  # the row tells copies apart, which are alike
 
 
 def at_random(rows: pd.DataFrame, split: RandomSplit, seed: int, parts: bool = False) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from engine.datasets import ColumnSplit, DatasetSpec, PerUserSplit, RandomSplit, Split, SplitFacts, TimeSplit
+from engine.datasets import ColumnSplit, DatasetSpec, LastSplit, PerUserSplit, RandomSplit, Split, SplitFacts, TimeSplit, waits_for_train
 from engine.preview.audit import split_facts
 from engine.preview.rows import in_core, label_rows, split_rows
 from workers.artifacts import TEST
@@ -20,10 +20,11 @@ READ = {"user_id", "item_id", "rating", "category", "timestamp", "subsecond", "s
 def possible_splits(spec: DatasetSpec) -> dict[str, Split]:
     """The splits that the source of a spec allows, by kind, with the shares of the spec's own split."""
     reading, own = spec.source.reading(), spec.split
-    shares = {} if isinstance(own, ColumnSplit) else {"valid": own.valid, "test": own.test}
+    shares = {} if isinstance(own, ColumnSplit | LastSplit) else {"valid": own.valid, "test": own.test}
     allowed: list[tuple[Split, bool]] = [
         (TimeSplit(**shares), reading.time is not None),
         (PerUserSplit(**shares), reading.time is not None and reading.user),
+        (LastSplit(), reading.time is not None and reading.user),
         (RandomSplit(**shares), True),
         (ColumnSplit(), reading.split),
     ]
@@ -42,6 +43,8 @@ def compare_splits(rows: pd.DataFrame, spec: DatasetSpec) -> dict[str, SplitFact
     facts, times = {}, one_user_in(rows)
     numbered = _numbered(rows, times)
     for kind, split in possible_splits(spec).items():
+        if kind == "last" and waits_for_train(spec.label):
+            continue
         under = spec.model_copy(update={"split": split})
         try:
             parts = numbered.assign(split=split_rows(numbered, under))

@@ -60,6 +60,7 @@ CASES: dict[str, dict[str, Any]] = {
     "latest, k-core, before": {"duplicates": "latest", "min_user_interactions": 3, "min_item_interactions": 2, "history_order": "before"},
     "mean, user mean": {"duplicates": "mean", "label": {"kind": "user_mean"}},
     "first, per user": {"duplicates": "first", "split": {"kind": "per_user"}},
+    "leave one out": {"split": {"kind": "last"}, "duplicates": "keep"},
     "regression": {"label": {"kind": "regression"}, "missing_flags": False, "history": 0},
     "multi-class": {"label": {"kind": "multi_class", "liked": ["4", "5"]}},
     FINER: {"split": {"kind": "per_user"}, "history_order": "before", "duplicates": "latest"},

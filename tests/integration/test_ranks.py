@@ -60,10 +60,18 @@ def test_two_ranks_learn_what_popularity_cannot(trained, dataset):
     assert {shard["rank"] for table in plan.values() for shard in table["shards"]} == set(range(min(2, len(features))))
 
 
-@pytest.mark.parametrize(("kind", "low", "high"), [("sasrec", 0.9, 1.0), ("two_tower", 0.0, 0.6)])
-def test_order_is_learnt_by_models_that_read_it_alone(kind, low, high, tmp_path):
-    tiny.write(tiny.followed(), tmp_path / "dataset")
-    spec = {"model": {"kind": kind}, "train": EPOCHS | {"epochs": 30, "patience": 5}, "protocol": {"target": "next"}}
+READERS = [
+    ({"kind": "sasrec"}, 0.9, 1.0),
+    ({"kind": "two_tower"}, 0.0, 0.6),
+    ({"kind": "two_tower", "history_pooling": "recency"}, 0.9, 1.0),
+    ({"kind": "two_tower", "history_pooling": "attention"}, 0.9, 1.0),
+]
+
+
+@pytest.mark.parametrize(("model", "low", "high"), READERS, ids=lambda one: " ".join(one.values()) if isinstance(one, dict) else "")
+def test_order_is_learnt_by_models_that_read_it_alone(model, low, high, tmp_path):
+    tiny.write(tiny.followed(), tmp_path / "dataset", before=True)
+    spec = {"model": model, "train": EPOCHS | {"epochs": 30, "patience": 5}, "protocol": {"target": "next"}}
     done = ranks.train(tmp_path / "run", tmp_path / "dataset", spec, processes=2)
     assert low <= done["metrics"]["ndcg_at_10"] <= high
 

@@ -14,6 +14,7 @@ from ui.shared import tables, words
 ANSWERS = {
     "time": "what happens next month, new users and items included",
     "per_user": "what each user does next; leaks other users' future",
+    "last": "which item each user likes last; leaks other users' future",
     "random": "which rows are missing; leaks the future",
     "column": "what your column holds out",
 }

@@ -24,8 +24,13 @@ def as_command(spec: DatasetSpec | RunSpec, key: str) -> None:
         st.code(spec.model_dump_json(indent=2), language="json", height=260)
 
 
-def button(wanted: Sequence[SubmittedSpec], complete: bool, key: str = "train", label: str | None = None) -> list[str]:
+def button(
+    wanted: Sequence[SubmittedSpec], complete: bool, key: str = "train", label: str | None = None, primary: bool = True
+) -> list[str]:
     """The launch button. Repeated clicks on the same form with the same settings launch once.
+
+    Args:
+        primary: whether it is the one that the page is about.
 
     Returns:
         The ids of the runs last launched from here in this tab.
@@ -38,7 +43,10 @@ def button(wanted: Sequence[SubmittedSpec], complete: bool, key: str = "train", 
         st.warning(f"{len(wanted)} runs are too many for one launch: at most {MOST_RUNS}. Choose fewer seeds or contenders.")
     with st.container(horizontal=True, vertical_alignment="center"):
         ready = complete and 0 < len(wanted) <= MOST_RUNS
-        clicked = st.button(text, type="primary", icon=":material/play_arrow:", disabled=not ready or digest in done, key=f"{key}.launch")
+        off = not ready or digest in done
+        clicked = st.button(
+            text, type="primary" if primary else "secondary", icon=":material/play_arrow:", disabled=off, key=f"{key}.launch"
+        )
         if digest in done and st.button("Launch the same again", key=f"{key}.again", type="tertiary", icon=":material/replay:"):
             st.session_state[f"{key}.nonce"] = uuid.uuid4().hex
             del done[digest]

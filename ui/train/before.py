@@ -9,10 +9,12 @@ import engine
 from engine.datasets import Dataset
 from engine.preflight import Preflight
 from engine.specs import RunSpec
+from ui.runs import launch, live
 from ui.shared import tables, words
 
 COLUMNS = ("Model", "Memory", "Disk", "Search", "Steps", "Time")
 MARKS = {"warning": "△ ", "blocked": "✕ "}
+EARLIER = "Prepare it with histories of what came before"
 TOOLTIPS = {
     "Model": "Tables and all other weights.",
     "Memory": "Of each process, at its peak: the libraries, the network as it is built, trained and written.",
@@ -33,7 +35,19 @@ def shown(contenders: Sequence[Sequence[RunSpec]], dataset: Dataset) -> bool:
     for level, box, icon in (("blocked", st.error, ":material/block:"), ("warning", st.warning, ":material/warning:")):
         if sentences := _sentences(judged, level):
             box("  \n".join(sentences), icon=icon, title="This launch would not work" if level == "blocked" else "Tight")
+    if any(item.name == engine.preflight.HISTORY for one in judged.values() for item in one.items):
+        _offer_earlier_histories(dataset)
     return not any(one.level == "blocked" for one in judged.values())
+
+
+def _offer_earlier_histories(dataset: Dataset) -> None:
+    """A button that prepares the dataset again with histories of what came before, and the way to train on it."""
+    wanted = engine.preflight.with_earlier_histories(dataset)
+    if wanted is None:
+        return
+    launched = launch.button([wanted], complete=True, key=f"train.earlier.{dataset.id}", label=EARLIER, primary=False)
+    if launched and live.watch(launched) and (own := engine.runs.get_run(launched[0]).dataset):
+        st.page_link("train/page.py", label="Train on it", icon=":material/model_training:", query_params={"dataset": own})
 
 
 def _frame(judged: dict[str, Preflight], contenders: Sequence[Sequence[RunSpec]]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 import engine
-from engine.specs import RunSpec
+from engine.specs import Protocol, RunSpec
 from ui.shared import forms, layout, words
 from ui.train.card import OWN, Entry
 
@@ -44,17 +44,21 @@ def training(given: dict[str, Any], seeds: int = 1) -> tuple[dict[str, Any] | No
         return (raw if forms.built(engine.specs.TrainSpec, raw) else None), int(asked)
 
 
-def specs(dataset: str, entries: Sequence[Entry | None], shared: dict[str, Any] | None, seeds: int = 1) -> list[list[RunSpec]]:
+def specs(
+    dataset: str, entries: Sequence[Entry | None], shared: dict[str, Any] | None, protocol: Protocol, seeds: int = 1
+) -> list[list[RunSpec]]:
     """The runs of each contender: one per seed, or a single one for a model without epochs; none where its settings are wrong."""
-    return [_runs(dataset, at, entry, shared, seeds) if entry and shared else [] for at, entry in enumerate(entries)]
+    whole = {"dataset": dataset, "protocol": protocol}
+    return [_runs(whole, at, entry, shared, seeds) if entry and shared else [] for at, entry in enumerate(entries)]
 
 
-def _runs(dataset: str, at: int, entry: Entry, shared: dict[str, Any], seeds: int) -> list[RunSpec]:
+def _runs(whole: dict[str, Any], at: int, entry: Entry, shared: dict[str, Any], seeds: int) -> list[RunSpec]:
+    """whole: what the runs of all contenders have in common, beside the settings of the training."""
     try:
         train = engine.specs.TrainSpec.model_validate(shared | entry.own)
         repeats = 1 if isinstance(entry.model, engine.specs.MatrixSpec) else seeds
         each = [train.model_copy(update={"seed": train.seed + k}).model_dump() for k in range(repeats)]
-        return [engine.specs.RunSpec.model_validate({"dataset": dataset, "model": entry.model, "train": one}) for one in each]
+        return [engine.specs.RunSpec.model_validate(whole | {"model": entry.model, "train": one}) for one in each]
     except ValidationError as error:
         st.error(f"**{chr(65 + at)}** · {words.md(engine.specs.explain(error), 600)}", icon=":material/edit_off:")
         return []

@@ -5,7 +5,7 @@ import streamlit as st
 import engine
 from ui.runs import launch, live, predictions
 from ui.shared import address, help_link, layout, picker, words
-from ui.train import before, budget, contenders, form, presets
+from ui.train import before, budget, contenders, form, presets, question
 
 layout.header("Train", "All contenders train on the same rows one after the other, and are evaluated alike.")
 help_link.show("contenders", "What the models are")
@@ -34,8 +34,9 @@ st.header("Contenders", anchor=False)
 equal = budget.ask(start.contenders)
 entries = contenders.contenders(start.contenders, dataset)
 st.header("Training", anchor=False)
+protocol = question.ask(given, dataset)
 training, seeds = form.training(start.train, start.seeds)
-specs = budget.applied(form.specs(dataset.id, entries, training, seeds), entries, equal, dataset)
+specs = budget.applied(form.specs(dataset.id, entries, training, protocol, seeds), entries, equal, dataset)
 presets.offer_to_save(specs)
 form.commands(specs)
 fits = before.shown(specs, dataset)

@@ -26,8 +26,7 @@ class SASRecSpec(NetworkSpec):
     loss: Literal["softmax", "gbce"] = Field(
         "softmax",
         description="softmax: sampled softmax with logQ correction; gbce: generalised binary cross entropy, which corrects for how few "
-        "items are drawn (gSASRec)",
-        json_schema_extra=searched(Choices(choices=("softmax", "gbce"))),
+        "items are drawn (gSASRec), and needs many times the epochs",
     )
     embedding_dim: int = Field(
         64,

@@ -25,6 +25,8 @@ from workers.specs import (
 if TYPE_CHECKING:
     from workers.networks import Ranker
 
+USUAL_HISTORY = 100  # likes of a history that is long, after dropout
+AGES, HEADS = 18, 4  # numbers by which a history in order weighs likes: groups of ages, heads
 BIAS_DIM = 4  # fbgemm wants widths that are multiples of 4; an item's bias is the sum of the four
 
 
@@ -46,9 +48,15 @@ class TwoTowerSpec(NetworkSpec):
         le=1024,
         multiple_of=4,
         description="Width of the embeddings and of both towers' output",
-        json_schema_extra=searched(Choices(choices=(32, 64, 128, 256))),
+        json_schema_extra=searched(Choices(choices=(64, 128, 256))),
     )
     history: bool = Field(True, description="The user tower reads the items that the user liked (where the dataset has a history)")
+    history_pooling: Literal["mean", "recency", "attention"] = Field(
+        "mean",
+        description="How the history becomes one vector. mean: each like counts as much; recency: newer likes count more, as far as "
+        "training finds; attention: also by which likes they are. The last two need a dataset whose history_order is before",
+        json_schema_extra=searched(Choices(choices=("mean", "recency", "attention"))),
+    )
     user_id: bool = Field(False, description="The user tower has an embedding of the user's id, which does not help new users")
     item_features: bool = Field(
         True,
@@ -77,7 +85,7 @@ class TwoTowerSpec(NetworkSpec):
         ge=0,
         lt=1,
         description="Share of the history's items that each training step leaves out",
-        json_schema_extra=MORE | searched(Range(low=0, high=0.9)),
+        json_schema_extra=MORE | searched(Range(low=0.2, high=0.8)),
     )
     uniform_negatives: int = Field(
         0,
@@ -101,7 +109,7 @@ class TwoTowerSpec(NetworkSpec):
         gt=0,
         le=1,
         description="Standard deviation of the initial embeddings",
-        json_schema_extra=MORE | searched(Range(low=0.01, high=0.3, log=True)),
+        json_schema_extra=MORE | searched(Range(low=0.01, high=0.2, log=True)),
     )
 
     @field_validator("objective", mode="before")
@@ -123,7 +131,7 @@ class TwoTowerSpec(NetworkSpec):
 
     @property
     def unsearched(self) -> frozenset[str]:
-        own = () if self.history else ("history_dropout",)
+        own = () if self.history else ("history_dropout", "history_pooling")
         choice = () if self.objective == "softmax" else ("uniform_negatives",)
         return frozenset((*own, *choice, *(() if self.user_layers or self.item_layers else ("dense_learning_rate",))))
 
@@ -146,7 +154,8 @@ class TwoTowerSpec(NetworkSpec):
 
     @property
     def title(self) -> str:
-        reads = [word for word, on in (("history", self.history), ("user id", self.user_id)) if on]
+        history = "history" if self.history_pooling == "mean" else f"history by {self.history_pooling}"
+        reads = [word for word, on in ((history, self.history), ("user id", self.user_id)) if on]
         return " · ".join([self.label, self.objective, *reads, f"dim {self.embedding_dim}"])
 
     def footprint(self, schema: FeatureSchema, task: Task = BINARY) -> Footprint:
@@ -158,13 +167,16 @@ class TwoTowerSpec(NetworkSpec):
         of_item = schema.dense_on("item") if self.item_features else ()
         count = sum(f.side != "item" for f in read)
         dense = self._tower(count, len(of_user), self.user_layers) + self._tower(len(read) - count, len(of_item), self.item_layers)
+        if self.history and schema.has_history and self.history_pooling != "mean":
+            dense += AGES * HEADS + (dim * (2 * dim + 1) if self.history_pooling == "attention" else 0)
         if self.objective != "softmax" and task.output != "binary":
             dense += task.outputs * (dim + 2)
         return Footprint((*tables, bias), dense)
 
     def pairs_of_step(self, rows: int, ranks: int) -> int:
-        # logits, their gradients, and the masks
-        return 3 * rows * (rows + self.uniform_negatives) * ranks if self.objective == "softmax" else 0
+        # logits, their gradients, and the masks; and of a history in order the embeddings of likes, weighted and not, and their gradients
+        liked = 4 * rows * USUAL_HISTORY * self.embedding_dim if self.history and self.history_pooling != "mean" else 0
+        return liked + (3 * rows * (rows + self.uniform_negatives) * ranks if self.objective == "softmax" else 0)
 
     def _reads(self, feature: Categorical) -> bool:
         return feature.name in (USER_ID, HISTORY, ITEM_ID) or (self.item_features if feature.side == "item" else self.user_features)

@@ -60,7 +60,8 @@ Pooled = dict[str, Tensor]  # [B, D] of each feature
 class Ranker(nn.Module):
     """Base of the networks. Subclasses define `user_state`, `item_state` and `score`, and may override `loss` and `score_grid`.
 
-    Both sides come out of one EmbeddingBagCollection, so that a step has one lookup and one exchange between ranks.
+    Both sides come out of one EmbeddingBagCollection, so that a step has one lookup and one exchange between ranks; a part that looks up
+    single rows of its own has another.
     """
 
     ebc: EmbeddingBagCollection
@@ -94,6 +95,11 @@ class Ranker(nn.Module):
         """Queries to an index of item states, of user states [U, S]: dot products with item states rank as `score_grid` does. For models
         that rank `by_dot_product`."""
         return users
+
+    @property
+    def collections(self) -> dict[str, EmbeddingBagCollection]:
+        """All collections of tables by their name in the network, `ebc` among them, before they are spread over ranks."""
+        return {name: module for name, module in self.named_modules() if isinstance(module, EmbeddingBagCollection)}
 
     def embed(self, batch: Batch) -> Pooled:
         """The embeddings of each feature, by name of the table."""

@@ -11,6 +11,7 @@ from torchrec.modules.embedding_modules import EmbeddingBagCollection
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
 from workers.networks.heads import Head
+from workers.networks.history import OrderedHistory
 from workers.networks.ranker import Batch, Pooled, Ranker, drop_history, in_history, item_rows, mlp, scale_history, table, used
 from workers.specs import BINARY, HISTORY, ITEM_ID, Categorical, FeatureSchema, Task
 
@@ -25,11 +26,15 @@ TINY = torch.finfo(torch.float32).tiny
 class Tower(nn.Module):
     """One side: its embeddings and dense features to [B, D]. Without hidden layers they are summed, else concatenated.
 
-    The history is averaged, so that long histories do not dominate.
+    The history is a mean, so that long histories do not dominate.
     """
 
-    def __init__(self, features: tuple[Categorical, ...], dense: tuple[int, ...], dim: int, layers: tuple[int, ...]) -> None:
+    def __init__(
+        self, features: tuple[Categorical, ...], dense: tuple[int, ...], dim: int, layers: tuple[int, ...], in_order: bool = False
+    ) -> None:
+        """in_order: whether the history comes as a mean; it is a sum where it was pooled by its table."""
         super().__init__()
+        self.summed = None if in_order else HISTORY
         self.names, self.dense, self.dim = [f.name for f in features], list(dense), dim
         self.from_dense = nn.Linear(len(dense), dim, bias=False) if dense else None
         width = dim * (len(features) + bool(dense))
@@ -38,7 +43,7 @@ class Tower(nn.Module):
             nn.init.normal_(self.from_dense.weight, std=0.01)
 
     def forward(self, pooled: Pooled, batch: Batch) -> Tensor:
-        parts = [scale_history(pooled[n], batch.sparse, power=1) if n == HISTORY else pooled[n] for n in self.names]
+        parts = [scale_history(pooled[n], batch.sparse, power=1) if n == self.summed else pooled[n] for n in self.names]
         if self.from_dense is not None:
             parts.append(self.from_dense(batch.dense[:, self.dense]))
         if self.deep is not None:
@@ -61,23 +66,33 @@ class TwoTower(Ranker):
         super().__init__()
         self.softmax = spec.objective == "softmax"
         self.cosine, self.temperature, self.explicit_negatives = spec.similarity == "cosine", spec.temperature, spec.explicit_negatives
-        self.history_dropout = spec.history_dropout if spec.history and schema.has_history else 0.0
+        reads_history = spec.history and schema.has_history
+        self.history_dropout = spec.history_dropout if reads_history else 0.0
         self.mask_history = spec.mask_history and schema.has_history
         features = used(
             schema, user_id=spec.user_id, history=spec.history, user_features=spec.user_features, item_features=spec.item_features
         )
         dim = spec.embedding_dim
-        tables = [table(f, dim, spec.init_std) for f in features]
+        self.in_order = None
+        if reads_history and spec.history_pooling != "mean":
+            self.in_order = OrderedHistory(spec.history_pooling, schema, dim, spec.init_std)
+        tables = [table(f, dim, spec.init_std) for f in features if self.in_order is None or f.name != HISTORY]
         bias = table(schema.feature(ITEM_ID), BIAS_DIM, 0.0, BIAS)
         self.ebc = EmbeddingBagCollection([*tables, bias])
         user_dense = schema.dense_on("user", "context") if spec.user_features else ()
         item_dense = schema.dense_on("item") if spec.item_features else ()
-        self.user = Tower(tuple(f for f in features if f.side != "item"), user_dense, dim, spec.user_layers)
+        self.user = Tower(tuple(f for f in features if f.side != "item"), user_dense, dim, spec.user_layers, self.in_order is not None)
         self.item = Tower(tuple(f for f in features if f.side == "item"), item_dense, dim, spec.item_layers)
         self.head = Head(BINARY if self.softmax else task, spec.action_weights)
         self.outputs = _Outputs(task, self.head, dim + 1) if not self.softmax and task.output != "binary" else None
         num_items = schema.feature(ITEM_ID).num_rows
         self.register_buffer("frequency", torch.full((num_items,), 1.0 / num_items), persistent=False)
+
+    def embed(self, batch: Batch) -> Pooled:
+        pooled = super().embed(batch)
+        if self.in_order is not None:
+            pooled[HISTORY] = self.in_order(batch.sparse, self.history_dropout if self.training else 0.0)
+        return pooled
 
     def _user(self, pooled: Pooled, batch: Batch) -> Tensor:
         vector = self._scaled(self.user(pooled, batch))
@@ -117,7 +132,7 @@ class TwoTower(Ranker):
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         whole = batch.sparse
-        if self.training and self.history_dropout > 0:
+        if self.training and self.history_dropout > 0 and self.in_order is None:
             batch = batch._replace(sparse=drop_history(batch.sparse, self.history_dropout))
         if not self.softmax:
             return super().loss(batch)

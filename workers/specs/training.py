@@ -31,7 +31,7 @@ class TrainSpec(Spec):
         gt=0,
         le=10,
         description="Learning rate of the embedding tables; empty: the model's default",
-        json_schema_extra=searched(Range(low=0.005, high=0.5, log=True)),
+        json_schema_extra=searched(Range(low=0.01, high=0.3, log=True)),
     )
     table_epsilon: float | None = Field(
         None,

@@ -111,8 +111,9 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> Distribu
         ValueError: the spec names a table that the model does not have.
     """
     module, shared_tables = LossModule(model), spec.shared_tables and device.type == "cpu"
-    wanted = _shardings(model, spec)
-    fused = [model.ebc.embedding_bags[name].weight for name, kind in wanted.items() if kind != DATA_PARALLEL]
+    wanted, collections = _shardings(model, spec), model.collections
+    bags = {name: bag for ebc in collections.values() for name, bag in ebc.embedding_bags.items()}
+    fused = [bags[name].weight for name, kind in wanted.items() if kind != DATA_PARALLEL]
     if fused:
         apply_optimizer_in_backward(FUSED[spec.table_optimizer], fused, _rates(spec))
     world, sharders = dist.get_world_size(), [_Sharder()]
@@ -131,10 +132,15 @@ def _plan(
     world = dist.get_world_size()
     if world > 1 and shared_tables and {*wanted.values()} <= {"auto", TABLE_WISE}:
         # the planner does not keep the tables of one feature together
-        ranks = placed(module.model.ebc.embedding_bag_configs(), world)
+        collections = module.model.collections
+        ranks = placed([table for ebc in collections.values() for table in ebc.embedding_bag_configs()], world)
         each = {name: table_wise(rank, compute_kernel=EmbeddingComputeKernel.FUSED.value) for name, rank in ranks.items()}
-        ebc = construct_module_sharding_plan(module.model.ebc, each, sharders[0], min(world, 8), world, device.type)
-        return ShardingPlan({"model.ebc": ebc})
+        hosts = (sharders[0], min(world, 8), world, device.type)
+        plans = {
+            f"model.{name}": construct_module_sharding_plan(ebc, {table: each[table] for table in ebc.embedding_bags}, *hosts)
+            for name, ebc in collections.items()
+        }
+        return ShardingPlan(plans)
     # on one rank, and on CPUs, cutting a table gains nothing: each part would look up all ids again
     cut = world > 1 and device.type != "cpu"
     usual = [TABLE_WISE, ShardingType.COLUMN_WISE.value] if cut else [TABLE_WISE]
@@ -153,7 +159,7 @@ def _plan(
 
 def _shardings(model: Ranker, spec: TrainSpec) -> dict[str, str]:
     """Table -> the sharding that the spec names for it."""
-    names = [table.name for table in model.ebc.embedding_bag_configs()]
+    names = [table.name for ebc in model.collections.values() for table in ebc.embedding_bag_configs()]
     if unknown := spec.sharding_of.keys() - set(names):
         raise ValueError(f"table_sharding names {', '.join(sorted(unknown))}; this model has the tables {', '.join(names)}.")
     return {name: spec.sharding_of.get(name, spec.sharding) for name in names}

@@ -80,7 +80,7 @@ def test_a_range_and_choices_can_be_changed_and_removed(own: Workspace, drivers:
 
 
 WRONG = [
-    ("Table learning rate", "A range goes from 0.7 to 0.5"),
+    ("Table learning rate", "A range goes from 0.7 to 0.3"),
     ("Embedding dim", "embedding_dim is '18': input should be a multiple of 4"),
     ("Batch size", "is to be searched, but over no value"),
 ]

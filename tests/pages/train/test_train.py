@@ -11,7 +11,8 @@ from engine.specs import RunSpec
 from tests.pages.reading import Says, Visit, button, foreign_markup, labelled, plainly
 from tests.records import HOSTILE
 from tests.workspace import Workspace
-from ui.train import purposes
+from ui.train import purposes, question
+from ui.train.before import EARLIER
 from ui.train.purposes import CHOOSE, JUDGE
 
 
@@ -283,3 +284,17 @@ def test_a_launch_that_cannot_work_is_disabled_with_the_reason(own: Workspace, v
     at = visit("train", models="dlrm,two_tower", dataset=own.films)
     assert button(at, "Launch 2 runs").disabled
     assert "most of it for user_id 1,000,000,000,000 × 16" in plainly(says(at))
+
+
+def test_the_next_item_offers_histories_of_what_came_before_in_one_click(own: Workspace, drivers: None, visit: Visit, says: Says) -> None:
+    at = visit("train", models="two_tower", dataset=own.films)
+    assert "history_order" not in plainly(says(at))
+    next(box for box in at.segmented_control if box.label == question.LABEL).set_value("next").run()
+    assert "The run asks for the next item: prepare the dataset again with history_order before" in plainly(says(at))
+    button(at, EARLIER).click().run()
+    assert not at.exception
+    (run,) = own.launched()
+    assert run.kind == "prepare"
+    assert json.loads((own.folder / "runs" / run.run_id / "spec.json").read_text())["history_order"] == "before"
+    button(at, "Launch").click().run()
+    assert own.launched()[-1].training.protocol.target == "next"

@@ -249,3 +249,26 @@ def test_a_batch_that_does_not_fit_is_named_with_one_that_takes_half(judge) -> N
     assert memory.level == "blocked"
     assert "most of it for a batch of 131,072 rows" in memory.value
     assert memory.advice == "Choose a batch_size of 65,536 or less."
+
+
+@pytest.mark.parametrize(("target", "pooling", "order", "warned"), [
+    ("next", "mean", "others", True), ("last", "mean", "others", True), ("later", "recency", "others", True),
+    ("later", "mean", "others", False), ("next", "attention", "before", False),
+])  # fmt: skip
+def test_histories_that_hold_what_came_later_are_named_where_a_run_asks_for_an_order(
+    judge, workspace: Path, target: str, pooling: str, order: str, warned: bool
+) -> None:
+    model = {"kind": "two_tower", "history_pooling": pooling}
+    _, spec = judge(model)
+    path = workspace / "datasets" / ID / "manifest.json"
+    value = json.loads(path.read_text())
+    source = {"kind": "sample", "users": 1000, "items": 500, "interactions": 100_000}
+    value |= {"schema": value["schema"] | {"sequence": 100}, "spec": {"name": "films", "source": source, "history_order": order}}
+    path.write_text(json.dumps(value))
+    dataset = engine.datasets.get_dataset(ID)
+    asking = spec.model_copy(update={"protocol": spec.protocol.model_copy(update={"target": target})})
+    found = [one for one in preflight.training(asking, dataset, LAPTOP, ()).items if one.name == "History"]
+    assert [one.level for one in found] == ["warning"] * warned
+    assert all("history_order before" in one.advice for one in found)
+    again = preflight.with_earlier_histories(dataset)
+    assert (again.history_order if again else None) == ("before" if order == "others" else None)

@@ -27,7 +27,7 @@ def newcomers(folder: Path, users: int = 60) -> DatasetSpec:
 
 def test_each_possible_split_is_counted(tmp_path: Path) -> None:
     seen = preview(newcomers(tmp_path))
-    assert set(seen.splits) == {"time", "per_user", "random"}
+    assert set(seen.splits) == {"time", "per_user", "last", "random"}
     by_time, per_user = seen.splits["time"], seen.splits["per_user"]
     assert (by_time.users, by_time.cold_users, by_time.users_to_rank) == (6, 6, 0), "the last tenth of the rows: new users alone"
     assert (per_user.users, per_user.cold_users, per_user.users_to_rank) == (60, 0, 60)

@@ -15,7 +15,7 @@ from engine.datasets.rules import PerUserSplit, RandomSplit, TimeSplit
 from engine.datasets.spec import DatasetSpec
 from engine.preview.first_rows import preview, preview_rows
 from engine.preview.row_hash import row_hash
-from engine.preview.rows import CORE, at_random, by_time, in_core, per_user
+from engine.preview.rows import CORE, at_random, by_time, in_core, last_like, per_user
 from engine.sources.sample import SampleSource
 from tests.given import given as given_rows
 
@@ -67,6 +67,24 @@ def test_a_split_per_user_holds_out_the_last_rows_of_each(rows: pd.DataFrame, va
         held = (held_valid, held_test) if n >= 3 else (0, 0)
         assert ordered == ["train"] * (n - sum(held)) + ["valid"] * held[0] + ["test"] * held[1]
         assert ordered[0] == "train", "every user can be learnt"
+
+
+@pytest.mark.fault("F55")
+@laws
+@given(rows=interactions())
+def test_leave_one_out_holds_out_the_last_like_of_each_and_the_like_before_it(rows: pd.DataFrame) -> None:
+    liked = rows["rating"].ge(4).astype(float)
+    side = sides(last_like(rows, liked), rows)
+    for _, own in rows.groupby("user_id"):
+        tie = row_hash(own, ["user_id", "item_id", "rating", "timestamp"])
+        order = own.assign(tie=tie).sort_values(["timestamp", "item_id", "rating", "tie", "row"]).index
+        likes, held = [index for index in order if liked[index]], side[order].tolist()
+        if len(likes) < 3:
+            assert set(held) == {"train"}, "too few likes to learn from and to be tested on"
+            continue
+        assert [side[index] for index in likes[-3:]] == ["train", "valid", "test"]
+        assert held == sorted(held, key=["train", "valid", "test"].index), "nothing of train is later than what is held out"
+        assert [index for index in likes if side[index] != "train"] == likes[-2:]
 
 
 @pytest.mark.fault("F52")

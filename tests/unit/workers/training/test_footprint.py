@@ -17,6 +17,8 @@ SETTINGS: list[dict[str, Any]] = [
     {"history": False},
     {"without": ("genres", "year", "history")},
     {"without": ("age", "year")},
+    {"history_pooling": "recency"},
+    {"history_pooling": "attention"},
     {"embedding_dim": 32, "first_order": False, "dense_layers": (8, 4), "over_layers": (16, 8), "deep_layers": (16,), "low_rank": 5},
     {"objective": "pointwise", "user_id": True, "user_features": True, "user_layers": (8,), "item_layers": (8, 4)},
 ]
@@ -35,6 +37,6 @@ def test_the_size_that_a_spec_tells_is_that_of_the_network(
     with torch.device("meta"):
         network = spec.build(schema, task)
     assert {t.name: (t.rows, t.width) for t in told.tables} == {
-        t.name: (t.num_embeddings, t.embedding_dim) for t in network.ebc.embedding_bag_configs()
+        t.name: (t.num_embeddings, t.embedding_dim) for ebc in network.collections.values() for t in ebc.embedding_bag_configs()
     }
     assert told.parameters == sum(weight.numel() for weight in network.parameters())
