@@ -64,22 +64,22 @@ def _largest_of(way: Choices) -> Choice:
 
 
 class Learned(NamedTuple):
-    """The rows of train that a model learns from."""
+    """The rows of train that a model learns from; of a share of the users about as many."""
 
     rows: int
     liked: int | None  # None: an old manifest does not tell
-    of: int  # all rows of train
+    of: int  # all rows of train, of these users
     output: str
+    share: float = 1.0
 
 
 def _learned(spec: RunSpec, dataset: Dataset) -> Learned:
-    counts = dataset.counts
-    every = int(counts["interactions"][TRAIN])
-    liked = int(counts["positives"][TRAIN]) if "positives" in counts else None
+    counts, share = dataset.counts, spec.train.user_share
+    every = round(share * counts["interactions"][TRAIN])
+    liked = round(share * counts["positives"][TRAIN]) if "positives" in counts else None
     only = isinstance(spec.model, MatrixSpec) or (isinstance(spec.model, NetworkSpec) and spec.model.liked_only)
-    return Learned(
-        liked if only and liked is not None else every, liked, every, dataset.manifest.get("label", {}).get("output") or "binary"
-    )
+    output = dataset.manifest.get("label", {}).get("output") or "binary"
+    return Learned(liked if only and liked is not None else every, liked, every, output, share)
 
 
 def _rows(spec: RunSpec, learned: Learned) -> Item:
@@ -89,6 +89,7 @@ def _rows(spec: RunSpec, learned: Learned) -> Item:
         return Item(name="Rows", value=value, level="blocked", advice=advice)
 
     value, train = f"{learned.rows:,} of {learned.of:,} rows of train" if learned.rows < learned.of else f"{learned.rows:,}", spec.train
+    value = value if learned.share >= 1 else f"about {value}, {100 * learned.share:.3g} % of the users"
     if learned.of < 2 or learned.rows < 1:
         return blocked(value, "There is nothing to learn; prepare more data, or another rule for what is liked.")
     if not isinstance(spec.model, NetworkSpec):

@@ -35,7 +35,8 @@ class RunSpec(Spec):
 
     @property
     def title(self) -> str:
-        return self.name or self.model.title
+        title, share = self.name or self.model.title, self.train.user_share
+        return title if share >= 1 else f"{title} · {100 * share:.3g} % of users"
 
     def resolved(self, schema: FeatureSchema) -> Self:
         """The run on a given dataset: settings that were left to the model have values, and no history is read where there is none."""
