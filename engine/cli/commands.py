@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import adopting, annotations, comparing, preflight, resuming, searching, serving, specs, stress, upkeep, workbench
+from engine.cli import adopting, annotations, comparing, growing, preflight, resuming, searching, serving, specs, stress, upkeep, workbench
 from engine.cli.annotations import Command
 from engine.cli.progress import wait
 
@@ -106,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     comparing.register(add)
     preflight.register(add)
     stress.register(add)
+    growing.register(add, wait)
     searching.register(add, wait)
     serving.register(add, wait)
     annotations.register(add)
