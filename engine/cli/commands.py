@@ -16,6 +16,7 @@ from engine.cli import (
     comparing,
     diagnosing,
     features,
+    growing,
     preflight,
     resuming,
     searching,
@@ -120,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     comparing.register(add)
     preflight.register(add)
     stress.register(add)
+    growing.register(add, wait)
     searching.register(add, wait)
     features.register(add, wait)
     diagnosing.register(add)

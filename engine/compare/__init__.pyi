@@ -1,5 +1,6 @@
 # fmt: off
 # isort: skip_file
+from . import growth as growth
 from .advice import StageFacts as StageFacts, guide as guide
 from .budgets import budget_words as budget_words
 from .calibration import pooled_reliability as pooled_reliability, reliability_of as reliability_of
@@ -27,6 +28,5 @@ from .stress import can_stress as can_stress, stress_test as stress_test
 from .stress_record import StressRow as StressRow, StressTest as StressTest, not_here as not_here, stress_sentence as stress_sentence
 from .tradeoff import pareto_front as pareto_front
 from .verdict import (THRESHOLD as THRESHOLD, Allowance as Allowance, Answer as Answer, Baseline as Baseline, Budget as Budget,
-    BaselineVerdict as BaselineVerdict, CostNote as CostNote, Flip as Flip, MetricVerdict as MetricVerdict,
-    PairVerdict as PairVerdict, Reason as Reason,
-    StageVerdict as StageVerdict, Verdict as Verdict)
+    BaselineVerdict as BaselineVerdict, CostNote as CostNote, Flip as Flip, MetricVerdict as MetricVerdict, PairVerdict as PairVerdict,
+    Reason as Reason, StageVerdict as StageVerdict, Verdict as Verdict)

@@ -9,7 +9,7 @@ from itertools import combinations
 
 from engine import runs
 from engine.compare.contenders import Contender
-from engine.compare.numbers import count, duration
+from engine.compare.numbers import count, duration, percent
 from engine.compare.verdict import Budget, BudgetGap
 from engine.runs import Run
 from workers.artifacts import TUNING
@@ -39,6 +39,12 @@ def _listed(run: Run) -> int:
         return len(json.loads(runs.result_file(run.run_id, TUNING).read_text())["tried"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0
+
+
+def unequal_shares(contenders: Sequence[Contender]) -> dict[str, float]:
+    """Letter -> share of the users that a run learned from, of all runs; empty where all are alike."""
+    shares = {one.letter: one.user_share for one in contenders if one.run_id is not None}
+    return shares if len(set(shares.values())) > 1 else {}
 
 
 def gaps(contenders: Sequence[Contender]) -> tuple[BudgetGap, ...]:
@@ -95,6 +101,30 @@ def gap_sentence(budgets: Mapping[str, Budget], gaps: Sequence[BudgetGap], best:
     means = [f"a lead of {_listed_letters(owed)} may be owed to that"] if owed else []
     means += [f"{_listed_letters(spite)} {'is' if len(spite) == 1 else 'are'} best with fewer trials"] if spite else []
     return f"Unequal budgets: {', '.join(said)}; {'; '.join([*means, 'tune each with an equal budget to be sure'])}."
+
+
+def unequal_data(shares: Mapping[str, float], best: Sequence[str]) -> str:
+    """That contenders learned from other shares of the users, and what it means for the best of each stage; empty where all are alike.
+
+    Args:
+        shares: of each run, by its letter. best: letters of the best runs.
+    """
+    if len(set(shares.values())) < 2:
+        return ""
+    less = {letter: share for letter, share in shares.items() if share < max(shares.values())}
+    by_share: dict[float, list[str]] = {}
+    for letter, share in less.items():
+        by_share.setdefault(share, []).append(letter)
+    said = [f"{_listed_letters(letters)} learned from {percent(share)} of the users" for share, letters in sorted(by_share.items())]
+    most = max(shares.values())
+    owed = [letter for letter in dict.fromkeys(best) if letter not in less]
+    means = (
+        f"a lead of {_listed_letters(owed)} may be owed to that"
+        if owed
+        else f"{_listed_letters(list(dict.fromkeys(best)))} is best with less"
+    )
+    rest = "all of them" if most >= 1 else percent(most)
+    return f"Unequal data: {', '.join(said)}, the others from {rest}; {means}. See what more data gives below."
 
 
 def _settings(trials: int) -> str:

@@ -127,7 +127,8 @@ def _contender(group: list[Run], place: int, together: list[Run]) -> Contender:
     many = f" · {len(group)} seeds" if len(group) > 1 else _seed(group[0], together)
     ids, model = tuple(run.run_id for run in group), group[0].model or ""
     named = {"letter": _letter(place), "run_id": ids[0], "name": group[0].title + many, "model": model}
-    return Contender(**named, color_index=place, run_ids=ids, budget=budget_of(group))
+    share = group[0].training.train.user_share
+    return Contender(**named, color_index=place, run_ids=ids, budget=budget_of(group), user_share=share)
 
 
 def seed_groups(run_ids: Sequence[str], seeds: bool = True) -> list[list[str]]:

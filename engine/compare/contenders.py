@@ -27,6 +27,7 @@ class Contender(BaseModel):
     color_index: int
     run_ids: tuple[str, ...] = ()  # more than one where runs that differ in their seed alone are one contender
     budget: Budget | None = None  # of its search; None where it has nothing to search
+    user_share: float = 1.0  # of the users, whose rows it learned from
 
     @property
     def runs(self) -> tuple[str, ...]:

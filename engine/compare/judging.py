@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from engine.compare.budgets import gaps
+from engine.compare.budgets import gaps, unequal_shares
 from engine.compare.contenders import Comparison, competitors
 from engine.compare.facts import FIT, TRAINING
 from engine.compare.seed_noise import allowances
@@ -70,7 +70,14 @@ def judge(comparison: Comparison, tests: Mapping[str, Sequence[PairVerdict]] | N
         stages += [StageVerdict(stage=stage, metric=metrics[0])] if metrics else []
     budgets = {one.letter: one.budget for one in comparison.contenders if one.budget is not None}
     unequal = gaps(comparison.contenders)
-    return Verdict(metrics=judged, stages=tuple(stages), threshold=comparison.threshold, budgets=budgets, unequal_budgets=unequal)
+    return Verdict(
+        metrics=judged,
+        stages=tuple(stages),
+        threshold=comparison.threshold,
+        budgets=budgets,
+        unequal_budgets=unequal,
+        unequal_shares=unequal_shares(comparison.contenders),
+    )
 
 
 def _metric(comparison: Comparison, key: str, tested: Sequence[PairVerdict], allowed: Mapping[str, Allowance]) -> MetricVerdict | None:
@@ -84,7 +91,9 @@ def _metric(comparison: Comparison, key: str, tested: Sequence[PairVerdict], all
     if not any(Baseline.RANDOM.value in (pair.a, pair.b) for pair in tested):  # a random order keeps no scores to be tested over
         rivals = [one for one in rivals if one.letter != Baseline.RANDOM.value] if own else rivals
     leader = rivals[0].letter if len(rivals) > 1 and rivals[0].value != rivals[1].value else None
-    unsure = [other.letter for other in rivals[1:] if not pairs.of(rivals[0], other).clearly] if leader else []
+    shares = unequal_shares(comparison.contenders)
+    fewer = {letter for letter, share in shares.items() if share < shares.get(leader or "", 0.0)}  # who learned from less is no equal rival
+    unsure = [other.letter for other in rivals[1:] if other.letter in fewer or not pairs.of(rivals[0], other).clearly] if leader else []
     if not own:
         return MetricVerdict(metric=key, leader=leader, unsure_of=tuple(unsure))
     first, *others = own

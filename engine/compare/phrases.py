@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from engine.compare.budgets import gap_sentence
+from engine.compare.budgets import gap_sentence, unequal_data
 from engine.compare.contenders import Comparison, names
 from engine.compare.judging import verdict_of
 from engine.compare.numbers import DASH, count, duration, missing, number, percent, rough, signed_with_half, with_half
@@ -35,7 +35,11 @@ def sentences(comparison: Comparison) -> list[Sentence]:
         costs += [judged.cost] if judged.cost else []
     lines += [_flip(flip, comparison, short) for flip in verdict.flips]
     bests = [judged.run for _, judged in verdict.of_stages() if judged.run]
-    more = [seed_sentence(verdict), gap_sentence(verdict.budgets, verdict.unequal_budgets, bests)]
+    more = [
+        unequal_data(verdict.unequal_shares, bests),
+        seed_sentence(verdict),
+        gap_sentence(verdict.budgets, verdict.unequal_budgets, bests),
+    ]
     return [*lines, *((Part(text),) for text in more if text)]
 
 

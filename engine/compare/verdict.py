@@ -144,7 +144,7 @@ class MetricVerdict(BaseModel):
 
     metric: str
     leader: str | None  # letter of the best value; None where fewer than two compete, and for a tie
-    unsure_of: tuple[str, ...] = ()  # letters of whom the leader is not surely ahead, or by less than matters
+    unsure_of: tuple[str, ...] = ()  # of whom the leader is not surely ahead, or by less than matters, or who learned from fewer users
     run: str | None = None  # letter of the best run, which sentences are about
     value: float | None = None  # of the best run
     runs: tuple[PairVerdict, ...] = ()  # the best run (a) against each other run, best first
@@ -220,6 +220,7 @@ class Verdict(BaseModel):
     flips: tuple[Flip, ...] = ()
     budgets: dict[str, Budget] = Field(default_factory=dict)  # of each contender that has settings to search
     unequal_budgets: tuple[BudgetGap, ...] = ()
+    unequal_shares: dict[str, float] = Field(default_factory=dict)  # letter -> share of the users learned from; empty where all are alike
 
     def winner(self, metric: str) -> str | None:
         """The letter of who wins a metric; None where nobody does."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.datasets.audit_record import Audit
+from engine.datasets.rules import TimeSplit
 from engine.datasets.spec import DatasetSpec
 from engine.settings import settings
 from workers.artifacts import BASELINES, FEATURE, ITEMS, MANIFEST, USERS, lacks_target, read_sealed
@@ -73,7 +74,9 @@ class Dataset:
             "random": "split at random",
             "column": "split as given",
         }
-        return f"{self.name} · {liked} · {splits.get(kind, f'split {kind}')} · {self.rows:,} rows"
+        until = self.manifest.get("spec", {}).get("split", {}).get("until", 1)
+        part = "" if until == 1 else f" · the first {100 * until:.3g} % by time"
+        return f"{self.name} · {liked} · {splits.get(kind, f'split {kind}')}{part} · {self.rows:,} rows"
 
 
 def fingerprint(spec: DatasetSpec) -> str:
@@ -82,6 +85,8 @@ def fingerprint(spec: DatasetSpec) -> str:
     Raises what the source raises when it cannot be read.
     """
     settings_ = spec.model_dump(mode="json", exclude={"name", "source"})
+    if isinstance(spec.split, TimeSplit) and spec.split.until == 1:  # the usual one: datasets from before there was a choice keep their id
+        del settings_["split"]["until"]
     content = {"kind": spec.source.kind, "content": spec.source.fingerprint()}
     text = json.dumps({"format": FORMAT, "source": content, **settings_}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from workers.specs import Output, Spec
+from workers.specs import MORE, Output, Spec
 
 
 class MeanLabel(Spec):
@@ -67,6 +67,14 @@ class TimeSplit(Spec):
     kind: Literal["time"] = "time"
     valid: float = Field(0.1, gt=0, lt=0.5, description="Share of interactions, by time, for validation")
     test: float = Field(0.1, gt=0, lt=0.5, description="Share of the latest interactions for test")
+    until: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of the interactions, by time, that is used at all: what is later is set aside before anything else is done, as "
+        "if the data had been prepared back then. For a backtest",
+        json_schema_extra=MORE,
+    )
 
 
 class PerUserSplit(Spec):

@@ -73,7 +73,7 @@ def run_training(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, w
         outbox.file(folder)
     for name in (SPEC, DONE):
         outbox.file(name)
-    preflight.rates.learn(run_dir, dataset.counts.get("positives", {}).get("train", 0))
+    preflight.rates.learn(run_dir, done.get("train_liked", dataset.counts.get("positives", {}).get("train", 0)))
 
 
 def run_download(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, watch: Watch) -> None:

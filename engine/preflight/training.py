@@ -65,22 +65,22 @@ def _largest_of(way: Choices) -> Choice:
 
 
 class Learned(NamedTuple):
-    """The rows of train that a model learns from."""
+    """The rows of train that a model learns from; of a share of the users about as many."""
 
     rows: int
     liked: int | None  # None: an old manifest does not tell
-    of: int  # all rows of train
+    of: int  # all rows of train, of these users
     output: str
+    share: float = 1.0
 
 
 def _learned(spec: RunSpec, dataset: Dataset) -> Learned:
-    counts = dataset.counts
-    every = int(counts["interactions"][TRAIN])
-    liked = int(counts["positives"][TRAIN]) if "positives" in counts else None
+    counts, share = dataset.counts, spec.train.user_share
+    every = round(share * counts["interactions"][TRAIN])
+    liked = round(share * counts["positives"][TRAIN]) if "positives" in counts else None
     only = isinstance(spec.model, MatrixSpec) or (isinstance(spec.model, NetworkSpec) and spec.model.liked_only)
-    return Learned(
-        liked if only and liked is not None else every, liked, every, dataset.manifest.get("label", {}).get("output") or "binary"
-    )
+    output = dataset.manifest.get("label", {}).get("output") or "binary"
+    return Learned(liked if only and liked is not None else every, liked, every, output, share)
 
 
 def _rows(spec: RunSpec, learned: Learned) -> Item:
@@ -90,6 +90,7 @@ def _rows(spec: RunSpec, learned: Learned) -> Item:
         return Item(name="Rows", value=value, level="blocked", advice=advice)
 
     value, train = f"{learned.rows:,} of {learned.of:,} rows of train" if learned.rows < learned.of else f"{learned.rows:,}", spec.train
+    value = value if learned.share >= 1 else f"about {value}, {100 * learned.share:.3g} % of the users"
     if learned.of < 2 or learned.rows < 1:
         return blocked(value, "There is nothing to learn; prepare more data, or another rule for what is liked.")
     if not isinstance(spec.model, NetworkSpec):
@@ -191,6 +192,14 @@ def _time(spec: RunSpec, learned: Learned, rates: Sequence[Rate]) -> Item:
     if not rates:
         return Item(name="Time", value="not measured yet on this machine", short="not measured yet")
     known = "1 run" if len(rates) == 1 else f"{len(rates)} runs"
+    text = span(*_seconds(spec, learned, rates))
+    if not isinstance(spec.model, NetworkSpec):
+        return Item(name="Time", value=f"{text}, by {known} of this model here", short=text)
+    return Item(name="Time", value=f"{text} at most, by {known} of this kind here", short=text)
+
+
+def _seconds(spec: RunSpec, learned: Learned, rates: Sequence[Rate]) -> tuple[float, float]:
+    """The least and the most that a run may take."""
     trials, minutes = (spec.budget.trials, spec.budget.minutes) if spec.budget else (1, None)
 
     def bounded(seconds: float) -> float:
@@ -198,9 +207,16 @@ def _time(spec: RunSpec, learned: Learned, rates: Sequence[Rate]) -> Item:
 
     whole = [bounded(rate.whole_s * (learned.liked or learned.rows) / rate.rows) for rate in rates]  # a rate counts liked rows
     if not isinstance(spec.model, NetworkSpec):
-        text = span(min(whole), max(whole))
-        return Item(name="Time", value=f"{text}, by {known} of this model here", short=text)
+        return min(whole), max(whole)
     most = [bounded(learned.rows * spec.train.epochs / rate.rows_per_s + rate.others_s) for rate in rates]
     usual = [seconds for seconds in whole if seconds] if trials > 1 else []  # few trials of a search go on to the last epoch
-    low, high = min([*most, *usual]), max(most)
-    return Item(name="Time", value=f"{span(low, high)} at most, by {known} of this kind here", short=span(low, high))
+    return min([*most, *usual]), max(most)
+
+
+def time_of(specs: Sequence[RunSpec], dataset: Dataset) -> str | None:
+    """How long trainings on a dataset take one after another, such as 40 s to 2 min; None where one of a kind was not measured here."""
+    known = [(spec.resolved(dataset.schema), measured(spec)) for spec in specs]
+    if not known or not all(rates for _, rates in known):
+        return None
+    each = [_seconds(spec, _learned(spec, dataset), rates) for spec, rates in known]
+    return span(sum(low for low, _ in each), sum(high for _, high in each))

@@ -3,7 +3,7 @@
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from engine.datasets import OF_EACH_USER, DatasetSpec, RandomSplit
+from engine.datasets import OF_EACH_USER, DatasetSpec, RandomSplit, TimeSplit
 from engine.prepare import files
 from engine.prepare.results import EntityTables, Interactions, LabelledRows, Preparation, RankingUsers, SourceRows, Vocabularies
 from engine.prepare.rows import by_chance
@@ -120,6 +120,9 @@ def split_sets(sets: "DataFrame", rows: "DataFrame", spec: DatasetSpec, times: t
     from pyspark.sql import functions as F
 
     moment = F.col("timestamp")
+    if isinstance(spec.split, TimeSplit) and spec.split.until < 1:  # the rows end before the sets do
+        last = (rows.agg(F.max("timestamp")).first() or (None,))[0]
+        sets = sets.where(moment <= last)
     if times:
         return sets.withColumn("split", F.when(moment >= times[1], TEST).when(moment >= times[0], VALID).otherwise(TRAIN))
     if spec.split.kind in OF_EACH_USER and "weight" in rows.columns:

@@ -7,10 +7,20 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
-from engine.datasets import OF_EACH_USER, ActionsLabel, ColumnSplit, DatasetSpec, LastSplit, PerUserSplit, RandomSplit, RegressionLabel
-from engine.prepare.splits import split_last, split_per_user
+from engine.datasets import (
+    OF_EACH_USER,
+    ActionsLabel,
+    ColumnSplit,
+    DatasetSpec,
+    LastSplit,
+    PerUserSplit,
+    RandomSplit,
+    RegressionLabel,
+    TimeSplit,
+)
+from engine.prepare.splits import order_statistics, split_last, split_per_user
 from engine.preview import COPY as COPIED
-from engine.preview import MOST_CLASSES, NOT_CONTENT, PAIRS, Pairs, Rule, check_given, leak, liked_classes, merges_actions
+from engine.preview import LATER, MOST_CLASSES, NOT_CONTENT, PAIRS, Pairs, Rule, check_given, leak, liked_classes, merges_actions
 from workers.artifacts import TEST, TRAIN, VALID
 from workers.prepare import MOMENT
 from workers.specs import Output
@@ -33,12 +43,28 @@ def few(table: "DataFrame", count: int) -> "DataFrame":
     return F.broadcast(table) if count <= FEW else table
 
 
+def set_aside_later(rows: "DataFrame", spec: DatasetSpec) -> "DataFrame":
+    """Rows with a `reason` where they are later than what is used; see `engine.preview.rows.set_aside_later`."""
+    from pyspark.sql import functions as F
+
+    if not isinstance(spec.split, TimeSplit) or spec.split.until == 1:
+        return rows
+    sound = rows.where("reason IS NULL").select("timestamp")
+    low, high, count = sound.agg(F.min("timestamp"), F.max("timestamp"), F.count("timestamp")).first() or (0, 0, 0)
+    if not count:
+        return rows
+    (from_time,) = order_statistics(sound, [spec.split.until], count, low, high)
+    later = F.col("reason").isNull() & (F.col("timestamp") >= from_time)
+    return rows.withColumn("reason", F.when(later, LATER).otherwise(F.col("reason")))
+
+
 def set_aside_pairs(rows: "DataFrame", spec: DatasetSpec) -> tuple["DataFrame", Pairs]:
     """Rows with a `reason` where the policy on duplicates leaves them out; see `engine.preview.rows.set_aside_pairs`."""
     from pyspark.sql import functions as F
 
     reading = spec.source.reading()
     paired = reading.user and reading.item
+    rows = set_aside_later(rows, spec)  # first of all: what is later decides nothing
     sound = rows.where("reason IS NULL")
     key = F.xxhash64("user_id", "item_id") if paired else F.xxhash64(*content(rows))
     many = sound.groupBy(key.alias("_pair")).count().where("count > 1").select("_pair").persist()

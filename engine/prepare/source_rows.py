@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from engine.datasets import QUARANTINE, TimeSplit
 from engine.prepare import files, rows, splits
 from engine.prepare.results import SINGLE_FILE_ROWS, SPLITS, LabelledRows, Preparation, SourceRows, UsableRows
-from engine.preview import CORE
+from engine.preview import CORE, LATER
 from engine.sources import Tables
 from workers.artifacts import TRAIN
 from workers.batches import SPLIT
@@ -84,8 +84,8 @@ def split_and_set_aside(preparation: Preparation, source: SourceRows) -> UsableR
         marked = judged.join(rows.few(outside.withColumn("_outside", F.lit(CORE)), n), "row", "left")
         judged = marked.withColumn("reason", F.coalesce("_outside", "reason")).drop("_outside")
     reasons = dict(sorted(reasons.items(), key=lambda pair: -pair[1]))
-    if reasons:
-        _write_quarantine(preparation, source, judged, sum(reasons.values()))
+    if to_see := sum(n for reason, n in reasons.items() if reason != LATER):  # nobody looks there for rows after the cut of a backtest
+        _write_quarantine(preparation, source, judged, to_see)
     return UsableRows(split, used, reasons, pairs, times)
 
 
@@ -117,7 +117,8 @@ def _write_quarantine(preparation: Preparation, source: SourceRows, judged: "Dat
     from pyspark.sql import functions as F
 
     read = F.to_json(F.struct(*rows.content(judged)))  # usable rows, as they were read
-    aside = judged.where("reason IS NOT NULL").select("row", "reason", F.coalesce("raw", read).alias("raw"))
+    shown = judged.where(F.col("reason").isNotNull() & (F.col("reason") != LATER))
+    aside = shown.select("row", "reason", F.coalesce("raw", read).alias("raw"))
     numbered = aside.withColumn("row", _record_number(source.pieces)).repartitionByRange(math.ceil(total / SINGLE_FILE_ROWS), "row")
     files.write_one(numbered.sortWithinPartitions("row"), preparation.staging / QUARANTINE, preparation.scratch)
 

@@ -8,7 +8,8 @@ from .first_rows import Preview as Preview, preview as preview, preview_rows as 
 from .leaks import LEAK_ROWS as LEAK_ROWS, with_label_auc as with_label_auc
 from .order import MOST_LIKES as MOST_LIKES, order_facts as order_facts, order_in_words as order_in_words
 from .rows import (
-    COPY as COPY, CORE as CORE, MOST_CLASSES as MOST_CLASSES, NOT_CONTENT as NOT_CONTENT, PAIRS as PAIRS, Pairs as Pairs, Rule as Rule,
+    COPY as COPY, CORE as CORE, LATER as LATER, MOST_CLASSES as MOST_CLASSES, NOT_CONTENT as NOT_CONTENT,
+    PAIRS as PAIRS, Pairs as Pairs, Rule as Rule,
     check_given as check_given, is_given as is_given, leak as leak, liked_classes as liked_classes, merges_actions as merges_actions,
     quantile_place as quantile_place, usual_threshold as usual_threshold,
 )

@@ -25,6 +25,7 @@ from workers.artifacts import TEST, TRAIN, VALID
 from workers.prepare import MOMENT
 from workers.specs import Output
 
+LATER = "later than what is used"
 COPY = "an exact copy of another row"
 PAIRS = {
     "latest": "an older row of the same user and item",
@@ -63,9 +64,21 @@ def leak(copies: int, split: str) -> ValueError:
     )
 
 
+def set_aside_later(rows: pd.DataFrame, spec: DatasetSpec) -> pd.DataFrame:
+    """Set the `reason` of rows that are later than the share of the rows, by time, which is used; all rows of one time are on one side."""
+    sound = rows.index[rows["reason"].isna()]
+    if not isinstance(spec.split, TimeSplit) or spec.split.until == 1 or not len(sound):
+        return rows
+    times = rows.loc[sound, "timestamp"].to_numpy()
+    from_time = np.sort(times)[quantile_place(spec.split.until, len(times))]
+    rows.loc[sound[times >= from_time], "reason"] = LATER
+    return rows
+
+
 def set_aside_pairs(rows: pd.DataFrame, spec: DatasetSpec) -> tuple[pd.DataFrame, Pairs]:
     """Set the `reason` of rows that the policy on duplicates leaves out; with `mean`, the row that stays gets the mean rating."""
     reading = spec.source.reading()
+    rows = set_aside_later(rows, spec)  # first of all: what is later decides nothing
     sound = rows.index[rows["reason"].isna()]
     content = [name for name in rows.columns if name not in NOT_CONTENT]
     own = rows.loc[sound]

@@ -26,7 +26,7 @@ WHOLE = f"{CHECKPOINT}/[!.]*/checkpoint.json"  # of each complete checkpoint in 
 VERDICT = "verdict.json"  # how a run ended; the driver writes it before it updates the store
 RESOURCES = (
     "rows_per_s", "training_s", "rows", "epochs", "best_epoch", "parameters", "checkpoint_bytes", "peak_memory_bytes", "processes",
-    "users", "seconds", "bytes", "latency_p50_ms", "latency_p99_ms",
+    "users", "seconds", "bytes", "train_rows", "train_liked", "latency_p50_ms", "latency_p99_ms",
 )  # fmt: skip
 
 

@@ -16,8 +16,11 @@ from engine.runs import processes, store
 from tests import ranks, tiny
 from tests.commands import asked, recbench, until
 from tests.integration.test_runs import space  # noqa: F401 - a fixture
-from workers.batches.likes import read_rows
+from workers.artifacts import PreparedDataset
+from workers.batches.likes import read_likes, read_rows
+from workers.evaluation import evaluate_matrix
 from workers.evaluation.clustered import area_per_user
+from workers.models.ease import EASESpec
 from workers.specs.protocol import Protocol
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +83,17 @@ def test_a_fit_leaves_what_a_training_leaves(dataset, tmp_path):
 
 
 @pytest.mark.fault("F56")
+def test_a_fit_of_a_share_of_the_users_ranks_for_all_by_their_own_likes(dataset, tmp_path):
+    done = fit(tmp_path / "run", dataset, {"kind": "ease", "l2": 10.0}, user_share=0.3)
+    prepared = PreparedDataset.open(dataset)
+    model, likes = EASESpec(l2=10.0).build(), read_likes(prepared)
+    model.fit(read_likes(prepared, share=0.3))
+    by_hand = evaluate_matrix(model, likes.matrix, prepared, "test").metrics
+    assert {name: done["metrics"][name] for name in by_hand} == pytest.approx(by_hand)
+    assert done["users"] == 200
+    assert done["train_liked"] == done["rows"] == int(read_likes(prepared, share=0.3).counts.sum())
+
+
 def test_a_fit_on_too_few_users_says_so(tmp_path):
     frame = tiny.groups(users=24, items=20)
     tiny.write(frame, tmp_path / "few")

@@ -11,7 +11,7 @@ from engine.datasets.spec import DatasetSpec
 from engine.prepare import rows as spark_rows
 from engine.preview.first_rows import preview_rows
 from engine.preview.row_hash import row_hash
-from engine.preview.rows import NOT_CONTENT, set_aside_pairs, split_rows
+from engine.preview.rows import LATER, NOT_CONTENT, set_aside_pairs, split_rows
 from tests.given import given
 
 if TYPE_CHECKING:
@@ -89,3 +89,19 @@ def test_of_a_pair_the_same_row_stays_in_any_order(spark: "SparkSession", tmp_pa
     turned = rows.sample(frac=1, random_state=9, ignore_index=True).assign(row=range(len(rows)))
     assert plain(set_aside_pairs(turned, spec)[0], "reason") == wanted
     assert plain(spark_rows.set_aside_pairs(in_spark(spark, rows, 5), spec)[0].toPandas(), "reason") == wanted
+
+
+@pytest.mark.parametrize("policy", ["latest", "mean"])
+def test_what_is_later_than_the_cut_decides_nothing_in_pandas_and_in_spark(spark: "SparkSession", tmp_path: Path, policy: str) -> None:
+    split = {"kind": "time", "valid": 0.2, "test": 0.2}
+    whole = spec_of(tmp_path / "s", ties(), duplicates=policy, split=split)
+    spec = whole.model_copy(update={"split": whole.split.model_copy(update={"until": 0.8})})
+    rows = preview_rows(spec.source)
+    found = set_aside_pairs(rows.copy(), spec)[0]
+    later = found["reason"] == LATER
+    assert 0.3 < later.mean() < 0.4  # the last of three times
+    assert rows.loc[~later, "timestamp"].max() < rows.loc[later, "timestamp"].min()
+    alone = set_aside_pairs(rows[~later].reset_index(drop=True), whole)[0]  # as if the others had never been there
+    assert plain(found[~later], "reason") == plain(alone, "reason")
+    in_full = spark_rows.set_aside_pairs(in_spark(spark, rows, 5), spec)[0].toPandas()
+    assert plain(in_full, "reason") == plain(found, "reason")

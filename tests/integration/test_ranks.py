@@ -8,6 +8,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from tests import ranks, tiny
+from workers.artifacts import PreparedDataset
+from workers.batches import blocks_of, of_share, users_in_share
 from workers.batches.likes import read_rows
 from workers.models import MODELS
 from workers.models.base import NetworkSpec
@@ -58,6 +60,22 @@ def test_two_ranks_learn_what_popularity_cannot(trained, dataset):
     plan = json.loads((run / "results" / "plan.json").read_text())
     features = {name.removesuffix("_bias").removesuffix("_id") for name in plan}  # tables of one feature are on one rank
     assert {shard["rank"] for table in plan.values() for shard in table["shards"]} == set(range(min(2, len(features))))
+
+
+@pytest.mark.parametrize("kind", ["two_tower", "sasrec"])
+def test_two_ranks_learn_from_a_share_of_the_users_and_are_measured_for_all(kind, dataset, tmp_path):
+    model = {"model": {"kind": kind}, "train": {"epochs": 2, "batch_size": 32, "table_learning_rate": 0.1}}
+    wanted = [model | {"train": model["train"] | {"user_share": share}} for share in (0.3, 0.8)]
+    opened = PreparedDataset.open(dataset)
+    for at, spec in enumerate(wanted):
+        share = spec["train"]["user_share"]
+        done = ranks.train(tmp_path / str(at), dataset, spec, processes=2)
+        by_hand = [of_share(block, share)["label"] > 0 for block in blocks_of(dataset, "train")]
+        assert "metrics" in done, done
+        assert (done["train_rows"], done["train_liked"]) == (sum(map(len, by_hand)), sum(int(one.sum()) for one in by_hand))
+        assert done["users"] == 200  # of test, as on all users
+        assert done["train_liked"] / opened.positives["train"] == pytest.approx(users_in_share(200, share) / 200, abs=0.02)
+        assert done["train_liked"] * 2 <= done["rows"] < 1.3 * done["train_liked"] * 2 + 128  # of two epochs, whose steps are full
 
 
 READERS = [

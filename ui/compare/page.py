@@ -11,6 +11,7 @@ from ui.compare import (
     contenders,
     curves,
     funnels,
+    growth,
     guide,
     metric_tables,
     metrics,
@@ -105,6 +106,7 @@ with st.container() if wide or curved else grid.cell():
 if not why:
     funnels.section(comparison)
 budgets.section(comparison)
+growth.section(comparison)
 pairs.show(at(k))
 slices.show(comparison)
 stress.show(comparison)

@@ -18,3 +18,4 @@ from .results import (
     write_json as write_json,
 )
 from .waiting import patient as patient
+from .hashes import spread as spread

@@ -14,3 +14,7 @@ from .likes import Likes as Likes, SplitRows as SplitRows, read_likes as read_li
 from .negatives import Sampler as Sampler
 from .sequences import newest as newest, sequences_of as sequences_of, to_targets as to_targets
 from .numbered import NumberedBlocks as NumberedBlocks
+from .shares import (
+    LearnedRows as LearnedRows, count_learned as count_learned, in_share as in_share, of_share as of_share,
+    users_in_share as users_in_share,
+)

@@ -109,6 +109,8 @@ class EpochReader:
             self._mix(blocks)
             yield from self._batches(reading)
         rows, left = num_rows(self._pool), self._left()
+        if not rows and self._made < self._steps:
+            raise ValueError("A process has no row to learn from; choose fewer processes, or a larger share of the users.")
         self._at = rows
         while self._made < self._steps:
             self._made += 1
@@ -129,6 +131,8 @@ class EpochReader:
         fresh = join(blocks)
         if self._liked_only:
             fresh = take(fresh, np.flatnonzero(fresh["label"] > 0))
+        if not num_rows(fresh) and self._pool:
+            return  # nothing of these blocks is learned from: the pool stays, should the rank have to draw again from it
         pool = join([self._left(), fresh]) if self._pool else fresh
         # in one go, so that a column stays in the cache
         self._pool, self._at = take(pool, self._rng.permutation(num_rows(pool))), 0

@@ -8,6 +8,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from workers.artifacts import SEQUENCES, TRAIN, PreparedDataset
 from workers.batches.blocks import blocks_of, known_to_train
+from workers.batches.shares import in_share, of_share
 from workers.specs import ITEM_ID, USER_ID
 
 
@@ -30,23 +31,26 @@ class SplitRows(NamedTuple):
     known: np.ndarray
 
 
-def read_likes(dataset: PreparedDataset, in_order: bool = False) -> Likes:
+def read_likes(dataset: PreparedDataset, in_order: bool = False, share: float = 1.0) -> Likes:
     """The liked rows of train, block by block; in order of time as far as sequences hold them. ValueError when there is none.
 
     Args:
         in_order: for a model that reads order, which the dataset must suit (`ModelSpec.refusal`).
+        share: of the users, whose likes alone are read (`in_share`).
     """
     if in_order:
-        return _read_sequences(dataset)
+        return _read_sequences(dataset, share)
     parts = [(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))]
     unknown = 0
     for block in blocks_of(dataset.folder, TRAIN):
-        liked = block["label"] > 0
+        liked = (block["label"] > 0) & in_share(block, share)
         known = liked & known_to_train(block, len(liked))
         unknown += int(liked.sum() - known.sum())
         weight = block["weight"][known] if "weight" in block else np.ones(int(known.sum()), np.float32)
         parts.append((block[USER_ID][known], block[ITEM_ID][known], weight))
     users, items, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
+    if len(users) == 0 and share < 1:
+        raise ValueError(f"user_share is {share:g}, and these users like nothing in train; choose a larger share.")
     if len(users) == 0:
         raise ValueError("Nothing in train is liked, so there is nothing to fit; choose another rule for what counts as liked.")
     shape = (dataset.num_users + 1, dataset.schema.feature(ITEM_ID).num_rows - 1)
@@ -56,11 +60,12 @@ def read_likes(dataset: PreparedDataset, in_order: bool = False) -> Likes:
     return Likes(matrix, np.bincount(items - 1, minlength=shape[1]), unknown)
 
 
-def _read_sequences(dataset: PreparedDataset) -> Likes:
+def _read_sequences(dataset: PreparedDataset, share: float) -> Likes:
     """8 bytes a like in memory at most, as without order."""
     none = np.zeros(0, np.int32)
     parts = [(none, none, none)]
-    for block in blocks_of(dataset.folder, SEQUENCES):
+    for whole in blocks_of(dataset.folder, SEQUENCES):
+        block = of_share(whole, share)
         parts.append((block[USER_ID], block[f"{ITEM_ID}.lengths"], block[f"{ITEM_ID}.values"]))
     users, lengths, items = (np.concatenate(column) for column in zip(*parts, strict=True))
     shape = (dataset.num_users + 1, dataset.schema.feature(ITEM_ID).num_rows - 1)

@@ -35,11 +35,14 @@ class RunSpec(Spec):
 
     @property
     def title(self) -> str:
-        """Its name, or the model and what sets it apart: of settings that a search varies, only that they are tuned."""
-        if (
-            self.name or self.search is None or isinstance(self.model, MatrixSpec)
-        ):  # the title of a fitted model says itself that it is tuned
-            return self.name or self.model.title
+        """Its name, or the model and what sets it apart: of settings that are searched only that they are tuned; and its share of users."""
+        title, share = self.name or self._title_of_model, self.train.user_share
+        return title if share >= 1 else f"{title} · {100 * share:.3g} % of users"
+
+    @property
+    def _title_of_model(self) -> str:
+        if self.search is None or isinstance(self.model, MatrixSpec):  # the title of a fitted model says itself that it is tuned
+            return self.model.title
         varied = [_another_way(self.model, name).title.split(" · ") for name in self._searched_of_model()]
         settled = [part for part in self.model.title.split(" · ") if all(part in parts for parts in varied)]
         return " · ".join([*settled, "tuned"])

@@ -52,6 +52,14 @@ class TrainSpec(Spec):
         3, ge=1, description="Stop after this many epochs without a better validation metric; empty: never stop early"
     )
     seed: int = Field(1, ge=0, lt=2**31, description="Seed of weights, shuffling and dropout", json_schema_extra=MORE)
+    user_share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of the users whose rows of train are learned from, for a learning curve: those of a smaller share are all in "
+        "every larger one. Everybody's likes stay known when lists are made",
+        json_schema_extra=MORE,
+    )
     table_optimizer: Literal["rowwise_adagrad", "adagrad", "adam", "sgd"] = Field(
         "rowwise_adagrad",
         description="Optimizer of the tables, fused into the backward pass; adam needs cuda, or data_parallel sharding",

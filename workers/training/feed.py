@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 from workers.artifacts import SEQUENCES, TRAIN, PreparedDataset, checkpoint
-from workers.batches import POOL_BLOCKS, Columns, EpochReader, Position, Sampler, divided, open_split, table_columns
+from workers.batches import (
+    POOL_BLOCKS,
+    Columns,
+    EpochReader,
+    LearnedRows,
+    Position,
+    Sampler,
+    divided,
+    of_share,
+    open_split,
+    table_columns,
+)
 from workers.evaluation import catalogue
 from workers.networks import Batch
 from workers.run import RunContext, RunSpec, segments
@@ -32,19 +42,21 @@ class Feed:
 
     Args:
         begun: the epoch of the weights that the run began with.
-        liked: [rows of item_id] how often each item is liked in train.
+        learned: what the run learns from.
         stream: of `open_stream`, where several trainings of this process share one.
     """
 
-    def __init__(self, context: RunContext[RunSpec], begun: int, liked: Tensor, stream: "NumberedBlocks | None" = None) -> None:
+    def __init__(self, context: RunContext[RunSpec], begun: int, learned: LearnedRows, stream: "NumberedBlocks | None" = None) -> None:
         spec, dataset = context.spec, context.dataset
         self.spec, self.dataset, self.begun, self.liked_only = spec, dataset, begun, spec.network.liked_only
         self.stream = stream or open_stream(context, begun)
-        self.rows: float = (dataset.positives if self.liked_only else dataset.interactions)[TRAIN]
+        self.rows: float = learned.liked if self.liked_only else learned.rows
+        if not self.rows:
+            raise ValueError(f"user_share is {spec.train.user_share:g}, and these users like nothing in train; choose a larger share.")
         self.size = spec.train.batch_size  # what the reader counts, of a batch
         self.together: float = self.size * dist.get_world_size()  # rows of a step
         self.steps = math.ceil(self.rows / self.together)  # of a whole epoch
-        self.sampler = _sampler(spec.network.sampling, dataset, liked, [spec.train.seed, begun, dist.get_rank()])
+        self.sampler = _sampler(spec.network.sampling, dataset, learned.by_item, [spec.train.seed, begun, dist.get_rank()])
         self.reader: EpochReader | None = None
         self._resumed, self._rows_before, self._exact = dict[int, Position](), 0, True
 
@@ -71,8 +83,12 @@ class Feed:
 
     def read(self, steps: int, rng: np.random.Generator, begin: Position | None) -> EpochReader:
         """One epoch; arguments as of `EpochReader`."""
-        pool = max(POOL_BLOCKS, 2 * self.size // self.dataset.block_rows + 1)
-        return EpochReader(self.stream, self.dataset.schema, self.size, steps, pool, rng, self.liked_only, begin)
+        pool = math.ceil(max(POOL_BLOCKS, 2 * self.size // self.dataset.block_rows + 1) / self.spec.train.user_share)
+        return EpochReader(self.blocks(), self.dataset.schema, self.size, steps, pool, rng, self.liked_only, begin)
+
+    def blocks(self) -> Iterable[Mapping[str, np.ndarray] | None]:
+        """Those of the stream, with the rows alone that are learned from."""
+        return (block and of_share(block, self.spec.train.user_share) for block in self.stream)
 
     def position(self, done: bool) -> checkpoint.Position:
         """Where this rank is, and the states of its random numbers, for a checkpoint. done: whether the epoch is through."""
@@ -151,8 +167,8 @@ def _position(arrays: dict[str, np.ndarray], texts: dict[str, str]) -> Position:
     )
 
 
-def _sampler(wanted: Sampling | None, dataset: PreparedDataset, liked: Tensor, seed: list[int]) -> Sampler | None:
+def _sampler(wanted: Sampling | None, dataset: PreparedDataset, by_item: np.ndarray, seed: list[int]) -> Sampler | None:
     if wanted is None:
         return None
     columns = table_columns(catalogue(dataset.folder), dataset.schema, "item")
-    return Sampler(wanted, dataset.schema, columns, liked[1:], int(np.random.default_rng(seed).integers(2**62)))
+    return Sampler(wanted, dataset.schema, columns, torch.from_numpy(by_item[1:]).float(), int(np.random.default_rng(seed).integers(2**62)))

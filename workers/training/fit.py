@@ -27,6 +27,7 @@ from workers.evaluation import MatrixEvaluation, at_edge, catalogue, evaluate_ma
 from workers.models import MatrixSpec
 from workers.run import RESUMED, RunContext, RunSpec, peak_memory, refuse_unfit, run_context
 from workers.serving import OpenedMatrix, TrainLikes, measure
+from workers.training.share import facts_of, learned_of
 from workers.training.tuning import Tuning
 from workers.training.write_results import data_alarms, scored_rows
 
@@ -48,7 +49,8 @@ def _fit(context: RunContext[RunSpec]) -> None:
         raise TypeError(f"{spec.model.label} is trained by ranks, not fitted at once.")
     refuse_unfit(spec, dataset)
     likes, read_s = _read_likes(context)
-    tuned = Tuning(context, likes).run()
+    share = spec.train.user_share
+    tuned = Tuning(context, likes, read_likes(dataset, spec.model.reads_order, share) if share < 1 else None).run()
     journal.event("trained")
     evaluation = evaluate_matrix(
         tuned.model,
@@ -69,6 +71,7 @@ def _fit(context: RunContext[RunSpec]) -> None:
     for sentence in alarms:
         log.warning("alarm: %s", sentence)
     facts = {"protocol": spec.protocol.model_dump(mode="json"), "chosen": tuned.chosen, "alarms": alarms}
+    cost |= facts_of(learned_of(dataset, share))
     context.finish(done | cost | served | tuned.cost(read_s) | facts)
 
 

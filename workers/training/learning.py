@@ -3,20 +3,18 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-import pandas as pd
 import torch
 import torch.distributed as dist
 
-from workers.artifacts import CHECKPOINT, PreparedDataset, checkpoint
-from workers.evaluation import catalogue
+from workers.artifacts import CHECKPOINT, checkpoint
+from workers.batches import LearnedRows
 from workers.run import RESUMED, RunContext, RunSpec
-from workers.specs import ITEM_ID
 from workers.training.loop import Loop
 from workers.training.progress import NOTHING, Ends, Learned, Progress, Start, never
 from workers.training.resuming import newest_of, resumed_progress, start_after, take_up, take_weights
 from workers.training.sequence_feed import feed_of
 from workers.training.sharding import DistributedModel, distribute
+from workers.training.share import learned_of
 
 if TYPE_CHECKING:
     from workers.batches import NumberedBlocks
@@ -44,7 +42,7 @@ def learn(context: RunContext[RunSpec], ends: Ends = never, stream: "NumberedBlo
     model, beginning = _build(context)
     journal.event("model built")
     journal.progress("reading the first rows", 0, 1, force=True)
-    feed = feed_of(context, beginning.first_epoch, beginning.liked, stream)
+    feed = feed_of(context, beginning.first_epoch, beginning.learned, stream)
     progress = take_up(context, model, feed, beginning.checkpoint) if beginning.checkpoint else beginning.progress(feed.steps)
     if context.attempt > 1:
         journal.event(RESUMED, step=progress.step)
@@ -52,28 +50,28 @@ def learn(context: RunContext[RunSpec], ends: Ends = never, stream: "NumberedBlo
     return None if learned is None else Trained(context, model, learned, beginning.parameters)
 
 
-def network_of(context: RunContext[RunSpec]) -> tuple[DistributedModel, torch.Tensor, int]:
+def network_of(context: RunContext[RunSpec]) -> tuple[DistributedModel, LearnedRows, int]:
     """The network of a run with fresh weights, spread over the ranks. A collective call.
 
     Returns:
-        It, how often each item is liked in train ([rows of item_id], empty without items), and the number of its parameters.
+        It, what it learns from, and the number of its parameters.
     """
     spec, dataset = context.spec, context.dataset
     torch.manual_seed(spec.train.seed)  # the same on all ranks: dense weights must start equal
     network = spec.network.build(dataset.schema, dataset.task)
-    liked = _liked_in_train(dataset) if dataset.schema.has_items else torch.zeros(0)
+    learned = learned_of(dataset, spec.train.user_share)
     if dataset.schema.has_items:
-        network.learn_frequencies(liked)
+        network.learn_frequencies(torch.from_numpy(learned.by_item).float())
     parameters = sum(p.numel() for p in network.parameters())
     device = torch.device("cuda", torch.cuda.current_device()) if spec.train.device == "cuda" else torch.device("cpu")
-    return distribute(network, spec.train, device), liked, parameters
+    return distribute(network, spec.train, device), learned, parameters
 
 
 class _Beginning(NamedTuple):
     """A model before its first step."""
 
     parameters: int
-    liked: torch.Tensor  # [rows of item_id] how often each item is liked in train; empty without items
+    learned: LearnedRows
     first: Start = NOTHING  # of the run that is continued
     checkpoint: Path | None = None  # of this run, from an earlier attempt
 
@@ -90,16 +88,9 @@ def _build(context: RunContext[RunSpec]) -> tuple[DistributedModel, _Beginning]:
     """The network, spread over the ranks, with the weights that training begins or goes on with. A collective call."""
     spec, own = context.spec, newest_of(context)
     before = checkpoint.whole(context.folder.parent / spec.continues / CHECKPOINT) if spec.continues and not own else None
-    model, liked, parameters = network_of(context)
+    model, learned, parameters = network_of(context)
     if weights := own or before:
         take_weights(weights, model)
     first = start_after(before) if before else NOTHING
     torch.manual_seed(spec.train.seed + 1 + dist.get_rank())  # dropout differs between ranks
-    return model, _Beginning(parameters, liked, first, own)
-
-
-def _liked_in_train(dataset: PreparedDataset) -> torch.Tensor:
-    items: pd.DataFrame = catalogue(dataset.folder)
-    counts = torch.zeros(dataset.schema.feature(ITEM_ID).num_rows)
-    counts[torch.from_numpy(items["row"].to_numpy(np.int64))] = torch.from_numpy(items["train_positives"].to_numpy(np.float32))
-    return counts
+    return model, _Beginning(parameters, learned, first, own)

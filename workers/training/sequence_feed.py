@@ -1,13 +1,13 @@
 """The batches of a rank for a model that reads order: whole sequences are read, and each like of theirs is a row."""
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch.distributed as dist
-from torch import Tensor
 
-from workers.batches import POOL_BLOCKS, EpochReader, Position, to_targets
+from workers.batches import POOL_BLOCKS, EpochReader, LearnedRows, Position, to_targets
 from workers.run import RunContext, RunSpec
 from workers.training.feed import Feed
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 class SequenceFeed(Feed):
     """As `Feed`. Every step has as many sequences, of about `batch_size` likes together: other numbers of them on every rank and step."""
 
-    def __init__(self, context: RunContext[RunSpec], begun: int, liked: Tensor, stream: "NumberedBlocks | None" = None) -> None:
-        super().__init__(context, begun, liked, stream)
-        counts, spec, ranks = context.dataset.counts["sequences"], context.spec, dist.get_world_size()
-        sequences, self.length = max(1, counts["users"]), spec.network.order_length
-        each = min(counts["likes"] / sequences, self.length)  # likes of a sequence that are rows, on average
+    def __init__(self, context: RunContext[RunSpec], begun: int, learned: LearnedRows, stream: "NumberedBlocks | None" = None) -> None:
+        super().__init__(context, begun, learned, stream)
+        spec, ranks = context.spec, dist.get_world_size()
+        sequences, self.length = max(1, learned.sequences), spec.network.order_length
+        each = min(learned.sequence_likes / sequences, self.length)  # likes of a sequence that are rows, on average
         self.liked_only = False  # sequences hold nothing else
         self.size = max(1, round(spec.train.batch_size / each))
         self.steps = -(-sequences // (self.size * ranks))
@@ -31,9 +31,10 @@ class SequenceFeed(Feed):
     def read(self, steps: int, rng: np.random.Generator, begin: Position | None) -> EpochReader:
         schema = self.dataset.schema
         make = partial(to_targets, schema=schema, most=self.length)
-        return EpochReader(self.stream, schema, self.size, steps, POOL_BLOCKS, rng, begin=begin, make=make)
+        pool = math.ceil(POOL_BLOCKS / self.spec.train.user_share)
+        return EpochReader(self.blocks(), schema, self.size, steps, pool, rng, begin=begin, make=make)
 
 
-def feed_of(context: RunContext[RunSpec], begun: int, liked: Tensor, stream: "NumberedBlocks | None" = None) -> Feed:
+def feed_of(context: RunContext[RunSpec], begun: int, learned: LearnedRows, stream: "NumberedBlocks | None" = None) -> Feed:
     """The batches of a run: rows, or sequences where its model reads order. Arguments as of `Feed`."""
-    return (SequenceFeed if context.spec.network.reads_order else Feed)(context, begun, liked, stream)
+    return (SequenceFeed if context.spec.network.reads_order else Feed)(context, begun, learned, stream)

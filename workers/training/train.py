@@ -17,6 +17,7 @@ from workers.serving import measure, open_run
 from workers.training import devices, write_results
 from workers.training.learning import Trained, learn
 from workers.training.searching import Search
+from workers.training.share import facts_of, learned_of
 
 log = logging.getLogger("workers.training.train")
 
@@ -76,6 +77,7 @@ def _train(context: RunContext[RunSpec]) -> _Measured | None:
     memory: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(memory, peak_memory())
     facts = {"processes": len(memory), "parameters": trained.parameters, "peak_memory_bytes": max(memory), **trained.learned.cost}
+    facts |= facts_of(learned_of(dataset, context.spec.train.user_share))
     dist.barrier()
     return _Measured(trained, evaluation, facts | (search.facts() if search else {}), leads=dist.get_rank() == 0)
 

@@ -25,7 +25,8 @@ class Tuning:
     """Settings fitted on train and measured on validation, one after another; the best, or the first of equals, is kept."""
 
     context: RunContext[RunSpec]
-    likes: Likes
+    likes: Likes  # of everybody, whom lists are made for
+    of_share: Likes | None = None  # of the users who are learned from; None: of everybody
     model: MatrixModel = field(init=False)
     model_spec: MatrixSpec = field(init=False)
     chosen: dict[str, Any] = field(default_factory=dict)  # dotted name -> value; empty where all were given
@@ -36,13 +37,18 @@ class Tuning:
     search_s: float = 0.0
     started: float = 0.0
 
+    @property
+    def learned(self) -> Likes:
+        """What models are fitted on."""
+        return self.of_share or self.likes
+
     def run(self) -> "Tuning":
         """Try settings until the budget is spent; `model`, `model_spec` and `valid` are then the best one's."""
         spec, self.started = self.context.spec, time.monotonic()
         space = space_of(spec)
         if not space:
             self._take(*self._try(spec, 1, 1))
-            self.tried = [{"settings": {}, "fit_s": self.fit_s, "valid": self.valid, "rows": int(self.likes.counts.sum())}]
+            self.tried = [{"settings": {}, "fit_s": self.fit_s, "valid": self.valid, "rows": int(self.learned.counts.sum())}]
         else:
             search = spec.budget or SearchSpec()
             self._search(Study(self.context.folder, search, space, first_settings(spec, space), spec.train.seed), search)
@@ -59,7 +65,7 @@ class Tuning:
                 study.end(trial.number, "failed", None, {"fit_s": 0.0, "rows": 0, "why": str(error)})
                 continue
             value = next((metrics[name] for name in CHOOSES if name in metrics), None)
-            facts = {"fit_s": fit_s, "valid": metrics, "rows": int(self.likes.counts.sum()), "seconds": study.seconds_of(trial.number)}
+            facts = {"fit_s": fit_s, "valid": metrics, "rows": int(self.learned.counts.sum()), "seconds": study.seconds_of(trial.number)}
             study.end(trial.number, "done", value, facts)
             best = study.best()
             if kept < 0 or (best is not None and best.number == trial.number):
@@ -97,13 +103,13 @@ class Tuning:
         report_progress = self._reporter(place, total)
         report_progress(0.0)
         model, since = spec.model.build(), time.monotonic()
-        model.fit(self.likes, spec.train.seed, report_progress)
+        model.fit(self.learned, spec.train.seed, report_progress)
         fit_s = time.monotonic() - since
         likes, limit = self.likes.matrix, users_to_validate(self.likes.matrix.shape[1])
         evaluation = evaluate_matrix(model, likes, self.context.dataset, VALID, protocol=spec.protocol, limit=limit)
         metrics = {name: value for name, value in evaluation.metrics.items() if name in METRICS}
         named = {f"valid_{name}": value for name, value in metrics.items()}
-        self.context.journal.metrics(named, step=place, epoch=place, rows=place * likes.nnz)
+        self.context.journal.metrics(named, step=place, epoch=place, rows=place * self.learned.matrix.nnz)
         log.info("%d of %d: %s", place, total, ", ".join(f"{name} {metrics[name]:.4f}" for name in CHOOSES if name in metrics))
         return spec, model, fit_s, metrics
 

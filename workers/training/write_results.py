@@ -21,6 +21,7 @@ from workers.artifacts import (
     SCORED,
     TOP_K,
     USERS,
+    spread,
     write_json,
 )  # fmt: skip
 from workers.evaluation import DEFAULT, catalogue, cut_histories, few_users, list_alarms, predictions, still_rising, write_ranked
@@ -81,18 +82,10 @@ def scored_rows(
         pairs = (users[order].astype(np.uint64) << np.uint64(32)) | items[order].astype(np.uint64)
         first = np.r_[True, pairs[1:] != pairs[:-1]]
         place = np.arange(len(pairs)) - np.flatnonzero(first)[np.cumsum(first) - 1]
-        order = order[np.sort(np.argsort(_hash(_hash(pairs) + place.astype(np.uint64)), kind="stable")[:most])]
+        order = order[np.sort(np.argsort(spread(spread(pairs) + place.astype(np.uint64)), kind="stable")[:most])]
     columns = {"user": users.astype(np.int32), "item": items.astype(np.int32), "label": labels.astype(np.float32), "known": known}
     columns |= {"score": scores.astype(np.float32)} | {name: column.astype(np.float32) for name, column in outputs.items()}
     return pd.DataFrame({name: column[order] if column.ndim == 1 else list(column[order]) for name, column in columns.items()})
-
-
-def _hash(keys: np.ndarray) -> np.ndarray:
-    """uint64 -> uint64, evenly spread: the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
-    keys = keys + np.uint64(0x9E3779B97F4A7C15)
-    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return keys ^ (keys >> np.uint64(31))
 
 
 def _some_rows(task: Task, scored: "ScoredRows") -> pd.DataFrame:

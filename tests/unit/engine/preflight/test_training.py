@@ -220,6 +220,13 @@ def test_a_finished_run_adds_its_rate_and_a_run_of_another_kind_does_not_take_it
 
 
 @pytest.mark.fault("F45")
+def test_a_share_of_the_users_is_judged_by_about_their_rows(judge) -> None:
+    judged, _ = judge({"kind": "two_tower"}, {"rows": 100_000}, user_share=0.25, batch_size=1000, epochs=2)
+    assert item(judged, "Rows").value == "about 12,500 of 25,000 rows of train, 25 % of the users"
+    assert item(judged, "Steps").short == "26"
+    assert judged.title.endswith(" · 25 % of users")
+
+
 def test_a_file_with_a_single_row_is_refused_before_a_jvm_starts(workspace: Path, tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text("user,item,rating\n1,2,5\n")
     columns = [{"name": name, "role": role} for name, role in (("user", "user"), ("item", "item"), ("rating", "label"))]

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workers.training.write_results import _hash, scored_rows
+from workers.artifacts import spread
+from workers.training.write_results import scored_rows
 
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -59,8 +60,8 @@ def test_what_is_kept_is_a_fair_sample_also_of_rows_without_user_and_item() -> N
 def test_the_hash_is_that_of_splitmix64() -> None:
     """The first outputs of the reference generator, whose state 0 grows by the constant that the hash adds."""
     state = np.array([0, 0x9E3779B97F4A7C15], np.uint64)
-    assert [hex(value) for value in _hash(state)] == ["0xe220a8397b1dcdaf", "0x6e789e6aa1b965f4"]
-    assert len(np.unique(_hash(np.arange(100_000, dtype=np.uint64)))) == 100_000
+    assert [hex(value) for value in spread(state)] == ["0xe220a8397b1dcdaf", "0x6e789e6aa1b965f4"]
+    assert len(np.unique(spread(np.arange(100_000, dtype=np.uint64)))) == 100_000
 
 
 def test_no_rows_are_no_trouble() -> None:
