@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from engine import datasets, runs
 from engine.compare.contenders import Comparison, Contender
 from workers.artifacts import METRICS
-from workers.models import MODELS, ModelSpec, NetworkSpec
+from workers.models import MODELS, MatrixSpec, ModelSpec
 from workers.specs import Task
 
 JUDGED_BY = {"retrieval": ("ndcg_at_10",), "ranking": ("auc", "rmse", "class_log_loss", "accuracy", "action_auc")}
@@ -31,7 +31,7 @@ class StageFacts(BaseModel):
 
 
 def guide(comparison: Comparison) -> dict[str, StageFacts | None]:
-    """The best two-tower-like network and the best ranker among the contenders: under "retrieval" and "ranking", None where there is none.
+    """The best retriever and the best ranker that read features: under "retrieval" and "ranking", None where there is none.
 
     Best by NDCG@10, and by AUC (where the dataset asks for another output, by that one's metric): the first of JUDGED_BY that was measured.
     """
@@ -40,7 +40,7 @@ def guide(comparison: Comparison) -> dict[str, StageFacts | None]:
 
 
 def _best(comparison: Comparison, stage: str) -> Contender | None:
-    those = [c for c in comparison.contenders if c.run_id and _is_network(c.model) and MODELS[c.model].stage == stage]
+    those = [c for c in comparison.contenders if c.run_id and _is_trained(c.model) and MODELS[c.model].stage == stage]
     for key in JUDGED_BY[stage]:
         values = {c.letter: value for c in those if (value := _metrics(comparison, c.letter).get(key)) is not None}
         if values:
@@ -49,9 +49,10 @@ def _best(comparison: Comparison, stage: str) -> Contender | None:
     return those[0] if those else None
 
 
-def _is_network(model: str) -> bool:
+def _is_trained(model: str) -> bool:
+    """Whether it reads features, as networks and trees do; baselines read who liked what alone."""
     spec = MODELS.get(model)
-    return spec is not None and issubclass(spec, NetworkSpec)
+    return spec is not None and not issubclass(spec, MatrixSpec)
 
 
 def _metrics(comparison: Comparison, letter: str) -> dict[str, float]:

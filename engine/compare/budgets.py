@@ -13,7 +13,8 @@ from engine.compare.numbers import count, duration, percent
 from engine.compare.verdict import Budget, BudgetGap
 from engine.runs import Run
 from workers.artifacts import TUNING
-from workers.models import MatrixSpec, NetworkSpec
+from workers.models import NetworkSpec
+from workers.specs import way_of
 
 ALIKE = 0.5  # of the larger of two budgets, which the smaller one reaches where they are alike
 
@@ -21,7 +22,7 @@ ALIKE = 0.5  # of the larger of two budgets, which the smaller one reaches where
 def budget_of(group: Sequence[Run]) -> Budget | None:
     """The budget of a contender, the mean over its seeds; None for what has no settings to search, such as popularity or a funnel."""
     model = group[0].training.model
-    if not isinstance(model, NetworkSpec) and not (isinstance(model, MatrixSpec) and model.searchable()):
+    if not any(way_of(field.json_schema_extra) for field in type(model).model_fields.values()) and not isinstance(model, NetworkSpec):
         return None
     asked = group[0].training.budget
     if asked is None:

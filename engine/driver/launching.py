@@ -102,6 +102,7 @@ def run_process(module: str, run_dir: Path, dataset: Path, journal: Journal) -> 
     journal.progress("starting the process", 0, 1, force=True)
     words = [sys.executable, "-m", module, str(run_dir), str(dataset), str(attempts.current(run_dir).number)]
     environment = {**os.environ, "PYTHONPATH": import_path(), "OMP_NUM_THREADS": str(os.cpu_count() or 1)}
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait for others leave their core to other runs
     return subprocess.run(words, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
 
 

@@ -12,7 +12,7 @@ from engine import datasets, runs
 from engine.runs import Run, RunState
 from engine.settings import settings
 from workers.importance import FEATURES, FeatureLoss, FeatureTest, FeatureTestSpec
-from workers.models import NetworkSpec, RankerSpec
+from workers.models import FunnelSpec, LightGBMSpec, MatrixSpec, RankerSpec
 from workers.run import RunSpec
 from workers.specs import Task, explain
 
@@ -30,7 +30,7 @@ def why_no_test(run: Run) -> str | None:
     if run.kind != "train" or run.state != RunState.FINISHED or run.unreadable:
         return f"{run.title} is {run.state.value}; only features of finished training runs can be tested."
     model = run.training.model
-    if not isinstance(model, NetworkSpec) or model.reads_order:
+    if isinstance(model, MatrixSpec | FunnelSpec) or model.reads_order:
         return f"{model.label} reads who liked what and no features of rows, so there is nothing to leave out."
     return None
 
@@ -73,10 +73,10 @@ def _result(run: Run) -> FeatureTest | None:
 
 def run_without(run: Run, loss: FeatureLoss) -> RunSpec | None:
     """The run with the same settings that does without some features; None where its model has no such setting."""
-    if not isinstance(run.training.model, RankerSpec):
+    if not isinstance(run.training.model, RankerSpec | LightGBMSpec):
         return None
     spec = runs.as_chosen(run.run_id, run.training)
-    assert isinstance(spec.model, RankerSpec)
+    assert isinstance(spec.model, RankerSpec | LightGBMSpec)
     without = (*spec.model.without, *(name for name in loss.features if name not in spec.model.without))
     return spec.model_copy(update={"name": None, "continues": None, "model": spec.model.model_copy(update={"without": without})})
 

@@ -14,7 +14,7 @@ from engine.preflight.rates import Rate, measured
 from engine.settings import settings
 from engine.spark import GpuRequest
 from workers.artifacts import TRAIN
-from workers.models import FLOAT, Footprint, MatrixSpec, NetworkSpec, TableSize
+from workers.models import FLOAT, Footprint, NetworkSpec, TableSize
 from workers.run import RunSpec
 from workers.search import space_of, with_settings
 from workers.specs import Choice, Choices, Range, Task
@@ -78,7 +78,7 @@ def _learned(spec: RunSpec, dataset: Dataset) -> Learned:
     counts, share = dataset.counts, spec.train.user_share
     every = round(share * counts["interactions"][TRAIN])
     liked = round(share * counts["positives"][TRAIN]) if "positives" in counts else None
-    only = isinstance(spec.model, MatrixSpec) or (isinstance(spec.model, NetworkSpec) and spec.model.liked_only)
+    only = spec.model.liked_only if isinstance(spec.model, NetworkSpec) else spec.model.learns_choice
     output = dataset.manifest.get("label", {}).get("output") or "binary"
     return Learned(liked if only and liked is not None else every, liked, every, output, share)
 
@@ -93,13 +93,13 @@ def _rows(spec: RunSpec, learned: Learned) -> Item:
     value = value if learned.share >= 1 else f"about {value}, {100 * learned.share:.3g} % of the users"
     if learned.of < 2 or learned.rows < 1:
         return blocked(value, "There is nothing to learn; prepare more data, or another rule for what is liked.")
-    if not isinstance(spec.model, NetworkSpec):
-        return Item(name="Rows", value=value)
     if spec.model.learns_choice and learned.liked == 0:
         return blocked(f"none of {learned.of:,} rows is liked", "There is nothing to learn; prepare another rule for what is liked.")
     if not spec.model.learns_choice and learned.output == "binary" and learned.liked in (0, learned.of):
         kind = "liked" if learned.liked else "not liked"
         return blocked(f"all {learned.of:,} rows are {kind}", "There is nothing to tell apart; prepare another rule for what is liked.")
+    if not isinstance(spec.model, NetworkSpec):
+        return _within(spec.model.most_rows_read, learned, value)
     most = learned.rows // train.processes
     if most < 2:
         return blocked(value, f"There are {train.processes:,} processes, and each needs two rows; choose 1 process, or prepare more data.")
@@ -109,6 +109,14 @@ def _rows(spec: RunSpec, learned: Learned) -> Item:
         )
         return Item(name="Rows", value=value, level="warning", advice=advice)
     return Item(name="Rows", value=value)
+
+
+def _within(most: int | None, learned: Learned, value: str) -> Item:
+    """Whether a model that takes so many rows at most reads them all."""
+    if most is None or learned.rows <= most:
+        return Item(name="Rows", value=value)
+    advice = "A random part is used; raise most_rows where memory allows."
+    return Item(name="Rows", value=f"{most:,} of {learned.of:,} rows of train", level="warning", advice=advice)
 
 
 def _model(footprint: Footprint) -> Item:

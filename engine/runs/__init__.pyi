@@ -22,7 +22,7 @@ from .read import (
     VERDICT as VERDICT, Progress as Progress, Run as Run, RunState as RunState, get_run as get_run, how_it_ended as how_it_ended,
     list_runs as list_runs, progress as progress)
 from .results import (
-    alarms as alarms, damage_of as damage_of, done as done, history as history, outputs as outputs,
+    Gain as Gain, alarms as alarms, damage_of as damage_of, done as done, gains as gains, history as history, outputs as outputs,
     per_user as per_user, result_file as result_file)
 from .resuming import (
     has_checkpoint as has_checkpoint, hold_dataset as hold_dataset, resume as resume, why_not_resumable as why_not_resumable)

@@ -9,7 +9,7 @@ from engine import datasets
 from engine.runs import read
 from engine.runs.read import Run
 from engine.runs.results import predictions
-from workers.models import MODELS, NetworkSpec
+from workers.models import MODELS, MatrixSpec
 from workers.run import RunSpec
 from workers.specs import Task
 
@@ -24,10 +24,10 @@ def why_no_predictions(run: Run) -> str | None:
     known = MODELS.get(run.model or "")
     if known is None:
         return None
-    if not issubclass(known, NetworkSpec):
+    if issubclass(known, MatrixSpec):
         return f"{known.label} is fitted to rank: its scores order the catalogue and predict no labels."
     spec = run.spec
-    if not isinstance(spec, RunSpec) or not isinstance(spec.model, NetworkSpec) or not spec.model.learns_choice:
+    if not isinstance(spec, RunSpec) or spec.model.predicts_label:
         return None
     return (
         "This model was trained to choose among items: its scores order the catalogue. They are not probabilities, "

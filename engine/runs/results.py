@@ -3,12 +3,13 @@
 import functools
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine import datasets
 from engine.runs import read, store
 from engine.settings import settings
 from workers.artifacts import (
+    IMPORTANCE,
     ITEMS,
     JOURNAL,
     METRICS,
@@ -29,6 +30,14 @@ from workers.search import trial_folder
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class Gain(NamedTuple):
+    """How much a feature helped trees."""
+
+    feature: str
+    share: float  # of the gain of all splits
+
 
 COMPARED = (PER_USER, TOP_K, SCORED, RATED_SETS, OUTPUTS)  # the results that comparisons read
 HISTORIES = ("train_loss", "rows_per_s", *(f"valid_{key}" for key in METRICS))
@@ -122,6 +131,15 @@ def outputs(run_id: str) -> dict[str, Any]:
     were changed."""
     path = result_file(read.get_run(run_id).run_id, OUTPUTS)
     return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def gains(run_id: str) -> list[Gain]:
+    """The share of each feature in the gain of all splits of a finished run's trees, the largest first; empty for a model without trees.
+
+    ValueError: they were changed since.
+    """
+    path = result_file(run_id, IMPORTANCE)
+    return [Gain(str(one["feature"]), float(one["share"])) for one in json.loads(path.read_text())] if path.is_file() else []
 
 
 def predictions(run_id: str) -> "pd.DataFrame":

@@ -14,7 +14,7 @@ from engine.runs.read import VERDICT, Run, RunState
 from engine.runs.settle import settle
 from engine.settings import settings
 from workers.artifacts import CANCEL, PROGRESS, STOPPED, write_json
-from workers.models import NetworkSpec
+from workers.models import ModelSpec
 from workers.run import attempts
 
 DATASET = "dataset.json"  # in the run folder: the dataset that the first attempt trained on
@@ -32,7 +32,7 @@ def why_not_resumable(run: Run) -> str | None:
         return f"{run.title} is {run.state.value}; there is nothing left to train. Continue it for more epochs as a new run."
     if (spec := run.spec) is None:
         return run.unreadable
-    if not isinstance(getattr(spec, "model", None), NetworkSpec):
+    if not isinstance(model := getattr(spec, "model", None), ModelSpec) or not model.keeps:
         return f"{run.title} is fitted at once and has no checkpoints; launch it again."
     if not has_checkpoint(run.run_id):
         return f"{run.title} ended before its first checkpoint, or its folder is not in this workspace; launch it again."

@@ -6,7 +6,7 @@ import streamlit as st
 import engine
 from engine import compare
 from engine.runs import Run
-from ui.runs import annotations, log, predictions, search
+from ui.runs import annotations, gains, log, predictions, search
 from ui.shared import charts, layout, picker, states, words
 
 OUTPUT_FAMILIES = ("value", "classes", "actions")
@@ -108,6 +108,7 @@ def details(run_id: str) -> bool:
     if run.kind == "train":
         search_or_curves(run)
         if states.is_in(run, "FINISHED"):
+            gains.section(run)
             predictions.section(run)
     log.pane(run)
     return run.live
@@ -159,15 +160,16 @@ def _grid(cells: list[tuple[str, str, str]], width: int) -> None:
 
 
 def training_curves(run_id: str, history: pd.DataFrame) -> None:
-    """Training loss by step; the validation metrics by epoch."""
+    """Training loss by step, where there is one; the validation metrics by epoch."""
     if history.empty:
         return
-    left, right = st.columns(2)
-    with left:
-        st.markdown("**Training loss**")
-        figure = charts.loss_curve(history, "train_loss", "step", "training loss")
-        charts.show(figure, f"Training loss over {words.count(history['step'].max())} steps", key=f"loss.{run_id}")
     measured = set(history["metric"].unique())
+    left, right = st.columns(2) if "train_loss" in measured else (None, st.container())
+    if left is not None:
+        with left:
+            st.markdown("**Training loss**")
+            figure = charts.loss_curve(history, "train_loss", "step", "training loss")
+            charts.show(figure, f"Training loss over {words.count(history['step'].max())} steps", key=f"loss.{run_id}")
     valid = {key: f"valid_{key}" for key in engine.specs.METRICS if f"valid_{key}" in measured}
     with right:
         if not valid:

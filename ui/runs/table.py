@@ -141,7 +141,7 @@ def cancel(run: Run) -> None:
         st.caption("Cancelling: ending its processes.")
         return
     with st.popover("Stop", icon=":material/stop_circle:"):
-        if has_ranks(run):
+        if keeps(run):
             st.markdown("Stop this run? Its processes end. What it has learnt can be kept, and resumed.")
             if st.button(
                 "Stop and keep", type="primary", key=f"keep.stop.{run.run_id}", help="Write a checkpoint first; Resume goes on from it."
@@ -158,6 +158,12 @@ def cancel(run: Run) -> None:
 def _request(run: Run, keep: bool) -> None:
     engine.runs.cancel_request(run.run_id, keep)
     st.rerun()
+
+
+def keeps(run: Run) -> bool:
+    """Whether what it has learnt can be kept when it is stopped."""
+    model = engine.specs.MODELS.get(run.model or "")
+    return run.kind == "train" and model is not None and model.keeps
 
 
 def has_ranks(run: Run) -> bool:

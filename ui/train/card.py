@@ -16,6 +16,7 @@ from ui.train import purposes
 RATES = ("table_learning_rate", "dense_learning_rate")
 OPTIMISERS = ("table_epsilon", "table_optimizer", "dense_optimizer", "weight_decay")
 OWN = (*RATES, *OPTIMISERS)  # of the settings of a training, those that suit one model and not the next
+TREES = "Grown in one process: of the training settings below, the seed alone applies."
 FITTED = "Fitted in one process: the training settings below do not apply, and it is not repeated over seeds."
 
 
@@ -60,6 +61,8 @@ def fields(uid: str, kind: str, given: dict[str, Any], dataset: Dataset) -> Entr
     st.caption((model.__doc__ or "").split("\n")[0])
     if issubclass(model, engine.specs.MatrixSpec):
         st.caption(f":material/bolt: {FITTED}")
+    elif not issubclass(model, NetworkSpec):
+        st.caption(f":material/bolt: {TREES}")
     refused = st.container()
     raw = purposes.ask(model, key, start, dataset.schema.can_rank)
     omit = {purposes.field_of(model) or "", *_unasked(dataset)}

@@ -8,13 +8,15 @@ from .digests import (
     read_sealed as read_sealed, sealed as sealed, write_done as write_done,
 )
 from .results import (
-    BASELINES as BASELINES, CANCEL as CANCEL, CHECKPOINT as CHECKPOINT, DONE as DONE, FEATURE as FEATURE, FUNNEL as FUNNEL, ITEMS as ITEMS,
+    BASELINES as BASELINES, CANCEL as CANCEL, CHECKPOINT as CHECKPOINT, DONE as DONE, FEATURE as FEATURE, FUNNEL as FUNNEL,
+    IMPORTANCE as IMPORTANCE, ITEMS as ITEMS,
     ITEM_EMBEDDINGS as ITEM_EMBEDDINGS, JOURNAL as JOURNAL, KEEP as KEEP, LAST as LAST,
     LIST_NAMES as LIST_NAMES, LOG as LOG, MANIFEST as MANIFEST, METRICS as METRICS, NEXT as NEXT, OUTPUT as OUTPUT,
     ORACLE as ORACLE, OUTPUTS as OUTPUTS, PER_USER as PER_USER, PLAN as PLAN, PREDICTIONS as PREDICTIONS, PROGRESS as PROGRESS,
     RANKING as RANKING, RANKING_NAMES as RANKING_NAMES, RATED_SETS as RATED_SETS, RESULTS as RESULTS,
     SCORED as SCORED, SEQUENCES as SEQUENCES, SETS as SETS, SPEC as SPEC, STOPPED as STOPPED, TEST as TEST,
-    TOP_K as TOP_K, TRAIN as TRAIN, TUNING as TUNING, USERS as USERS, VALID as VALID, Metric as Metric, cutoff as cutoff, metric as metric,
+    TOP_K as TOP_K, TRAIN as TRAIN, TUNING as TUNING, USERS as USERS, VALID as VALID,
+    VOCABULARY as VOCABULARY, Metric as Metric, cutoff as cutoff, metric as metric,
     write_json as write_json,
 )
 from .waiting import patient as patient

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 # A prepared dataset
 MANIFEST, ITEMS, USERS, BASELINES = "manifest.json", "items.parquet", "users.parquet", "baselines"
 TRAIN, VALID, TEST = "train", "valid", "test"
+VOCABULARY = "vocabulary"  # a table of the values of each vocabulary, with their rows
 SEQUENCES = "sequences"  # blocks of each user's liked items of train, in order of time
 ORACLE, SETS, RANKING = "oracle.parquet", "sets", "ranking"  # true logits of generated data; rated sets of items; users to rank for
 NEXT, LAST = "next", "last"  # columns of users to rank for: of their relevant items the one liked first, and the one liked last
@@ -27,6 +28,7 @@ OUTPUTS, PREDICTIONS = "outputs.json", "predictions.parquet"  # tables behind th
 FUNNEL = "funnel.json"  # of a funnel: hits and losses for each number of candidates
 SCORED = "scored.parquet"  # test rows with the score that ranks, sorted, so that two runs have the same rows in the same order
 RATED_SETS = "rated_sets.parquet"  # test ratings of sets, with the score and the rating that were predicted; in the order of the dataset
+IMPORTANCE = "importance.json"  # of trees: the share of each feature in the gain of all splits
 TUNING = "tuning.json"  # of a fitted model: every setting that was tried, with its validation metrics
 
 

@@ -10,12 +10,13 @@ from workers.models.dlrm import DLRMSpec
 from workers.models.dlrm_dcnv2 import DLRMDCNSpec
 from workers.models.footprint import FLOAT, Footprint, TableSize
 from workers.models.funnel import RUN_ID, FunnelSpec
+from workers.models.lightgbm import FOLDS, MANY, MOST_IN_GROUP, LightGBMSpec
 from workers.models.sasrec import SASRecSpec
 from workers.models.two_tower import TwoTowerSpec
 
 __all__ = [
-    "FLOAT", "KINDS", "MODELS", "RUN_ID", "DLRMDCNSpec", "DLRMSpec", "DeepFMSpec", "Footprint", "FunnelSpec", "MatrixSpec", "ModelSpec",
-    "NetworkSpec", "RankerSpec", "SASRecSpec", "TableSize", "TwoTowerSpec",
+    "FLOAT", "FOLDS", "KINDS", "MANY", "MODELS", "MOST_IN_GROUP", "RUN_ID", "DLRMDCNSpec", "DLRMSpec", "DeepFMSpec", "Footprint",
+    "FunnelSpec", "LightGBMSpec", "MatrixSpec", "ModelSpec", "NetworkSpec", "RankerSpec", "SASRecSpec", "TableSize", "TwoTowerSpec",
 ]  # fmt: skip
 
 

@@ -27,6 +27,7 @@ class ModelSpec(Spec):
     seeded: ClassVar[bool] = True  # whether another seed gives another model
     reads_order: ClassVar[bool] = False  # whether the model reads the likes of people in order of time: the sequences of a dataset
     module: ClassVar[str | None] = None  # the module that one process runs, where ranks under TorchDistributor do not train the model
+    keeps: ClassVar[bool] = False  # whether a training that is stopped leaves a checkpoint, which a later attempt takes up
     kind: str
 
     def fitted(self, schema: FeatureSchema) -> Self:
@@ -54,6 +55,21 @@ class ModelSpec(Spec):
 
     def footprint(self, schema: FeatureSchema, task: Task = BINARY) -> Footprint | None:
         """How large the model is on a dataset that it accepts; None: it does not tell, and is counted by building it. Imports no torch."""
+        return None
+
+    @property
+    def learns_choice(self) -> bool:
+        """Whether the objective sets liked items against the catalogue: the scores then rank items and predict no label."""
+        return True
+
+    @property
+    def predicts_label(self) -> bool:
+        """Whether the scores predict what a row of the data holds, so that a log loss or an error means something."""
+        return not self.learns_choice
+
+    @property
+    def most_rows_read(self) -> int | None:
+        """Rows of train that it learns from at most; None: all of them."""
         return None
 
     @property
@@ -103,6 +119,7 @@ class MatrixSpec(ModelSpec):
 class NetworkSpec(ModelSpec):
     """A network that learns from batches by gradient steps; TorchDistributor starts its ranks, which run `workers.training`."""
 
+    keeps: ClassVar[bool] = True
     table_epsilon: ClassVar[float] = 1e-8  # of the tables' optimizer where the run gives none
 
     action_weights: tuple[float, ...] = Field(
@@ -150,13 +167,7 @@ class NetworkSpec(ModelSpec):
 
     @property
     def learns_choice(self) -> bool:
-        """Whether the objective sets liked items against the catalogue: the logits then rank items and predict no label."""
         return self.liked_only
-
-    @property
-    def predicts_label(self) -> bool:
-        """Whether the logits predict what a row of the data holds, so that a log loss or an error means something."""
-        return not self.learns_choice
 
     @property
     def order_length(self) -> int:

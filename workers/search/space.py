@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from workers.models import MatrixSpec, ModelSpec
+from workers.models import MatrixSpec, ModelSpec, NetworkSpec
 from workers.run import RunSpec, settings_of
 from workers.specs import Choice, Choices, Range, Space, TrainSpec, way_of
 
@@ -16,7 +16,7 @@ def usual_space(model: ModelSpec) -> Space:
     Of a fitted model only those that are left empty.
     """
     fitted = isinstance(model, MatrixSpec)
-    parts: list[tuple[str, BaseModel]] = [("model.", model), *([] if fitted else [("train.", TrainSpec())])]
+    parts: list[tuple[str, BaseModel]] = [("model.", model), *([("train.", TrainSpec())] if isinstance(model, NetworkSpec) else [])]
     space: Space = {}
     for prefix, part in parts:
         for name, field in type(part).model_fields.items():

@@ -13,9 +13,10 @@ from scipy.sparse import csr_matrix
 
 from workers.artifacts import CHECKPOINT, FEATURE, FUNNEL, RESULTS, SPEC, PreparedDataset, checked, checkpoint, index
 from workers.batches import newest, table_columns, to_batch
+from workers.boosting import load as load_trees
 from workers.evaluation import best_places, catalogue, tie_order
 from workers.matrices import MatrixModel
-from workers.models import FunnelSpec, MatrixSpec
+from workers.models import FunnelSpec, LightGBMSpec, MatrixSpec
 from workers.networks import Ranker
 from workers.run import RunSpec
 from workers.specs import HISTORY, TIE_SEED, FeatureSchema
@@ -238,6 +239,8 @@ def open_run(run: Path, dataset: PreparedDataset) -> OpenedModel:
         matrix = spec.model.build()
         matrix.load(checkpoint.load_arrays(folder))
         return OpenedMatrix(items, matrix)
+    if isinstance(spec.model, LightGBMSpec):
+        return OpenedNetwork(items, load_trees(folder, spec.model, dataset.schema, dataset.task), dataset.schema)
     model = spec.network.build(FeatureSchema.model_validate(facts["schema"]), dataset.task)
     checkpoint.load_whole(folder, model)
     return OpenedNetwork(items, model, dataset.schema)

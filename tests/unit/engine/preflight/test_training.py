@@ -104,6 +104,15 @@ def test_a_ranks_share_counts_where_ranks_are_on_machines_of_their_own(judge, mo
     assert item(many, "Memory").level == "fine" and "cannot be seen from here" in item(many, "Memory").value
 
 
+def test_trees_say_how_many_rows_they_take_at_most(judge) -> None:
+    judged, _ = judge({"kind": "lightgbm", "most_rows": 21_000, "negatives": "uniform"})
+    rows = item(judged, "Rows")
+    assert (rows.level, rows.value) == ("warning", "1,000 of 100,000 rows of train") and "most_rows" in (rows.advice or "")
+    judged, _ = judge({"kind": "lightgbm"}, search={"trials": 5})
+    assert item(judged, "Rows").level == "fine" and item(judged, "Search").value == "5 trials of 6 settings"
+    assert not [one for one in judged.items if one.name in ("Steps", "Processes", "Device")]
+
+
 @pytest.mark.fault("F42")
 def test_ease_of_a_million_items_is_refused_with_its_numbers(judge) -> None:
     judged, spec = judge({"kind": "ease"}, {"items": 10**6})
@@ -122,6 +131,7 @@ def test_ease_of_a_million_items_is_refused_with_its_numbers(judge) -> None:
         ({"rows": 5000, "liked": 0}, {"kind": "two_tower"}, {}, "nothing to learn"),
         ({"rows": 5000, "liked": 0}, {"kind": "ials"}, {}, "nothing to learn"),
         ({"rows": 5000, "liked": 5000}, {"kind": "dlrm"}, {}, "nothing to tell apart"),
+        ({"rows": 5000, "liked": 5000}, {"kind": "lightgbm"}, {}, "nothing to tell apart"),
         ({"rows": 5, "liked": 2}, {"kind": "dlrm"}, {"processes": 3}, "each needs two rows"),
     ],
 )
