@@ -82,9 +82,16 @@ def violations(page: Page) -> list[str]:
 WIDE, PHONE = ViewportSize(width=1440, height=1000), ViewportSize(width=400, height=850)
 
 
-@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize(
+    ("theme", "names"),
+    [
+        ("light", ("home", "new data", "train", "a run", "compare six", "recommend")),  # at a landing: a page of each kind
+        pytest.param("light", None, marks=pytest.mark.thorough, id="light-every page"),
+        pytest.param("dark", None, marks=pytest.mark.thorough, id="dark-every page"),
+    ],
+)
 def test_no_page_breaks_a_rule_of_wcag_a_chart_is_one_tab_stop_and_a_phone_cuts_nothing(
-    films: tuple[str, Workspace], tmp_path: Path, theme: Literal["light", "dark"]
+    films: tuple[str, Workspace], tmp_path: Path, theme: Literal["light", "dark"], names: tuple[str, ...] | None
 ) -> None:
     url, found = films
     broken: dict[str, list[str]] = {}
@@ -92,6 +99,8 @@ def test_no_page_breaks_a_rule_of_wcag_a_chart_is_one_tab_stop_and_a_phone_cuts_
         page.emulate_media(color_scheme=theme)
         page.mouse.move(0, 0)  # away from charts, which show their tools to the mouse
         for name, path in pages(found).items():
+            if names is not None and name not in names:
+                continue
             shown(page, path)
             broken[name] = violations(page)
             broken[name] += [f"tab stops of a chart: {stops}" for stops in page.evaluate(TAB_STOPS) if stops != ["Fullscreen"]]
