@@ -41,11 +41,11 @@ class Ground(NamedTuple):
     rows: int  # of the matrix, drawn items among them
 
 
-def lay(dataset: PreparedDataset, spec: LightGBMSpec, protocol: Protocol, seed: int, folder: Path, say: Say) -> Ground:
+def lay(dataset: PreparedDataset, spec: LightGBMSpec, protocol: Protocol, seed: int, folder: Path, say: Say, share: float = 1.0) -> Ground:
     """Read train twice, and validation.
 
     Args:
-        folder: an empty one, for matrices that are larger than memory.
+        folder: an empty one, for matrices that are larger than memory. share: of the users, whose rows alone are learned from.
 
     Raises:
         ValueError: there is nothing to learn from.
@@ -53,8 +53,8 @@ def lay(dataset: PreparedDataset, spec: LightGBMSpec, protocol: Protocol, seed: 
     import lightgbm
 
     say("counting what train has", 0, 1)
-    features, likes, items = _features(dataset, spec, seed)
-    rows = read_rows_of_trees(dataset, spec, features, likes, items, folder, seed, lambda done, of: say("reading rows", done, of))
+    features, likes, items = _features(dataset, spec, seed, share)
+    rows = read_rows_of_trees(dataset, spec, features, likes, items, folder, seed, lambda done, of: say("reading rows", done, of), share)
     say("sorting numbers into bins", 0, 1)
     parameters = {"verbosity": -1, "feature_pre_filter": False, "num_threads": torch.get_num_threads(), "seed": seed}
     # raw data are kept, since they are on disk
@@ -65,15 +65,15 @@ def lay(dataset: PreparedDataset, spec: LightGBMSpec, protocol: Protocol, seed: 
     return Ground(dataset.task, features, train, valid, found and found[1], rows.used, rows.of, len(rows.matrix))
 
 
-def _features(dataset: PreparedDataset, spec: LightGBMSpec, seed: int) -> tuple[Features, Likes | None, pd.DataFrame]:
+def _features(dataset: PreparedDataset, spec: LightGBMSpec, seed: int, share: float) -> tuple[Features, Likes | None, pd.DataFrame]:
     """Features, who liked what, and the catalogue; None and empty where the dataset has no users or no items."""
     schema = dataset.schema
-    likes = read_likes(dataset) if schema.can_rank else None
+    likes = read_likes(dataset, share=share) if schema.can_rank else None
     items = catalogue(dataset.folder) if schema.can_rank else pd.DataFrame()
     reads = likes is not None and reads_history(spec, schema)
     neighbours = Neighbours.of(likes, spec.neighbours) if likes is not None and reads else None
     shared = _shared(schema, items, spec.without) if reads else {}
-    statistics = count(dataset, counted(spec, schema), spec.smoothing, seed)
+    statistics = count(dataset, counted(spec, schema), spec.smoothing, seed, share)
     return Features(spec, schema, statistics, neighbours, shared, _values(dataset)), likes, items
 
 

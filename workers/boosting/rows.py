@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from workers.artifacts import TRAIN, PreparedDataset
-from workers.batches import Likes, blocks_of, known_to_train, num_rows, table_columns, take, to_batch
+from workers.batches import Likes, blocks_of, known_to_train, num_rows, of_share, table_columns, take, to_batch
 from workers.boosting.features import Features
 from workers.boosting.statistics import Block, blocks_with_folds
 from workers.models import FOLDS, MOST_IN_GROUP, LightGBMSpec
@@ -51,24 +51,26 @@ def read_rows_of_trees(
     folder: Path,
     seed: int,
     report_progress: REPORT = lambda done, total: None,
+    share: float = 1.0,
 ) -> Rows:
     """Write the matrix to `folder` and map it.
 
     Args:
         likes: of train; None where the dataset has no users or no items. items: the catalogue; empty likewise.
+        share: of the users, whose rows are read.
 
     Raises:
         ValueError: there is no row to learn from.
     """
     drawn = spec.num_negatives if spec.learns_choice else 0
-    plan = _plan(dataset, spec, 1 + drawn)
+    plan = _plan(dataset, spec, 1 + drawn, share)
     used, each = int(plan.taken.sum()), 1 + drawn
     matrix = np.memmap(folder / "matrix", np.float32, "w+", shape=(used * each, len(features.names)))
     target, weight = np.zeros(used * each, np.float32), np.ones(used * each, np.float32)
     rng = np.random.default_rng((seed, 1))
     draws = _Draws(spec, features, likes, items, rng) if drawn and likes is not None else None
     done, weighted = 0, draws is not None
-    for block, taken in _taken(dataset, plan.taken, seed):
+    for block, taken in _taken(dataset, plan.taken, seed, share):
         users, of_items, own = _states(features, block, likes)
         at = plan.place[done : done + len(taken)] * each
         columns, liked = block.columns, block.columns["label"] > 0
@@ -89,11 +91,12 @@ def read_rows_of_trees(
     return Rows(matrix, target, weight if weighted else None, plan.groups, used, plan.of)
 
 
-def _plan(dataset: PreparedDataset, spec: LightGBMSpec, each: int) -> _Plan:
+def _plan(dataset: PreparedDataset, spec: LightGBMSpec, each: int, share: float) -> _Plan:
     """Blocks were shuffled as a whole when they were written, so that the first rows are a random part."""
     usable, users = [np.zeros(0, bool)], [np.zeros(0, np.int32)]
     grouped = spec.chosen_objective == "lambdamart"
-    for block in blocks_of(dataset.folder, TRAIN):
+    for whole in blocks_of(dataset.folder, TRAIN):
+        block = of_share(whole, share)
         rows = num_rows(block)
         own = block.get(USER_ID, np.zeros(rows, np.int32))
         known = known_to_train(block, rows) & (block["label"] > 0) if spec.learns_choice else np.ones(rows, bool)
@@ -125,10 +128,10 @@ def _groups(counts: np.ndarray, each: int) -> np.ndarray:
     return sizes * each
 
 
-def _taken(dataset: PreparedDataset, taken: np.ndarray, seed: int) -> Iterator[tuple[Block, np.ndarray]]:
+def _taken(dataset: PreparedDataset, taken: np.ndarray, seed: int, share: float) -> Iterator[tuple[Block, np.ndarray]]:
     """The blocks with rows that are used, and the places of these."""
     start = 0
-    for block in blocks_with_folds(dataset, seed):
+    for block in blocks_with_folds(dataset, seed, share):
         own = np.flatnonzero(taken[start : start + block.rows])
         start += block.rows
         if len(own):

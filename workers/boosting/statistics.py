@@ -17,7 +17,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from workers.artifacts import TRAIN, PreparedDataset
-from workers.batches import Columns, Likes, blocks_of, num_rows
+from workers.batches import Columns, Likes, blocks_of, num_rows, of_share
 from workers.matrices import ItemKNN
 from workers.models import FOLDS
 
@@ -50,23 +50,24 @@ class Block(NamedTuple):
     folds: np.ndarray  # int64 [rows]
 
 
-def blocks_with_folds(dataset: PreparedDataset, seed: int) -> Iterator[Block]:
-    """The blocks of train, whose rows have the same fold whenever they are read with the same seed."""
-    for number, columns in enumerate(blocks_of(dataset.folder, TRAIN)):
+def blocks_with_folds(dataset: PreparedDataset, seed: int, share: float = 1.0) -> Iterator[Block]:
+    """The blocks of train, whose rows have the same fold whenever they are read with the same seed; share: of the users."""
+    for number, block in enumerate(blocks_of(dataset.folder, TRAIN)):
+        columns = dict(of_share(block, share))
         rows = num_rows(columns)
         yield Block(columns, rows, np.random.default_rng((seed, number)).integers(0, FOLDS, rows))
 
 
-def count(dataset: PreparedDataset, features: Sequence[str], smoothing: float, seed: int) -> Statistics:
+def count(dataset: PreparedDataset, features: Sequence[str], smoothing: float, seed: int, share: float = 1.0) -> Statistics:
     """Count the values of some single-valued features over train.
 
     Args:
-        smoothing: rows of the overall share of likes that are added to those of each value.
+        smoothing: rows of the overall share of likes that are added to those of each value. share: of the users, who are counted.
     """
     sizes = {name: dataset.schema.feature(name).num_rows for name in features}
     sums = {name: np.zeros((2, FOLDS, size), np.float32) for name, size in sizes.items()}
     every = np.zeros((2, FOLDS))
-    for block in blocks_with_folds(dataset, seed):
+    for block in blocks_with_folds(dataset, seed, share):
         liked = (block.columns["label"] > 0).astype(np.float64)
         every += [np.bincount(block.folds, minlength=FOLDS), np.bincount(block.folds, liked, FOLDS)]
         for name, size in sizes.items():

@@ -23,6 +23,7 @@ from workers.run import RESUMED, RunContext, RunSpec, attempts, peak_memory, ref
 from workers.serving import measure, open_run
 from workers.specs import ITEM_ID
 from workers.training.progress import Learned
+from workers.training.share import facts_of, learned_of
 from workers.training.trials import Trials
 from workers.training.write_results import alarms_of, write_results
 
@@ -147,7 +148,8 @@ class Boosting(Trials[BoostedRanker]):
             since, context = time.monotonic(), self.context
             folder = Path(tempfile.mkdtemp(dir=self.matrices))
             self.ground, self.laid = None, wanted
-            self.ground = lay(context.dataset, model, context.spec.protocol, context.spec.train.seed, folder, self._say)
+            train = context.spec.train
+            self.ground = lay(context.dataset, model, context.spec.protocol, train.seed, folder, self._say, train.user_share)
             self.read_s += time.monotonic() - since
             features = len(self.ground.features.names)
             log.info("%d rows of train, %d of the matrix, %d features", self.ground.used, self.ground.rows, features)
@@ -246,6 +248,7 @@ def _finish(context: RunContext[RunSpec], boosting: Boosting, evaluation: Networ
         | {"epochs": learned.epochs, "trees": learned.best_epoch, "parameters": model.leaves, "checkpoint_bytes": size}
         | {"peak_memory_bytes": peak_memory(), "protocol": context.spec.protocol.model_dump(mode="json")}
         | {"chosen": boosting.chosen, "alarms": alarms, **boosting.cost(boosting.read_s), **served}
+        | facts_of(learned_of(dataset, context.spec.train.user_share))
     )
 
 

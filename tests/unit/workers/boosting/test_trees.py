@@ -11,7 +11,7 @@ import torch
 
 from tests import tiny
 from workers.artifacts import PreparedDataset, checkpoint
-from workers.batches import read_likes, table_columns, to_batch
+from workers.batches import blocks_of, of_share, read_likes, table_columns, to_batch
 from workers.boosting import BoostedRanker, Ground, fit, importance, lay, load, save
 from workers.boosting.ground import _features
 from workers.boosting.rows import _groups, read_rows_of_trees
@@ -65,7 +65,7 @@ def test_labels_drawn_at_random_are_not_found_in_what_a_row_reads(groups: Prepar
     tiny.write(frame, tmp_path / "dataset")
     dataset = PreparedDataset.open(tmp_path / "dataset")
     spec = LightGBMSpec()
-    features, likes, items = _features(dataset, spec, 1)
+    features, likes, items = _features(dataset, spec, 1, 1.0)
     rows = read_rows_of_trees(dataset, spec, features, likes, items, tmp_path, 1)
     for place, name in enumerate(features.names):
         column, label = rows.matrix[:, place], rows.target > 0
@@ -92,7 +92,7 @@ def test_the_cosine_of_a_training_like_is_that_without_it(groups: PreparedDatase
 
 
 def test_all_items_for_one_user_read_what_pairs_read(groups: PreparedDataset) -> None:
-    features, _, items = _features(groups, LightGBMSpec(neighbours=5), 1)
+    features, _, items = _features(groups, LightGBMSpec(neighbours=5), 1, 1.0)
     schema = groups.schema
     states = features.items(to_batch(table_columns(items, schema, "item"), schema, len(items)))
     columns = {USER_ID: np.array([3, 0]), "history.values": np.array([1, 5, 9, 2, 30, 31, 7]), "history.lengths": np.array([7, 0])}
@@ -175,7 +175,7 @@ def test_a_user_with_more_rows_than_lightgbm_takes_is_several_groups() -> None:
 
 def test_of_more_rows_than_the_limit_a_part_is_used(groups: PreparedDataset, tmp_path: Path) -> None:
     spec = LightGBMSpec(negatives="uniform", num_negatives=9, most_rows=1000)
-    features, likes, items = _features(groups, spec, 1)
+    features, likes, items = _features(groups, spec, 1, 1.0)
     rows = read_rows_of_trees(groups, spec, features, likes, items, tmp_path, 1)
     assert rows.used == 100 and len(rows.matrix) == 1000 and rows.of == likes.counts.sum()
     assert rows.target.sum() == 100
@@ -220,3 +220,14 @@ def test_empty_objective_follows_the_negatives() -> None:
     choice = LightGBMSpec(negatives="popularity")
     assert choice.chosen_objective == "lambdamart" and choice.learns_choice and not choice.predicts_label
     assert json.loads(choice.model_dump_json())["objective"] is None
+
+
+def test_a_share_of_the_users_is_all_that_is_counted_and_learnt_from(groups: PreparedDataset, tmp_path: Path) -> None:
+    kept = [of_share(block, 0.4) for block in blocks_of(groups.folder, "train")]
+    of_items = np.concatenate([block["item_id"] for block in kept])
+    table = count(groups, ["item_id"], smoothing=0.0, seed=1, share=0.4).tables["item_id"]
+    np.testing.assert_allclose(table[-1, 1:, 0], np.bincount(of_items, minlength=table.shape[1])[1:])
+    (tmp_path / "whole").mkdir()
+    ground = lay(groups, LightGBMSpec(), Protocol(), 1, tmp_path, lambda phase, done, of: None, share=0.4)
+    whole = lay(groups, LightGBMSpec(), Protocol(), 1, tmp_path / "whole", lambda phase, done, of: None)
+    assert ground.used == len(of_items) < whole.used
