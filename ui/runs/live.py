@@ -121,13 +121,19 @@ def search_or_curves(run: Run) -> None:
     except ValueError:  # its results were changed, which the heading says
         found = None
     if found is None:
-        training_curves(run.run_id, engine.runs.history(run.run_id))
+        training_curves(run.run_id, engine.runs.history(run.run_id), _step(run))
         return
     search.section(run, found)
     curves = engine.runs.history(run.run_id, found.best.number) if found.best else pd.DataFrame()
     if len(curves):
         st.markdown(f"**Curves of the best, trial {found.best.number if found.best else 0}**")
         training_curves(run.run_id, curves)
+
+
+def _step(run: Run) -> str:
+    """What the validation of a run is drawn over."""
+    model = engine.specs.MODELS.get(run.model or "")
+    return model.step if model else "epoch"
 
 
 def facts(run: Run) -> None:
@@ -159,8 +165,8 @@ def _grid(cells: list[tuple[str, str, str]], width: int) -> None:
         grid.metric(label, value, help=tooltip)
 
 
-def training_curves(run_id: str, history: pd.DataFrame) -> None:
-    """Training loss by step, where there is one; the validation metrics by epoch."""
+def training_curves(run_id: str, history: pd.DataFrame, step: str = "epoch") -> None:
+    """Training loss by step, where there is one; the validation metrics by epoch, or by what else they are measured after."""
     if history.empty:
         return
     measured = set(history["metric"].unique())
@@ -188,4 +194,5 @@ def training_curves(run_id: str, history: pd.DataFrame) -> None:
         label = engine.specs.METRICS[key].label
         part = history[history["metric"] == valid[key]].assign(contender="run")
         figure = charts.curves(part, {"run": (label, compare.look(0))}, "epoch", f"{label} (validation)", height=260)
-        charts.show(figure, f"{label} on validation over {len(part)} epochs", key=f"validation.{run_id}.{key}")
+        figure.update_xaxes(title_text=step)
+        charts.show(figure, f"{label} on validation over {len(part)} {step}s", key=f"validation.{run_id}.{key}")

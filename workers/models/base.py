@@ -27,6 +27,7 @@ class ModelSpec(Spec):
     seeded: ClassVar[bool] = True  # whether another seed gives another model
     reads_order: ClassVar[bool] = False  # whether the model reads the likes of people in order of time: the sequences of a dataset
     module: ClassVar[str | None] = None  # the module that one process runs, where ranks under TorchDistributor do not train the model
+    step: ClassVar[str] = "epoch"  # what its validation is drawn over
     keeps: ClassVar[bool] = False  # whether a training that is stopped leaves a checkpoint, which a later attempt takes up
     kind: str
 

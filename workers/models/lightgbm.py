@@ -21,6 +21,7 @@ class LightGBMSpec(ModelSpec):
     label: ClassVar[str] = "LightGBM"
     stage: ClassVar[Literal["retrieval", "ranking"]] = "ranking"
     module: ClassVar[str | None] = "workers.training.boost"
+    step: ClassVar[str] = "tree"
     keeps: ClassVar[bool] = True
 
     kind: Literal["lightgbm"] = "lightgbm"
@@ -33,6 +34,7 @@ class LightGBMSpec(ModelSpec):
         None,
         description="pointwise: log loss of each row, or the squared error of a value; lambdamart: NDCG of the rows of each user; empty: "
         "lambdamart with negatives, else pointwise",
+        json_schema_extra=MORE,
     )
     num_negatives: int = Field(20, ge=1, le=1024, description="Items drawn from the catalogue for each liked row", json_schema_extra=MORE)
     history: bool = Field(True, description="Read the items that the user liked (where the dataset has a history)")
