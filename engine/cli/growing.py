@@ -25,6 +25,7 @@ def register(add: Add, wait: Wait) -> None:
     backtest.add_argument("--cuts", type=int, default=4, help="windows in time, each as long as the dataset's test (default 4)")
     backtest.add_argument("--metric", help="what is compared (default: the verdict's)")
     backtest.add_argument("--wait", action="store_true", help="wait for the runs, with progress, and compare then")
+    backtest.add_argument("--staleness", action="store_true", help="measure models of earlier cuts on later windows: what does a day cost?")
 
 
 def _curve(args: argparse.Namespace, wait: Wait) -> dict[str, Any]:
@@ -72,12 +73,17 @@ def _backtest(args: argparse.Namespace, wait: Wait) -> dict[str, Any]:
     ended = wait(launched) if args.wait else []
     if launched and not args.wait:
         print("These runs are under way; the same command compares them when they have ended.")
-    found = backtest.windows_of(backtest.progress_of(plan, ids, letters), metric, comparison.k, comparison.target)
+    reached = backtest.progress_of(plan, ids, letters)
+    found = backtest.windows_of(reached, metric, comparison.k, comparison.target)
     print(f"\n{engine.specs.metric(metric).label:<20}{'users':>8}" + "".join(f"{letter:>10}" for letter in found.letters))
     for place, (window, values) in enumerate(zip(found.windows, found.values, strict=True)):
         cells = "".join(f"{'—' if value != value else f'{value:.4f}':>10}" for value in values)
         print(f"{backtest.window_name(window, place):<20}{window.users:>8,}{cells}")
+    for fresh, old in backtest.unmeasured(reached) if args.staleness else ():
+        backtest.measure(fresh, old)
+    aged = backtest.staleness_of(reached, metric)
     said = [engine.compare.plain(sentence) for sentence in backtest.window_sentences(comparison, found)]
+    said += [engine.compare.plain(backtest.staleness_sentence(comparison, one, metric)) for one in aged]
     for sentence in [*said, backtest.BACKTEST_NOTE]:
         print(f"\n{sentence}")
     failed = any(run.state != engine.runs.RunState.FINISHED for run in ended)

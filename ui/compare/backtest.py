@@ -70,7 +70,27 @@ def _results(comparison: Comparison, found: Backtest) -> None:
     label = engine.specs.metric(metric).label
     alt = f"{label} of {len(windows.letters)} contenders in {len(windows.windows)} windows. {' '.join(said)}"
     charts.show(figure(comparison, windows, label), alt, key="compare.backtest.chart")
+    _staleness(comparison, found, metric)
     st.caption(engine.compare.backtest.BACKTEST_NOTE)
+
+
+def _staleness(comparison: Comparison, found: Backtest, metric: str) -> None:
+    """What a day of age costs each contender, and a button that measures models of earlier cuts on later windows."""
+    aged = engine.compare.backtest.staleness_of(found, metric)
+    said = [verdict.markdown(engine.compare.backtest.staleness_sentence(comparison, one, metric)) for one in aged]
+    if said:
+        st.markdown("\n\n".join(said))
+    left = engine.compare.backtest.unmeasured(found)
+    text = "Ranks with the models of earlier cuts for the users of later windows, with their likes up to then: what does a day of age cost?"
+    if left and st.button("Measure how models age", key="compare.backtest.age", icon=":material/hourglass_bottom:", help=text):
+        try:
+            with st.spinner(f"Measuring {len(left)} older models on later windows …"):
+                for fresh, old in left:
+                    engine.compare.backtest.measure(fresh, old)
+        except (LookupError, ValueError, OSError) as error:
+            st.error(words.md(error, 400), icon=":material/error:")
+            return
+        st.rerun()
 
 
 def _offer(comparison: Comparison, found: Backtest) -> None:

@@ -1,5 +1,6 @@
 """A backtest in sentences."""
 
+from engine.compare.backtest.staleness import TOLERANCE, Staleness
 from engine.compare.backtest.windows import PairOverWindows, Window, Windows
 from engine.compare.contenders import Comparison, names
 from engine.compare.numbers import number, places_of
@@ -41,3 +42,23 @@ def _pair(pair: PairOverWindows, metric: str, a: Part, b: Part) -> Sentence:
 def window_name(window: Window, place: int) -> str:
     """The begin of a window, or its place where that is not known."""
     return f"from {window.start:%Y-%m-%d}" if window.start is not None else f"window {place + 1}"
+
+
+def staleness_sentence(comparison: Comparison, one: Staleness, metric: str) -> Sentence:
+    """What a day costs a contender, and how often to train it; that it cannot be told where the interval says so."""
+    short = names(comparison.contenders)
+    name = Part(f"{one.letter} {plain_name(short[one.letter])}", name=True)
+    label, days = metric_of(metric).label, max(point.days for point in one.points)
+    interval = f"{_percent(one.daily)} [{_percent(one.low)}, {_percent(one.high)}]"
+    if not one.low > 0:
+        known = interval if one.low == one.low else _percent(one.daily)
+        return name, Part(f": what a day of age costs cannot be told from models up to {days:.0f} days older ({known} of {label} a day).")
+    every = max(1, int(TOLERANCE / one.daily + 1e-6))
+    return name, Part(
+        f": a day older costs {interval} of {label}; retrain every {every} day{'s' if every > 1 else ''} to lose less than "
+        f"{100 * TOLERANCE:.0f} %."
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %".replace("-", "−")

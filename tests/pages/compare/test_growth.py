@@ -75,6 +75,12 @@ def test_a_backtest_is_planned_prepared_and_compared_window_by_window(mixed: Wor
             train(one.spec)
     found = backtest.progress_of(plan, ids, letters)
     assert found.missing == []
+    for run_id in ids:  # on its own window a model is not stale at all
+        run = engine.runs.get_run(run_id)
+        own_window = backtest.measured_on(run_id, own.films)
+        assert own_window["ndcg_at_10"] == pytest.approx(run.metrics["ndcg_at_10"], abs=1e-9)
+    older = backtest.measured_on(next(one.run_id for one in found.entries if one.cut == 2) or "", own.films)
+    assert 0 <= older["ndcg_at_10"] <= 1
     windows = backtest.windows_of(found, "ndcg_at_10", 10, "later")
     newest = [engine.runs.get_run(run_id).metrics["ndcg_at_10"] for run_id in ids]
     assert windows.values[0].tolist() == newest
