@@ -1,6 +1,6 @@
 # fmt: off
 # isort: skip_file
-from . import growth as growth
+from . import backtest as backtest, growth as growth
 from .advice import StageFacts as StageFacts, guide as guide
 from .budgets import budget_words as budget_words
 from .calibration import pooled_reliability as pooled_reliability, reliability_of as reliability_of

@@ -23,11 +23,11 @@ def section(comparison: Comparison) -> None:
 
     Nothing where no contender is a training of one model.
     """
-    trained = [one for one in comparison.contenders if one.run_id is not None and _is_training(one)]
+    trained = [one for one in comparison.contenders if is_training(one)]
     if not trained:
         return
     contents.header("Would more data help?")
-    siblings = {one.letter: engine.compare.growth.siblings(one.run_id or "") for one in trained}
+    siblings = _siblings(comparison)
     if not any(len(shares) > 1 for shares in siblings.values()):
         st.caption(INTRO)
         _offer(comparison, trained)
@@ -35,8 +35,7 @@ def section(comparison: Comparison) -> None:
     metrics = {key: engine.specs.metric(key).label for key in engine.compare.growth.growth_metrics(comparison)}
     with st.columns([2, 3])[0]:
         metric = address.select("Metric over the rows of train", "compare.growth", "growth", metrics)
-    ids = [run.run_id for shares in siblings.values() for group in shares.values() for run in group]
-    found = curves(tuple(ids), metric, comparison)
+    found = curves(_flat(siblings), metric, comparison)
     said = [verdict.markdown(sentence) for sentence in engine.compare.growth.growth_sentences(comparison, found)]
     st.markdown("\n\n".join(said))
     label, drawn = engine.specs.metric(metric).label, sum(len(one.points) > 1 for one in found.curves)
@@ -46,8 +45,32 @@ def section(comparison: Comparison) -> None:
     _offer(comparison, trained)
 
 
-def _is_training(one: Contender) -> bool:
-    return one.model in MODELS and MODELS[one.model].stage != "funnel" and one.model != "funnel"
+def measured(comparison: Comparison, letter: str, metric: str) -> str:
+    """What more data gives a contender, in a few words; empty where it was not trained on shares of the users, or has no such metric."""
+    one = next(one for one in comparison.contenders if one.letter == letter)
+    if not is_training(one) or metric not in engine.compare.growth.growth_metrics(comparison):
+        return ""
+    siblings = _siblings(comparison)
+    if len(siblings[letter]) < 2:
+        return ""
+    found = curves(_flat(siblings), metric, comparison)
+    curve = next(curve for curve in found.curves if curve.letter == letter)
+    return engine.compare.growth.measured_growth(curve, metric)
+
+
+def _siblings(comparison: Comparison) -> dict[str, dict[float, list[str]]]:
+    """Letter -> share -> the runs on it."""
+    every = {one.letter: engine.compare.growth.siblings(one.run_id or "") for one in comparison.contenders if is_training(one)}
+    return {letter: {share: [run.run_id for run in group] for share, group in own.items()} for letter, own in every.items()}
+
+
+def _flat(siblings: dict[str, dict[float, list[str]]]) -> tuple[str, ...]:
+    return tuple(run_id for own in siblings.values() for group in own.values() for run_id in group)
+
+
+def is_training(one: Contender) -> bool:
+    """Whether a contender is a training of one model, and no baseline or funnel."""
+    return one.run_id is not None and one.model in MODELS and one.model != "funnel"
 
 
 @st.cache_resource(max_entries=8, show_spinner="Resampling users for the learning curves …")

@@ -5,6 +5,7 @@ import streamlit as st
 
 import engine
 from engine.compare import Comparison, StageFacts
+from ui.compare import growth
 from ui.shared import tables, words
 
 STAGES = ("retrieval", "ranking")
@@ -40,20 +41,27 @@ def section(comparison: Comparison) -> None:
         for stage, noun in zip(STAGES, ("two-tower", "ranker"), strict=True):
             one = found[stage]
             head = f"{one.letter} {words.plain(short[one.letter], 60)}, here" if one else f"No {noun} here"
-            columns[head] = _facts(one)
+            columns[head] = _facts(one, _growth(comparison, one, stage))
         tables.show(tables.small_table(pd.DataFrame(columns, index=list(GENERAL)), left=True))
         text = "The best two-tower and the best ranker of this comparison, measured on this dataset."
         st.caption(f"{text} A dash: not measured. Sizes depend on the settings as much as on the kind of model.")
 
 
-def _facts(one: StageFacts | None) -> list[str]:
-    """A contender's cells, in the order of GENERAL."""
+def _growth(comparison: Comparison, one: StageFacts | None, stage: str) -> str:
+    """What more data gives a contender, by the first metric that it is judged by here; empty where that was not measured."""
+    known = [key for key in one.metrics if key != "ndcg_at_10" or stage == "retrieval"] if one else []
+    return growth.measured(comparison, one.letter, known[0]) if one and known else ""
+
+
+def _facts(one: StageFacts | None, more: str = "") -> list[str]:
+    """A contender's cells, in the order of GENERAL. more: what more data gives it."""
     if one is None:
         return [words.DASH] * len(GENERAL)
     quality = [
         f"{engine.specs.METRICS[key].label} {words.number(value)}" for key, value in one.metrics.items() if key in engine.specs.METRICS
     ]
-    return [_rows(one), _costs(one, SIZE), _reads(one), one.outputs or words.DASH, " · ".join(quality) or words.DASH, _costs(one, TIME)]
+    rows = " · ".join(part for part in (_rows(one), more) if part)
+    return [rows, _costs(one, SIZE), _reads(one), one.outputs or words.DASH, " · ".join(quality) or words.DASH, _costs(one, TIME)]
 
 
 def _rows(one: StageFacts) -> str:

@@ -6,6 +6,7 @@ import streamlit as st
 
 import engine
 from ui.compare import (
+    backtest,
     budgets,
     calibration,
     contenders,
@@ -107,6 +108,7 @@ if not why:
     funnels.section(comparison)
 budgets.section(comparison)
 growth.section(comparison)
+backtest.section(comparison)
 pairs.show(at(k))
 slices.show(comparison)
 stress.show(comparison)
