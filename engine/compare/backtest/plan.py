@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine import datasets, runs
-from engine.datasets import DatasetSpec, TimeSplit
+from engine.datasets import ColumnSplit, DatasetSpec, LastSplit, TimeSplit
 from engine.runs import Run, RunState
 from engine.settings import settings
 from workers.artifacts import write_json
@@ -100,7 +100,7 @@ def make_plan(dataset: str, cuts: int = CUTS) -> Plan:
     if why := why_not(dataset):
         raise ValueError(why)
     spec = DatasetSpec.model_validate(datasets.get_dataset(dataset).manifest["spec"])
-    shares = TimeSplit() if spec.split.kind == "column" else TimeSplit(valid=spec.split.valid, test=spec.split.test)
+    shares = TimeSplit() if isinstance(spec.split, ColumnSplit | LastSplit) else TimeSplit(valid=spec.split.valid, test=spec.split.test)
     base = 1.0 if not isinstance(spec.split, TimeSplit) else spec.split.until
     first = base - (cuts - 1) * shares.test * base
     if first <= 0 or (shares.valid + shares.test) * base / first > 1 - LEAST_TRAIN or max(shares.valid, shares.test) * base / first >= 0.5:
