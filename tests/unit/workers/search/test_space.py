@@ -8,7 +8,7 @@ from workers.run import RunSpec
 @pytest.mark.parametrize(
     ("space", "title"),
     [
-        (None, "Two-tower · softmax · history · tuned"),
+        (None, "Two-tower · softmax · tuned"),
         ({"model.history_dropout": {"low": 0, "high": 0.9}}, "Two-tower · softmax · history · dim 64 · tuned"),
         ({"model.history": {"choices": [True, False]}}, "Two-tower · softmax · dim 64 · tuned"),
         ({"model.layers": {"choices": [1, 2]}}, "Two-tower · softmax · history · dim 64 · tuned"),  # a search refuses it where it begins
