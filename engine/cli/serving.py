@@ -18,7 +18,9 @@ def register(add: Callable[..., argparse.ArgumentParser], wait: Wait) -> None:
     recommend.add_argument("run_ids", nargs="+", metavar="RUN")
     whose = recommend.add_mutually_exclusive_group(required=True)
     whose.add_argument("--user", help="user id, as in the source")
-    whose.add_argument("--like", nargs="+", metavar="TITLE", help="titles or ids of items that somebody new likes")
+    whose.add_argument(
+        "--like", nargs="+", action="extend", metavar="TITLE", help="titles or ids of items that somebody new likes, the latest last"
+    )
     recommend.add_argument("--k", type=int, default=10, help="list length (default 10)")
     funnel = add("funnel", lambda args: _funnel(args, wait), "Evaluate one run's model as the retriever of another's, and wait for it.")
     funnel.add_argument("retriever", metavar="RETRIEVER", help="run whose model retrieves candidates from the whole catalogue")

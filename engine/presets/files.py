@@ -11,7 +11,7 @@ from engine.settings import settings
 from workers.artifacts import write_json
 from workers.models import KINDS, ModelSpec
 from workers.run import pick
-from workers.specs import SearchSpec, Spec, TrainSpec
+from workers.specs import Protocol, SearchSpec, Spec, TrainSpec
 
 LONGEST_NAME = 60
 LAST = "last.json"
@@ -31,12 +31,13 @@ class PresetContender(Spec):
 
 
 class Preset(Spec):
-    """The settings of a launch: each contender, and over how many seeds networks are repeated."""
+    """The settings of a launch: each contender, over how many seeds networks are repeated, and what their lists are measured by."""
 
     format: int = 1
     name: str = Field(max_length=LONGEST_NAME)
     contenders: tuple[PresetContender, ...]
     seeds: int = Field(1, ge=1)
+    protocol: Protocol = Protocol()
 
 
 class Presets(NamedTuple):

@@ -7,7 +7,7 @@ import streamlit as st
 
 import engine
 from engine.presets import Preset, PresetContender
-from engine.specs import RunSpec
+from engine.specs import Protocol, RunSpec
 from ui.shared import address, forms, words
 
 KEY, LAST, NEW = "train.preset", "last", "new"
@@ -16,11 +16,12 @@ TOAST = "train.preset.toast"
 
 
 class Start(NamedTuple):
-    """What the form starts with: `model`, `train` and `search` of each contender, what all networks share, and over how many seeds."""
+    """What the form starts with: `model`, `train` and `search` of each contender, what all networks share, the seeds, the protocol."""
 
     contenders: list[dict[str, Any]]
     train: dict[str, Any]
     seeds: int = 1
+    protocol: Protocol = Protocol()
 
 
 def pick(given: dict[str, Any]) -> Start:
@@ -42,7 +43,7 @@ def pick(given: dict[str, Any]) -> Start:
     chosen = st.session_state[KEY]
     st.session_state["train.wanted"] = address.value("from") or chosen
     if given:
-        return Start([given], given.get("train", {}))
+        return Start([given], given.get("train", {}), protocol=Protocol.model_validate(given.get("protocol") or {}))
     preset = last if chosen == LAST else named.get(chosen)
     return _start(preset) if preset else Start([], {})
 
@@ -55,13 +56,14 @@ def _anew() -> None:
 
 def _start(preset: Preset) -> Start:
     each = [one.model_dump(mode="json") for one in preset.contenders]
-    return Start(each, each[0]["train"] if each else {}, preset.seeds)
+    return Start(each, each[0]["train"] if each else {}, preset.seeds, preset.protocol)
 
 
 def of_launch(name: str, specs: Sequence[Sequence[RunSpec]]) -> Preset:
     """The settings of a launch: runs of one contender differ in their seed alone."""
     firsts = [PresetContender(model=runs[0].model, train=runs[0].train, search=runs[0].search) for runs in specs if runs]
-    return Preset(name=name, contenders=tuple(firsts), seeds=max((len(runs) for runs in specs), default=1) or 1)
+    protocol = next((runs[0].protocol for runs in specs if runs), Protocol())
+    return Preset(name=name, contenders=tuple(firsts), seeds=max((len(runs) for runs in specs), default=1) or 1, protocol=protocol)
 
 
 def offer_to_save(specs: Sequence[Sequence[RunSpec]]) -> None:

@@ -1,7 +1,5 @@
 """What a list should hold: the target that runs are judged by, on validation and on test."""
 
-from typing import Any
-
 import streamlit as st
 
 import engine
@@ -17,12 +15,9 @@ HELP = (
 )
 
 
-def ask(given: dict[str, Any], dataset: Dataset) -> Protocol:
-    """The protocol of a launch: that of the run that is repeated, with the target that is chosen. Datasets without times have no choice.
-
-    given: the settings of the run that the address names; may be empty.
-    """
-    start, possible = Protocol.model_validate(given.get("protocol") or {}), engine.datasets.targets(dataset)
+def ask(start: Protocol, dataset: Dataset) -> Protocol:
+    """The protocol of a launch: the one to start from, with the target that is chosen. Datasets without times have no choice."""
+    possible = engine.datasets.targets(dataset)
     if len(possible) < 2:
         return start.model_copy(update={"target": possible[0]})
     usual = start.target if start.target in possible else possible[0]

@@ -40,6 +40,7 @@ def test_somebody_new_is_recommended_to_by_titles(said: Any, shared: Workspace) 
     dataset = engine.runs.get_run(run).dataset or ""
     some = engine.recommend.search_items(dataset, "", 2)
     answer, printed = said("recommend", run, "--k", "5", "--like", some["title"].iloc[0], some["item_id"].iloc[1])
+    assert said("recommend", run, "--k", "5", "--like", some["title"].iloc[0], "--like", some["item_id"].iloc[1])[0] == answer
     items = answer["lists"][0]["items"]
     assert len(items) == 5 and not {one["item_id"] for one in items} & set(some["item_id"])
     assert f"likes {some['title'].iloc[0]}" in printed

@@ -107,8 +107,10 @@ def test_the_settings_of_the_last_launch_come_back(own: Workspace, drivers: None
     labelled(at.number_input, "Embedding dim").set_value(32)
     at.number_input("train.all.new.epochs").set_value(7).run()
     at.number_input("train.seeds.new").set_value(2).run()
+    next(box for box in at.segmented_control if box.label == question.LABEL).set_value("last").run()
     button(at, "Launch 3 runs").click().run()
     before = launched(own)
+    assert {spec.protocol.target for spec in before} == {"last"}
     at = visit("train", dataset=own.films)
     assert at.selectbox("train.preset").value == "last"
     button(at, "Launch 3 runs").click().run()

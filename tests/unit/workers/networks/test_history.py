@@ -104,15 +104,16 @@ def test_a_step_in_which_nobody_liked_anything_has_gradients(pooling: str) -> No
 
 
 def _learn(rank: int, world: int, folder: Path) -> None:
-    """Three steps of each on a rank's part of six rows; rank 0 keeps the weights."""
+    """Three steps of each on a rank's part of six rows, in shared memory and in TorchRec's own way; rank 0 keeps the weights."""
     for pooling in IN_ORDER:
-        _learn_one(pooling, rank, world, folder)
+        for shared in (True, False):
+            _learn_one(pooling, shared, rank, world, folder)
 
 
-def _learn_one(pooling: str, rank: int, world: int, folder: Path) -> None:
+def _learn_one(pooling: str, shared: bool, rank: int, world: int, folder: Path) -> None:
     net = network(pooling, objective="pointwise", history_dropout=0.0)
     first = {name: value.clone() for name, value in net.state_dict().items()}
-    spec = TrainSpec(table_learning_rate=0.1, table_epsilon=1e-3, dense_learning_rate=0.01, timeout_s=60)
+    spec = TrainSpec(table_learning_rate=0.1, table_epsilon=1e-3, dense_learning_rate=0.01, timeout_s=60, shared_tables=shared)
     model = distribute(net, spec, torch.device("cpu"))
     ranks.restore(model.module.state_dict(), first)
     own = np.arange(6).reshape(world, -1)[rank]
@@ -127,17 +128,19 @@ def _learn_one(pooling: str, rank: int, world: int, folder: Path) -> None:
         model.optimizers.step()
     weights = {name: ranks.whole(value, rank).numpy().copy() for name, value in model.module.state_dict().items()}
     if rank == 0:
-        np.savez(folder / f"{pooling}{world}.npz", **weights)
+        np.savez(folder / f"{pooling}{shared}{world}.npz", **weights)
 
 
 def test_two_ranks_learn_what_one_learns(tmp_path: Path) -> None:
     for world in (1, 2):
         ranks.side_by_side(world, tmp_path, _learn)
     for pooling in IN_ORDER:
-        one, two = (np.load(tmp_path / f"{pooling}{world}.npz") for world in (1, 2))
-        assert sorted(one.files) == sorted(two.files)
-        for name in one.files:
-            np.testing.assert_allclose(two[name], one[name], rtol=1e-3, atol=1e-5, err_msg=f"{pooling} {name}")
+        one = np.load(tmp_path / f"{pooling}True1.npz")
+        for other in ("False1", "True2", "False2"):
+            found = np.load(tmp_path / f"{pooling}{other}.npz")
+            assert sorted(one.files) == sorted(found.files)
+            for name in one.files:
+                np.testing.assert_allclose(found[name], one[name], rtol=1e-3, atol=1e-5, err_msg=f"{pooling} {other} {name}")
 
 
 def test_settings_of_a_history_are_searched_where_it_is_read() -> None:
