@@ -11,8 +11,8 @@ from engine.compare.phrases import Part, Sentence, plain_name
 from workers.artifacts import metric as metric_of
 
 POINTS_NOTE = (
-    "The same test users for all shares of the users. Brackets and bars: 95 % over resampled test users, the same for all, with what another "
-    "seed may change. Which users are in a share is not resampled."
+    "The same test users for all shares of the users. Brackets and bars: 95 % over resampled test users, the same for all, with what "
+    "another seed may change. Which users are in a share is not resampled."
 )
 LAW_NOTE = (
     f"{POINTS_NOTE} Lines: the law c − a·n^−b through the points (Hestness et al. 2017; Viering and Loog 2021), dashed where nothing was "
