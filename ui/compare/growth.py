@@ -13,6 +13,8 @@ from ui.runs import launch
 from ui.shared import address, charts, contents, words
 
 BAND = 0.13  # opacity of a law's interval
+APART = 1.015  # factor between contenders' points of one size
+CLOSE = 1.3  # factor from which two ticks have room
 MOST_BANDS = 3  # contenders up to which intervals are drawn: more would hide each other
 INTRO = "Trains the same on fewer users and measures for the same test users: whether more data would help, and whom most."
 
@@ -41,7 +43,7 @@ def section(comparison: Comparison) -> None:
     label, drawn = engine.specs.metric(metric).label, sum(len(one.points) > 1 for one in found.curves)
     alt = f"{label} of {drawn} contenders over the rows that they learned from. {' '.join(said)}"
     charts.show(figure(comparison, found, label), alt, key="compare.growth.chart")
-    st.caption(engine.compare.growth.LAW_NOTE)
+    st.caption(engine.compare.growth.LAW_NOTE if any(one.law for one in found.curves) else engine.compare.growth.POINTS_NOTE)
     _offer(comparison, trained)
 
 
@@ -108,13 +110,14 @@ def figure(comparison: Comparison, found: Growth, label: str) -> go.Figure:
     short, places = engine.compare.names(comparison.contenders), {c.letter: c.color_index for c in comparison.contenders}
     shown = [one for one in found.curves if one.points]
     drawn = charts.blank("rows of train that are learned from", label, charts.room(len(shown)), legend=True)
-    for one in shown:
+    for place, one in enumerate(shown):
+        aside = APART ** (place - (len(shown) - 1) / 2)  # so that intervals do not cover each other
         look = compare.look(places[one.letter])
         name = words.html(f"{one.letter} {short[one.letter]}", 40)
         if one.law:
             _law(drawn, one, look.color, banded=sum(bool(other.law) for other in shown) <= MOST_BANDS)
         drawn.add_scatter(
-            x=[point.rows for point in one.points], y=[point.value for point in one.points], name=name, legendgroup=one.letter,
+            x=[point.rows * aside for point in one.points], y=[point.value for point in one.points], name=name, legendgroup=one.letter,
             mode="markers" if one.law else "lines+markers", line={"color": look.color, "dash": "dot", "width": 1},
             marker={"symbol": look.marker, "size": 9, "color": look.color},
             error_y={
@@ -122,11 +125,20 @@ def figure(comparison: Comparison, found: Growth, label: str) -> go.Figure:
                 "array": [point.high - point.value for point in one.points],
                 "arrayminus": [point.value - point.low for point in one.points],
             },
-            customdata=[f"{100 * point.share:.3g} % of users" for point in one.points],
+            customdata=[f"{100 * point.share:.3g} % of users, {point.rows:,} rows" for point in one.points],
             hovertemplate="%{y:.4g} (%{customdata})",
         )  # fmt: skip
-    drawn.update_xaxes(type="log")
+    ticks = _ticks(shown)
+    drawn.update_xaxes(type="log", tickvals=ticks, ticktext=[engine.compare.rough(tick) for tick in ticks])
+    drawn.update_layout(hovermode="closest")
     return drawn
+
+
+def _ticks(curves: list[LearningCurve]) -> list[float]:
+    """The sizes that were measured, and where laws are drawn three more beyond them."""
+    rows = sorted({point.rows for one in curves for point in one.points})
+    apart = [tick for at, tick in enumerate(rows) if not at or tick > CLOSE * rows[at - 1]]
+    return [*map(float, apart), *(factor * rows[-1] for factor in (2, 5, 10) if any(one.law for one in curves))]
 
 
 def _law(drawn: go.Figure, one: LearningCurve, color: str, banded: bool) -> None:

@@ -16,7 +16,7 @@ from engine import datasets, runs
 from engine.datasets import ColumnSplit, DatasetSpec, LastSplit, TimeSplit
 from engine.runs import Run, RunState
 from engine.settings import settings
-from workers.artifacts import write_json
+from workers.artifacts import MANIFEST, write_json
 from workers.models import FunnelSpec
 from workers.run import RunSpec
 from workers.search import with_settings
@@ -110,6 +110,8 @@ def make_plan(dataset: str, cuts: int = CUTS) -> Plan:
             f"choose {max(2, most)} or fewer."
         )
     made = tuple(_cut(spec, shares, base, place) for place in range(cuts))
+    if isinstance(spec.split, TimeSplit):  # also where a version before this one, with fewer settings, prepared it
+        made = (made[0].model_copy(update={"dataset": dataset}), *made[1:])
     plan = Plan(base=dataset, window=shares.test * base, cuts=made)
     folder = settings().workspace / FOLDER
     folder.mkdir(exist_ok=True)
@@ -163,7 +165,7 @@ def progress_of(plan: Plan, run_ids: Sequence[str], letters: Sequence[str]) -> B
     wanted = [(letter, runs.get_run(run_id)) for letter, run_id in zip(letters, run_ids, strict=True)]
     specs = {letter: settled(run) for letter, run in wanted}
     for place, cut in enumerate(plan.cuts):
-        there = (settings().datasets / cut.dataset).is_dir()
+        there = (settings().datasets / cut.dataset / MANIFEST).is_file()
         prepared.append("finished" if there else "live" if cut.dataset in preparing else "missing")
         known = {}
         for run in reversed(runs.list_runs("train", cut.dataset)):
@@ -183,7 +185,7 @@ class _Prepares(NamedTuple):
 
 
 def _prepares(run: Run) -> _Prepares | None:
-    """The dataset that a live preparation will make, as this room notes it in its key; None for others."""
+    """The dataset that a live preparation will make; None for what is no such run."""
     if not run.live or not isinstance(run.spec, DatasetSpec):
         return None
     return _Prepares(datasets.dataset_id(run.spec), run.run_id)

@@ -3,7 +3,7 @@
 from engine.compare.backtest.staleness import TOLERANCE, Staleness
 from engine.compare.backtest.windows import PairOverWindows, Window, Windows
 from engine.compare.contenders import Comparison, names
-from engine.compare.numbers import number, places_of
+from engine.compare.growth import Reading, reading
 from engine.compare.phrases import Part, Sentence, plain_name
 from workers.artifacts import metric as metric_of
 
@@ -29,14 +29,12 @@ def _best(found: Windows) -> str | None:
 
 
 def _pair(pair: PairOverWindows, metric: str, a: Part, b: Part) -> Sentence:
-    label, half = metric_of(metric).label, (pair.high - pair.low) / 2
-    places = places_of(half)
-    size = f"{number(abs(pair.difference), places)}"
+    label = metric_of(metric).label
     low, high = sorted((pair.low, pair.high)) if pair.difference >= 0 else sorted((-pair.low, -pair.high))
-    interval = f"[{number(low, places)}, {number(high, places)}]"
+    size = reading(Reading(abs(pair.difference), low, high))
     sure = "" if low > 0 else f"; that it will next month cannot be told from {pair.windows} windows"
     wins = f" has the better {label} in {pair.wins_a} of {pair.windows} windows"
-    return a, Part(wins + " than "), b, Part(f", by {size} {interval} on average{sure}.")
+    return a, Part(wins + " than "), b, Part(f", by {size} on average{sure}.")
 
 
 def window_name(window: Window, place: int) -> str:

@@ -10,10 +10,13 @@ from engine.compare.numbers import count, number, places_of, rough
 from engine.compare.phrases import Part, Sentence, plain_name
 from workers.artifacts import metric as metric_of
 
+POINTS_NOTE = (
+    "The same test users for all shares of the users. Brackets and bars: 95 % over resampled test users, the same for all, with what "
+    "another seed may change. Which users are in a share is not resampled."
+)
 LAW_NOTE = (
-    "Points: the same test users for all shares of the users; lines: the law c − a·n^−b through them (Hestness et al. 2017; Viering and "
-    "Loog 2021), dashed where nothing was measured. Bands and brackets: 95 % over resampled test users, with what another seed may change. "
-    "Which users are in a share is not resampled."
+    f"{POINTS_NOTE} Lines: the law c − a·n^−b through the points (Hestness et al. 2017; Viering and Loog 2021), dashed where nothing was "
+    "measured; bands: its interval."
 )
 
 
@@ -80,11 +83,11 @@ def rows_text(rows: float, beyond: str = "") -> str:
 
 
 def reading(one: Reading, signed: bool = False) -> str:
-    """+0.012 [0.004, 0.020]: as many places as half of the interval supports."""
+    """+0.012 [0.004, 0.020]: as many places as half of the interval supports, and three or more."""
     half = (one.high - one.low) / 2
-    places = places_of(half) if math.isfinite(half) and half > 0 else 3
-    sign = "+" if signed and one.value > 0 else ""
-    return f"{sign}{number(one.value, places)} [{number(one.low, places)}, {number(one.high, places)}]"
+    places = max(3, places_of(half)) if math.isfinite(half) else 3
+    value, low, high = (number(round(end, places) + 0.0, places) for end in one)  # + 0.0: no minus before nothing
+    return f"{'+' if signed and round(one.value, places) > 0 else ''}{value} [{low}, {high}]"
 
 
 def shares_text(shares: Sequence[float]) -> str:

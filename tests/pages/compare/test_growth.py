@@ -35,7 +35,7 @@ def test_curves_are_drawn_from_runs_on_shares_and_the_button_trains_the_others(o
     assert (len(alone.points), alone.missing) == (1, (0.1, 0.25, 0.5))
     at = visit("compare", runs=own.ids("ease10", "item_knn"))
     said = plainly(says(at))
-    assert "**A EASE**: NDCG@10" in said and "the same test users for all shares" in said
+    assert "**A EASE**: NDCG@10" in said and "The same test users for all shares" in said
     assert [one.label for one in at.button if one.label.startswith("Train on")] == ["Train on 10, 25 and 50 % of the users"]  # item-kNN
     at = visit("compare", runs=f"{own.runs['ease10']},{made[0]}")
     assert "Unequal data: B learned from 10 % of the users, the others from all of them" in plainly(says(at))
