@@ -10,6 +10,7 @@ from workers.artifacts import METRICS
 from workers.evaluation import RISING
 
 FLAT = 0.01  # share of the first loss by which it falls at least where something is learnt
+WILD = 2.0  # times the loss of a guess, which fresh weights of a softmax with logQ correction exceed by a tenth
 FELL = 0.1  # share by which validation falls from its best epoch, while the loss goes on falling, where a model learns by heart
 EPOCHS = 40  # that the usual training may take
 
@@ -19,11 +20,11 @@ def diverged(of: Evidence) -> Diagnosis | None:
         return None
     nothing = math.log(of.candidates) if of.model.objective == "softmax" else math.log(2)  # the loss of a guess
     rose = len(of.losses) > 1 and of.losses[-1] > of.losses[0] * (1 + FLAT)
-    if np.isfinite(of.losses).all() and not rose and of.losses[-1] < 1.1 * nothing:
+    if np.isfinite(of.losses).all() and not rose and of.losses.max() < WILD * nothing:
         return None
     rate = of.train.table_learning_rate or of.model.table_rate
     lower = {"table_learning_rate": min(rate / 10, of.model.table_rate), "dense_learning_rate": min(of.train.dense_learning_rate, 0.001)}
-    course = f"rose from {of.losses[0]:.3g} to {of.losses[-1]:.3g}" if rose else f"ended at {of.losses[-1]:.3g}"
+    course = f"rose from {of.losses[0]:.3g} to {of.losses[-1]:.3g}" if rose else f"was {of.losses.max():.3g} in one epoch"
     return diagnosis(
         of,
         "diverged",
