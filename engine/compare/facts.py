@@ -68,7 +68,8 @@ def _leaves(group: list[Run]) -> dict[str, Any]:
         leaves |= dict(zip(("model.retriever", "model.ranker"), map(_part, spec.model.titles), strict=True))
         leaves = {name: value for name, value in leaves.items() if name not in ("model.titles", "train.seed")}
     if is_fitted(first):
-        leaves = {name: value for name, value in leaves.items() if not name.startswith("train.") or name == "train.seed"}
+        read = {"train.seed"} | ({"train.user_share"} if spec.train.user_share < 1 else set())
+        leaves = {name: value for name, value in leaves.items() if not name.startswith("train.") or name in read}
     if len(group) > 1:
         leaves["train.seed"] = [run.training.train.seed for run in group]
     return leaves
