@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from engine import datasets, runs
 from engine.compare.contenders import Comparison, Contender
 from workers.artifacts import METRICS
-from workers.models import MODELS, MatrixSpec, ModelSpec
+from workers.models import MODELS, MatrixSpec, ModelSpec, NetworkSpec
 from workers.specs import Task
 
 JUDGED_BY = {"retrieval": ("ndcg_at_10",), "ranking": ("auc", "rmse", "class_log_loss", "accuracy", "action_auc")}
@@ -80,7 +80,7 @@ def _with_dataset(facts: StageFacts, dataset: datasets.Dataset, model: ModelSpec
     schema, counts = dataset.schema, dataset.manifest["counts"]
     reads = [f.name for f in schema.categorical if _is_read(model, f.name, f.side)]
     reads += [f.name for f in schema.dense if _is_read(model, f.name, f.side)]
-    liked_alone = model.reads_order or getattr(model, "objective", None) == "softmax"
+    liked_alone = model.reads_order or (isinstance(model, NetworkSpec) and model.liked_only)
     return facts.model_copy(
         update={
             "train_rows": counts.get("positives" if liked_alone else "interactions", {}).get("train"),

@@ -10,7 +10,7 @@ NARROW, DROPPED, HOT, DISLIKES = 16, 0.85, 0.3, 2.0  # width, history dropout, t
 
 
 def pointwise(of: Evidence) -> Diagnosis | None:
-    if of.model.objective == "softmax":
+    if of.model.objective != "pointwise":
         return None
     return diagnosis(
         of,

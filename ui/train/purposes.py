@@ -9,7 +9,8 @@ from ui.shared import forms
 
 JUDGE, CHOOSE = "Judge rows that are shown", "Choose from the catalogue"
 FIELDS = {"negatives": ("none", "uniform"), "objective": ("pointwise", "softmax")}  # setting: its value for each purpose
-DRAWS = {"uniform": "all alike", "popularity": "by popularity"}
+NAMES = {"negatives": "Negatives drawn", "objective": "Loss"}
+DRAWS = {"uniform": "all alike", "popularity": "by popularity", "softmax": "sampled softmax", "bpr": "BPR"}
 TRADES = {
     JUDGE: "It learns to predict ratings: the best AUC on rated items, but it ranks the catalogue worse than popularity.",
     CHOOSE: "With negatives from the catalogue it learns choice: for lists of recommendations; its logits are not probabilities.",
@@ -47,7 +48,7 @@ def ask(model: type[ModelSpec], key: str, given: dict[str, Any], can_rank: bool)
         return {name: choosing}
     with right:
         drawn = st.selectbox(
-            "Negatives drawn", options, index=options.index(start) if start in options else 0, key=f"{key}.{name}",
-            format_func=lambda value: DRAWS.get(value, value), help="How items are drawn from the catalogue", persist_state=forms.KEPT,
+            NAMES[name], options, index=options.index(start) if start in options else 0, key=f"{key}.{name}",
+            format_func=lambda value: DRAWS.get(value, value), help=field.description, persist_state=forms.KEPT,
         )  # fmt: skip
     return {name: drawn or choosing}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 USUAL_HISTORY = 100  # likes of a history that is long, after dropout
 AGES, HEADS = 18, 4  # numbers by which a history in order weighs likes: groups of ages, heads
+POOL = 1024  # items drawn at each step, one of which each row of bpr is set against
 BIAS_DIM = 4  # fbgemm wants widths that are multiples of 4; an item's bias is the sum of the four
 
 
@@ -37,10 +38,11 @@ class TwoTowerSpec(NetworkSpec):
     stage: ClassVar[Literal["retrieval", "ranking"]] = "retrieval"
 
     kind: Literal["two_tower"] = "two_tower"
-    objective: Literal["softmax", "pointwise"] = Field(
+    objective: Literal["softmax", "bpr", "pointwise"] = Field(
         "softmax",
-        description="softmax: sampled softmax with logQ correction, learns which items people choose; pointwise: learns the label of each "
-        "row (liked or not, the value, the class, each action), the reference method",
+        description="softmax: sampled softmax with logQ correction, learns which items people choose; bpr: each like against one item "
+        "drawn from the catalogue (Rendle et al. 2009); pointwise: learns the label of each row (liked or not, the value, the class, "
+        "each action), the reference method",
     )
     embedding_dim: int = Field(
         64,
@@ -91,17 +93,18 @@ class TwoTowerSpec(NetworkSpec):
         0,
         ge=0,
         le=100_000,
-        description="softmax: negatives drawn uniformly from the catalogue at each step, in addition to those of the batch",
+        description="softmax: negatives drawn uniformly from the catalogue at each step, in addition to those of the batch; bpr: items "
+        f"drawn at each step, one of which each row takes; 0: {POOL:,}",
         json_schema_extra=MORE | searched(Choices(choices=(0, 256, 1024))),
     )
     mask_history: bool = Field(
-        True, description="softmax: items of a user's history are not used as negatives for that user", json_schema_extra=MORE
+        True, description="softmax, bpr: items of a user's history are not used as negatives for that user", json_schema_extra=MORE
     )
     explicit_negatives: float = Field(
         0.0,
         ge=0,
         le=100,
-        description="softmax: weight of a logistic loss on the rows that the user disliked; 0 leaves those rows out",
+        description="softmax, bpr: weight of a logistic loss on the rows that the user disliked; 0 leaves those rows out",
         json_schema_extra=MORE,
     )
     init_std: float = Field(
@@ -118,7 +121,7 @@ class TwoTowerSpec(NetworkSpec):
         return "pointwise" if value == "bce" else value
 
     def selection_metric(self, task: Task) -> str:
-        return "ndcg_at_10" if self.objective == "softmax" else super().selection_metric(task)
+        return "ndcg_at_10" if self.learns_choice else super().selection_metric(task)
 
     def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
         missing = [side for side, there in (("user", schema.has_users), ("item", schema.has_items)) if not there]
@@ -137,11 +140,11 @@ class TwoTowerSpec(NetworkSpec):
 
     @property
     def learns_choice(self) -> bool:
-        return self.objective == "softmax"
+        return self.objective != "pointwise"
 
     @property
     def liked_only(self) -> bool:
-        return self.objective == "softmax" and self.explicit_negatives == 0
+        return self.learns_choice and self.explicit_negatives == 0
 
     @property
     def table_rate(self) -> float:
@@ -149,8 +152,8 @@ class TwoTowerSpec(NetworkSpec):
 
     @property
     def sampling(self) -> Sampling | None:
-        wanted = self.objective == "softmax" and self.uniform_negatives > 0
-        return Sampling(draw="uniform", candidates=self.uniform_negatives) if wanted else None
+        drawn = {"softmax": self.uniform_negatives, "bpr": self.uniform_negatives or POOL, "pointwise": 0}[self.objective]
+        return Sampling(draw="uniform", candidates=drawn) if drawn else None
 
     @property
     def title(self) -> str:

@@ -64,7 +64,7 @@ class TwoTower(Ranker):
 
     def __init__(self, spec: "TwoTowerSpec", schema: FeatureSchema, task: Task) -> None:
         super().__init__()
-        self.softmax = spec.objective == "softmax"
+        self.objective = spec.objective
         self.cosine, self.temperature, self.explicit_negatives = spec.similarity == "cosine", spec.temperature, spec.explicit_negatives
         reads_history = spec.history and schema.has_history
         self.history_dropout = spec.history_dropout if reads_history else 0.0
@@ -83,8 +83,8 @@ class TwoTower(Ranker):
         item_dense = schema.dense_on("item") if spec.item_features else ()
         self.user = Tower(tuple(f for f in features if f.side != "item"), user_dense, dim, spec.user_layers, self.in_order is not None)
         self.item = Tower(tuple(f for f in features if f.side == "item"), item_dense, dim, spec.item_layers)
-        self.head = Head(BINARY if self.softmax else task, spec.action_weights)
-        self.outputs = _Outputs(task, self.head, dim + 1) if not self.softmax and task.output != "binary" else None
+        self.head = Head(BINARY if spec.learns_choice else task, spec.action_weights)
+        self.outputs = _Outputs(task, self.head, dim + 1) if not spec.learns_choice and task.output != "binary" else None
         num_items = schema.feature(ITEM_ID).num_rows
         self.register_buffer("frequency", torch.full((num_items,), 1.0 / num_items), persistent=False)
 
@@ -134,14 +134,14 @@ class TwoTower(Ranker):
         whole = batch.sparse
         if self.training and self.history_dropout > 0 and self.in_order is None:
             batch = batch._replace(sparse=drop_history(batch.sparse, self.history_dropout))
-        if not self.softmax:
+        if self.objective == "pointwise":
             return super().loss(batch)
         pooled = self.embed(batch)
         users, items = self.user_state(pooled, batch), self.item_state(pooled, batch)
         real = len(batch.label) - batch.sampled
         users, weights = users[:real], batch.weight[:real]
         chosen = weights * (batch.label[:real] > 0.5)
-        losses = self._sampled_softmax(users, items, whole, batch.sampled)
+        losses = (self._sampled_softmax if self.objective == "softmax" else self._pairwise)(users, items, whole, batch.sampled)
         total = (losses * chosen).sum()
         if self.explicit_negatives > 0:
             disliked = F.softplus((users * items[:real]).sum(1)) * (weights - chosen)
@@ -172,6 +172,20 @@ class TwoTower(Ranker):
         with torch.no_grad():  # in place: neither changes a gradient, since masked items have no share of a softmax
             logits.sub_(expected.log()).masked_fill_(masked, float("-inf"))
         return F.cross_entropy(logits, at, reduction="none")
+
+    def _pairwise(self, users: Tensor, items: Tensor, sparse: KeyedJaggedTensor, sampled: int) -> Tensor:
+        """Loss [B] of preferring the row's item to one of the sampled items; 0 where that is the row's own or one of the history.
+
+        Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", UAI 2009, section 4.1; items are drawn uniformly.
+        """
+        real = len(users)
+        drawn = real + torch.randint(sampled, (real,), device=users.device)
+        rows, own = item_rows(sparse), torch.arange(real, device=users.device)
+        excluded = rows[drawn] == rows[:real]
+        if self.mask_history:
+            excluded |= in_history(sparse, real, rows[real:], len(self.frequency))[own, drawn - real]
+        differences = (users * (items[:real] - items[drawn])).sum(1)
+        return F.softplus(-differences) * ~excluded
 
 
 class _Outputs(nn.Module):
