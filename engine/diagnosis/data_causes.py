@@ -6,7 +6,7 @@ from workers.evaluation import FEW_USERS
 from workers.specs import HISTORY, ITEM_ID, USER_ID
 
 UNKNOWN = 0.5  # share of test rows that train cannot know, from which they are the first thing to mend
-LIKED = (0.02, 0.95)  # share of train rows that a rule on ratings may call likes
+LIKED = (0.02, 0.9)  # share of train rows that a rule on ratings may call likes
 ROWS_A_VALUE = 5  # of train, below which a value of a feature is hardly met twice
 
 

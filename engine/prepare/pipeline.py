@@ -86,6 +86,8 @@ def prepare(spec: DatasetSpec, progress: Progress = _silent) -> Path:
 
 def build(preparation: Preparation, progress: Progress) -> tuple[Results, Blocks]:
     """Write everything but the manifest to the staging folder."""
+    import pyspark.sql  # noqa: F401 - whole before two threads import parts of it, which are circular: one of them would fail
+
     streaming = Thread(target=import_streaming, daemon=True)  # takes seconds of one core, and blocks need it only at the end
     with _step(STEPS[0], progress):
         streaming.start()

@@ -62,7 +62,7 @@ def datasets(ratings: Path, folder: Path) -> dict[str, dict[str, Any]]:
     }
     return {
         "per-user": {"name": "per-user", "source": plain, "split": SPLIT},
-        "everything-is-liked": {"name": "liked", "source": plain, "split": SPLIT, "label": {"kind": "threshold", "threshold": 1}},
+        "everything-is-liked": {"name": "liked", "source": plain, "split": SPLIT, "label": {"kind": "threshold", "threshold": 2}},
         "by-time": {"name": "by-time", "source": plain},
         "noise": {"name": "noise", "source": noisy, "split": SPLIT},
     }
