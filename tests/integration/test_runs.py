@@ -86,7 +86,7 @@ def test_a_trained_run_is_whole_in_mlflow(space, trained):
 def test_a_preparation_leaves_what_spark_loaded_after_its_verdict(tmp_path_factory, space):
     prepared = stores.once(tmp_path_factory, "sample", prepare_sample)
     (log,) = prepared.glob("runs/*/run.log")
-    until(lambda: "stored Spark's class archive" in log.read_text(), 120)
+    until(lambda: "stored Spark's class archive" in log.read_text(), 300)
     said = log.read_text()
     assert said.index("verdict: FINISHED") < said.index("stored Spark's class archive")
     assert [file.name[:6] for file in (cache_of(prepared) / "recbench").iterdir()] == ["spark-"]
