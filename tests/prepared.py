@@ -12,7 +12,8 @@ import pandas as pd
 from engine import datasets
 from engine.datasets import DatasetSpec
 from engine.preview import preview, preview_rows
-from engine.preview.rows import Rule, label_rows, set_aside_pairs, split_rows
+from engine.preview.labels import Rule, label_rows
+from engine.preview.rows import set_aside_pairs, split_rows
 from tests import tiny
 from workers.artifacts import MANIFEST
 from workers.evaluation import write_baselines

@@ -7,11 +7,13 @@ from .findings import list_findings as list_findings
 from .first_rows import Preview as Preview, preview as preview, preview_rows as preview_rows
 from .leaks import LEAK_ROWS as LEAK_ROWS, with_label_auc as with_label_auc
 from .order import MOST_LIKES as MOST_LIKES, order_facts as order_facts, order_in_words as order_in_words
+from .labels import (
+    MOST_CLASSES as MOST_CLASSES, Rule as Rule, check_given as check_given, is_given as is_given, liked_classes as liked_classes,
+    usual_threshold as usual_threshold,
+)
 from .rows import (
-    COPY as COPY, CORE as CORE, LATER as LATER, MOST_CLASSES as MOST_CLASSES, NOT_CONTENT as NOT_CONTENT,
-    PAIRS as PAIRS, Pairs as Pairs, Rule as Rule,
-    check_given as check_given, is_given as is_given, leak as leak, liked_classes as liked_classes, merges_actions as merges_actions,
-    quantile_place as quantile_place, usual_threshold as usual_threshold,
+    COPY as COPY, CORE as CORE, LATER as LATER, NOT_CONTENT as NOT_CONTENT, PAIRS as PAIRS, Pairs as Pairs, leak as leak,
+    merges_actions as merges_actions, quantile_place as quantile_place,
 )
 from .split_choice import (
     better_split as better_split, compare_splits as compare_splits, is_thin as is_thin, one_user_in as one_user_in, seen_from as seen_from,

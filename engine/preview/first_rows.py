@@ -8,8 +8,9 @@ import pandas as pd
 from engine.datasets import Audit, DatasetSpec, JoinFacts, SplitFacts, WeightFacts
 from engine.preview.audit import MOST_VALUES, counts_of_counts, feature_facts, from_counts, rating_counts, split_facts, timeline
 from engine.preview.findings import list_findings
+from engine.preview.labels import Rule, label_rows
 from engine.preview.order import order_facts
-from engine.preview.rows import CORE, Pairs, Rule, in_core, label_rows, refuse_crossing_copies, set_aside_pairs, split_rows
+from engine.preview.rows import CORE, Pairs, in_core, refuse_crossing_copies, set_aside_pairs, split_rows
 from engine.preview.split_choice import compare_splits, one_user_in
 from engine.sources import FRAME_LIMIT, SourceSpec
 from workers.artifacts import TEST, TRAIN

@@ -6,7 +6,8 @@ import pandas as pd
 
 from engine.datasets import ColumnSplit, DatasetSpec, LastSplit, PerUserSplit, RandomSplit, Split, SplitFacts, TimeSplit, waits_for_train
 from engine.preview.audit import split_facts
-from engine.preview.rows import in_core, label_rows, split_rows
+from engine.preview.labels import label_rows
+from engine.preview.rows import in_core, split_rows
 from workers.artifacts import TEST
 from workers.evaluation import ENOUGH_USERS, smallest_difference
 

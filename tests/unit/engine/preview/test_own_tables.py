@@ -9,7 +9,8 @@ import pytest
 
 from engine.datasets.spec import DatasetSpec
 from engine.preview.first_rows import Preview, preview, preview_rows
-from engine.preview.rows import COPY, split_rows, usual_threshold
+from engine.preview.labels import usual_threshold
+from engine.preview.rows import COPY, split_rows
 from engine.sources.table import TableSource
 
 USER, ITEM = {"name": "user_id", "role": "user"}, {"name": "item_id", "role": "item"}

@@ -9,7 +9,8 @@ import pytest
 
 from engine.datasets.spec import DatasetSpec
 from engine.preview.first_rows import preview, preview_rows
-from engine.preview.rows import COPY, PAIRS, in_core, label_rows, set_aside_pairs, split_rows
+from engine.preview.labels import label_rows
+from engine.preview.rows import COPY, PAIRS, in_core, set_aside_pairs, split_rows
 from tests.given import given
 
 # the first three rows are copies; a and x meet three more times, with other labels
