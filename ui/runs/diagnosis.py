@@ -35,6 +35,6 @@ def _cause(run: Run, place: int, one: Diagnosis) -> None:
         if one.run is None:
             st.page_link("data/page.py", label="Prepare the data otherwise", icon=":material/table:")
             return
-        launched = launch.button([one.run], complete=True, key=f"diagnosis.{run.run_id}.{one.cause}", label="Train so")
+        launched = launch.button([one.run], complete=True, key=f"diagnosis.{run.run_id}.{one.cause}", label="Train with this change")
         if launched:
             live.watch(launched)
