@@ -12,7 +12,7 @@ from engine import datasets, runs
 from engine.runs import Run, RunState
 from engine.settings import settings
 from workers.importance import FEATURES, FeatureLoss, FeatureTest, FeatureTestSpec
-from workers.models import FunnelSpec, LightGBMSpec, MatrixSpec, RankerSpec
+from workers.models import FeatureModelSpec, FunnelSpec, MatrixSpec
 from workers.run import RunSpec
 from workers.specs import Task, explain
 
@@ -73,10 +73,10 @@ def _result(run: Run) -> FeatureTest | None:
 
 def run_without(run: Run, loss: FeatureLoss) -> RunSpec | None:
     """The run with the same settings that does without some features; None where its model has no such setting."""
-    if not isinstance(run.training.model, RankerSpec | LightGBMSpec):
+    if not isinstance(run.training.model, FeatureModelSpec):
         return None
     spec = runs.as_chosen(run.run_id, run.training)
-    assert isinstance(spec.model, RankerSpec | LightGBMSpec)
+    assert isinstance(spec.model, FeatureModelSpec)
     without = (*spec.model.without, *(name for name in loss.features if name not in spec.model.without))
     return spec.model_copy(update={"name": None, "continues": None, "model": spec.model.model_copy(update={"without": without})})
 

@@ -3,7 +3,7 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from workers.models.base import MatrixSpec, ModelSpec, NetworkSpec
+from workers.models.base import FeatureModelSpec, MatrixSpec, ModelSpec, NetworkSpec
 from workers.models.base_ranker import RankerSpec
 from workers.models.deepfm import DeepFMSpec
 from workers.models.dlrm import DLRMSpec
@@ -15,8 +15,9 @@ from workers.models.sasrec import SASRecSpec
 from workers.models.two_tower import TwoTowerSpec
 
 __all__ = [
-    "FLOAT", "FOLDS", "KINDS", "MANY", "MODELS", "MOST_IN_GROUP", "RUN_ID", "DLRMDCNSpec", "DLRMSpec", "DeepFMSpec", "Footprint",
-    "FunnelSpec", "LightGBMSpec", "MatrixSpec", "ModelSpec", "NetworkSpec", "RankerSpec", "SASRecSpec", "TableSize", "TwoTowerSpec",
+    "FLOAT", "FOLDS", "KINDS", "MANY", "MODELS", "MOST_IN_GROUP", "RUN_ID", "DLRMDCNSpec", "DLRMSpec", "DeepFMSpec", "FeatureModelSpec",
+    "Footprint", "FunnelSpec", "LightGBMSpec", "MatrixSpec", "ModelSpec", "NetworkSpec", "RankerSpec", "SASRecSpec", "TableSize",
+    "TwoTowerSpec",
 ]  # fmt: skip
 
 

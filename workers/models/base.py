@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from workers.matrices import MatrixModel
     from workers.networks import Ranker
 from workers.models.footprint import Footprint
-from workers.specs import BINARY, FeatureSchema, Sampling, Task
+from workers.specs import BINARY, ITEM_ID, FeatureSchema, Sampling, Task
 
 
 class ModelSpec(Spec):
@@ -115,6 +115,30 @@ class MatrixSpec(ModelSpec):
         if missing:
             return f"{self.label} counts who liked what, and this dataset has no {' and no '.join(missing)}; choose a ranker such as DLRM."
         return super().refusal(schema, label)
+
+
+class FeatureModelSpec(ModelSpec):
+    """A model that reads features of rows, and may do without some of them."""
+
+    without: tuple[str, ...] = Field(
+        (),
+        max_length=200,
+        description="Features of the dataset that are not read, such as those that pay nothing in a test of features; of LightGBM, user_id "
+        "is how much each user rated and liked",
+        json_schema_extra=MORE,
+    )
+
+    def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
+        there = [*(f.name for f in schema.categorical if f.name != ITEM_ID), *(f.name for f in schema.dense)]
+        if foreign := [name for name in self.without if name not in there]:
+            return f"without names {', '.join(foreign)}; of this dataset's features a ranker can do without {', '.join(there) or 'none'}."
+        return super().refusal(schema, label)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The part of the title that says so; empty where everything is read."""
+        few = self.without[0] if len(self.without) == 1 else f"{len(self.without)} features"
+        return (f"without {few}",) if self.without else ()
 
 
 class NetworkSpec(ModelSpec):

@@ -5,15 +5,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.models.base import NetworkSpec
+from workers.models.base import FeatureModelSpec, NetworkSpec
 from workers.models.footprint import Footprint, TableSize, linear
-from workers.specs import BINARY, HISTORY, ITEM_ID, MORE, Choices, FeatureSchema, Range, Sampling, Task, searched
+from workers.specs import BINARY, HISTORY, MORE, Choices, FeatureSchema, Range, Sampling, Task, searched
 
 WIDE_DIM = 4  # fbgemm wants widths that are multiples of 4; a first-order weight is the sum of the four
 POOL = 1024  # items drawn at each step, some of which are each row's negatives
 
 
-class RankerSpec(NetworkSpec):
+class RankerSpec(FeatureModelSpec, NetworkSpec):
     """A ranker: reads every feature of users and items, and predicts the label of a row."""
 
     stage: ClassVar[Literal["retrieval", "ranking"]] = "ranking"
@@ -42,12 +42,6 @@ class RankerSpec(NetworkSpec):
         description="With negatives from the catalogue: share of the history's items that each training step leaves out",
         json_schema_extra=MORE | searched(Range(low=0, high=0.9)),
     )
-    without: tuple[str, ...] = Field(
-        (),
-        max_length=200,
-        description="Features of the dataset that are not read, such as those that pay nothing in a test of features",
-        json_schema_extra=MORE,
-    )
     first_order: bool = Field(True, description="Besides its embedding, every value of a category has a weight that is added to the logits")
     dense_layers: tuple[int, ...] = Field(
         (64,), description="Hidden layers over the dense features, before the interaction", json_schema_extra=MORE
@@ -71,9 +65,6 @@ class RankerSpec(NetworkSpec):
         return super().selection_metric(task) if self.negatives == "none" else "ndcg_at_10"
 
     def refusal(self, schema: FeatureSchema, label: Mapping[str, Any]) -> str | None:
-        there = [*(f.name for f in schema.categorical if f.name != ITEM_ID), *(f.name for f in schema.dense)]
-        if foreign := [name for name in self.without if name not in there]:
-            return f"without names {', '.join(foreign)}; of this dataset's features a ranker can do without {', '.join(there) or 'none'}."
         if self.negatives != "none":
             if not schema.can_rank:
                 return f"negatives is {self.negatives}, but this dataset has no catalogue of items for users; choose none."
@@ -115,5 +106,4 @@ class RankerSpec(NetworkSpec):
     @property
     def title(self) -> str:
         parts = [self.label, *(["history"] if self.history else []), *([f"{self.negatives} negatives"] if self.learns_choice else [])]
-        parts += [f"without {self.without[0] if len(self.without) == 1 else f'{len(self.without)} features'}"] if self.without else []
-        return " · ".join([*parts, f"dim {self.embedding_dim}"])
+        return " · ".join([*parts, *self.left_out, f"dim {self.embedding_dim}"])

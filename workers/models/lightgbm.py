@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from workers.models.base import ModelSpec
+from workers.models.base import FeatureModelSpec
 from workers.models.footprint import Footprint, TableSize
 from workers.specs import BINARY, ITEM_ID, MORE, FeatureSchema, Range, Sampling, Task, searched
 
@@ -15,7 +15,7 @@ MANY = 64  # categories from which one is described by counts and means, and val
 MOST_IN_GROUP = 10_000  # rows of a user in one group of LambdaMART: LightGBM takes no more
 
 
-class LightGBMSpec(ModelSpec):
+class LightGBMSpec(FeatureModelSpec):
     """Gradient-boosted trees over features, popularity and how an item resembles the history: fast, calibrated, a usual second stage."""
 
     label: ClassVar[str] = "LightGBM"
@@ -38,13 +38,6 @@ class LightGBMSpec(ModelSpec):
     )
     num_negatives: int = Field(20, ge=1, le=1024, description="Items drawn from the catalogue for each liked row", json_schema_extra=MORE)
     history: bool = Field(True, description="Read the items that the user liked (where the dataset has a history)")
-    without: tuple[str, ...] = Field(
-        (),
-        max_length=200,
-        description="Features of the dataset that are not read, such as those that pay nothing in a test of features; user_id: how much "
-        "each user rated and liked",
-        json_schema_extra=MORE,
-    )
     trees: int = Field(1000, ge=1, le=100_000, description="Maximum number of trees, which validation cuts to the best number")
     patience: int | None = Field(
         50,
@@ -101,9 +94,6 @@ class LightGBMSpec(ModelSpec):
             return "LightGBM predicts one output of a row, and this dataset has several actions; choose a ranker such as DLRM."
         if not schema.categorical and not schema.dense:
             return "LightGBM learns from features, and this dataset has none; map a category, a number, a user or an item."
-        there = [*(f.name for f in schema.categorical if f.name != ITEM_ID), *(f.name for f in schema.dense)]
-        if foreign := [name for name in self.without if name not in there]:
-            return f"without names {', '.join(foreign)}; of this dataset's features a ranker can do without {', '.join(there) or 'none'}."
         if self.negatives != "none":
             if not schema.can_rank:
                 return f"negatives is {self.negatives}, but this dataset has no catalogue of items for users; choose none."
@@ -149,8 +139,7 @@ class LightGBMSpec(ModelSpec):
     def title(self) -> str:
         drawn = [f"negatives {self.negatives}"] if self.learns_choice else []
         parts = [self.label, self.chosen_objective, *drawn, *(["history"] if self.history else [])]
-        parts += [f"without {self.without[0] if len(self.without) == 1 else f'{len(self.without)} features'}"] if self.without else []
-        return " · ".join(parts)
+        return " · ".join([*parts, *self.left_out])
 
     def footprint(self, schema: FeatureSchema, task: Task = BINARY) -> Footprint:
         """Leaves are its parameters; besides, it keeps counts and means of categories, and the neighbours of items. Of the binned matrix, a

@@ -32,7 +32,7 @@ def _pair(pair: PairOverWindows, metric: str, a: Part, b: Part) -> Sentence:
     label = metric_of(metric).label
     low, high = sorted((pair.low, pair.high)) if pair.difference >= 0 else sorted((-pair.low, -pair.high))
     size = reading(Reading(abs(pair.difference), low, high))
-    sure = "" if low > 0 else f"; that it will next month cannot be told from {pair.windows} windows"
+    sure = "" if low > 0 else f"; {pair.windows} windows are too few to say that it will next month"
     wins = f" has the better {label} in {pair.wins_a} of {pair.windows} windows"
     return a, Part(wins + " than "), b, Part(f", by {size} on average{sure}.")
 
@@ -43,14 +43,14 @@ def window_name(window: Window, place: int) -> str:
 
 
 def staleness_sentence(comparison: Comparison, one: Staleness, metric: str) -> Sentence:
-    """What a day costs a contender, and how often to train it; that it cannot be told where the interval says so."""
+    """What a day costs a contender, and how often to train it; or that the windows do not show it."""
     short = names(comparison.contenders)
     name = Part(f"{one.letter} {plain_name(short[one.letter])}", name=True)
     label, days = metric_of(metric).label, max(point.days for point in one.points)
     interval = f"{_percent(one.daily)} [{_percent(one.low)}, {_percent(one.high)}]"
     if not one.low > 0:
         known = interval if one.low == one.low else _percent(one.daily)
-        return name, Part(f": what a day of age costs cannot be told from models up to {days:.0f} days older ({known} of {label} a day).")
+        return name, Part(f": models up to {days:.0f} days older do not show what a day of age costs ({known} of {label} a day).")
     every = max(1, int(TOLERANCE / one.daily + 1e-6))
     return name, Part(
         f": a day older costs {interval} of {label}; retrain every {every} day{'s' if every > 1 else ''} to lose less than "

@@ -46,7 +46,7 @@ def _of_curve(one: LearningCurve, metric: str, name: Part) -> Sentence:
     if one.rise.high < 0:
         return name, Part(f":{span}: more users have made it worse ({reading(one.rise, signed=True)}).")
     if one.rise.low <= 0:
-        return name, Part(f":{span}. That more data helps cannot be told: {reading(one.rise, signed=True)} from the first to the last.")
+        return name, Part(f":{span}. It is not clear that more data helps: {reading(one.rise, signed=True)} from the first to the last.")
     if one.gain is not None:
         far = f"By the law ten times more rows would give {reading(one.gain, signed=True)} {better}; that is not measured."
         return name, Part(f":{span}. {far}")
@@ -62,7 +62,7 @@ def _of_crossing(one: Crossing, short: Mapping[str, Part], most: int) -> Sentenc
     ahead, other, rows = short[one.ahead], short[one.other], one.rows
     reach = f"{REACH:.0f} times the rows that there are"
     if rows.low <= most and math.isinf(rows.high):
-        return Part("Whether "), other, Part(" passes "), ahead, Part(" with more data cannot be told by their laws.")
+        return Part("Whether "), other, Part(" passes "), ahead, Part(" with more data is not clear from their laws.")
     if math.isinf(rows.value):
         until = "" if math.isinf(rows.low) else f"; at the earliest at {rows_text(rows.low)} rows"
         return Part("By the laws "), other, Part(" does not pass "), ahead, Part(f" within {reach}{until}.")

@@ -34,4 +34,4 @@ def test_the_sentence_says_when_to_train_again_or_that_it_cannot_be_told() -> No
 
     sure = said((0, 10, 0.04), (1, 10, 0.041), (2, 10, 0.039))
     assert sure.startswith("A EASE: a day older costs 0.4 % [0.38 %, 0.42 %] of NDCG@10; retrain every 10 days to lose less than 4 %.")
-    assert "cannot be told from models up to 30 days older" in said((0, 10, 0.04), (1, 30, -0.04))
+    assert "models up to 30 days older do not show what a day of age costs" in said((0, 10, 0.04), (1, 30, -0.04))

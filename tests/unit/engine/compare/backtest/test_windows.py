@@ -44,4 +44,4 @@ def test_the_sentence_says_when_the_windows_do_not_tell() -> None:
     sure = said((0.3, 0.2), (0.31, 0.2), (0.29, 0.2), (0.3, 0.2))
     assert sure.startswith("A EASE has the better NDCG@10 in 4 of 4 windows than B DLRM, by 0.100 [")
     assert "cannot be told" not in sure
-    assert "that it will next month cannot be told from 2 windows" in said((0.3, 0.2), (0.2, 0.21))
+    assert "2 windows are too few to say that it will next month" in said((0.3, 0.2), (0.2, 0.21))

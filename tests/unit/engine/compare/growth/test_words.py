@@ -29,7 +29,7 @@ def test_a_law_says_what_ten_times_the_rows_would_give_and_that_this_is_not_meas
     [
         (LearningCurve("A", POINTS[1:], (), RISE), "3 sizes of data are too few for a law, which takes 4"),
         (LearningCurve("A", POINTS, (), RISE), "do not determine a law well enough"),
-        (LearningCurve("A", POINTS, (), Reading(0.01, -0.01, 0.03)), "That more data helps cannot be told"),
+        (LearningCurve("A", POINTS, (), Reading(0.01, -0.01, 0.03)), "It is not clear that more data helps"),
         (LearningCurve("A", POINTS, (), Reading(-0.02, -0.03, -0.01)), "more users have made it worse"),
     ],
 )
@@ -46,7 +46,7 @@ def test_without_a_law_it_says_why_in_place_of_a_number(curve: LearningCurve, ex
         (Reading(math.inf, math.inf, math.inf), "does not pass A EASE within 100 times the rows that there are."),
         (Reading(math.inf, 2e6, math.inf), "; at the earliest at 2 million rows."),
         (Reading(12_345.0, 9_000.0, 20_000.0), "With less data B <b>DLRM</b> is ahead of A EASE, which passes it at about 12,000 rows"),
-        (Reading(3e6, 9_000.0, math.inf), "cannot be told by their laws"),
+        (Reading(3e6, 9_000.0, math.inf), "is not clear from their laws"),
     ],
 )  # fmt: skip
 def test_a_crossing_is_ahead_behind_nowhere_or_not_to_be_told(rows: Reading, expected: str) -> None:
