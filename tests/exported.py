@@ -19,7 +19,10 @@ def write(workspace: Path, frame: pd.DataFrame) -> Path:
     train = frame[frame["split"] == "train"]
     item = pd.read_parquet(folder / "items.parquet").set_index("item_id")["row"]
     order = [*train["user_id"].value_counts().index, *sorted(set(frame["user_id"]) - set(train["user_id"]))]
-    liked = train[train["label"] > 0].groupby("user_id")["item_id"].agg(list)
+    known = frame[
+        (frame["split"] != "test") & (frame["label"] > 0) & frame["user_id"].isin(train["user_id"]) & frame["item_id"].isin(item.index)
+    ]
+    liked = known.groupby("user_id")["item_id"].agg(list)
     rows = np.array([place if user in set(train["user_id"]) else 0 for place, user in enumerate(order, 1)], np.int32)
     held = frame[(frame["split"] == "test") & (frame["label"] > 0)]["user_id"].value_counts()
     users = pd.DataFrame({"user_id": order, "row": rows, "feature.user_id": rows})

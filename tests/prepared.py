@@ -147,7 +147,11 @@ def write_people(folder: Path, used: pd.DataFrame, spec: DatasetSpec | None = No
     rows = np.array([place if user in known else 0 for place, user in enumerate(order, 1)], np.int32)
     held = used[(used["split"] == "test") & (used["label"] > 0)]["user_id"].value_counts()
     users = pd.DataFrame({"user_id": order, "row": rows, "feature.user_id": rows})
-    users["feature.history"] = [item.reindex(liked.get(user, [])).to_numpy(np.int32)[-50:] for user in order]
+    before = used[
+        (used["split"] != "test") & (used["label"] > 0) & used["user_id"].isin(known) & used["item_id"].isin(item[item > 0].index)
+    ]
+    met = before.groupby("user_id")["item_id"].agg(list)
+    users["feature.history"] = [item.reindex(met.get(user, [])).to_numpy(np.int32)[-50:] for user in order]
     users["interactions"] = used["user_id"].value_counts().reindex(order).to_numpy()
     users["train_positives"] = [len(liked.get(user, [])) for user in order]
     users["test_positives"] = held.reindex(order, fill_value=0).to_numpy()

@@ -26,9 +26,12 @@ def groups(users: int = 60, items: int = 40, groups: int = 4, seed: int = 0) -> 
         own = [item for item in range(items) if item % groups == user % groups]
         other = rng.choice([item for item in range(items) if item % groups != user % groups], len(own), replace=False)
         held = set(rng.choice(own, 2, replace=False))
+        # with one of the own group that is not met, the order of what is left for test says something
+        unmet = next(item for item in np.roll(own, user) if item not in held)
         for item in [*own, *other]:
             split = "train" if item not in held else ("valid" if item == min(held) else "test")
-            rows.append((f"u{user}", f"i{item}", float(item in own), split))
+            if item != unmet:
+                rows.append((f"u{user}", f"i{item}", float(item in own), split))
         rows += [(f"u{user}", f"i{other[0]}", 0.0, "valid"), (f"u{user}", f"i{other[1]}", 0.0, "test")]
     return pd.DataFrame(rows, columns=["user_id", "item_id", "label", "split"]).drop_duplicates(["user_id", "item_id"], keep="last")
 
@@ -69,12 +72,18 @@ def with_target(frame: pd.DataFrame, output: str) -> pd.DataFrame:
 
 
 def write(
-    frame: pd.DataFrame, folder: Path, history: int = 50, output: str = "binary", sequence: int | None = 1000, before: bool = False
+    frame: pd.DataFrame,
+    folder: Path,
+    history: int = 50,
+    output: str = "binary",
+    sequence: int | None = 1000,
+    before: bool = False,
+    known: tuple[str, ...] = ("train", "valid"),
 ) -> FeatureSchema:
     """Write `frame` (user_id, item_id, label, split; target, of `with_target`) as a prepared dataset into `folder`.
 
     Rows of a user are in order of time. sequence: newest likes in a sequence; 0 or None: none are stored. before: the history of a row of
-    train holds what was liked before it, and not all other likes.
+    train holds what was liked before it, and not all other likes. known: splits that models know of a person before test.
     """
     train = frame[frame["split"] == "train"]
     items, users = (pd.Index(train[c].value_counts().index) for c in ("item_id", "user_id"))
@@ -82,7 +91,7 @@ def write(
         item=items.get_indexer(frame["item_id"]) + 1, user=users.get_indexer(frame["user_id"]) + 1
     )  # an unknown id is at -1: row 0
     train = frame[frame["split"] == "train"]
-    liked = train[train["label"] > 0].groupby("user")["item"].agg(list).to_dict()
+    liked, later, by_test = _liked(train), _liked(frame[frame["split"] == "valid"]), _liked(frame[frame["split"].isin(known)])
     schema = FeatureSchema(
         categorical=(
             Categorical(name="user_id", side="user", num_rows=len(users) + 1, vocabulary="user_id"),
@@ -94,8 +103,10 @@ def write(
     folder.mkdir(parents=True)
     if sequence:
         _write_sequences(liked, folder / "sequences", sequence)
+        if later:
+            _write_sequences(later, folder / "sequences_valid", sequence)
     for split in ("train", "valid", "test"):
-        rows = _with_bags(frame[frame["split"] == split], liked, before and split == "train")
+        rows = _with_bags(frame[frame["split"] == split], by_test if split == "test" else liked, split == "train", before)
         _write_split(rows.sample(frac=1, random_state=0), folder / split, history)
     positives = train[train["label"] > 0]["item"].value_counts()
     rows = np.arange(1, len(items) + 1)
@@ -111,8 +122,8 @@ def write(
         }
     ).to_parquet(folder / "items.parquet", index=False)
     (folder / "ranking").mkdir()
-    for split in ("valid", "test"):
-        _write_ranking(frame, split, liked, folder, history)
+    _write_ranking(frame, "valid", liked, ("train",), folder, history)
+    _write_ranking(frame, "test", by_test, known, folder, history)
     counts = {
         "interactions": {s: int((frame["split"] == s).sum()) for s in ("train", "valid", "test")},
         "positives": {s: int(((frame["split"] == s) & (frame["label"] > 0)).sum()) for s in ("train", "valid", "test")},
@@ -120,18 +131,24 @@ def write(
     if sequence:
         kept = sum(min(len(bag), sequence) for bag in liked.values())
         counts["sequences"] = {"users": len(liked), "likes": kept, "left_out": sum(map(len, liked.values())) - kept}
-    manifest = {"schema": schema.model_dump(), "counts": counts, "block_rows": BLOCK, "label": OUTPUTS[output]}
+    manifest = {"schema": schema.model_dump(), "counts": counts, "block_rows": BLOCK, "label": OUTPUTS[output], "known_at_test": known}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     write_baselines(folder)
     return schema
 
 
-def _with_bags(rows: pd.DataFrame, liked: dict[int, list[int]], before: bool) -> pd.DataFrame:
-    """Rows with their histories of any length, the newest like last."""
+def _liked(rows: pd.DataFrame) -> dict[int, list[int]]:
+    """The items that each user of train likes in some rows."""
+    liked = rows[(rows["label"] > 0) & (rows["user"] > 0) & (rows["item"] > 0)]
+    return liked.groupby("user")["item"].agg(list).to_dict()
+
+
+def _with_bags(rows: pd.DataFrame, liked: dict[int, list[int]], learned: bool, before: bool) -> pd.DataFrame:
+    """Rows with their histories of any length, the newest like last. learned: rows of train, whose own item is left out."""
     bags = []
     for user, item in zip(rows["user"], rows["item"], strict=True):
         own = liked.get(user, [])
-        bags.append(own[: own.index(item)] if before and item in own else [one for one in own if one != item])
+        bags.append(own if not learned else own[: own.index(item)] if before and item in own else [one for one in own if one != item])
     return rows.assign(bag=bags)
 
 
@@ -174,9 +191,11 @@ def _write_sequences(liked: dict[int, list[int]], folder: Path, most: int) -> No
             writer.write(dict(zip((*names, "timestamp.values"), columns, strict=True)))
 
 
-def _write_ranking(frame: pd.DataFrame, split: str, liked: dict[int, list[int]], folder: Path, history: int) -> None:
+def _write_ranking(
+    frame: pd.DataFrame, split: str, liked: dict[int, list[int]], known: tuple[str, ...], folder: Path, history: int
+) -> None:
     held = frame[(frame["split"] == split) & (frame["label"] > 0) & (frame["item"] > 0) & (frame["user"] > 0)]
-    seen = frame[frame["split"] == "train"].groupby("user")["item"].agg(list)
+    seen = frame[frame["split"].isin(known) & (frame["item"] > 0)].groupby("user")["item"].agg(lambda items: sorted(set(items)))
     grouped = held.groupby(["user", "user_id"])["item"].agg(list).reset_index(name="relevant")
     for name, place in ((NEXT, 0), (LAST, -1)):  # the rows of a user are in the order of time
         grouped[name] = [relevant[place] for relevant in grouped["relevant"]]

@@ -40,7 +40,7 @@ def register(add: Callable[..., argparse.ArgumentParser], wait: Wait) -> None:
     lists.add_argument(
         "--exclude-seen",
         action=argparse.BooleanOptionalAction,
-        help="leave out items seen in training; default: as in the evaluation of the run",
+        help="leave out items seen before; default: as in the evaluation of the run",
     )
     lists.add_argument("--wait", action="store_true", help="wait for it, with progress")
     publish = add("publish", _publish, "Write the embeddings of a retriever's items and users to Parquet or to a vector database.")

@@ -37,7 +37,7 @@ RELIABILITY_NOTE = (
 BEST, CLOSE = "★", "☆"
 SETTINGS = {
     "candidates": "what is ranked",
-    "exclude_seen": "items seen in training left out",
+    "exclude_seen": "items seen before left out",
     "target": "what a list should hold",
     "list_length": "items kept of each list",
     "tie_seed": "seed of the order of ties",
@@ -67,7 +67,7 @@ def protocol_setting(name: str) -> str:
 def protocol_sentence(measured: Protocol, items: int | None, users: int) -> str:
     """How lists were measured; `items`: of the catalogue, None where they were not counted."""
     catalogue = "the full catalogue" if items is None else f"the full catalogue of {count(items)} items"
-    seen = "without items that the user has seen in training" if measured.exclude_seen else "with items that the user has seen in training"
+    seen = "without items that the user has seen before" if measured.exclude_seen else "with items that the user has seen before"
     people = f"{count(users)} test user{'' if users == 1 else 's'}"
     order = f"equal scores are put in one random order, the same for all (seed {measured.tie_seed})"
     hits = "" if measured.target == "later" else f", by {TARGETS[measured.target]} of each user"

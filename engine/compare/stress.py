@@ -84,7 +84,7 @@ def _rows(
     protocols_here, lacks = targets(pairs, deepest, asked)
     rows = [row for target in protocols_here for row in _measured(pairs, target, places, field)]
     if exclude_seen:
-        return rows, [*lacks, Lack(what="seen items in", why="the stored lists leave out the items that users met in train")]
+        return rows, [*lacks, Lack(what="seen items in", why="the stored lists leave out the items that users met before")]
     unseen, why = _without_seen(path, users, pairs._replace(relevant=asked.counted) if asked else pairs, lists, field)
     return [*rows, *unseen], [*lacks, *why]
 
@@ -170,18 +170,18 @@ def _noise(field: Field, letter: str, value: float) -> SeedNoise:
 def _without_seen(
     path: Path, users: "pd.Index", pairs: Pairs, lists: Mapping[str, list[Ints]], field: Field
 ) -> tuple[list[StressRow], list[Lack]]:
-    """The usual protocol with items met in train left out, for users of whom all lists still have enough others."""
+    """The usual protocol with items met before left out, for users of whom all lists still have enough others."""
     met = seen_of(path, users)
     shorter = {letter: [_new_items(top, met) for top in seeds] for letter, seeds in lists.items()}
     enough: Bools = np.all([top[:, USUAL_K - 1] > 0 for seeds in shorter.values() for top in seeds], axis=0)
     weights = (pairs.relevant & ~pairs.seen).astype(np.float64)
-    variant = Variant(group="seen", name="without items met in train", k=USUAL_K)
+    variant = Variant(group="seen", name="without items met before", k=USUAL_K)
     places = [[places_in(top, pairs) for top in seeds] for seeds in shorter.values()]
     rows = _measured(pairs, Target(weights, [(variant, enough)]), places, field)
     if rows and enough.all():
         return rows, []
     few = f"{int((~enough).sum()):,} of {len(enough):,} users have lists of fewer than {USUAL_K} new items"
-    return rows, [Lack(what="some users without items met in train" if rows else "new items alone", why=few)]
+    return rows, [Lack(what="some users without items met before" if rows else "new items alone", why=few)]
 
 
 def _new_items(top: Ints, met: Ints) -> Ints:

@@ -32,7 +32,7 @@ class Pairs(NamedTuple):
     user: Ints  # [P]
     item: Ints  # [P]
     relevant: Bools  # [P] whether they count under the protocol of the runs
-    seen: Bools  # [P] whether the user met the item in train
+    seen: Bools  # [P] whether the user met the item before test
     first: Floats  # [P] when the user liked the item first on test; nan where that is not stored
     last: Floats  # [P] and last
     rating: Floats  # [P] the greatest rating on test; nan where there is none
@@ -90,7 +90,7 @@ def read_pairs(path: Path, users: "pd.Index", exclude_seen: bool, own: Path | No
     """The pairs of some users in a prepared dataset.
 
     Args:
-        exclude_seen: leave out items that users met in train, as the protocol of the runs does.
+        exclude_seen: leave out items that users met before, as the protocol of the runs does.
         own: lists that bring what is relevant under a protocol that is not the dataset's.
     """
     import pandas as pd
@@ -132,7 +132,7 @@ def answers(path: Path, users: "pd.Index", pairs: Pairs, target: Target) -> Bool
 
 
 def seen_of(path: Path, users: "pd.Index") -> Ints:
-    """Keys of what users met in train: see `keys_of`."""
+    """Keys of what users met before test: see `keys_of`."""
     return _ranked(path, users)[1]
 
 
@@ -148,7 +148,7 @@ def _among(keys: Ints, others: Ints) -> Bools:
 
 
 def _ranked(path: Path, users: "pd.Index") -> tuple[Ints, Ints, Ints]:
-    """The row of each user [U]; keys of what they met in train, and of what is relevant to them on test."""
+    """The row of each user [U]; keys of what they met before test, and of what is relevant to them on test."""
     import pandas as pd
     import pyarrow.parquet as pq
 

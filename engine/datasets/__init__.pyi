@@ -8,7 +8,8 @@ from .downloads import (
     DOWNLOADS as DOWNLOADS, Download as Download, DownloadSpec as DownloadSpec, downloaded as downloaded, fetch as fetch,
 )
 from .read import (
-    AUDIT as AUDIT, FORMAT as FORMAT, INTERACTIONS as INTERACTIONS, QUARANTINE as QUARANTINE, Dataset as Dataset, audit as audit,
+    AUDIT as AUDIT, FORMAT as FORMAT, INTERACTIONS as INTERACTIONS, KNOWN_AT_TEST as KNOWN_AT_TEST, QUARANTINE as QUARANTINE,
+    Dataset as Dataset, audit as audit,
     baseline_per_user as baseline_per_user, baseline_results as baseline_results, dataset_id as dataset_id, digest as digest,
     fingerprint as fingerprint, get_dataset as get_dataset, items as items, list_datasets as list_datasets, search_users as search_users,
     set_aside as set_aside, targets as targets, user_interactions as user_interactions, user_row as user_row, verify as verify,

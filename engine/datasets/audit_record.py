@@ -20,7 +20,7 @@ class SplitFacts(_Record):
     """Figures of train, valid or test. Those of users and items are None where the source has no such column.
 
     cold_users, cold_items: those not in train; `_rows`: their rows. users_to_rank: users in train who liked an item of
-    train here that they had not seen in train (None for train and where nothing can be ranked).
+    train here that they had not seen before (None for train and where nothing can be ranked).
     """
 
     rows: int

@@ -13,7 +13,7 @@ from engine.datasets.audit_record import Audit
 from engine.datasets.rules import TimeSplit
 from engine.datasets.spec import DatasetSpec
 from engine.settings import settings
-from workers.artifacts import BASELINES, FEATURE, ITEMS, MANIFEST, USERS, lacks_target, read_sealed
+from workers.artifacts import BASELINES, FEATURE, ITEMS, MANIFEST, TRAIN, USERS, VALID, lacks_target, read_sealed
 from workers.prepare import MOMENT
 from workers.specs import TARGETS, FeatureSchema, Target
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 FORMAT = 1
+KNOWN_AT_TEST = (TRAIN, VALID)  # splits that models know of a person before test; datasets from before there was this know train alone
 INTERACTIONS, AUDIT, QUARANTINE = "interactions", "audit.json", "quarantine.parquet"
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,60}")
 log = logging.getLogger(__name__)
@@ -51,6 +52,11 @@ class Dataset:
         return sum(self.counts["interactions"].values())
 
     @property
+    def known_at_test(self) -> tuple[str, ...]:
+        """Splits whose interactions models know of a person when test begins."""
+        return tuple(self.manifest.get("known_at_test", (TRAIN,)))
+
+    @property
     def title(self) -> str:
         """The name and the main settings, for people. Older manifests have of the label only kind, threshold and mean."""
         label, kind = self.manifest["label"], self.manifest["split"]["kind"]
@@ -76,7 +82,8 @@ class Dataset:
         }
         until = self.manifest.get("spec", {}).get("split", {}).get("until", 1)
         part = "" if until == 1 else f" · the first {100 * until:.3g} % by time"
-        return f"{self.name} · {liked} · {splits.get(kind, f'split {kind}')}{part} · {self.rows:,} rows"
+        older = "" if "known_at_test" in self.manifest else " · validation unknown at test"
+        return f"{self.name} · {liked} · {splits.get(kind, f'split {kind}')}{part} · {self.rows:,} rows{older}"
 
 
 def fingerprint(spec: DatasetSpec) -> str:
@@ -88,7 +95,7 @@ def fingerprint(spec: DatasetSpec) -> str:
     if isinstance(spec.split, TimeSplit) and spec.split.until == 1:  # the usual one: datasets from before there was a choice keep their id
         del settings_["split"]["until"]
     content = {"kind": spec.source.kind, "content": spec.source.fingerprint()}
-    text = json.dumps({"format": FORMAT, "source": content, **settings_}, sort_keys=True)
+    text = json.dumps({"format": FORMAT, "known_at_test": KNOWN_AT_TEST, "source": content, **settings_}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

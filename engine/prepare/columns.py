@@ -5,7 +5,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "<single-valued feature>": "row of the feature's vocabulary for each interaction; 0 is unknown to train",
         "<multi-valued feature>.values": "rows of the bags of a block, one bag after another",
         "<multi-valued feature>.lengths": "length of each bag",
-        "history.values": "items (rows) the user liked in train (all of them, or those before the row's time, as the spec says), "
+        "history.values": "items (rows) the user liked in train, for rows of test in train and valid (all of them, or those before "
+        "the row's time, as the spec says), "
         "the own item of a train row left out, most recent last",
         "dense": "dense features in schema order, after log1p where the spec says so standardised with the mean and deviation of train, "
         "0 where unknown; then the flags <feature>_missing, 1 where unknown",
@@ -23,6 +24,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "item_id.lengths": "length of each user's sequence",
         "timestamp.values": "unix seconds of each like",
     },
+    "sequences_valid": {
+        "<all>": "as in sequences, of valid, and of users that train knows: what is known of them besides when test begins"
+    },
     "items.parquet": {
         "item_id": "id in the source",
         "row": "row of the item vocabulary; 0 when train does not have the item",
@@ -39,7 +43,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "interactions": "interactions in all splits",
         "train_positives": "liked interactions in train",
         "test_positives": "liked interactions in test",
-        "feature.<name>": "encoded feature; feature.history is the bag at the end of train",
+        "feature.<name>": "encoded feature; feature.history is the bag when test begins",
         "<other>": "columns of the source, as they are",
     },
     "interactions": {
@@ -77,8 +81,8 @@ COLUMNS: dict[str, dict[str, str]] = {
     },
     "ranking": {
         "user, user_id": "row and id of a user to rank for",
-        "seen": "items (rows) that the user has in train, never recommended",
-        "relevant": "items (rows) of the catalogue that the user liked in the split and had not seen in train",
+        "seen": "items (rows) that the user has in train, for test in train and valid",
+        "relevant": "items (rows) of the catalogue that the user liked in the split and had not seen before",
         "next, last": "of these the one that the user liked first, and the one liked last; only where the source has times",
         "feature.<name>": "encoded feature of the user",
     },

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from engine.datasets import KNOWN_AT_TEST
 from engine.prepare import features, files
 from engine.prepare.jobs import side_by_side
 from engine.prepare.results import EntityRows, EntityTable, EntityTables, Interactions, Preparation, SourceRows, Vocabularies
@@ -31,7 +32,7 @@ def _write_users(
     scales, values = _scales(preparation, users), features.look_up(users.values, vocabularies.rows).persist()
     table = features.encode(users.table, users.key, values, preparation.features_of("user"), scales, preparation.spec)
     if preparation.has_histories:
-        liked = features.liked_in_train(interactions.rows, preparation.spec.history)
+        liked = features.liked_in(interactions.rows, KNOWN_AT_TEST, preparation.spec.history)
         table = table.join(liked.withColumnRenamed("liked", FEATURE + HISTORY), USER_ID, "left")
         table = table.withColumn(FEATURE + HISTORY, features.or_empty(F.col(f"`{FEATURE + HISTORY}`")))
     rest = [f"`{n}`" for n in table.columns if n not in (users.key, "row", "train_count", *INTERNAL)]

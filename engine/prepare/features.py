@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from engine.datasets import DatasetSpec
 from engine.prepare.results import Scale
 from engine.prepare.vocabularies import bag
-from workers.artifacts import FEATURE, TRAIN
+from workers.artifacts import FEATURE
 from workers.prepare import MOMENT, Encoder, SourceFeature
 from workers.specs import HISTORY, ITEM_ID, USER_ID
 
@@ -192,8 +192,8 @@ def beside(rows: "DataFrame", table: "DataFrame", key: str, number: int) -> "Dat
     return rows.join(F.broadcast(own) if number <= FEW_KEYS else own, key, "left")
 
 
-def liked_in_train(rows: "DataFrame", most: int) -> "DataFrame":
-    """user_id, liked: the last `most` distinct items (rows) that each user liked in train, most recent last.
+def liked_in(rows: "DataFrame", splits: Sequence[str], most: int) -> "DataFrame":
+    """user_id, liked: the last `most` distinct items (rows) that each user of train liked in some splits, most recent last.
 
     Items liked at the same time are in order of their id.
     """
@@ -201,7 +201,7 @@ def liked_in_train(rows: "DataFrame", most: int) -> "DataFrame":
     from pyspark.sql import functions as F
 
     time = F.struct(*(name for name in MOMENT if name in rows.columns))
-    liked = rows.where((F.col("split") == TRAIN) & (F.col("label") > 0))
+    liked = rows.where(F.col("split").isin(*splits) & (F.col("label") > 0) & (F.col("user") > 0) & (F.col("item") > 0))
     once = liked.groupBy("user_id", "item_id", "item").agg(F.max(time).alias("time"))
     newest = Window.partitionBy("user_id").orderBy(F.desc("time"), F.desc("item_id"))
     last = once.withColumn("_age", F.row_number().over(newest)).where(F.col("_age") <= most)

@@ -25,6 +25,7 @@ def manifest(preparation: Preparation, results: Results, blocks: Blocks, id: str
         "counts": counts(results),
         "label": {"kind": spec.label.kind, **labelled.rule._asdict()},
         "split": {"kind": spec.split.kind, "valid_from": valid_from, "test_from": test_from},
+        "known_at_test": list(datasets.KNOWN_AT_TEST),
         "block_rows": blocks.rows,
         "columns": COLUMNS,
         "files": {path.relative_to(folder).as_posix(): datasets.digest(path) for path in files},

@@ -4,12 +4,12 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from engine.datasets import OF_EACH_USER, DatasetSpec, RandomSplit, TimeSplit
-from engine.prepare import files
+from engine.prepare import features, files
 from engine.prepare.results import EntityTables, Interactions, LabelledRows, Preparation, RankingUsers, SourceRows, Vocabularies
 from engine.prepare.rows import by_chance
 from workers.artifacts import FEATURE, LAST, NEXT, SETS, TEST, TRAIN, VALID
 from workers.batches import SPLIT
-from workers.specs import ITEM_ID, USER_ID
+from workers.specs import HISTORY, ITEM_ID, USER_ID
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -19,7 +19,7 @@ def write(
     preparation: Preparation, source: SourceRows, labelled: LabelledRows, vocabularies: Vocabularies, interactions: Interactions,
     tables: EntityTables,
 ) -> RankingUsers | None:  # fmt: skip
-    """Write the fixed sample of users to rank for, with the items seen in train and the relevant ones, and the ratings of sets.
+    """Write the fixed sample of users to rank for, with the items seen before and the relevant ones, and the ratings of sets.
 
     None where the source has no users or no items.
     """
@@ -32,7 +32,9 @@ def write(
     eligible = ranking_users(rows, timed).persist()
     counts = {row[0]: row[1] for row in eligible.groupBy(SPLIT).count().collect()}
     sample = sample_users(eligible, spec.eval_users, spec.seed).persist()
-    ranking = sample.join(seen_in_train(rows, sample), USER_ID).join(users.select(USER_ID, *_features(users)), USER_ID)
+    ranking = sample.join(seen_before(rows, sample), [SPLIT, USER_ID]).join(users.select(USER_ID, *_features(users)), USER_ID)
+    if preparation.has_histories:
+        ranking = _with_history(ranking, rows, spec.history)
     columns = [SPLIT, "user", USER_ID, "seen", "relevant", *((NEXT, LAST) if timed else ()), *_features(users)]
     ordered = ranking.repartition(1).sortWithinPartitions(SPLIT, "_order", USER_ID).select(*columns)
     files.write_parts(ordered, SPLIT, preparation.staging / "ranking", preparation.scratch)
@@ -69,7 +71,7 @@ def _write_sets(
 
 
 def ranking_users(rows: "DataFrame", timed: bool = False) -> "DataFrame":
-    """split, user_id, user, relevant: users in train, and the items of train that they liked in valid or test and had not seen.
+    """split, user_id, user, relevant: users in train, and the items of train that they liked in valid or test and had not seen before.
 
     timed: whether rows have times; then also which of these items each user liked first in the split, and which one last: `next`, `last`.
     Of items with the same time a hash decides, as if they had been drawn.
@@ -77,15 +79,14 @@ def ranking_users(rows: "DataFrame", timed: bool = False) -> "DataFrame":
     from pyspark.sql import functions as F
 
     held_out = rows.where((F.col("split") != TRAIN) & (F.col("label") > 0) & (F.col("user") > 0) & (F.col("item") > 0))
-    seen = rows.where(F.col("split") == TRAIN).select("user_id", "item").distinct()
     pair = ["split", "user_id", "user", "item"]
     if not timed:
-        new = held_out.select(*pair).distinct().join(seen, ["user_id", "item"], "left_anti")
+        new = _unseen(held_out.select(*pair).distinct(), rows)
         return new.groupBy("split", "user_id", "user").agg(F.sort_array(F.collect_list("item")).alias("relevant"))
     parts = [F.col("timestamp"), *([F.coalesce("subsecond", F.lit(0))] if "subsecond" in rows.columns else [])]
     moment = F.struct(*parts, F.xxhash64("user_id", "item").alias("_chance"))
     pairs = held_out.groupBy(*pair).agg(F.min(moment).alias("_first"), F.max(moment).alias("_last"))
-    new = pairs.join(seen, ["user_id", "item"], "left_anti")
+    new = _unseen(pairs, rows)
     return new.groupBy("split", "user_id", "user").agg(
         F.sort_array(F.collect_list("item")).alias("relevant"),
         F.min_by("item", "_first").alias(NEXT),
@@ -102,12 +103,39 @@ def sample_users(eligible: "DataFrame", most: int, seed: int) -> "DataFrame":
     return reduce(lambda a, b: a.unionByName(b), parts)
 
 
-def seen_in_train(rows: "DataFrame", users: "DataFrame") -> "DataFrame":
-    """user_id, seen: every item (row) that these users have in train."""
+def _unseen(pairs: "DataFrame", rows: "DataFrame") -> "DataFrame":
+    """Pairs of user and item of valid and test (split, user_id, item, …) that are in no split before."""
     from pyspark.sql import functions as F
 
-    rows_of_users = rows.where(F.col("split") == TRAIN).join(users.select("user_id").distinct(), "user_id", "left_semi")
-    return rows_of_users.groupBy("user_id").agg(F.sort_array(F.collect_set("item")).alias("seen"))
+    pair = ["user_id", "item"]
+    in_train, in_valid = (rows.where(F.col("split") == name).select(*pair).distinct() for name in (TRAIN, VALID))
+    before_test = in_valid.withColumn("split", F.lit(TEST))
+    return pairs.join(in_train, pair, "left_anti").join(before_test, ["split", *pair], "left_anti")
+
+
+def seen_before(rows: "DataFrame", users: "DataFrame") -> "DataFrame":
+    """split, user_id, seen: every item (row) of train that these users have in splits before theirs.
+
+    Args:
+        users: split (valid or test) and user_id, each once.
+    """
+    from pyspark.sql import functions as F
+
+    met = rows.where((F.col("split") != TEST) & (F.col("item") > 0)).select("user_id", "item", F.col("split").alias("_met"))
+    before = (F.col("_met") == TRAIN) | (F.col("split") == TEST)
+    pairs = met.join(users.select("split", "user_id"), "user_id").where(before)
+    return pairs.groupBy("split", "user_id").agg(F.sort_array(F.collect_set("item")).alias("seen"))
+
+
+def _with_history(ranking: "DataFrame", rows: "DataFrame", most: int) -> "DataFrame":
+    """Users to rank for, of whom those of valid have the history of train alone: what came before."""
+    from pyspark.sql import functions as F
+
+    name = FEATURE + HISTORY
+    own = rows.join(ranking.where(F.col(SPLIT) == VALID).select(USER_ID), USER_ID, "left_semi")
+    joined = ranking.join(features.liked_in(own, (TRAIN,), most), USER_ID, "left")
+    of_train = features.or_empty(F.col("liked"))
+    return joined.withColumn(name, F.when(F.col(SPLIT) == VALID, of_train).otherwise(F.col(f"`{name}`"))).drop("liked")
 
 
 def split_sets(sets: "DataFrame", rows: "DataFrame", spec: DatasetSpec, times: tuple[int, int] | None) -> "DataFrame":

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from engine.datasets import DatasetSpec, FeatureFacts, SplitFacts
+from engine.datasets import KNOWN_AT_TEST, DatasetSpec, FeatureFacts, SplitFacts
 from engine.preview.leaks import train_rows, with_label_auc
 from engine.preview.row_hash import SEED
 from workers.artifacts import TEST, TRAIN, VALID
@@ -94,14 +94,18 @@ def split_facts(rows: pd.DataFrame, names: Iterable[str] = SPLITS) -> dict[str, 
                 facts |= {f"{side}s": part[f"{side}_id"].nunique(), f"cold_{side}_rows": int(cold.sum())}
                 facts[f"cold_{side}s"] = part.loc[cold, f"{side}_id"].nunique()
         if "user_id" in rows and "item_id" in rows and name != TRAIN:
-            facts["users_to_rank"] = _users_to_rank(train, part)
+            before = train if name == VALID else rows[rows["split"].isin(KNOWN_AT_TEST)]
+            facts["users_to_rank"] = _users_to_rank(train, before, part)
         facts_of[name] = SplitFacts(rows=len(part), positives=int((part["label"] > 0).sum()), **facts)  # type: ignore[arg-type]
     return facts_of
 
 
-def _users_to_rank(train: pd.DataFrame, held_out: pd.DataFrame) -> int:
+def _users_to_rank(train: pd.DataFrame, before: pd.DataFrame, held_out: pd.DataFrame) -> int:
+    """Users of train who like something of its items in a split, that they have in none of the splits before."""
     liked = held_out[(held_out["label"] > 0) & held_out["user_id"].isin(train["user_id"]) & held_out["item_id"].isin(train["item_id"])]
-    pairs = liked[["user_id", "item_id"]].drop_duplicates().merge(train[["user_id", "item_id"]], how="left", indicator=True)
+    pairs = (
+        liked[["user_id", "item_id"]].drop_duplicates().merge(before[["user_id", "item_id"]].drop_duplicates(), how="left", indicator=True)
+    )
     return int(pairs.loc[pairs["_merge"] == "left_only", "user_id"].nunique())
 
 

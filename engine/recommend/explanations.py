@@ -47,7 +47,7 @@ def reasons(opened: OpenedModel, schema: FeatureSchema, row: pd.DataFrame, user_
     """Why some items, at places int64 [k], were ranked as they were for a user.
 
     Args:
-        row: the user's encoded features. user_items: the items seen and liked in training.
+        row: the user's encoded features. user_items: the items seen and liked before.
     """
     if isinstance(opened, OpenedFunnel):  # the ranker decides the order, or most of it, unless the retriever does alone
         alone = opened.weight is None

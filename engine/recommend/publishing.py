@@ -66,10 +66,10 @@ def _people(opened: "Recommender") -> Iterator[pd.DataFrame]:
     """user_id and vector of every user, in batches."""
     import pyarrow.parquet as pq
 
-    from workers.serving import TrainLikes
+    from workers.serving import KnownLikes
 
     path = datasets.get_dataset(opened.dataset).path
-    likes = TrainLikes.read(PreparedDataset.open(path), opened.opened)
+    likes = KnownLikes.read(PreparedDataset.open(path), opened.opened)
     for batch in pq.ParquetFile(path / USERS).iter_batches(PEOPLE):
         frame = batch.to_pandas()
         rows = frame[FEATURE + USER_ID].to_numpy(np.int64)

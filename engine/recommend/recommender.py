@@ -11,7 +11,7 @@ from engine import datasets, runs
 from engine.recommend.explanations import Reasons, likeness, reasons
 from engine.recommend.search import EVERYTHING, Filter
 from engine.settings import settings
-from workers.artifacts import TEST, TRAIN, PreparedDataset
+from workers.artifacts import TEST, TRAIN, VALID, PreparedDataset
 from workers.evaluation import best_places, tie_order
 from workers.serving import OpenedModel, UserItems, newcomer, open_run
 from workers.specs import TIE_SEED
@@ -35,7 +35,7 @@ class Recommender:
         self.dataset, self.opened, self.items = dataset.id, opened, opened.items
         self.schema = dataset.schema
         self._ties = tie_order(len(self.items), TIE_SEED)
-        self._path = dataset.path
+        self._path, self._splits = dataset.path, dataset.known_at_test
         self._place = pd.Series(np.arange(len(self.items)), index=self.items["item_id"])
 
     def scores(self, user_id: str, exclude_seen: bool = True) -> np.ndarray:
@@ -77,17 +77,17 @@ class Recommender:
         """The user's k best items, under the protocol's rules.
 
         Args:
-            exclude_seen: leave out items seen in training. only: which items may be recommended.
+            exclude_seen: leave out items that the user met before test. only: which items may be recommended.
 
         Returns:
-            rank (from 1), item_id, title, genres, score, train_positives, seen (in training), liked (on test: a hit, as
+            rank (from 1), item_id, title, genres, score, train_positives, seen (before test), liked (on test: a hit, as
             the metrics count it).
 
         Raises:
             LookupError: no such user in the dataset.
         """
         scores = self.scores(user_id, exclude_seen)
-        liked = _known(self._path, self.dataset, user_id).held_out
+        liked = _known(self._path, self.dataset, user_id, self._splits).held_out
         seen = self.items["item_id"].iloc[self._user(user_id)[1].seen]
         return self.best(scores, k, only).assign(seen=lambda top: top["item_id"].isin(seen), liked=lambda top: top["item_id"].isin(liked))
 
@@ -143,11 +143,12 @@ class Recommender:
         return newcomer(self.schema, list(places + 1)), UserItems(places, np.ones(len(places), np.float32), places, places)
 
     def _user(self, user_id: str) -> tuple[pd.DataFrame, UserItems]:
-        known = _known(self._path, self.dataset, user_id)
+        known = _known(self._path, self.dataset, user_id, self._splits)
         liked = known.likes[known.likes["item_id"].isin(self._place.index)]
         places = self._place[liked["item_id"]].to_numpy(np.int64)
         seen = self._place.reindex(known.seen).dropna().to_numpy(np.int64)
-        in_order = places[::-1][max(len(places) - (self.schema.sequence or 0), 0) :]
+        valid = (liked["split"] == VALID).to_numpy()
+        in_order = np.concatenate([places[~valid][::-1], places[valid][::-1]])[max(len(places) - (self.schema.sequence or 0), 0) :]
         return known.row, UserItems(places, liked["weight"].to_numpy(np.float32), seen, in_order)
 
 
@@ -155,19 +156,20 @@ class UserRecord(NamedTuple):
     """One user of a dataset."""
 
     row: pd.DataFrame  # of users.parquet
-    likes: pd.DataFrame  # in train, the newest first: item_id, weight
-    seen: list[str]  # items in train
+    likes: pd.DataFrame  # before test, the newest first: item_id, weight, split
+    seen: list[str]  # items before test
     held_out: list[str]  # items liked on test
 
 
 @lru_cache(maxsize=32)
-def _known(path: Path, dataset: str, user_id: str) -> UserRecord:
+def _known(path: Path, dataset: str, user_id: str, splits: tuple[str, ...]) -> UserRecord:
     """Cached: a prepared dataset never changes. `path` distinguishes datasets of two workspaces."""
     interactions = datasets.user_interactions(dataset, user_id)
-    train, liked = interactions["split"] == TRAIN, interactions["label"] > 0
+    row, liked = datasets.user_row(dataset, user_id), interactions["label"] > 0
+    known = interactions["split"].isin(splits if row["row"].iloc[0] > 0 else (TRAIN,))  # whom train does not know, no model knows
     held_out = interactions.loc[(interactions["split"] == TEST) & liked, "item_id"].tolist()
-    seen = interactions.loc[train, "item_id"].unique().tolist()
-    return UserRecord(datasets.user_row(dataset, user_id), interactions.loc[train & liked, ["item_id", "weight"]], seen, held_out)
+    seen = interactions.loc[known, "item_id"].unique().tolist()
+    return UserRecord(row, interactions.loc[known & liked, ["item_id", "weight", "split"]], seen, held_out)
 
 
 def open_model(run_id: str) -> Recommender:

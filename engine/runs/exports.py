@@ -48,7 +48,7 @@ def export_lists(
     Args:
         users: "all" of the dataset, "test" (those ranked for on test), or ids.
         to: a folder, new or empty; None: a new one next to the run's results.
-        exclude_seen: leave out the items seen in training; None: as in the evaluation of the run.
+        exclude_seen: leave out the items seen before; None: as in the evaluation of the run.
         key: idempotency key, as in `submit`.
 
     Raises:

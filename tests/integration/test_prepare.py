@@ -17,6 +17,8 @@ from engine.datasets.spec import DatasetSpec
 from engine.prepare.pipeline import prepare
 from engine.preview.first_rows import preview, preview_rows
 from engine.sources.sample import SampleSource
+from workers.artifacts import PreparedDataset
+from workers.batches import read_likes, sequences_of
 from workers.batches.blocks import blocks_of, import_streaming
 
 if TYPE_CHECKING:
@@ -167,14 +169,22 @@ def test_every_row_is_in_the_blocks_of_its_split_with_its_label_and_ids(prepared
         pd.testing.assert_frame_equal(found.sort_values(order).reset_index(drop=True), expected.sort_values(order).reset_index(drop=True))
 
 
-def test_history_is_what_the_user_liked_in_train_without_the_item_itself(prepared: Prepared) -> None:
-    items = prepared.vocabulary("item_id")
-    liked = prepared.train[prepared.train["label"] > 0]
+def _bags(prepared: Prepared, *splits: str) -> dict[str, list[int]]:
+    """What each user of train liked in some splits, of the items of train, the newest last."""
+    items, users = prepared.vocabulary("item_id"), prepared.vocabulary("user_id")
+    rows = prepared.rows
+    liked = rows[rows["split"].isin(splits) & (rows["label"] > 0) & rows["user_id"].isin(users) & rows["item_id"].isin(items)]
     liked = liked.sort_values(["timestamp", "item_id"]).drop_duplicates(["user_id", "item_id"], keep="last")
-    bags = {user: [items[i] for i in own["item_id"]] for user, own in liked.groupby("user_id")}
+    return {user: [items[i] for i in own["item_id"]] for user, own in liked.groupby("user_id")}
+
+
+def test_history_is_what_the_user_liked_before_a_split_without_the_item_itself(prepared: Prepared) -> None:
+    of_train, by_test = _bags(prepared, "train"), _bags(prepared, "train", "valid")
+    assert of_train != by_test, "the test would not notice that validation is left out"
     users = {row: user for user, row in prepared.vocabulary("user_id").items()}
     longest = 0
     for split in ("train", "valid", "test"):
+        bags = by_test if split == "test" else of_train
         for row in stored(prepared.path, split).itertuples():
             bag = bags.get(users.get(row.user_id, ""), [])
             if split == "train":
@@ -182,6 +192,28 @@ def test_history_is_what_the_user_liked_in_train_without_the_item_itself(prepare
             assert row.history == tuple(bag[-HISTORY:])
             longest = max(longest, len(bag))
     assert longest > HISTORY, "the test would not notice a history that is never cut"
+
+
+def test_sequences_of_validation_are_what_users_of_train_liked_there(prepared: Prepared) -> None:
+    """Read as what is known of people before test: after the sequences of train."""
+    users, items = prepared.vocabulary("user_id"), prepared.vocabulary("item_id")
+    order = ["timestamp", "subsecond", "item_id"] if "subsecond" in prepared.rows else ["timestamp", "item_id"]
+    liked = prepared.rows[(prepared.rows["label"] > 0) & prepared.rows["user_id"].isin(users) & prepared.rows["item_id"].isin(items)]
+    liked = liked.sort_values(order, na_position="first")
+    parts = [liked[liked["split"] == split] for split in ("train", "valid")]
+    expected = {
+        row: [items[item] for part in parts for item in part.loc[part["user_id"] == user, "item_id"]][-LONGEST:]
+        for user, row in users.items()
+    }
+    dataset = PreparedDataset.open(prepared.path)
+    assert dataset.known("test") == ("train", "valid") and dataset.known("valid") == ("train",)
+    wanted = np.array(sorted(users.values()))
+    found = sequences_of(dataset, wanted, LONGEST + 1, "test")
+    bags = np.split(found["sequence.values"], np.cumsum(found["sequence.lengths"])[:-1])
+    assert [bag[1:].tolist() if bag[0] == 0 else bag.tolist() for bag in bags] == [expected[row] for row in wanted]
+    before = read_likes(dataset, in_order=True, splits=dataset.known("test")).matrix
+    assert [(1 + before[row].indices).tolist() for row in wanted] == [expected[row] for row in wanted]
+    assert len(parts[1])
 
 
 def test_sequences_are_what_each_user_liked_in_train_in_order_of_time(prepared: Prepared) -> None:
@@ -297,7 +329,8 @@ def test_tables_hold_every_user_and_item_with_its_counts(prepared: Prepared) -> 
 @pytest.mark.parametrize("split", ["valid", "test"])
 def test_users_to_rank_went_on_to_like_items_of_the_catalogue_that_were_new_to_them(prepared: Prepared, split: str) -> None:
     users, items = prepared.vocabulary("user_id"), prepared.vocabulary("item_id")
-    seen = {user: {items[i] for i in own["item_id"]} for user, own in prepared.train.groupby("user_id")}
+    known = prepared.rows[prepared.rows["split"].isin(["train", "valid"] if split == "test" else ["train"])]
+    seen = {user: {items[i] for i in own["item_id"] if i in items} for user, own in known.groupby("user_id")}
     held_out = prepared.rows[(prepared.rows["split"] == split) & (prepared.rows["label"] > 0)]
     relevant = {
         user: {items[i] for i in own["item_id"] if i in items} - seen[user] for user, own in held_out.groupby("user_id") if user in users
@@ -316,8 +349,11 @@ def test_users_to_rank_went_on_to_like_items_of_the_catalogue_that_were_new_to_t
         own = held_out[(held_out["user_id"] == row.user_id) & held_out["item_id"].map(items).isin(row.relevant)]
         moments = own.groupby(own["item_id"].map(items))["timestamp"]
         assert moments.min()[row.next] == own["timestamp"].min() and moments.max()[row.last] == own["timestamp"].max()
-    bags = pd.read_parquet(prepared.path / "users.parquet").set_index("user_id")["feature.history"]
-    assert [list(bag) for bag in ranking["feature.history"]] == [list(bags[user]) for user in ranking["user_id"]]
+    bags = _bags(prepared, *(("train", "valid") if split == "test" else ("train",)))
+    assert [list(bag) for bag in ranking["feature.history"]] == [bags.get(user, [])[-HISTORY:] for user in ranking["user_id"]]
+    if split == "test":
+        whole = pd.read_parquet(prepared.path / "users.parquet").set_index("user_id")["feature.history"]
+        assert {user: list(bag) for user, bag in whole.items()} == {user: bags.get(user, [])[-HISTORY:] for user in whole.index}
 
 
 def test_the_manifest_counts_what_is_there(prepared: Prepared) -> None:
@@ -491,5 +527,5 @@ def test_movielens_100k_by_time_has_the_known_counts_and_popularity(ml100k: Path
     datasets.verify(dataset.id)
     assert dataset.counts["interactions"] == {"train": 79_999, "valid": 10_001, "test": 10_000}
     assert dataset.counts["users_to_rank"]["test"] == 52
-    assert datasets.baseline_results(dataset.id)["popularity"]["ndcg_at_10"] == pytest.approx(0.1358, abs=5e-5)
+    assert datasets.baseline_results(dataset.id)["popularity"]["ndcg_at_10"] == pytest.approx(0.1383, abs=5e-5)
     assert len(datasets.user_interactions(dataset.id, "405")) == 737

@@ -50,7 +50,7 @@ TOOLTIPS = {
     "items": "Distinct items in this split.",
     "cold users": "Users not seen in training, and their rows here. Models know nothing about them.",
     "cold items": "Items not seen in training, and their rows here. No model can rank them.",
-    "users to rank for": "Users seen in training who like an item seen in training in this split. Ranking metrics are means over them.",
+    "users to rank for": "Users seen in training who like an item here that is new to them. Ranking metrics are means over them.",
 }
 
 

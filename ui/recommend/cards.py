@@ -84,7 +84,7 @@ def recommendations(
                 str(row["rank"]),
                 row["title"],
                 words.count(row["score"]) if counts else words.number(float(row["score"])),
-                (" · ".join(part for part in (_genres(row["genres"]), "seen in training" if row.get("seen") else "") if part), move),
+                (" · ".join(part for part in (_genres(row["genres"]), "seen before" if row.get("seen") else "") if part), move),
                 hit=bool(row["liked"]),
                 tooltip=f"item {row['item_id']}" + (", a held-out like" if row["liked"] else ""),
                 why=(row.get("why") or "", method),

@@ -37,12 +37,12 @@ def unquoted(name: str) -> list[str]:
 
 
 def _measured(run_ids: Sequence[str]) -> tuple[bool, str | None]:
-    """Whether lists include items seen in training by default, as in the evaluation of all contenders; and a sentence that says so."""
+    """Whether lists include items seen before by default, as in the evaluation of all contenders; and a sentence that says so."""
     left_out = {engine.compare.protocol_of(engine.runs.get_run(run_id)).exclude_seen for run_id in run_ids}
     if len(left_out) != 1:
-        return False, "Some contenders were evaluated with items seen in training, others without." if left_out else None
+        return False, "Some contenders were evaluated with items that users had seen before, others without." if left_out else None
     usual = left_out == {False}
-    return usual, f"The contenders were evaluated {'with' if usual else 'without'} items seen in training."
+    return usual, f"The contenders were evaluated {'with' if usual else 'without'} items that users had seen before."
 
 
 def pick(dataset: str, new: bool = False, run_ids: Sequence[str] = ()) -> Chosen:
@@ -50,7 +50,7 @@ def pick(dataset: str, new: bool = False, run_ids: Sequence[str] = ()) -> Chosen
 
     Args:
         new: a new user has seen no items.
-        run_ids: the contenders. By default, items seen in training are included or excluded as in their evaluation.
+        run_ids: the contenders. By default, items seen before are included or excluded as in their evaluation.
     """
     known = engine.recommend.genres(dataset)
     requested = [name for name in unquoted("genre") if name in known]
@@ -66,7 +66,7 @@ def pick(dataset: str, new: bool = False, run_ids: Sequence[str] = ()) -> Chosen
     with st.popover(f"Filters ({on})" if on else "Filters", icon=":material/filter_alt:"):
         genres = st.multiselect("Genres", known, key="recommend.genre", help="Items of any of these genres.", disabled=not known)
         likes = st.number_input("Minimum likes in training", 0, MOST_LIKES, step=10, key="recommend.likes")
-        seen = st.toggle("Include items seen in training", key=key, disabled=new, help=explanation)
+        seen = st.toggle("Include items seen before", key=key, disabled=new, help=explanation)
     address.remember("recommend.genre", "genre", quoted(genres))
     address.remember("recommend.likes", "likes", str(likes) if likes else None)
     if not new:

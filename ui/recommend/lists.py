@@ -1,5 +1,6 @@
 """Opened models and their lists side by side, for a user, a new user or an item."""
 
+from collections.abc import Collection
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,7 +44,7 @@ class Person(NamedTuple):
     """Likes of a person, by split. Frames as in `engine.datasets.user_interactions`; a new user has `before` only."""
 
     before: pd.DataFrame
-    valid: pd.DataFrame | None = None
+    valid: pd.DataFrame | None = None  # where models do not know it before test
     after: pd.DataFrame | None = None
     title: str = "Likes"
 
@@ -144,11 +145,11 @@ def popular(dataset: str, k: int, chosen: filters.Chosen, seen: set[str], liked:
     )
 
 
-def person(interactions: pd.DataFrame) -> Person:
-    """A user of the dataset, by their likes."""
+def person(interactions: pd.DataFrame, known: Collection[str]) -> Person:
+    """A user of the dataset, by their likes. known: splits that models know of the user, `Dataset.known_at_test`."""
     liked = interactions[interactions["label"] > 0]
-    before, valid, after = (liked[liked["split"] == split] for split in ("train", "valid", "test"))
-    return Person(before, valid, after)
+    before, after = liked[liked["split"].isin(known)], liked[liked["split"] == "test"]
+    return Person(before, None if "valid" in known else liked[liked["split"] == "valid"], after)
 
 
 def side_by_side(whose: Person, columns: list[List], k: int, chosen: filters.Chosen) -> None:
@@ -188,9 +189,9 @@ def side_by_side(whose: Person, columns: list[List], k: int, chosen: filters.Cho
 
 
 def before(whose: Person, shown: int) -> None:
-    """What a person liked in training, at most `shown` items."""
+    """What a person liked before test, at most `shown` items."""
     heading("Liked before" if whose.after is not None else whose.title, words.count(len(whose.before)))
-    _some(whose.before, "what the user liked before", "No likes in training: models treat this user as new.", shown)
+    _some(whose.before, "what the user liked before", "No likes before test: models treat this user as new.", shown)
 
 
 def _why_short(one: List, listed: int, chosen: filters.Chosen) -> str:

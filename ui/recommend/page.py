@@ -78,7 +78,8 @@ else:
         st.stop()
     title, facts = f"User {words.md(user, 60)}", people.about(dataset, user)
     query = lists.Query(rules, user)
-    person, seen = lists.person(interactions), set(interactions.loc[interactions["split"] == "train", "item_id"])
+    known = engine.datasets.get_dataset(dataset).known_at_test
+    person, seen = lists.person(interactions, known), set(interactions.loc[interactions["split"].isin(known), "item_id"])
     held_out = set() if person.after is None else set(person.after["item_id"])
 
 if who != "item":

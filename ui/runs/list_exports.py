@@ -54,7 +54,7 @@ def _form(contenders: list[Run]) -> None:
     ids = _ids() if whom == "chosen" else whom
     spec = next(run for run in contenders if run.run_id == run_id).spec
     seen = spec.protocol.exclude_seen if isinstance(spec, engine.specs.RunSpec) else True
-    exclude = st.toggle("Exclude items seen in training", seen, key=f"batches.exclude.{run_id}")
+    exclude = st.toggle("Exclude items seen before", seen, key=f"batches.exclude.{run_id}")
     if st.button("Export", type="primary", icon=":material/play_arrow:", key="batches.start", disabled=not ids):
         try:
             key = st.session_state.setdefault("batches.nonce", uuid.uuid4().hex)
@@ -135,5 +135,5 @@ def summary(facts: dict[str, Any]) -> str:
         parts.append(f"{words.count(facts['without_items'])} of them have seen every item and have no rows")
     if facts.get("unknown_to_train"):
         parts.append(f"{words.count(facts['unknown_to_train'])} were not seen in training")
-    parts.append("items seen in training excluded" if facts["exclude_seen"] else "items seen in training included")
+    parts.append("items seen before excluded" if facts["exclude_seen"] else "items seen before included")
     return ", ".join(parts) + "."

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 
 from workers.artifacts.digests import read_sealed
-from workers.artifacts.results import MANIFEST, RANKING, TEST
+from workers.artifacts.results import MANIFEST, RANKING, TEST, TRAIN
 from workers.specs import BINARY, TARGETS, USER_ID, FeatureSchema, Target, Task
 
 NONE: Mapping[str, Any] = MappingProxyType({})
@@ -38,6 +38,7 @@ class PreparedDataset(NamedTuple):
     positives: Mapping[str, int] = NONE  # liked rows of each split
     counts: Mapping[str, Any] = NONE  # all that the manifest counts
     history: int | None = None  # liked items in the history of a user at most; None where it is not known
+    known_at_test: tuple[str, ...] = (TRAIN,)  # splits whose interactions are known of a person when test begins; see `known`
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -58,7 +59,16 @@ class PreparedDataset(NamedTuple):
             positives=counts["positives"],
             counts=counts,
             history=manifest.get("spec", {}).get("history"),
+            known_at_test=tuple(manifest.get("known_at_test", (TRAIN,))),  # older datasets stay as they were
         )
+
+    def known(self, split: str) -> tuple[str, ...]:
+        """The splits that models know of a person for whom they make the lists of a split, in order of time.
+
+        Parameters and statistics are learned from train alone. What a model reads of a person is all that came before: for test that is
+        what the person liked in validation too, as whoever serves the model would know it.
+        """
+        return self.known_at_test if split == TEST else (TRAIN,)
 
     @property
     def num_users(self) -> int:

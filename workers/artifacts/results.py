@@ -13,6 +13,7 @@ MANIFEST, ITEMS, USERS, BASELINES = "manifest.json", "items.parquet", "users.par
 TRAIN, VALID, TEST = "train", "valid", "test"
 VOCABULARY = "vocabulary"  # a table of the values of each vocabulary, with their rows
 SEQUENCES = "sequences"  # blocks of each user's liked items of train, in order of time
+VALID_SEQUENCES = "sequences_valid"  # as SEQUENCES, of validation, by users of train: what is known of them before test, besides
 ORACLE, SETS, RANKING = "oracle.parquet", "sets", "ranking"  # true logits of generated data; rated sets of items; users to rank for
 NEXT, LAST = "next", "last"  # columns of users to rank for: of their relevant items the one liked first, and the one liked last
 FEATURE = "feature."  # prefix of encoded columns in items.parquet, users.parquet and ranking/*.parquet

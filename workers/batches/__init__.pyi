@@ -6,7 +6,7 @@ from .batches import (
 )
 from .blocks import (
     PARTITION as PARTITION, SPLIT as SPLIT, WRITTEN as WRITTEN, BlockWriter as BlockWriter, FolderWriter as FolderWriter,
-    blocks_of as blocks_of,
+    blocks_of as blocks_of, sequence_blocks as sequence_blocks,
     import_streaming as import_streaming, known_to_train as known_to_train,
 )
 from .epochs import POOL_BLOCKS as POOL_BLOCKS, EpochReader as EpochReader, Position as Position, divided as divided

@@ -4,7 +4,7 @@ Runs inside mapInArrow, partition by partition; imports no Spark and nothing of 
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from workers.artifacts import SEQUENCES, VALID, VALID_SEQUENCES
 from workers.specs import ITEM_ID, USER_ID
 
 if TYPE_CHECKING:
@@ -63,6 +64,13 @@ def blocks_of(dataset: Path, split: str, first: int = 0, step: int = 1) -> Itera
     blocks = LocalDataset(str(Path(dataset) / split))
     for index in range(first, len(blocks), step):
         yield {name: np.asarray(column) for name, column in blocks[index].items()}
+
+
+def sequence_blocks(dataset: Path, splits: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
+    """Every block of sequences of train, and then of validation where `splits` have it: a user may be in one block of each."""
+    for name in (SEQUENCES, *((VALID_SEQUENCES,) if VALID in splits else ())):
+        if name == SEQUENCES or (dataset / name).is_dir():  # nobody may have liked anything in validation
+            yield from blocks_of(dataset, name)
 
 
 def mds_columns(single: tuple[str, ...], multi: tuple[str, ...], dense: tuple[str, ...], extra: tuple[str, ...] = ()) -> dict[str, str]:

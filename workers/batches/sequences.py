@@ -3,14 +3,12 @@
 A sequence begins with row 0 in place of an item, which stands before everybody's first like. Letters: S sequences, P positions of all.
 """
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
-from workers.artifacts import SEQUENCES
+from workers.artifacts import TEST, PreparedDataset
 from workers.batches.batches import SEQUENCE, Columns, to_batch
-from workers.batches.blocks import blocks_of
+from workers.batches.blocks import sequence_blocks
 from workers.networks import Batch, Order
 from workers.specs import ITEM_ID, USER_ID, FeatureSchema
 
@@ -33,8 +31,8 @@ def newest(items: np.ndarray, lengths: np.ndarray, most: int) -> Columns:
     return {VALUES: values, LENGTHS: kept.astype(np.int64)}
 
 
-def sequences_of(dataset: Path, users: np.ndarray, most: int) -> Columns:
-    """The sequences of some users of a dataset, of each the newest `most` positions, as columns of [S] rows.
+def sequences_of(dataset: PreparedDataset, users: np.ndarray, most: int, split: str = TEST) -> Columns:
+    """The sequences of some users as they are known before a split, of each the newest `most` positions, as columns of [S] rows.
 
     Memory holds these alone, whatever the dataset has. Users without likes, and unknown ones, have row 0 alone.
 
@@ -43,12 +41,14 @@ def sequences_of(dataset: Path, users: np.ndarray, most: int) -> Columns:
     """
     wanted, place = np.unique(users, return_inverse=True)
     likes: list[np.ndarray] = [np.zeros(0, np.int32)] * len(wanted)
-    for block in blocks_of(dataset, SEQUENCES):
+    held = min(most, dataset.schema.sequence or most)
+    for block in sequence_blocks(dataset.folder, dataset.known(split)):
         ends = np.cumsum(block[f"{ITEM_ID}.lengths"])
         at = np.minimum(np.searchsorted(wanted, block[USER_ID]), len(wanted) - 1)
         for own in np.flatnonzero(wanted[at] == block[USER_ID]) if len(wanted) else ():
             end, length = int(ends[own]), int(block[f"{ITEM_ID}.lengths"][own])
-            likes[at[own]] = block[f"{ITEM_ID}.values"][end - min(length, most) : end].copy()
+            newer = block[f"{ITEM_ID}.values"][end - min(length, held) : end]
+            likes[at[own]] = np.concatenate([likes[at[own]], newer])[-held:]
     own_likes = [likes[one] for one in place]
     return newest(np.concatenate([np.zeros(0, np.int32), *own_likes]), np.array([len(one) for one in own_likes], np.int64), most)
 

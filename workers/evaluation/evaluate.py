@@ -1,7 +1,7 @@
 """The one protocol, the same for every contender.
 
 Pointwise: every interaction of a split once. Sets: ratings of several items at once, predicted by the mean of the items' scores.
-Ranking: the full catalogue (items of train), for one fixed sample of users, without the items that the user met in train unless
+Ranking: the full catalogue (items of train), for one fixed sample of users, without the items that the user met before unless
 the `Protocol` includes them, equal scores in one fixed random order. Letters: U users, N items.
 """
 
@@ -39,7 +39,7 @@ def catalogue(dataset: Path) -> pd.DataFrame:
 def users_to_rank(dataset: Path, split: str, limit: int | None = None, protocol: Protocol = DEFAULT) -> pd.DataFrame:
     """The first `limit` of the fixed sample of users of a split, who all liked an item of the catalogue that was new to them.
 
-    `relevant` holds these items, or, where items met in train are ranked too, all items of the catalogue that the user liked in the split;
+    `relevant` holds these items, or, where items met before are ranked too, all items of the catalogue that the user liked in the split;
     of both, where the target is the next or the last item, that one alone.
 
     Raises:

@@ -41,7 +41,7 @@ def evaluate_matrix(
     """The whole protocol on one split. Scores are not probabilities, so there is no log loss.
 
     Args:
-        likes: [U + 1, N] of train, by row of the user.
+        likes: [U + 1, N] as they are known before the split (`PreparedDataset.known`), by row of the user.
         limit: rank for the first so many users of the sample only.
         report_progress: takes the users ranked so far, and how many there are.
     """

@@ -85,20 +85,21 @@ def encode(encoder: Callable[[Batch], Tensor], columns: Columns, rows: int, sche
     return torch.from_numpy(_gather(torch.cat(parts).numpy()))
 
 
-def encode_users(model: Ranker, users: pd.DataFrame, dataset: PreparedDataset) -> Tensor:
-    """Collective: the states of some users, in order, on every rank; of a model that reads order by their likes of train alone.
+def encode_users(model: Ranker, users: pd.DataFrame, dataset: PreparedDataset, split: str) -> Tensor:
+    """Collective: the states of some users as they are known before a split, in order, on every rank; of a model that reads order by
+    their likes alone.
 
     Args:
         users: their encoded rows, the same on all ranks.
     """
     if model.order_length:
-        return _encode_ordered(model, users[FEATURE + USER_ID].to_numpy(np.int64), dataset)
+        return _encode_ordered(model, users[FEATURE + USER_ID].to_numpy(np.int64), dataset, split)
     return encode(model.encode_users, table_columns(users, dataset.schema, "user"), len(users), dataset.schema)
 
 
-def _encode_ordered(model: Ranker, users: np.ndarray, dataset: PreparedDataset) -> Tensor:
+def _encode_ordered(model: Ranker, users: np.ndarray, dataset: PreparedDataset, split: str) -> Tensor:
     """As `encode_users`, of a model that reads nothing but order. users: [U] rows of the vocabulary."""
-    columns = sequences_of(dataset.folder, users, model.order_length)
+    columns = sequences_of(dataset, users, model.order_length, split)
     return encode(model.encode_users, columns, len(users), dataset.schema, max(1, min(ROWS, POSITIONS // model.order_length)))
 
 
@@ -135,7 +136,7 @@ def _score_in_order(model: Ranker, dataset: PreparedDataset, split: str, item_st
     own = list(_fixed_batches(_placed_blocks(dataset.folder, split)))
     met = [np.zeros(0, np.int64), *(np.unique(rows[USER_ID]) for rows in own)]
     users = np.unique(_gather(np.concatenate(met)))
-    states, parts = _encode_ordered(model, users, dataset), list[tuple[np.ndarray, ...]]()
+    states, parts = _encode_ordered(model, users, dataset, split), list[tuple[np.ndarray, ...]]()
     for rows in own:
         labels, ids = rows["label"].astype(np.float32), (rows[USER_ID], rows[ITEM_ID])
         pairs = states[np.searchsorted(users, ids[0])].to(_device()), item_states[np.maximum(ids[1], 1) - 1].to(_device())
@@ -207,7 +208,8 @@ def evaluate_network(
     if schema.can_rank:
         facts = facts_of(items, dataset.num_users)
         users = users_to_rank(folder, split, limit, protocol)
-        ranked = describe(_rank(model, users, item_states, dataset, protocol, report_progress), facts)
+        user_states = encode_users(model, users, dataset, split) if len(users) else torch.zeros(0)
+        ranked = describe(_rank(model, users, user_states, item_states, protocol, report_progress), facts)
         values = summarise(ranked, len(items)) | values
         if split == TEST and has_sets(folder):
             rated = _evaluate_sets(model, dataset, item_states)
@@ -219,14 +221,12 @@ def evaluate_network(
 def _rank(
     model: Ranker,
     users: pd.DataFrame,
+    user_states: Tensor,
     item_states: Tensor,
-    dataset: PreparedDataset,
     protocol: Protocol,
     report_progress: Callable[[int, int], None],
 ) -> pd.DataFrame:
     """Collective: rank the catalogue for each user, some on each rank; all of them on every rank."""
-    if len(users):
-        user_states = encode_users(model, users, dataset)
     own, device = np.arange(dist.get_rank(), len(users), dist.get_world_size()), _device()
     on_device = item_states.to(device)
 
@@ -250,7 +250,7 @@ def _evaluate_sets(model: Ranker, dataset: PreparedDataset, item_states: Tensor)
     raters = set_raters(folder)
     if held_out.empty:
         return evaluate_sets(held_out, np.zeros(0), None, left_out)
-    users = encode_users(model, raters, dataset)
+    users = encode_users(model, raters, dataset, TEST)
     scores, known_scores = (set_scores(model, users, item_states, sets) for sets in (held_out, known))
     known_ratings = known["rating"].to_numpy(np.float64)
     return evaluate_sets(held_out, scores, calibrated(known_scores, known_ratings, scores), left_out)

@@ -84,7 +84,7 @@ def write_lists(context: RunContext[ListExportSpec], opened_model: OpenedModel, 
     ids, titles = (pa.array(items[name].astype(object), pa.string(), from_pandas=True) for name in ("item_id", "title"))
     started: float | None = None
     with Writer(folder) as writer:
-        for some in list_people.people(dataset.folder, wanted, places, scratch, spec.exclude_seen, opened_model.reads_order):
+        for some in list_people.people(dataset, wanted, places, scratch, spec.exclude_seen, opened_model.reads_order):
             started = started or time.monotonic()
             for part in _parts(some, len(items)):
                 table, empty = _lists(opened_model, part, ties, spec.k, ids, titles)
@@ -152,7 +152,7 @@ def _manifest(spec: ListExportSpec, export: str, counts: dict[str, int], folder:
         "users_asked": spec.users,
         **counts,
         "exclude_seen": spec.exclude_seen,
-        "protocol": f"every item that train met competes, {'without' if spec.exclude_seen else 'with'} those that the user met in train; "
+        "protocol": f"every item that train met competes, {'without' if spec.exclude_seen else 'with'} those that the user met before; "
         "equal scores stand in the protocol's one random order",
         "columns": COLUMNS,
         "files": {TOP_PARQUET: {"bytes": sizes[TOP_PARQUET]}, TOP_CSV: {"bytes": sizes[TOP_CSV], "content": CSV_SAYS}},

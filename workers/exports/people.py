@@ -1,12 +1,12 @@
-"""Users for whom lists are made, some at a time with their items of train: memory does not grow with their number.
+"""Users for whom lists are made, some at a time with the items that are known of them: memory does not grow with their number.
 
-The interactions of a user are scattered over the blocks of train. One pass distributes them to files of PEOPLE users each, which are read
-one at a time. Letters: U users. Memory holds only a place for each user: 4 bytes.
+The interactions of a user are scattered over the blocks of train and of validation. One pass distributes them to files of PEOPLE users
+each, which are read one at a time. Letters: U users. Memory holds only a place for each user: 4 bytes.
 """
 
 import shutil
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,20 +16,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from workers.artifacts import RANKING, SEQUENCES, TEST, TRAIN, USERS, PreparedDataset
-from workers.batches import blocks_of
+from workers.artifacts import RANKING, TEST, USERS, PreparedDataset
+from workers.batches import blocks_of, sequence_blocks
 from workers.serving import UserItems
 from workers.specs import ITEM_ID, USER_ID
 
 PEOPLE = 4096  # users whose interactions are held at once
 SPILL = 1 << 19  # interactions held before they are written
 ROW = np.dtype([("user", np.int32), ("item", np.int32), ("weight", np.float32), ("kind", np.uint8)])
-MET, LIKED, IN_ORDER = range(3)  # kinds of rows: interactions of train, and the likes of sequences, in their order
+MET, LIKED, IN_ORDER = range(3)  # kinds of rows: interactions, and the likes of sequences, in their order
 NOBODY = np.zeros(0, ROW)
 
 
 class People(NamedTuple):
-    """Some users: their rows of users.parquet, and their items of train."""
+    """Some users: their rows of users.parquet, and the items that are known of them before test."""
 
     frame: pd.DataFrame
     items: list[UserItems]
@@ -54,25 +54,25 @@ def count(dataset: PreparedDataset, wanted: pa.Array | None) -> tuple[int, np.nd
 
 
 def people(
-    dataset: Path, wanted: pa.Array | None, places: np.ndarray, scratch: Path, exclude_seen: bool, in_order: bool = False
+    dataset: PreparedDataset, wanted: pa.Array | None, places: np.ndarray, scratch: Path, exclude_seen: bool, in_order: bool = False
 ) -> Iterator[People]:
     """All wanted users in the order of users.parquet, PEOPLE at a time.
 
     Args:
         places: of `count`. scratch: a folder for the interactions, about 13 bytes each; it is emptied on the way.
-        exclude_seen: `seen` holds the user's items of train; it is empty otherwise. in_order: whether `sequence` is read.
+        exclude_seen: `seen` holds the items that the user met; it is empty otherwise. in_order: whether `sequence` is read.
     """
     _distribute(dataset, places, scratch, in_order)
     waiting: list[pa.Table] = []
-    number = 0
-    for batch in _batches(dataset, wanted, None):
+    number, most = 0, dataset.schema.sequence or 0
+    for batch in _batches(dataset.folder, wanted, None):
         waiting.append(pa.Table.from_batches([batch]))
         while sum(map(len, waiting)) >= PEOPLE:
             table = pa.concat_tables(waiting)
-            yield _some(table.slice(0, PEOPLE), number, scratch, exclude_seen)
+            yield _some(table.slice(0, PEOPLE), number, scratch, exclude_seen, most)
             waiting, number = [table.slice(PEOPLE)], number + 1
     if sum(map(len, waiting)):
-        yield _some(pa.concat_tables(waiting), number, scratch, exclude_seen)
+        yield _some(pa.concat_tables(waiting), number, scratch, exclude_seen, most)
 
 
 def _batches(dataset: Path, wanted: pa.Array | None, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
@@ -80,9 +80,9 @@ def _batches(dataset: Path, wanted: pa.Array | None, columns: list[str] | None) 
         yield batch if wanted is None else batch.filter(pc.is_in(batch.column("user_id"), value_set=wanted))
 
 
-def _distribute(dataset: Path, places: np.ndarray, scratch: Path, in_order: bool) -> None:
-    """Append every interaction of train of a wanted user with an item of the catalogue to the file of its users, and the likes of sequences
-    after one another."""
+def _distribute(dataset: PreparedDataset, places: np.ndarray, scratch: Path, in_order: bool) -> None:
+    """Append every interaction before test of a wanted user with an item of the catalogue to the file of its users, and the likes of
+    sequences after one another."""
     shutil.rmtree(scratch, ignore_errors=True)  # an earlier attempt may have left files, and these are appended to
     scratch.mkdir(parents=True)
     waiting, held = [NOBODY], 0
@@ -95,12 +95,13 @@ def _distribute(dataset: Path, places: np.ndarray, scratch: Path, in_order: bool
     _spill(np.concatenate(waiting), scratch)
 
 
-def _rows(dataset: Path, places: np.ndarray, in_order: bool) -> Iterator[np.ndarray]:
+def _rows(dataset: PreparedDataset, places: np.ndarray, in_order: bool) -> Iterator[np.ndarray]:
     """ROWs of wanted users and items of the catalogue, block by block."""
-    for block in blocks_of(dataset, TRAIN):
+    splits = dataset.known(TEST)
+    for block in chain.from_iterable(blocks_of(dataset.folder, split) for split in splits):
         kinds = np.where(block["label"] > 0, LIKED, MET)
         yield _wanted(places[block[USER_ID]], block[ITEM_ID], block.get("weight", np.ones(len(kinds), np.float32)), kinds)
-    for block in blocks_of(dataset, SEQUENCES) if in_order else ():
+    for block in sequence_blocks(dataset.folder, splits) if in_order else ():
         items = block[f"{ITEM_ID}.values"]
         users = np.repeat(places[block[USER_ID]], block[f"{ITEM_ID}.lengths"])
         yield _wanted(users, items, np.ones(len(items), np.float32), np.full(len(items), IN_ORDER))
@@ -121,16 +122,17 @@ def _spill(rows: np.ndarray, scratch: Path) -> None:
             file.write(some.tobytes())  # errors of `tofile` have no reason
 
 
-def _some(table: pa.Table, number: int, scratch: Path, exclude_seen: bool) -> People:
+def _some(table: pa.Table, number: int, scratch: Path, exclude_seen: bool, most: int) -> People:
     path, frame = scratch / str(number), table.to_pandas()
     rows = np.fromfile(path, ROW) if path.exists() else NOBODY
     path.unlink(missing_ok=True)
     rows = rows[np.argsort(rows["user"], kind="stable")]
     ends = np.searchsorted(rows["user"], number * PEOPLE + np.arange(len(frame) + 1))
-    return People(frame, [_items(rows[a:b], exclude_seen) for a, b in pairwise(ends)])
+    return People(frame, [_items(rows[a:b], exclude_seen, most) for a, b in pairwise(ends)])
 
 
-def _items(rows: np.ndarray, exclude_seen: bool) -> UserItems:
+def _items(rows: np.ndarray, exclude_seen: bool, most: int) -> UserItems:
+    """most: newest likes of a sequence."""
     liked, met, ordered = rows[rows["kind"] == LIKED], rows[rows["kind"] != IN_ORDER], rows[rows["kind"] == IN_ORDER]
     seen = np.unique(met["item"]).astype(np.int64) if exclude_seen else np.zeros(0, np.int64)
-    return UserItems(liked["item"].astype(np.int64), liked["weight"].copy(), seen, ordered["item"].astype(np.int64))
+    return UserItems(liked["item"].astype(np.int64), liked["weight"].copy(), seen, ordered["item"][-most:].astype(np.int64))

@@ -24,7 +24,7 @@ class ListExportSpec(Spec):
     users: Literal["all", "test", "chosen"] = Field(
         "all", description="All users of the dataset, the test users that models are measured on, or chosen ones"
     )
-    exclude_seen: bool = Field(True, description="Leave out the items that a user met in train")
+    exclude_seen: bool = Field(True, description="Leave out the items that a user met before test")
     folder: str | None = Field(None, max_length=4000, description="Folder for the files; empty: beside the run's results")
 
     def target(self, runs: Path, export: str) -> Path:

@@ -31,7 +31,7 @@ from workers.evaluation import (
 from workers.funnel import blend
 from workers.models import FunnelSpec
 from workers.run import Journal, RunContext, RunSpec, peak_memory, refuse_unfit, run_context
-from workers.serving import OpenedFunnel, TrainLikes, UserItems, measure, open_run
+from workers.serving import KnownLikes, OpenedFunnel, UserItems, measure, open_run
 from workers.specs import TIE_SEED, Protocol
 
 K = 10  # length of the list whose losses are counted
@@ -57,10 +57,9 @@ def _measure(context: RunContext[RunSpec]) -> None:
     journal.progress("opening the two models", 0, 1, force=True)
     (context.folder / RESULTS).mkdir(exist_ok=True)
     opened_model = _open(context, funnel)
-    likes = TrainLikes.read(dataset, opened_model)
-    users, user_items = measure.people_to_rank(dataset, likes, context.spec.protocol)
+    users, user_items = measure.people_to_rank(dataset, KnownLikes.read(dataset, opened_model), context.spec.protocol)
     journal.event("opened")
-    order = _order(opened_model, context, likes)
+    order = _order(opened_model, context)
     sizes = _sizes(funnel.candidates, len(opened_model.items))
     ranked, curve = _evaluate(opened_model, users, user_items, sizes, journal, context.spec.protocol)
     ranked = describe(ranked, facts_of(catalogue(dataset.folder), dataset.num_users))
@@ -89,13 +88,13 @@ def _open(context: RunContext[RunSpec], funnel: FunnelSpec) -> OpenedFunnel:
     return opened_model
 
 
-def _order(opened_model: OpenedFunnel, context: RunContext[RunSpec], likes: TrainLikes) -> dict[str, Any]:
+def _order(opened_model: OpenedFunnel, context: RunContext[RunSpec]) -> dict[str, Any]:
     """Set the weight of the retriever's score, by the users of validation: share, weight, tuned, and what was tried."""
     context.journal.progress("choosing the retriever's share on validation", 0, 1, force=True)
     funnel = context.spec.model
     assert isinstance(funnel, FunnelSpec)
     opened_model.weight = 0.0
-    limit = users_to_validate(funnel.candidates)
+    likes, limit = KnownLikes.read(context.dataset, opened_model, VALID), users_to_validate(funnel.candidates)
     users, user_items = measure.people_to_rank(context.dataset, likes, context.spec.protocol, VALID, limit)
     chosen = blend.choose(opened_model, users, user_items, K, funnel.retriever_share)
     opened_model.weight = chosen.weight

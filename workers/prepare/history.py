@@ -3,15 +3,16 @@
 Runs inside mapInArrow on Spark executors; imports no Spark.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from workers.artifacts import TRAIN
+from workers.artifacts import TEST, TRAIN, VALID
 
 SLICE = 2048  # rows whose bags are laid out at a time: bounds memory at SLICE x (`most` + STRETCH) numbers, and stays in cache
 STRETCH = 128  # likes after which the bag of a user is stored again
@@ -39,13 +40,14 @@ def whole_users(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 @dataclass(frozen=True)
 class HistoryBags:
-    """A mapInArrow function: adds `history`, list<int32>, the rows of the items that the user liked in train.
+    """A mapInArrow function: adds `history`, list<int32>, the rows of the items that the user liked in train; for rows of test those of
+    validation too, where train knows the user.
 
-    Batches hold user_id, item (int32 row), label, timestamp, perhaps subsecond (null for 0), and split, sorted by user_id, those two
-    and item_id; no user spans two partitions. A bag holds an item once, at its latest like, and at most the `most` latest items, most
-    recent last. The item of a train row is left out of that row's own bag.
+    Batches hold user_id, user and item (int32 rows), label, timestamp, perhaps subsecond (null for 0), and split, sorted by user_id, the
+    two times and item_id; no user spans two partitions. A bag holds an item once, at its latest like, and at most the `most` latest items,
+    most recent last. The item of a train row is left out of that row's own bag.
 
-    order: "others" takes every like of train but the row's own, "before" only those at an earlier time than the row.
+    order: "others" takes every such like but the row's own, "before" only those at an earlier time than the row.
     """
 
     order: Literal["others", "before"]
@@ -58,15 +60,29 @@ class HistoryBags:
     def _with_bags(self, rows: pa.Table) -> Iterator[pa.RecordBatch]:
         """Whole users, with their bags."""
         rows = rows.combine_chunks()
-        likes = _Likes.of(rows)
-        again = _Repeats.of(likes, self.most + 1) if self.order == "before" and likes.repeats else None
+        test = pc.equal(rows["split"], TEST).to_numpy()
+        known = {
+            one: self._reader(_Likes.of(rows, splits)) for one, splits in ((False, (TRAIN,)), (True, (TRAIN, VALID))) if (test == one).any()
+        }
         for start in range(0, len(rows), SLICE):
             part = rows.slice(start, SLICE)
             places = np.arange(start, start + len(part))
-            lengths, values = self._bags(likes, places) if again is None else self._bags_of_repeats(likes, again, places)
+            lengths, bags_of = np.zeros(len(part), np.int64), {}
+            for one, bags in known.items():
+                own = test[places] == one
+                lengths[own], bags_of[one] = bags(places[own])
+            values = np.empty(lengths.sum(), np.int64)
+            for one, items in bags_of.items():
+                values[np.repeat(test[places] == one, lengths)] = items
             offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
             bags = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.astype(np.int32)))
             yield from part.append_column("history", bags).combine_chunks().to_batches()
+
+    def _reader(self, likes: "_Likes") -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """What gives the bags of the rows at some places, out of these likes."""
+        if self.order == "before" and likes.repeats:
+            return partial(self._bags_of_repeats, likes, _Repeats.of(likes, self.most + 1))
+        return partial(self._bags, likes)
 
     def _bags(self, likes: "_Likes", places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Length of the bag of each row at `places`, and the bags one after another."""
@@ -100,7 +116,7 @@ class HistoryBags:
 
 
 class _Likes:
-    """The likes of train of whole users, in order. R rows, L likes (one an item and user, its latest), U users."""
+    """The likes of whole users in some splits, in order. R rows, L likes (one an item and user, its latest), U users."""
 
     user: np.ndarray  # [R] number of the row's user
     item: np.ndarray  # [R]
@@ -114,13 +130,14 @@ class _Likes:
     repeats: bool  # whether a user liked an item more than once
 
     @classmethod
-    def of(cls, rows: pa.Table) -> "_Likes":
+    def of(cls, rows: pa.Table, splits: tuple[str, ...]) -> "_Likes":
         likes = cls()
         ids = rows["user_id"].combine_chunks()
         likes.user = np.concatenate([[0], np.cumsum(pc.not_equal(ids[1:], ids[:-1]).to_numpy(zero_copy_only=False))]).astype(np.int64)
         likes.item, moment = rows["item"].to_numpy().astype(np.int64), rows["timestamp"].to_numpy()
         likes.train = pc.equal(rows["split"], TRAIN).to_numpy()
-        liked = np.flatnonzero(likes.train & (rows["label"].to_numpy() > 0) & (likes.item > 0))
+        held_out = pc.is_in(rows["split"], value_set=pa.array(splits)).to_numpy() & (rows["user"].to_numpy() > 0)
+        liked = np.flatnonzero((likes.train | held_out) & (rows["label"].to_numpy() > 0) & (likes.item > 0))
         pair = likes.user * (likes.item.max(initial=0) + 1) + likes.item
         latest = np.sort(len(liked) - 1 - np.unique(pair[liked][::-1], return_index=True)[1])
         likes.repeats = len(latest) < len(liked)

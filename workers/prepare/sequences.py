@@ -1,4 +1,4 @@
-"""The items that each user liked in train, in order of time, as MDS blocks of their own: one MDS sample is some hundred users.
+"""The items that each user liked in a split, in order of time, as MDS blocks of their own: one MDS sample is some hundred users.
 
 Runs inside mapInArrow on Spark executors; imports no Spark.
 """
@@ -23,23 +23,24 @@ COLUMNS |= dict.fromkeys((f"{ITEM_ID}.values", f"{ITEM_ID}.lengths"), "ndarray:i
 
 @dataclass(frozen=True)
 class SequenceWriter:
-    """A mapInArrow function: writes the likes of a partition as one sequence a user, `block_users` sequences a block, under `out`.
+    """A mapInArrow function: writes the likes of a partition as one sequence a user, `block_users` sequences a block, under `out`/`name`.
 
-    Batches hold `_partition`, user_id, user and item (int32 rows) and timestamp, nothing but likes of train; the likes of a user follow one
-    another in order of time. Of more than `most` likes of a user the newest are kept; an item that was liked several times is there as
-    often. Returns one row: folder (relative to `out`), users, likes that are written, older likes that are left out.
+    Batches hold `_partition`, user_id, user and item (int32 rows) and timestamp, nothing but likes of one split; the likes of a user
+    follow one another in order of time. Of more than `most` likes of a user the newest are kept; an item that was liked several
+    times is there as often. Returns one row: folder (relative to `out`), users, likes that are written, older likes that are left out.
     """
 
     out: str
     block_users: int
     most: int
+    name: str = SEQUENCES
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         writer: FolderWriter | None = None
         likes = kept = 0
         for rows in whole_users(batches):
             if writer is None:
-                place = Path(self.out) / SEQUENCES, rows[PARTITION][0].as_py()
+                place = Path(self.out) / self.name, rows[PARTITION][0].as_py()
                 writer = FolderWriter(*place, COLUMNS, block, self.block_users)
             users = self.users(rows)
             likes, kept = likes + len(rows), kept + pc.sum(pc.list_value_length(users["items"])).as_py()

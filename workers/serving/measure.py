@@ -21,17 +21,18 @@ TIMED, WARM_UP = 200, 5  # people who are timed, after some who are not
 WHOLE = 2 << 30  # bytes of the largest checkpoint that one process opens besides the model that it trained
 
 
-class TrainLikes(NamedTuple):
-    """What the users of a dataset liked in train, as far as a model reads it."""
+class KnownLikes(NamedTuple):
+    """What the users of a dataset liked before a split, as far as a model reads it."""
 
     by_item: csr_matrix | None = None  # [U + 1, N]; None where it is not read
     in_order: csr_matrix | None = None  # [U + 1, N], in order of time: see `MatrixModel`; None where it is not read
 
     @classmethod
-    def read(cls, dataset: PreparedDataset, opened_model: OpenedModel) -> Self:
+    def read(cls, dataset: PreparedDataset, opened_model: OpenedModel, split: str = TEST) -> Self:
         """What the model reads, out of the blocks."""
-        by_item = read_likes(dataset).matrix if opened_model.reads_likes else None
-        return cls(by_item, read_likes(dataset, in_order=True).matrix if opened_model.reads_order else None)
+        splits = dataset.known(split)
+        by_item = read_likes(dataset, splits=splits).matrix if opened_model.reads_likes else None
+        return cls(by_item, read_likes(dataset, in_order=True, splits=splits).matrix if opened_model.reads_order else None)
 
     def of(self, row: int, seen: np.ndarray = NOTHING) -> UserItems:
         """The likes of a user (row). seen: places that are not recommended again."""
@@ -45,20 +46,20 @@ class TrainLikes(NamedTuple):
         return UserItems(liked, weights, seen, self.in_order.indices[own].astype(np.int64))
 
 
-NOTHING_READ = TrainLikes()
+NOTHING_READ = KnownLikes()
 
 
 def people_to_rank(
     dataset: PreparedDataset,
-    likes: TrainLikes = NOTHING_READ,
+    likes: KnownLikes = NOTHING_READ,
     protocol: Protocol = DEFAULT,
     split: str = TEST,
     limit: int | None = None,
 ) -> tuple[pd.DataFrame, list[UserItems]]:
-    """The users of a split that are ranked for, encoded, and their items of train; `seen` holds those that the protocol leaves out.
+    """The users of a split that are ranked for, encoded, and the items known of them; `seen` holds those that the protocol leaves out.
 
     Args:
-        likes: as far as a model reads them. limit: that many users of the sample at most.
+        likes: before that split, as far as a model reads them. limit: that many users of the sample at most.
     """
     users = users_to_rank(dataset.folder, split, limit, protocol)
     rows = users[FEATURE + USER_ID].to_numpy(np.int64)

@@ -20,7 +20,7 @@ class Protocol(Spec):
     )
     exclude_seen: bool = Field(
         True,
-        description="Leave out the items that a user met in train; turn it off where people return to the same items: these are then "
+        description="Leave out the items that a user met before; turn it off where people return to the same items: these are then "
         "ranked too, and count as hits when they are liked again",
         json_schema_extra=MORE,
     )
@@ -51,7 +51,7 @@ class Protocol(Spec):
     @property
     def in_words(self) -> str:
         """The protocol in words, to follow "was measured"."""
-        seen = "without the items that users met in train" if self.exclude_seen else "with the items that users met in train"
+        seen = "without the items that users met before" if self.exclude_seen else "with the items that users met before"
         return seen if self.target == "later" else f"by {TARGETS[self.target]}, {seen}"
 
     @property

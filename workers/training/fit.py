@@ -19,6 +19,8 @@ from workers.artifacts import (
     TEST,
     TOP_K,
     TUNING,
+    VALID,
+    PreparedDataset,
     checkpoint,
     write_json,
 )
@@ -26,7 +28,7 @@ from workers.batches import Likes, read_likes
 from workers.evaluation import MatrixEvaluation, at_edge, catalogue, evaluate_matrix, write_ranked
 from workers.models import MatrixSpec
 from workers.run import RESUMED, RunContext, RunSpec, peak_memory, refuse_unfit, run_context
-from workers.serving import OpenedMatrix, TrainLikes, measure
+from workers.serving import KnownLikes, OpenedMatrix, measure
 from workers.training.share import facts_of, learned_of
 from workers.training.tuning import Tuning
 from workers.training.write_results import data_alarms, scored_rows
@@ -52,9 +54,10 @@ def _fit(context: RunContext[RunSpec]) -> None:
     share = spec.train.user_share
     tuned = Tuning(context, likes, read_likes(dataset, spec.model.reads_order, share) if share < 1 else None).run()
     journal.event("trained")
+    known = _known_at_test(dataset, likes, spec.model.reads_order)
     evaluation = evaluate_matrix(
         tuned.model,
-        likes.matrix,
+        known.matrix,
         dataset,
         TEST,
         protocol=spec.protocol,
@@ -64,7 +67,7 @@ def _fit(context: RunContext[RunSpec]) -> None:
     context.refuse_older()
     _write_results(context, tuned, evaluation)
     opened_model = OpenedMatrix(catalogue(dataset.folder), tuned.model)
-    served = measure.serve(context.folder, opened_model, *measure.people_to_rank(dataset, _as_read(opened_model, likes)))
+    served = measure.serve(context.folder, opened_model, *measure.people_to_rank(dataset, _as_read(opened_model, known)))
     cost = _save(context, tuned) | {"peak_memory_bytes": peak_memory()}
     done = {"metrics": evaluation.metrics, "users": len(evaluation.ranked), "processes": 1, "best_epoch": 1, "epochs": 1}
     alarms = [*data_alarms(context, len(evaluation.ranked)), *at_edge(spec.model.label, tuned.at_edge)]
@@ -87,8 +90,14 @@ def _read_likes(context: RunContext[RunSpec]) -> tuple[Likes, float]:
     return likes, seconds
 
 
-def _as_read(opened_model: OpenedMatrix, likes: Likes) -> TrainLikes:
-    return TrainLikes(in_order=likes.matrix) if opened_model.reads_order else TrainLikes(likes.matrix)
+def _known_at_test(dataset: PreparedDataset, likes: Likes, in_order: bool) -> Likes:
+    """Who liked what before test. likes: of train."""
+    splits = dataset.known(TEST)
+    return likes if splits == dataset.known(VALID) else read_likes(dataset, in_order, splits=splits)
+
+
+def _as_read(opened_model: OpenedMatrix, likes: Likes) -> KnownLikes:
+    return KnownLikes(in_order=likes.matrix) if opened_model.reads_order else KnownLikes(likes.matrix)
 
 
 def _save(context: RunContext[RunSpec], tuned: Tuning) -> dict[str, int]:

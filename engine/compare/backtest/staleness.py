@@ -135,14 +135,14 @@ def _people(
     import pandas as pd
 
     from workers.artifacts import FEATURE, USERS
-    from workers.serving import TrainLikes, newcomer
+    from workers.serving import KnownLikes, newcomer
     from workers.specs import HISTORY, USER_ID
 
     def to_old(found: np.ndarray) -> np.ndarray:
         own = places[np.asarray(found, np.int64)]
         return own[own >= 0]
 
-    likes = TrainLikes.read(new, opened)
+    likes = KnownLikes.read(new, opened)
     people = []
     for row, seen in zip(users[FEATURE + USER_ID], users["seen"], strict=True):
         own = likes.of(int(row), np.asarray(seen, np.int64) - 1)

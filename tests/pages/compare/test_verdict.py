@@ -34,22 +34,22 @@ def test_compare_marks_the_best_and_judges_by_tests(shared: Workspace, visit: Vi
 
 
 def test_retrieval_and_ranking_may_be_led_by_two_contenders(shared: Workspace, visit: Visit, says: Says) -> None:
-    comparison = compared(shared, "ials", "deepfm")
+    comparison = compared(shared, "deepfm", "ials")
     assert comparison.verdict is not None
     assert [(judged.metric, judged.run) for _, judged in comparison.verdict.of_stages()] == [("ndcg_at_10", "A"), ("auc", "B")]
     retrieval, ranking, _ = verdict.sentences(comparison)
     assert retrieval.startswith("For retrieval") and "**A " in retrieval
     assert ranking.startswith("For ranking") and "**B " in ranking
-    said = says(visit("compare", runs=shared.ids("ials", "deepfm")))
+    said = says(visit("compare", runs=shared.ids("deepfm", "ials")))
     assert retrieval in said and ranking in said
 
 
 def test_a_lead_that_chance_would_make_cannot_be_told(shared: Workspace, visit: Visit, says: Says) -> None:
-    comparison = compared(shared, "ials", "ease")
+    comparison = compared(shared, "ease", "ials")
     assert comparison.verdict is not None
     found = comparison.verdict.metrics["ndcg_at_10"]
     assert (found.leader, found.winner, found.unsure_of) == ("A", None, ("B",))
-    said = says(visit("compare", runs=shared.ids("ials", "ease")))
+    said = says(visit("compare", runs=shared.ids("ease", "ials")))
     assert re.search(r"cannot be told from B \(p = 0\.\d+; [^)]* would tell\)", said)
     assert "For retrieval take" not in said
     assert f"☆</span> {words.number(found.value, 3)}" in said

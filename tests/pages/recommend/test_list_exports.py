@@ -89,7 +89,7 @@ def test_past_exports_stand_there_with_their_files(own: Workspace, visit: Visit,
 
 def test_what_was_written_is_said_with_who_has_no_row() -> None:
     assert list_exports.summary(FACTS) == (
-        "195 rows for 40 users, 1 of them have seen every item and have no rows, items seen in training excluded."
+        "195 rows for 40 users, 1 of them have seen every item and have no rows, items seen before excluded."
     )
 
 

@@ -72,7 +72,9 @@ def test_what_is_held_out_is_counted_as_the_metrics_count_it(shared: Workspace, 
     assert held == {"valid": 1, "test": 1} and (met["split"] == "test").sum() == 2  # one of the two rows of test is liked
     at = visit("recommend", runs=shared.ids("two_tower", "dlrm"), user="7")
     assert "(1 held out)" in says(at)
-    assert "1 more in validation" in [one.label for one in at.expander]
+    assert not [one.label for one in at.expander if "validation" in one.label], "it is known before test"
+    before = int((met["split"].isin(["train", "valid"]) & (met["label"] > 0)).sum())
+    assert f'Liked before</h3> <span class="dim">{before}<' in "".join(one.proto.body for one in at.get("html"))
     assert any("1 held out" in option for one in at.selectbox for option in one.options)
 
 
@@ -244,7 +246,7 @@ def test_filters_of_the_address_hold_for_every_contender(shared: Workspace, visi
     assert all(len(frame) < 10 and frame["seen"].any() for frame in expected)
     said = plainly(says(at))
     assert "No other item of Sci-Fi with 12 likes or more is left to recommend" in said
-    assert "seen in training" in said
+    assert "seen before" in said
     assert at.multiselect(key="recommend.genre").value == ["Sci-Fi"]
     at.multiselect(key="recommend.genre").set_value([]).run()
     at.number_input(key="recommend.likes").set_value(0).run()

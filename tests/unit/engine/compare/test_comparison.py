@@ -197,7 +197,7 @@ def test_a_run_measured_under_another_protocol_stands_apart(add: Add) -> None:
     assert [c.run_id for c in found.contenders] == ["old", "shorter"]  # how much of a list was kept makes no difference
     ((title, reason),) = found.apart
     assert title == runs.get_run("again").title
-    assert reason == "was measured with the items that users met in train, the others without the items that users met in train"
+    assert reason == "was measured with the items that users met before, the others without the items that users met before"
     assert set(found.table["contender"]) == {"A", "B"}
     assert [c.run_id for c in engine.compare.compare(["again", "old"]).contenders] == ["again"]
     assert engine.compare.seed_groups(ids) == [["old"], ["shorter"]]
@@ -211,7 +211,7 @@ def test_baselines_of_another_protocol_are_left_out_and_it_is_said(add: Add, mon
     found = engine.compare.compare(ids)
     assert [c.letter for c in found.contenders] == ["A", "B", "best"]
     assert found.apart == [
-        ("Popularity", "was measured without the items that users met in train, the runs with the items that users met in train")
+        ("Popularity", "was measured without the items that users met before, the runs with the items that users met before")
     ]
     assert found.against == "best"
     assert cell(found, "ndcg_at_10", "B")["best"] and not cell(found, "ndcg_at_10", "A")["best"]

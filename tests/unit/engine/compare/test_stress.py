@@ -239,14 +239,14 @@ def test_items_met_in_train_are_left_out_where_the_lists_have_them(world: World)
         name: {user: np.array([i for i in items if i not in world.seen[user]]) for user, items in own.items()}
         for name, own in every.items()
     }
-    check(world, rows["without items met in train"], new)
+    check(world, rows["without items met before"], new)
     assert not found.lacks
     world.lists = {name: {user: items[:15] for user, items in own.items()} for name, own in every.items()}
     world.seen = {user: set(map(int, world.lists["a"][user][:9])) if user == "u1" else set() for user in world.users}
     world.write()
     short = engine.compare.stress_test(comparison())
-    assert by_name(short)["without items met in train"].users == by_name(short)["the usual protocol (k 10)"].users - 1
-    assert lacks(short)[-1].startswith("Not here: some users without items met in train, because 1 of ")
+    assert by_name(short)["without items met before"].users == by_name(short)["the usual protocol (k 10)"].users - 1
+    assert lacks(short)[-1].startswith("Not here: some users without items met before, because 1 of ")
 
 
 def lacks(test: StressTest) -> list[str]:
@@ -255,7 +255,7 @@ def lacks(test: StressTest) -> list[str]:
 
 def test_what_cannot_be_made_is_said_with_its_reason(world: World) -> None:
     assert lacks(engine.compare.stress_test(comparison())) == [
-        "Not here: seen items in, because the stored lists leave out the items that users met in train."
+        "Not here: seen items in, because the stored lists leave out the items that users met before."
     ]
     world.rows = world.rows.assign(rating=np.nan, timestamp=7)
     world.likes = dict.fromkeys(world.users, 20)
@@ -270,7 +270,7 @@ def test_what_cannot_be_made_is_said_with_its_reason(world: World) -> None:
         "Not here: users by activity, because all test users have 10 to 49 likes in train.",
         "Not here: the first and the last like, halves of the period, because all test likes have one time.",
         "Not here: other thresholds of a like, because its test rows have no ratings.",
-        "Not here: seen items in, because the stored lists leave out the items that users met in train.",
+        "Not here: seen items in, because the stored lists leave out the items that users met before.",
     ]
     assert [row.variant.group for row in found.rows] == ["usual", "k", "k", "k", "popularity", "popularity"]
     assert list(found.names.values()) == ["A EASE · 2 seeds", "Popularity"]

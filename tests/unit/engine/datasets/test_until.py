@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from engine.datasets import DatasetSpec, dataset_id
-from engine.datasets.read import FORMAT, fingerprint
+from engine.datasets.read import FORMAT, KNOWN_AT_TEST, fingerprint
 from tests.given import given
 
 
@@ -16,7 +16,12 @@ def test_all_rows_keep_the_id_from_before_there_was_a_choice(tmp_path: Path) -> 
     whole = DatasetSpec(name="ties", source=given(tmp_path / "s", rows))
     before = whole.model_dump(mode="json", exclude={"name", "source"})
     assert before["split"].pop("until") == 1
-    content = {"format": FORMAT, "source": {"kind": "given", "content": whole.source.fingerprint()}, **before}
+    content = {
+        "format": FORMAT,
+        "known_at_test": KNOWN_AT_TEST,
+        "source": {"kind": "given", "content": whole.source.fingerprint()},
+        **before,
+    }
     assert fingerprint(whole) == hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     part = whole.model_copy(update={"split": whole.split.model_copy(update={"until": 0.8})})
     assert dataset_id(part) != dataset_id(whole)

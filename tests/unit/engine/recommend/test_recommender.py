@@ -43,7 +43,7 @@ ITEMS = pd.DataFrame(
 
 
 def recommender(opened: OpenedModel) -> Recommender:
-    return Recommender(SimpleNamespace(id="d", path=Path("d"), schema=SCHEMA), opened)
+    return Recommender(SimpleNamespace(id="d", path=Path("d"), schema=SCHEMA, known_at_test=("train", "valid")), opened)
 
 
 def ease() -> EASE:
@@ -251,16 +251,19 @@ def test_a_user_is_read_once_for_all_contenders(monkeypatch, tmp_path):
     def of(name, value):
         monkeypatch.setattr(datasets, name, lambda dataset, user: read.append(name) or value)
 
-    of("user_row", newcomer(SCHEMA, [1]))
+    of("user_row", newcomer(SCHEMA, [1]).assign(row=1))
     of("user_interactions", met)
-    both = [Recommender(SimpleNamespace(id="d", path=tmp_path, schema=SCHEMA), OpenedMatrix(ITEMS, made())) for made in (ease, knn)]
+    both = [
+        Recommender(SimpleNamespace(id="d", path=tmp_path, schema=SCHEMA, known_at_test=("train", "valid")), OpenedMatrix(ITEMS, made()))
+        for made in (ease, knn)
+    ]
     tops = [one.recommend("u", k=N) for one in both]
     assert sorted(read) == ["user_interactions", "user_row"]
     for top in tops:
-        assert "i1" not in set(top["item_id"])
-        assert set(top.loc[top["liked"], "item_id"]) == {"i2"}  # neither what was not liked nor what validation holds
+        assert not {"i1", "i4"} & set(top["item_id"]), "what train and validation hold is known before test"
+        assert set(top.loc[top["liked"], "item_id"]) == {"i2"}  # not what was not liked
     again = both[0].recommend("u", k=N, exclude_seen=False)
-    assert set(again.loc[again["seen"], "item_id"]) == {"i1"}
+    assert set(again.loc[again["seen"], "item_id"]) == {"i1", "i4"}
 
 
 def test_features_left_out_are_those_of_somebody_and_something_unknown():

@@ -86,7 +86,7 @@ def test_every_section_is_there_in_its_order(world: World) -> None:
     assert BAD in part(page, "What looks wrong").said[-2] and "<b>" not in page
     protocol = "".join(part(page, "How it was measured").said)
     assert "Measured on lists out of the full catalogue of 30 items" in protocol and "1,234 test users" in protocol
-    assert "Items seen in training left out: yes" in protocol
+    assert "Items seen before left out: yes" in protocol
     assert part(page, "Reliability").tags.count("svg") == 1 and "ECE: A –. B: no curve" in page
     stress = "".join(part(page, "Stress test").said)
     assert "protocols" in stress and "NDCG@k." in stress and "Not here: " in stress

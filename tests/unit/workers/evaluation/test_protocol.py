@@ -77,7 +77,7 @@ def test_a_model_that_only_remembers_is_useless_under_one_protocol_and_best_unde
         found[name] = rank_users(users, grid.shape[1], lambda places, grid=grid: grid[places], protocol)
         met = [set(items) & set(seen) for items, seen in zip(found[name]["items"], users["seen"], strict=True)]
         assert all(met) if name == "again" else not any(met)
-    assert found["again"]["hit_rate_at_10"].mean() > 0.9 > 0.5 > found["new"]["hit_rate_at_10"].mean()
+    assert found["again"]["hit_rate_at_10"].mean() > 0.9 > 0.6 > found["new"]["hit_rate_at_10"].mean()
     assert "wanted" not in found["new"]
 
 

@@ -16,7 +16,7 @@ from workers.models import MODELS
 from workers.run.context import RunContext
 from workers.run.journal import Journal
 from workers.run.spec import RunSpec
-from workers.serving.measure import TrainLikes, people_to_rank
+from workers.serving.measure import KnownLikes, people_to_rank
 from workers.serving.opened_model import OpenedMatrix
 from workers.training.tuning import Tuning
 
@@ -124,7 +124,7 @@ def test_an_opened_chain_scores_people_as_the_protocol_does(cycle: PreparedDatas
     model.fit(likes)
     opened = OpenedMatrix(catalogue(cycle.folder), model)
     assert (opened.reads_order, opened.reads_likes) == (True, False)
-    users, items = people_to_rank(cycle, TrainLikes.read(cycle, opened))
+    users, items = people_to_rank(cycle, KnownLikes.read(cycle, opened))
     wanted = evaluate_matrix(model, likes.matrix, cycle, "test").ranked
     grid = opened.grid(users, items)
     for row, (person, one) in enumerate(zip(opened.people(users, items), items, strict=True)):

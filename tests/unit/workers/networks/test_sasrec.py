@@ -105,14 +105,18 @@ def test_sequences_of_some_users_are_read_from_the_blocks_in_their_order(tmp_pat
     frame = tiny.followed(users=8, leads=12, met=5)
     tiny.write(frame, tmp_path / "dataset")
     dataset = PreparedDataset.open(tmp_path / "dataset")
-    whole = read_likes(dataset, in_order=True).matrix
-    users = np.array([3, 0, 7, 3])
-    found = sequences_of(dataset.folder, users, 4)
-    ends = np.cumsum(found["sequence.lengths"])
-    for user, bag in zip(users, np.split(found["sequence.values"], ends[:-1]), strict=True):
-        likes = (whole.indices[whole.indptr[user] : whole.indptr[user + 1]] + 1).tolist()
-        assert bag.tolist() == [0, *likes][-4:]
-    assert len(sequences_of(dataset.folder, np.zeros(0, np.int64), 4)["sequence.lengths"]) == 0
+    users = np.array([3, 0, *range(8), 3])
+    by_split = {}
+    for split in ("valid", "test"):
+        whole = read_likes(dataset, in_order=True, splits=dataset.known(split)).matrix
+        found = sequences_of(dataset, users, 4, split)
+        ends = np.cumsum(found["sequence.lengths"])
+        by_split[split] = found["sequence.values"].tolist()
+        for user, bag in zip(users, np.split(found["sequence.values"], ends[:-1]), strict=True):
+            likes = (whole.indices[whole.indptr[user] : whole.indptr[user + 1]] + 1).tolist()
+            assert bag.tolist() == [0, *likes][-4:]
+    assert by_split["valid"] != by_split["test"], "some of them like something in validation"
+    assert len(sequences_of(dataset, np.zeros(0, np.int64), 4, "test")["sequence.lengths"]) == 0
 
 
 def test_a_dataset_without_an_order_is_refused_in_a_sentence() -> None:

@@ -20,13 +20,16 @@ def interactions(repeats: bool, seed: int = 0, users: int = 40) -> pd.DataFrame:
     rows = pd.concat(parts, ignore_index=True).sort_values(["user_id", "timestamp", "item"], ignore_index=True)
     rows["label"] = (rng.random(len(rows)) < 0.6).astype(np.float32)
     rows["split"] = rng.choice(["train", "train", "train", "valid", "test"], len(rows))
-    return rows.astype({"item": np.int32})
+    learned = rows.loc[rows["split"] == "train", "user_id"].unique()
+    rows["user"] = np.where(rows["user_id"].isin(learned), 1 + rows["user_id"].str[1:].astype(int), 0)
+    return rows.astype({"item": np.int32, "user": np.int32})
 
 
 def naive(rows: pd.DataFrame, order: str, most: int) -> list[list[int]]:
     found = []
     for row in rows.itertuples():
-        likes = rows[(rows["user_id"] == row.user_id) & (rows["split"] == "train") & (rows["label"] > 0) & (rows["item"] > 0)]
+        known = ["train", "valid"] if row.split == "test" and row.user > 0 else ["train"]
+        likes = rows[(rows["user_id"] == row.user_id) & rows["split"].isin(known) & (rows["label"] > 0) & (rows["item"] > 0)]
         if order == "before":
             likes = likes[likes["timestamp"] < row.timestamp]
         bag = likes["item"].drop_duplicates(keep="last").tolist()
@@ -59,7 +62,7 @@ def test_where_bags_are_written_down_on_the_way_makes_no_difference(stretch: int
 
 def test_nothing_of_the_rows_own_moment_or_later_is_in_a_bag_of_before() -> None:
     rows = interactions(repeats=False, seed=3)
-    when = rows[rows["split"] == "train"].set_index(["user_id", "item"])["timestamp"]
+    when = rows[rows["split"] != "test"].set_index(["user_id", "item"])["timestamp"]
     for row in streamed(rows, "before", 50, 64).itertuples():
         assert all(when[row.user_id, item] < row.timestamp for item in row.history)
 
@@ -73,9 +76,8 @@ def test_no_row_and_no_like_are_no_trouble() -> None:
 def test_a_user_with_many_rows_costs_no_square() -> None:
     """A hundred thousand rows of one user: quadratic work would need 10^10 steps, and minutes."""
     n = 100_000
-    rows = pd.DataFrame(
-        {"user_id": "u", "item": np.arange(1, n + 1, dtype=np.int32), "timestamp": np.arange(n), "label": np.float32(1), "split": "train"}
-    )
+    items = np.arange(1, n + 1, dtype=np.int32)
+    rows = pd.DataFrame({"user_id": "u", "item": items, "timestamp": np.arange(n), "label": np.float32(1), "split": "train", "user": 1})
     for order in ("others", "before"):
         found = streamed(rows, order, 20, 10_000)["history"]
         assert list(found.iloc[-1]) == list(range(n - 20, n))
