@@ -19,9 +19,12 @@ class Settings(Spec):
 
     workspace: Path = Field(Path("workspace"), description="Folder of all datasets, runs and caches")
     spark_master: str = Field("local[*]", description="Spark master: local[*], spark://host:port, yarn, k8s://…")
-    tracking_uri: str | None = Field(None, description="MLflow store; empty: SQLite in the workspace")
+    tracking_uri: str | None = Field(
+        None, description="MLflow server (https://…) or database (postgresql://…); empty: SQLite in the workspace"
+    )
     artifact_root: str | None = Field(None, description="MLflow artifacts, e.g. s3://bucket/path; empty: next to the store")
     concurrent_runs: int = Field(1, ge=1, le=64, description="Runs that may compute at the same time on this machine")
+    user: str | None = Field(None, max_length=80, description="Whose name is on runs; empty: the user of this machine")
     shared_group: bool = Field(False, description="The workspace is shared by the users of its group; off: only its owner may read it")
     gpu_discovery: Path | None = Field(
         None, description="Program that prints Spark's list of GPUs, on this machine and on executors; empty: nvidia-smi is asked"

@@ -28,7 +28,9 @@ def register(add: Add) -> None:
         command = add(name, _pin, text)
         command.add_argument("run_id", metavar="RUN")
         command.set_defaults(what=name)
-    add("trash", _trash, "Move runs to the trash; they can be restored for 30 days.").add_argument("run_ids", metavar="RUN", nargs="+")
+    trash = add("trash", _trash, "Move runs to the trash; they can be restored for 30 days.")
+    trash.add_argument("run_ids", metavar="RUN", nargs="+")
+    trash.add_argument("--force", action="store_true", help="those of somebody else too")
     add("restore", _restore, "Restore runs from the trash; without RUN, list the trash.").add_argument("run_ids", metavar="RUN", nargs="*")
 
 
@@ -59,7 +61,7 @@ def _trash(args: argparse.Namespace) -> dict[str, Any]:
     for run_id in args.run_ids:
         for other in engine.runs.dependents(run_id):
             print(f"note: {other.title} ({other.run_id}) needs {run_id}")
-    refusals = engine.runs.trash(args.run_ids)
+    refusals = engine.runs.trash(args.run_ids, force=args.force)
     for one in refusals:
         print(f"not moved: {one.run_id} {one.title}: {one.reason}")
     return {"kept": [one._asdict() for one in refusals], "failed": bool(refusals)}

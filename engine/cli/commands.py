@@ -117,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     cancel = add("cancel", _cancel, "Stop a run and verify that no process of it is left.")
     cancel.add_argument("run_id", metavar="RUN")
     cancel.add_argument("--keep", action="store_true", help="a training writes a checkpoint first, so that it can be resumed")
+    cancel.add_argument("--force", action="store_true", help="although it is somebody else's, or of a machine that cannot be reached")
     resuming.register(add)
     comparing.register(add)
     preflight.register(add)
@@ -176,7 +177,8 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _row(run: "Run") -> dict[str, Any]:
-    return run.model_dump(mode="json", include={"run_id", "kind", "title", "state", "dataset", "message", "metrics", "resources"})
+    shown = {"run_id", "kind", "title", "state", "dataset", "message", "metrics", "resources", "owner"}
+    return run.model_dump(mode="json", include=shown)
 
 
 def _runs(args: argparse.Namespace) -> dict[str, Any]:
@@ -186,7 +188,8 @@ def _runs(args: argparse.Namespace) -> dict[str, Any]:
     for run in runs:
         why = (run.message or "").partition("\n")[0]
         shown = ", ".join(f"{engine.specs.METRICS[k].label} {run.metrics[k]:.3g}" for k in ("ndcg_at_10", "auc") if k in run.metrics)
-        print(f"{run.run_id}  {run.submitted_at:%Y-%m-%d %H:%M}  {run.state.value:<11}  {run.title}  {shown or why}")
+        whose = "" if run.owner.is_me else f"  of {run.owner.user or run.owner.workspace}"
+        print(f"{run.run_id}  {run.submitted_at:%Y-%m-%d %H:%M}  {run.state.value:<11}  {run.title}  {shown or why}{whose}")
     if not runs:
         print("No runs yet. `recbench spec dataset > dataset.json`, then `recbench prepare dataset.json`.")
     return {"runs": [_row(run) for run in runs]}
@@ -195,7 +198,8 @@ def _runs(args: argparse.Namespace) -> dict[str, Any]:
 def _cancel(args: argparse.Namespace) -> dict[str, Any]:
     import engine
 
-    engine.runs.cancel(args.run_id, keep=args.keep)
+    engine.runs.cancel(args.run_id, keep=args.keep, force=args.force)
     run = engine.runs.get_run(args.run_id)
-    print(f"{run.title} is {run.state.value}; none of its processes is left. {run.message or ''}".strip())
+    left = "none of its processes is left." if engine.runs.why_not_stopped(run) is None else ""
+    print(f"{run.title} is {run.state.value}; {left} {run.message or ''}".strip())
     return _row(run)

@@ -6,16 +6,18 @@ from .annotations import (
     LONGEST_NAME as LONGEST_NAME, LONGEST_NOTE as LONGEST_NOTE, LONGEST_TAG as LONGEST_TAG, MOST_TAGS as MOST_TAGS, annotate as annotate,
     dependents as dependents, list_trash as list_trash, pin as pin, pinned as pinned, rename as rename, restore as restore, tag as tag,
     trash as trash, unpin as unpin, why_kept as why_kept)
+from .cancelling import KEEP_S as KEEP_S, cancel as cancel, cancel_request as cancel_request, why_not_stopped as why_not_stopped
 from .continuing import as_chosen as as_chosen, continued as continued
 from .exports import (ListExport as ListExport, export_lists as export_lists, get_list_export as get_list_export,
     list_exports as list_exports, read_ids as read_ids)
 from .funnels import funnel as funnel, funnel_losses as funnel_losses
 from .known import read_once as read_once
 from .launch import (
-    AFTER as AFTER, CONCLUDES as CONCLUDES, KEEP_S as KEEP_S, PROCESSES as PROCESSES, TICKET as TICKET, SubmittedSpec as SubmittedSpec,
-    cancel as cancel, cancel_request as cancel_request, submit as submit, submit_tour as submit_tour)
+    AFTER as AFTER, CONCLUDES as CONCLUDES, PROCESSES as PROCESSES, TICKET as TICKET, SubmittedSpec as SubmittedSpec,
+    submit as submit, submit_tour as submit_tour)
 from .logs import PRINTED as PRINTED, LogLine as LogLine, log_lines as log_lines, log_tail as log_tail, log_text as log_text
 from .opened import is_open as is_open
+from .owners import Owner as Owner, OwnerError as OwnerError, why_not_yours as why_not_yours
 from .outbox import Outbox as Outbox, deliver as deliver
 from .predicted_rows import sample_predictions as sample_predictions, why_no_predictions as why_no_predictions
 from .read import (

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from engine.runs import read, records, store
+from engine.runs.owners import why_not_yours
 from engine.runs.read import Run, RunState
 
 LONGEST_NAME, LONGEST_NOTE, LONGEST_TAG, MOST_TAGS = 120, 4000, 40, 10
@@ -91,18 +92,22 @@ def pinned(dataset: str) -> Run | None:
     return read.get_run(runs[0].info.run_id) if runs else None
 
 
-def trash(run_ids: Sequence[str]) -> list[TrashRefusal]:
+def trash(run_ids: Sequence[str], force: bool = False) -> list[TrashRefusal]:
     """Move runs to the trash: lists leave them out until they are restored. Files and metrics stay.
 
+    Args:
+        force: those of somebody else too.
+
     Returns:
-        The runs that were not moved, each with the reason: it is live, or pinned as a baseline.
+        The runs that were not moved, each with the reason: it is live, pinned as a baseline, or somebody else's.
 
     Raises:
         LookupError: no such run; no run is moved then.
     """
     refusals = []
     for run in [read.get_run(run_id) for run_id in dict.fromkeys(run_ids)]:
-        if why := why_kept(run):
+        why = why_kept(run) or (None if force else why_not_yours(run.owner))
+        if why:
             refusals.append(TrashRefusal(run.run_id, run.title, why))
         else:
             store.set_tag(run.run_id, "trashed", datetime.now(UTC).isoformat(timespec="seconds"))

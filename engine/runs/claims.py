@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.runs import identity, store
+from engine.runs import identity, owners, store
 from engine.runs.processes import LOCK, is_locked
 from engine.settings import settings
 
@@ -51,6 +51,13 @@ def is_ours(run_id: str, tags: dict[str, str]) -> bool:
     """Whether a run belongs to this workspace, wherever that lies now. A run of an earlier version does where its folder is here."""
     whose = tags.get(f"{store.TAG}workspace_id")
     return (settings().runs / run_id).is_dir() if whose is None else whose == identity.workspace_id()
+
+
+def is_judged_here(run_id: str, tags: dict[str, str]) -> bool:
+    """Whether a free lock means here that the driver of a run has ended: it is of this workspace, and its locks are seen here."""
+    folder = _folder(tags)
+    has_folder = (settings().runs / run_id).is_dir() or (folder is not None and folder.is_dir())
+    return is_ours(run_id, tags) and identity.sees(owners.owner_of(tags).machine, has_folder)
 
 
 def is_held(run_id: str, tags: dict[str, str]) -> bool:

@@ -1,5 +1,6 @@
 """Whose a run is: the workspace by an id of its own, the machine by its name and the id of its boot. No clock and no path decides it."""
 
+import getpass
 import os
 import socket
 import uuid
@@ -60,9 +61,41 @@ def machine() -> Machine:
     return Machine(socket.gethostname(), boot)
 
 
+def user() -> str:
+    """Whose name this process gives to the runs that it submits: RECBENCH_USER, else the name of the user of this machine."""
+    if (named := settings().user) is not None:
+        return named
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container that runs under a number without a name
+        return f"user {os.getuid()}"
+
+
+def sees(machine_: Machine | None, has_folder: bool) -> bool:
+    """Whether this process can say if the driver of a run of this workspace lives, by the lock of its folder.
+
+    Containers of one machine share its boot, and see each other's locks in a folder that they share; a copy of a workspace in another
+    container has not the folder. Whether another machine holds a lock is not seen on every kind of shared storage.
+
+    Args:
+        machine_: where the driver was started; None: unknown, of an earlier version.
+        has_folder: whether the run's folder is in this workspace.
+    """
+    here = machine()
+    if machine_ is None or machine_ == here:
+        return True
+    return has_folder and (machine_.host == here.host or (bool(here.boot) and machine_.boot == here.boot))
+
+
 def sign(folder: Path) -> None:
     """Write down where this process, the driver of a run, runs."""
     write_json(folder / DRIVER, Signature(**machine()._asdict(), pid=os.getpid()).model_dump())
+
+
+def driven_on(folder: Path) -> Machine | None:
+    """The machine that the driver of a run was started on last; None where none was, or an earlier version did not say."""
+    driver = _signature(folder)
+    return Machine(driver.host, driver.boot) if driver else None
 
 
 def restarted(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Submit and cancel runs.
+"""Submit runs.
 
 A run is alive while the lock of its folder is held: the submitter takes it and the driver inherits it, so that it is held from before the
 driver starts until it has ended.
@@ -17,16 +17,15 @@ from engine import datasets, preflight
 from engine.datasets import DatasetSpec, DownloadSpec
 from engine.runs import claims, records, store
 from engine.runs.described import described
-from engine.runs.processes import LOCK, TOKEN, is_alive, sweep
-from engine.runs.settle import settle, settle_all
+from engine.runs.processes import LOCK, TOKEN, is_alive
+from engine.runs.settle import settle_all
 from engine.runs.spec import SubmittedSpec
 from engine.settings import settings
-from workers.artifacts import CANCEL, KEEP, OUTPUT, SPEC, lacks_target, write_json
+from workers.artifacts import OUTPUT, SPEC, lacks_target, write_json
 from workers.run import RunSpec
 
 TICKET = "ticket.json"
 AFTER = "after.json"
-KEEP_S = 300.0  # in which ranks must have written a checkpoint, after somebody stopped a run to keep it
 CONCLUDES = "RECBENCH_CONCLUDES"  # whether the next attempt trains no more, and measures the best epoch so far
 PROCESSES = "RECBENCH_PROCESSES"  # ranks of the next attempt, where they are not those of the spec
 
@@ -146,36 +145,3 @@ def start_driver(
             )
     finally:
         os.close(lock)  # the driver's inherited descriptor keeps the lock
-
-
-def cancel_request(run_id: str, keep: bool = False) -> None:
-    """Request that a run stops, and return at once; a run that has ended stays as it is.
-
-    Args:
-        keep: a training writes a checkpoint before it stops, so that it can be resumed; else its checkpoints are removed.
-
-    Raises:
-        LookupError: no such run.
-    """
-    store.get(run_id)
-    if is_alive(run_id):
-        path = settings().runs / run_id / CANCEL
-        partial = path.with_name(f".{CANCEL}.{os.getpid()}.partial")
-        partial.write_text(KEEP if keep else "", encoding="utf-8")
-        os.replace(partial, path)
-
-
-def cancel(run_id: str, timeout_s: float = 30.0, keep: bool = False) -> None:
-    """Stop a run and verify that no process of it is left. With `keep`, as `cancel_request`, a checkpoint may take KEEP_S longer.
-
-    Raises:
-        LookupError: no such run. TimeoutError: some processes do not end; names them.
-    """
-    cancel_request(run_id, keep)
-    deadline = time.monotonic() + timeout_s + (KEEP_S if keep else 0.0)
-    while is_alive(run_id) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    left = sweep(run_id)
-    if left:
-        raise TimeoutError(f"Processes {', '.join(map(str, left))} of run {run_id} do not end; end them yourself.")
-    settle(run_id)  # a driver that had to be killed recorded no end

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from engine.runs import store_errors
+from engine.runs import addresses, store_errors
 from engine.runs.store_errors import StoreError
 from engine.settings import Settings, settings
 
@@ -55,6 +55,7 @@ def current() -> Store:
     where = settings()
     known = _open.get(where)
     if known is not None and known.stamp == _stamp(where):
+        store_errors.translated(addresses.ask, where)(where.store)
         return known
     with _opening:
         known = _open.get(where)
@@ -102,21 +103,22 @@ def _made(where: Settings) -> Store:
 
 
 def _connected(where: Settings) -> Store:
+    addresses.check(where)
     store_errors.examine(where)
     for name in ("mlflow.store.db.utils", "mlflow.store.tracking.sqlalchemy_store"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # they log tracebacks of what we turn into sentences
     if where.store.startswith("http"):
         for name, value in ANSWER.items():
             os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
-    connected: Store = store_errors.translated(_connect, where)(where)
+    connected: Store = store_errors.translated(_connect, where, every=True)(where)
     return connected
 
 
 def _connect(where: Settings) -> Store:
     from mlflow import MlflowClient
 
-    _try_database(where)
-    new = MlflowClient(tracking_uri=where.store)
+    addresses.ask(where.store)
+    new = MlflowClient(tracking_uri=addresses.with_timeout(where.store))
     engine = getattr(new._tracking_client.store, "engine", None)
     if engine is not None:
         _prepare_engine(engine, new)
@@ -135,17 +137,6 @@ def _connect(where: Settings) -> Store:
             path.chmod(where.file_mode)  # SQLite gives the group no right to write
     ids = {kind: str(experiment.experiment_id) for kind, experiment in found.items()}
     return Store(store_errors.guarded(new, where), ids, str(found["train"].creation_time), _stamp(where))
-
-
-def _try_database(where: Settings) -> None:
-    """Connect once to a database on a server: MLflow itself tries for 100 s before it says that there is none."""
-    if where.store.startswith(("sqlite", "http", "file:", "databricks")) or "://" not in where.store:
-        return
-    from sqlalchemy import create_engine
-
-    engine = create_engine(where.store, connect_args={"connect_timeout": BUSY_S} if where.store.startswith(("postgres", "mysql")) else {})
-    engine.connect().close()
-    engine.dispose()
 
 
 def _create_experiment(client: "MlflowClient", where: Settings, name: str) -> None:

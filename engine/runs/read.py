@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.runs import claims, identity, store
+from engine.runs import claims, identity, owners, store
 from engine.runs.spec import SubmittedSpec, parse
 from engine.settings import settings
 from workers.artifacts import CANCEL, CHECKPOINT, DONE, JOURNAL, METRICS, PROGRESS
@@ -108,6 +108,7 @@ class Run(BaseModel):
     tags: tuple[str, ...] = ()
     pinned: bool = False  # the default baseline of its dataset
     trashed_at: datetime | None = None
+    owner: owners.Owner = owners.Owner()
 
     @property
     def live(self) -> bool:
@@ -187,6 +188,7 @@ def _run(stored: "StoredRun") -> Run:
         progress=progress(folder) if live else None,
         metrics={key: metrics[f"test_{key}"] for key in METRICS if f"test_{key}" in metrics},
         resources={name: metrics[name] for name in RESOURCES if name in metrics},
+        owner=owners.owner_of(stored.data.tags),
         **store.annotations(stored.data.tags),
     )
 
@@ -205,14 +207,16 @@ def _state(stored: "StoredRun", tags: dict[str, str], folder: Path) -> tuple[Run
         message = f"Its driver, process {pid}, is stopped by a signal or a debugger: kill -CONT {pid} lets it go on. Or stop the run."
     if (folder / CANCEL).exists():
         return RunState.CANCELLING, message
+    if not claims.is_judged_here(stored.info.run_id, stored.data.tags):
+        message = f"It was started {owners.owner_of(stored.data.tags).place}: only there can be seen whether it is still alive."
     if status == "SCHEDULED":
         return RunState.QUEUED, message
     return (RunState.PREPARING if tags["kind"] == "prepare" else RunState.RUNNING), message
 
 
 def died(stored: "StoredRun") -> bool:
-    """Whether the store has a live status for a run of this workspace that has ended: nobody holds the lock of its folder."""
-    if stored.info.status not in ("SCHEDULED", "RUNNING") or not claims.is_ours(stored.info.run_id, stored.data.tags):
+    """Whether the store has a live status for a run of this workspace and machine that has ended: nobody holds the lock of its folder."""
+    if stored.info.status not in ("SCHEDULED", "RUNNING") or not claims.is_judged_here(stored.info.run_id, stored.data.tags):
         return False
     return not claims.is_held(stored.info.run_id, stored.data.tags)
 

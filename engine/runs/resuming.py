@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from engine import datasets
-from engine.runs import read, store
+from engine.runs import owners, read, store
 from engine.runs.launch import CONCLUDES, PROCESSES, start_driver
 from engine.runs.processes import LOCK, is_alive
 from engine.runs.read import VERDICT, Run, RunState
@@ -90,6 +90,9 @@ def resume(run_id: str, processes: int | None = None, concludes: bool = False) -
         try:
             for tag in ("message", "interrupted"):
                 store.drop_tag(run_id, tag)
+            for tag, value in owners.tags_of_here().items():
+                if tag in (owners.HOST, owners.BOOT):  # its driver runs here from now on
+                    store.set_tag(run_id, tag, value)
             store.set_status(run_id, "SCHEDULED")
             _set_aside(folder)
         except BaseException:

@@ -9,11 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from engine.runs import identity, known, opened
+from engine.runs import known, opened, owners
 from engine.runs.known import ENDED as ENDED
 from engine.runs.opened import EXPERIMENTS as EXPERIMENTS
 from engine.runs.opened import TAG, Kind
-from engine.settings import settings
 from workers.run import settings_of as leaves
 from workers.search import read_trials
 from workers.specs import Spec, mask
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 Status = Literal["SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED"]
 NOTE = "mlflow.note.content"
+MADE_BY = "mlflow.user"  # as a stock `mlflow ui` shows who made a run
 MOST_TRIALS = 10_000
 BATCH = 900  # the store takes at most 1000 metrics per call
 
@@ -45,7 +45,7 @@ def _writing(run_id: str) -> Iterator["MlflowClient"]:
 def create(kind: Kind, title: str, spec: Spec, tags: Mapping[str, str], submitted_ms: int | None = None) -> str:
     """Record a submitted spec as a SCHEDULED run, before any process starts; returns the run id."""
     given = identified(kind, spec.model_dump_json(), tags)
-    named = {TAG + name: value for name, value in given.items()}
+    named = {TAG + name: value for name, value in given.items()} | {MADE_BY: given[owners.USER]}
     run = client().create_run(opened.current().experiments[kind], start_time=submitted_ms, run_name=title, tags=named)
     log_params(run.info.run_id, spec)
     set_status(run.info.run_id, "SCHEDULED")
@@ -54,8 +54,7 @@ def create(kind: Kind, title: str, spec: Spec, tags: Mapping[str, str], submitte
 
 def identified(kind: Kind, spec: str, tags: Mapping[str, str]) -> dict[str, str]:
     """The tags of a run of this workspace, without their prefix."""
-    whose = {"workspace": str(settings().workspace), "workspace_id": identity.workspace_id()}
-    return {"kind": kind, "spec": spec, **whose, **tags}
+    return {"kind": kind, "spec": spec, **owners.tags_of_here(), **tags}
 
 
 def log_params(run_id: str, spec: Spec) -> None:

@@ -3,10 +3,11 @@
 import re
 import shlex
 import sqlite3
+import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from workers.specs import mask
 
@@ -16,12 +17,26 @@ if TYPE_CHECKING:
     from engine.settings import Settings
 
 SQLITE = "sqlite:///"
-DRIVERS = {"postgresql": "psycopg2-binary", "mysql": "pymysql", "mssql": "pymssql"}
+SERVERS = ("postgresql", "mysql", "mssql")  # databases on servers that MLflow can keep runs in
+DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}  # module -> package
 NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+
+
+SILENT_S = 2.0  # a call that takes longer, and fails, waited in vain
 
 
 class StoreError(RuntimeError, OSError):
     """The store cannot be used now: its message says which, why, and what to do. An OSError too, as other trouble with files is."""
+
+
+class Silence(NamedTuple):
+    """A store on a server that did not answer, and until when nobody asks it again, by the monotonic clock."""
+
+    error: StoreError
+    until: float
+
+
+_silent: dict[str, Silence] = {}  # by address
 
 
 def database(where: "Settings") -> Path | None:
@@ -114,12 +129,20 @@ def explain(error: BaseException, where: "Settings") -> StoreError:
         inner = re.search(r"\(sqlite3\.\w+\) ([^\[]+)", said)
         return StoreError(_of_sqlite(inner[1].strip() if inner else said, path))
     address = mask(where.store)
+    if "out-of-date database schema" in said:
+        return StoreError(
+            f"The store {address} was written by another version of MLflow than the one installed here: back it up, then run "
+            f"`mlflow db upgrade {shlex.quote(address)}`, or install that version."
+        )
     if where.store.startswith(("http://", "https://")):
         return StoreError(
             f"The tracking server {address} does not answer ({_why_no_answer(said)}). Runs go on, and record what they do when it is back: "
             "check RECBENCH_TRACKING_URI and the server, then try again."
         )
-    return StoreError(f"The store {address} does not answer: {mask(said)[:300]}. Check RECBENCH_TRACKING_URI and the database.")
+    return StoreError(
+        f"The store {address} does not answer ({_why_no_answer(said)}). Runs go on, and record what they do when it is back: "
+        "check RECBENCH_TRACKING_URI and the database, then try again."
+    )
 
 
 def _why_no_answer(said: str) -> str:
@@ -128,18 +151,25 @@ def _why_no_answer(said: str) -> str:
     for words, why in (
         ("refused", "connection refused"), ("timed out", "no answer in time"), ("timeout", "no answer in time"),
         ("resolve", "its name is not known"), ("Name or service", "its name is not known"), ("ssl", "TLS fails"), ("401", "not allowed"),
+        ("authentication failed", "the password or the user is wrong"), ("no password supplied", "it asks for a password"),
     ):  # fmt: skip
         if words.lower() in said.lower():
             return why
+    if missing := re.search(r'(database|role) "[^"]{1,80}" does not exist', said):
+        return f"the {missing[0]}"
+    said = re.sub(r"\(psycopg\S*\) |\(Background on this error.*", "", said)
     return mask(said)[:160]
 
 
 def _without_driver(error: ModuleNotFoundError, where: "Settings") -> str:
-    scheme = where.store.split(":", 1)[0].split("+", 1)[0]
-    package = DRIVERS.get(scheme, error.name or "the driver")
+    missing = error.name or "its driver"
+    if missing == "psycopg":
+        how = "start with `uv run --extra postgres recbench`, or `uv sync --extra postgres`; elsewhere `pip install 'psycopg[binary]'`"
+    else:
+        how = f"`uv pip install {DRIVERS.get(missing, missing)}` in the environment of the workbench"
     return (
-        f"The store {mask(where.store)} needs the Python package {package}, which is not installed ({error.name} is missing): "
-        f"`uv pip install {package}` in the environment of the workbench, or unset RECBENCH_TRACKING_URI."
+        f"The store {mask(where.store)} needs the Python package {DRIVERS.get(missing, missing)}, which is not installed: "
+        f"{how}; or unset RECBENCH_TRACKING_URI."
     )
 
 
@@ -159,19 +189,34 @@ def guarded(client: "MlflowClient", where: "Settings") -> "MlflowClient":
     return cast("MlflowClient", _Guarded(client, where))
 
 
-def translated(call: Callable[..., Any], where: "Settings") -> Callable[..., Any]:
-    """A call whose errors of the store are StoreErrors."""
+def translated(call: Callable[..., Any], where: "Settings", every: bool = False) -> Callable[..., Any]:
+    """A call whose errors of the store are StoreErrors. While a store keeps callers waiting, the next one does not wait again.
+
+    Args:
+        every: that MLflow knows no such run, or refuses a value, is one too.
+    """
     from mlflow.exceptions import MlflowException
 
     @wraps(call)
     def calling(*given: object, **named: object) -> object:
+        began = time.monotonic()
+        if (recent := _silent.get(where.store)) is not None and began < recent.until:
+            raise StoreError(str(recent.error))
         try:
             return call(*given, **named)
         except MlflowException as error:
-            if error.error_code in NO_SUCH_RUN:
+            if error.error_code in NO_SUCH_RUN and not every:
                 raise
-            raise explain(error, where) from error
+            raise _noted(explain(error, where), where, began) from error
         except Exception as error:
-            raise explain(error, where) from error
+            raise _noted(explain(error, where), where, began) from error
 
     return calling
+
+
+def _noted(error: StoreError, where: "Settings", began: float) -> StoreError:
+    """The error, remembered for a moment where the store was silent: a page asks several times while it is drawn."""
+    now = time.monotonic()
+    if now - began > SILENT_S and database(where) is None:
+        _silent[where.store] = Silence(error, now + SILENT_S)
+    return error

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import psutil
 
-from engine.runs import processes
+from engine.runs import identity, processes
 from engine.settings import settings
 from engine.upkeep.disk import folder_bytes
 from workers.run import segments
@@ -52,7 +52,9 @@ def sweep_orphans() -> list[Orphan]:
 
 
 def _is_over(run_id: str, folder: Path) -> bool:
-    """Whether no driver holds a run, nor is about to."""
+    """Whether no driver of this machine holds a run, nor is about to; a run of another machine is left to that one."""
+    if not identity.sees(identity.driven_on(folder), has_folder=True):
+        return False
     return not processes.is_alive(run_id) and time.time() - folder.stat().st_ctime > (0 if (folder / "verdict.json").exists() else YOUNG_S)
 
 

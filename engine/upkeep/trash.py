@@ -68,6 +68,8 @@ def _kept(chosen: list[Run], together: list[Run]) -> dict[str, str]:
             kept[run.run_id] = "it is not in the trash: move it there first"
         elif run.live or processes.is_alive(run.run_id):
             kept[run.run_id] = f"it is {run.state.value}: cancel it first"
+        elif why := runs.why_not_yours(run.owner):
+            kept[run.run_id] = f"{why}: its owner deletes it"
     while True:  # what needs a run that is kept may go; what a kept run needs must stay
         going = {run.run_id for run in together} - set(kept)
         more = {

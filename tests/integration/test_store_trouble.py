@@ -204,13 +204,6 @@ def test_a_tracking_server_that_does_not_answer_is_told_of_in_seconds_without_it
     assert why in said and SECRET not in said and SECRET not in str(refused.value)
 
 
-def test_a_database_whose_driver_is_missing_names_the_package(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RECBENCH_TRACKING_URI", f"postgresql://me:{SECRET}@127.0.0.1:1/runs")
-    said = asked("runs", fails=True)["error"]
-    assert "needs the Python package psycopg2-binary, which is not installed" in said
-    assert f"postgresql://me:{MASK}@127.0.0.1" in said and SECRET not in said
-
-
 def test_the_workbenchs_own_store_lets_readers_and_a_writer_work_at_once(workspace: Path) -> None:
     run_id = finished(workspace)
     with sqlite3.connect(workspace / "mlflow.db") as reader:

@@ -82,10 +82,21 @@ def throw(run: Run, runs: Sequence[Run]) -> None:
         if why := engine.runs.why_kept(run):
             st.markdown(f"This run cannot be moved to the trash: {words.md(why)}.")
             return
+        whose = engine.runs.why_not_yours(run.owner)
+        if not allowed(whose, f"throw.force.{run.run_id}", "Move it all the same"):
+            return
         _needed([run], runs)
         st.markdown("It disappears from all lists and can be restored for 30 days. Nothing is deleted.")
         if st.button("Move to trash", type="primary", key=f"throw.{run.run_id}"):
-            _throw([run.run_id])
+            _throw([run.run_id], force=whose is not None)
+
+
+def allowed(why: str | None, key: str, label: str) -> bool:
+    """Whether an action may go on: nothing speaks against it, or a person ticks that it may all the same."""
+    if why is None:
+        return True
+    st.warning(words.md(f"{why[:1].upper()}{why[1:].rstrip('.')}.", 400), icon=":material/person_alert:")
+    return st.checkbox(label, key=key)
 
 
 def _needed(some: Sequence[Run], runs: Sequence[Run]) -> None:
@@ -98,9 +109,9 @@ def _needed(some: Sequence[Run], runs: Sequence[Run]) -> None:
             )
 
 
-def _throw(run_ids: list[str]) -> None:
+def _throw(run_ids: list[str], force: bool = False) -> None:
     def move() -> str:
-        refusals = engine.runs.trash(run_ids)
+        refusals = engine.runs.trash(run_ids, force)
         gone = [run_id for run_id in run_ids if run_id not in {one.run_id for one in refusals}]
         st.session_state[UNDO] = gone
         st.session_state["annotations.refusals"] = [(one.title, one.reason) for one in refusals]
@@ -149,7 +160,7 @@ def trash() -> None:
 def throw_several(ticked: Sequence[Run], runs: Sequence[Run]) -> None:
     """A popover that moves several runs to the trash; says which of them must stay, and which others depend on them."""
     with st.popover("Trash", icon=":material/delete:"):
-        kept = {run.run_id: why for run in ticked if (why := engine.runs.why_kept(run))}
+        kept = {run.run_id: why for run in ticked if (why := engine.runs.why_kept(run) or engine.runs.why_not_yours(run.owner))}
         for run in (run for run in ticked if run.run_id in kept):
             st.caption(f"{words.md(run.title, 80)} stays: {words.md(kept[run.run_id], 200)}.")
         free = [run for run in ticked if run.run_id not in kept]

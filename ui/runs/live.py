@@ -139,6 +139,8 @@ def _step(run: Run) -> str:
 def facts(run: Run) -> None:
     """Times, and the main test metrics once there are any."""
     cells = [("Submitted", words.ago(run.submitted_at), words.absolute(run.submitted_at))]
+    if not run.owner.is_me:
+        cells.append(("Owner", words.plain(run.owner.user or words.DASH, 40), words.md(run.owner.place, 200)))
     if run.started_at:
         waited = (run.started_at - run.submitted_at).total_seconds() if run.submitted_at else None
         cells.append(("Waited", words.duration(waited), "Time in the queue"))

@@ -31,7 +31,7 @@ def _actions(ticked: Sequence[Run], runs: Sequence[Run]) -> None:
             "compare/page.py", label="Compare", icon=":material/balance:", disabled=why is not None, help=why,
             query_params={"runs": ",".join(run.run_id for run in ticked)},
         )  # fmt: skip
-        _stop([run for run in ticked if run.live])
+        _stop([run for run in ticked if run.live and engine.runs.why_not_stopped(run) is None])
         _tag(ticked, runs)
         annotations.throw_several(ticked, runs)
 
@@ -47,7 +47,7 @@ def _why_not_compared(ticked: Sequence[Run]) -> str | None:
 
 def _stop(live: Sequence[Run]) -> None:
     """A popover that stops the live ones."""
-    with st.popover("Stop", icon=":material/stop_circle:", disabled=not live, help=None if live else "None of these is running."):
+    with st.popover("Stop", icon=":material/stop_circle:", disabled=not live, help=None if live else "None of these is running and yours."):
         st.markdown(f"Stop {words.count(len(live))} runs? Their processes end. What trainings of networks have learnt can be kept.")
         keep = any(table.has_ranks(run) for run in live) and st.button("Stop and keep", type="primary", key="several.keep")
         if keep or st.button("Stop and discard", key="several.discard"):

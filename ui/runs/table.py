@@ -74,6 +74,7 @@ def _frame(runs: list[Run]) -> pd.DataFrame:
                 "State": [states.look(run.state).label],
                 "Run": words.plain(titles[run.run_id], 80) + (" · pinned" if run.pinned else ""),
                 "Tags": ", ".join(words.plain(one, 40) for one in run.tags),
+                "Owner": words.plain(run.owner.user or words.DASH, 40),
                 "Kind": model.label if model else KINDS.get(run.kind, words.DASH),
                 "Dataset": words.plain(run.dataset_name or words.DASH, 40),
                 "Phase": states.phase(run),
@@ -87,7 +88,9 @@ def _frame(runs: list[Run]) -> pd.DataFrame:
         )
     frame = pd.DataFrame(rows)
     without = [] if any(run.live for run in runs) else ["Phase", "Progress", "Time left"]
-    return frame.drop(columns=without if any(run.tags for run in runs) else [*without, "Tags"])
+    without += [] if any(run.tags for run in runs) else ["Tags"]
+    without += [] if any(not run.owner.is_me for run in runs) else ["Owner"]
+    return frame.drop(columns=without)
 
 
 def _columns() -> dict[str, Any]:
@@ -141,6 +144,8 @@ def cancel(run: Run) -> None:
         st.caption("Cancelling: ending its processes.")
         return
     with st.popover("Stop", icon=":material/stop_circle:"):
+        if not annotations.allowed(engine.runs.why_not_stopped(run), f"cancel.force.{run.run_id}", "Stop it all the same"):
+            return
         if keeps(run):
             st.markdown("Stop this run? Its processes end. What it has learnt can be kept, and resumed.")
             if st.button(
@@ -156,7 +161,7 @@ def cancel(run: Run) -> None:
 
 
 def _request(run: Run, keep: bool) -> None:
-    engine.runs.cancel_request(run.run_id, keep)
+    engine.runs.cancel_request(run.run_id, keep, force=True)  # it was confirmed where that is needed
     st.rerun()
 
 

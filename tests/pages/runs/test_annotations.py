@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
+from engine.runs import store
 from tests.pages.reading import Says, Visit, button, foreign_markup, labelled, links, plainly, ticked
 from tests.records import HOSTILE
 from tests.workspace import Workspace
@@ -170,3 +171,16 @@ def test_a_comparison_of_trashed_runs_alone_says_so(own: Workspace, visit: Visit
     assert "was moved to the trash" in says(visit("compare", runs=left.runs["two_tower"] + ",made-up"))
     engine.runs.trash([left.runs["dlrm"]])
     assert "was moved to the trash" in says(visit("compare", runs=left.runs["two_tower"]))
+
+
+def test_a_run_of_somebody_else_is_shown_with_its_owner_and_thrown_away_only_after_a_tick(own: Workspace, visit: Visit, says: Says) -> None:
+    run_id = own.runs["dlrm"]
+    store.set_tag(run_id, "user", HOSTILE[:40])
+    at = visit("runs", run=run_id)
+    assert HOSTILE[:20] in " ".join(at.dataframe[0].value["Owner"])
+    assert "It belongs to" in says(at) and not foreign_markup(at)
+    assert not [b for b in at.button if b.key == f"throw.{run_id}"]
+    at.checkbox(f"throw.force.{run_id}").check().run()
+    at.button(f"throw.{run_id}").click().run()
+    assert not at.exception
+    assert run_id not in listed()

@@ -73,7 +73,7 @@ def test_what_this_process_writes_is_in_the_next_list(others: MlflowClient) -> N
         assert titles() == ["a", "b"]
         engine.runs.rename(run_id, "renamed")
         assert titles() == ["b", "renamed"]
-        engine.runs.trash([run_id])
+        engine.runs.trash([run_id], force=True)
         assert titles() == ["b"] and [run.title for run in engine.runs.list_trash()] == ["renamed"]
         engine.runs.restore([run_id])
         store.delete(run_id)
