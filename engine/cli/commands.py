@@ -17,6 +17,7 @@ from engine.cli import (
     diagnosing,
     features,
     growing,
+    planning,
     preflight,
     resuming,
     searching,
@@ -121,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     resuming.register(add)
     comparing.register(add)
     preflight.register(add)
+    planning.register(add)
     stress.register(add)
     growing.register(add, wait)
     searching.register(add, wait)

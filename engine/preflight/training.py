@@ -83,6 +83,11 @@ def _learned(spec: RunSpec, dataset: Dataset) -> Learned:
     return Learned(liked if only and liked is not None else every, liked, every, output, share)
 
 
+def learned_rows(spec: RunSpec, dataset: Dataset) -> int:
+    """The rows of train that a model learns from."""
+    return _learned(spec, dataset).rows
+
+
 def _rows(spec: RunSpec, learned: Learned) -> Item:
     """Whether there is anything to learn (rows, and both kinds of them), and whether a batch is filled."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import faiss
 
 FILE, FACTS = "index.faiss", "index.json"
-EXACT_UP_TO = 200_000
+EXACT, EXACT_UP_TO = "Flat", 200_000
 LINKS, BUILD_WIDTH, SEARCH_WIDTH = 32, 200, 128  # of HNSW: measured at 1,000,000 items
 PROBES = 200  # users whose approximate lists are compared with exact ones
 BOUND = 100  # length of those lists
@@ -59,17 +59,28 @@ def build(vectors: np.ndarray, factory: str | None = None, probes: np.ndarray | 
         raise ValueError(
             "An item's vector is not finite: the model has diverged. Look for extreme values in the data, or change its settings."
         )
-    name = factory or ("Flat" if len(vectors) <= EXACT_UP_TO else f"HNSW{LINKS}")
+    name = factory or kind_of(len(vectors))
     started = time.monotonic()
     try:
         index = Index(_filled(vectors, name), {"factory": name, "items": len(vectors), "width": vectors.shape[1]})
         index.facts["build_s"] = time.monotonic() - started
         _check(index, vectors)
-        index.facts["recall_at_100"] = 1.0 if name == "Flat" else recall(index, vectors, vectors if probes is None else probes)
+        index.facts["recall_at_100"] = 1.0 if name == EXACT else recall(index, vectors, vectors if probes is None else probes)
     except RuntimeError as error:  # FAISS's own message is about its source code
         problem = f"FAISS makes no index {name!r} of {len(vectors):,} items"
         raise ValueError(f"{problem}; choose another factory string, such as Flat, HNSW32 or IVF1024,SQ8.") from error
     return index
+
+
+def kind_of(items: int) -> str:
+    """The FAISS factory string of an index of so many items, where none is chosen."""
+    return EXACT if items <= EXACT_UP_TO else f"HNSW{LINKS}"
+
+
+def bytes_of(items: int, width: int) -> int:
+    """About how large the file of that index is: vectors, and of a graph the links of each item, twice as many on the lowest level."""
+    links = 0 if kind_of(items) == EXACT else 4 * (2 * LINKS + LINKS / (LINKS - 1)) + 12  # numbers of items, an offset, a level
+    return int(items * (4 * width + links))
 
 
 def _filled(vectors: np.ndarray, factory: str) -> "faiss.Index":
@@ -87,7 +98,7 @@ def _filled(vectors: np.ndarray, factory: str) -> "faiss.Index":
 def _check(index: Index, vectors: np.ndarray) -> None:
     if index.faiss.ntotal != len(vectors):
         raise ValueError(f"The index holds {index.faiss.ntotal} of {len(vectors)} items; build it again.")
-    if index.facts["factory"] == "Flat":
+    if index.facts["factory"] == EXACT:
         some = np.random.default_rng(0).permutation(len(vectors))[:PROBES]
         back = np.stack([index.faiss.reconstruct(int(place)) for place in some]) if len(some) else vectors[:0]
         if not np.array_equal(back, vectors[some]):

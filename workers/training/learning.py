@@ -8,6 +8,7 @@ import torch.distributed as dist
 
 from workers.artifacts import CHECKPOINT, checkpoint
 from workers.batches import LearnedRows
+from workers.models import FLOAT
 from workers.run import RESUMED, RunContext, RunSpec
 from workers.training.loop import Loop
 from workers.training.progress import NOTHING, Ends, Learned, Progress, Start, never
@@ -64,7 +65,8 @@ def network_of(context: RunContext[RunSpec]) -> tuple[DistributedModel, LearnedR
         network.learn_frequencies(torch.from_numpy(learned.by_item).float())
     parameters = sum(p.numel() for p in network.parameters())
     device = torch.device("cuda", torch.cuda.current_device()) if spec.train.device == "cuda" else torch.device("cpu")
-    return distribute(network, spec.train, device), learned, parameters
+    pairs = FLOAT * spec.network.pairs_of_step(spec.train.batch_size, spec.train.processes)
+    return distribute(network, spec.train, device, pairs), learned, parameters
 
 
 class _Beginning(NamedTuple):

@@ -1,5 +1,6 @@
 """From the planner to DistributedModelParallel: tables split over ranks, their optimizer fused into the backward pass."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -8,25 +9,21 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch.distributed._shard.sharded_tensor import ShardedTensor
-from torch.distributed.optim import _apply_optimizer_in_backward as apply_optimizer_in_backward
 from torchrec.distributed import DistributedModelParallel
 from torchrec.distributed.embedding_types import EmbeddingComputeKernel
 from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
-from torchrec.distributed.planner import EmbeddingShardingPlanner, Topology
-from torchrec.distributed.planner.types import ParameterConstraints
 from torchrec.distributed.sharding_plan import construct_module_sharding_plan, table_wise
-from torchrec.distributed.types import ShardingPlan, ShardingType
-from torchrec.optim import SGD, Adagrad, Adam, RowWiseAdagrad
+from torchrec.distributed.types import ShardingPlan
 from torchrec.optim.keyed import KeyedOptimizer
 from torchrec.optim.optimizers import in_backward_optimizer_filter
 
 from workers.artifacts import OPTIMIZER
-from workers.cpu import placed, use_shared_tables
+from workers.cpu import use_shared_tables
 from workers.networks import Batch, Ranker
 from workers.specs import TrainSpec
+from workers.training.planned import Layout
+from workers.training.planning import Sharder, by_feature, fuse_optimizer, places_features, planner_of, table_rates
 
-DATA_PARALLEL, TABLE_WISE = ShardingType.DATA_PARALLEL.value, ShardingType.TABLE_WISE.value
-FUSED = {"rowwise_adagrad": RowWiseAdagrad, "adagrad": Adagrad, "adam": Adam, "sgd": SGD}
 # tables that every rank holds whole are updated by torch, which has no row-wise Adagrad
 REPLICATED: dict[str, Any] = {
     "rowwise_adagrad": torch.optim.Adagrad, "adagrad": torch.optim.Adagrad, "adam": torch.optim.Adam, "sgd": torch.optim.SGD,
@@ -43,18 +40,6 @@ class LossModule(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         return self.model.loss(batch)
-
-
-class _Sharder(EmbeddingBagCollectionSharder):
-    """Offers row-wise on CPU too: the stock sharder does not, though the kernel is there and was checked."""
-
-    def sharding_types(self, compute_device_type: str) -> list[str]:
-        return sorted({*super().sharding_types(compute_device_type), ShardingType.ROW_WISE.value})
-
-    def compute_kernels(self, sharding_type: str, compute_device_type: str) -> list[str]:
-        if sharding_type == ShardingType.ROW_WISE.value and compute_device_type == "cpu":
-            return [EmbeddingComputeKernel.FUSED.value]
-        return super().compute_kernels(sharding_type, compute_device_type)
 
 
 @dataclass
@@ -104,20 +89,19 @@ class DistributedModel(NamedTuple):
         return network
 
 
-def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> DistributedModel:
+def distribute(model: Ranker, spec: TrainSpec, device: torch.device, step_bytes: int = 0) -> DistributedModel:
     """Shard the tables as the spec and the planner say and wrap the rest in DDP. A collective call.
+
+    Args:
+        step_bytes: memory that a step takes beside the embeddings of its rows, which the planner leaves free.
 
     Raises:
         ValueError: the spec names a table that the model does not have.
     """
     module, shared_tables = LossModule(model), spec.shared_tables and device.type == "cpu"
-    wanted, collections = _shardings(model, spec), model.collections
-    bags = {name: bag for ebc in collections.values() for name, bag in ebc.embedding_bags.items()}
-    fused = [bags[name].weight for name, kind in wanted.items() if kind != DATA_PARALLEL]
-    if fused:
-        apply_optimizer_in_backward(FUSED[spec.table_optimizer], fused, _rates(spec))
-    world, sharders = dist.get_world_size(), [_Sharder()]
-    plan = _plan(module, wanted, sharders, device, shared_tables)
+    fuse_optimizer(model, spec)
+    world, sharders = dist.get_world_size(), [Sharder()]
+    plan = _plan(module, spec, sharders, _layout(device), step_bytes)
     data_parallel = world > 1 or not shared_tables  # one rank has no gradients to average
     distributed = DistributedModelParallel(module, device=device, plan=plan, sharders=sharders, init_data_parallel=data_parallel)
     if shared_tables:
@@ -125,49 +109,32 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device) -> Distribu
     return DistributedModel(distributed, _optimizers(distributed, spec), _describe(distributed.plan), device)
 
 
-def _plan(
-    module: LossModule, wanted: dict[str, str], sharders: list[EmbeddingBagCollectionSharder], device: torch.device, shared_tables: bool
-) -> ShardingPlan:
-    """Which rank has which tables; a collective call. wanted: table -> the sharding that the spec names."""
+def _layout(device: torch.device) -> Layout:
+    """The ranks of this run. On GPUs the planner knows their memory and how many a host has."""
     world = dist.get_world_size()
-    if world > 1 and shared_tables and {*wanted.values()} <= {"auto", TABLE_WISE}:
-        # the planner does not keep the tables of one feature together
-        collections = module.model.collections
-        ranks = placed([table for ebc in collections.values() for table in ebc.embedding_bag_configs()], world)
-        each = {name: table_wise(rank, compute_kernel=EmbeddingComputeKernel.FUSED.value) for name, rank in ranks.items()}
-        hosts = (sharders[0], min(world, 8), world, device.type)
-        plans = {
-            f"model.{name}": construct_module_sharding_plan(ebc, {table: each[table] for table in ebc.embedding_bags}, *hosts)
-            for name, ebc in collections.items()
-        }
-        return ShardingPlan(plans)
-    # on one rank, and on CPUs, cutting a table gains nothing: each part would look up all ids again
-    cut = world > 1 and device.type != "cpu"
-    usual = [TABLE_WISE, ShardingType.COLUMN_WISE.value] if cut else [TABLE_WISE]
-    constraints = {
-        name: ParameterConstraints(
-            sharding_types=usual if kind == "auto" else [kind],
-            compute_kernels=[(EmbeddingComputeKernel.DENSE if kind == DATA_PARALLEL else EmbeddingComputeKernel.FUSED).value],
-            min_partition=4,
-        )
-        for name, kind in wanted.items()
+    if device.type != "cuda":
+        return Layout(world, min(world, 8), "cpu")
+    of_host = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    memory = torch.cuda.get_device_properties(device).total_memory
+    return Layout(world, of_host if world % of_host == 0 else 1, "cuda", memory)  # hosts that differ are taken as hosts of one rank
+
+
+def _plan(
+    module: LossModule, spec: TrainSpec, sharders: list[EmbeddingBagCollectionSharder], layout: Layout, step_bytes: int
+) -> ShardingPlan:
+    """Which rank has which tables; a collective call."""
+    network: Ranker = module.model
+    if not places_features(network, spec, layout):
+        planner = planner_of(network, spec, layout, step_bytes=step_bytes)
+        return planner.collective_plan(module, sharders, dist.group.WORLD)
+    ranks = by_feature(network, layout.ranks)
+    each = {name: table_wise(rank, compute_kernel=EmbeddingComputeKernel.FUSED.value) for name, rank in ranks.items()}
+    hosts = (sharders[0], layout.of_host, layout.ranks, layout.device)
+    plans = {
+        f"model.{name}": construct_module_sharding_plan(ebc, {table: each[table] for table in ebc.embedding_bags}, *hosts)
+        for name, ebc in network.collections.items()
     }
-    topology = Topology(world_size=world, compute_device=device.type, local_world_size=min(world, 8))
-    planner = EmbeddingShardingPlanner(topology=topology, constraints=constraints)
-    return planner.collective_plan(module, sharders, dist.group.WORLD)
-
-
-def _shardings(model: Ranker, spec: TrainSpec) -> dict[str, str]:
-    """Table -> the sharding that the spec names for it."""
-    names = [table.name for ebc in model.collections.values() for table in ebc.embedding_bag_configs()]
-    if unknown := spec.sharding_of.keys() - set(names):
-        raise ValueError(f"table_sharding names {', '.join(sorted(unknown))}; this model has the tables {', '.join(names)}.")
-    return {name: spec.sharding_of.get(name, spec.sharding) for name in names}
-
-
-def _rates(spec: TrainSpec) -> dict[str, Any]:
-    """Learning rate of the tables, and epsilon where their optimizer has one."""
-    return {"lr": spec.table_learning_rate} | ({"eps": spec.table_epsilon} if spec.table_optimizer != "sgd" else {})
+    return ShardingPlan(plans)
 
 
 def _optimizers(distributed: DistributedModelParallel, spec: TrainSpec) -> Optimizers:
@@ -180,7 +147,7 @@ def _optimizers(distributed: DistributedModelParallel, spec: TrainSpec) -> Optim
     if others:
         dense.append(kind(others, lr=spec.dense_learning_rate, weight_decay=spec.weight_decay, fused=True))
     if tables:
-        dense.append(REPLICATED[spec.table_optimizer](tables, **_rates(spec)))
+        dense.append(REPLICATED[spec.table_optimizer](tables, **table_rates(spec)))
     return Optimizers(distributed.fused_optimizer, dense, spec.gradient_clip if others else None)
 
 

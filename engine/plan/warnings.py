@@ -1,0 +1,40 @@
+"""What a planned training would meet beside the memory of its devices."""
+
+from collections.abc import Sequence
+
+from engine.datasets import Dataset
+from engine.plan.results import RankLoad
+from engine.plan.spec import Fleet
+from engine.preflight import size
+from workers.artifacts import TEST
+
+MUCH_SCORED = 10**9  # bytes of scores of test rows, which are gathered on one machine
+SCORED = 16  # bytes of a row
+UNEVEN = 2.0  # of the busiest rank's lookups over the mean
+
+
+def of_building(fleet: Fleet, weights: int) -> list[str]:
+    """Every process builds the whole network in memory of its host; on CPUs that is memory of the plan. weights: bytes of the network."""
+    if fleet.device == "cpu":
+        return []
+    many = f" × {fleet.devices} processes = {size(weights * fleet.devices)}" if fleet.devices > 1 else ""
+    return [f"At its start each process builds the whole network in memory of its host: {size(weights)}{many} on each host."]
+
+
+def of_scores(dataset: Dataset, interactions: int) -> list[str]:
+    """The scores of test rows are gathered on one machine."""
+    rows = dataset.counts["interactions"].get(TEST, 0) * interactions // max(1, dataset.rows)
+    if SCORED * rows < MUCH_SCORED:
+        return []
+    held = size(SCORED * rows)
+    return [f"Test would have {rows:,} rows, whose scores ({held}) are gathered on one machine: prepare with a smaller test share."]
+
+
+def of_lookups(ranks: Sequence[RankLoad]) -> list[str]:
+    """A rank that looks up much more than others."""
+    mean = sum(one.lookups for one in ranks) / max(1, len(ranks))
+    busiest = max(ranks, key=lambda one: one.lookups, default=None)
+    if busiest is None or busiest.lookups < UNEVEN * mean:
+        return []
+    times = busiest.lookups / mean
+    return [f"Rank {busiest.rank} looks up {times:.1f} times as many ids as the mean rank; the others wait for it in each step."]
