@@ -8,7 +8,7 @@ from engine.plan.spec import Counts, Fleet
 from engine.preflight import size
 from workers.artifacts import TEST
 from workers.models import Footprint
-from workers.specs import USER_ID
+from workers.specs import ITEM_ID, USER_ID, FeatureSchema
 
 MUCH_SCORED = 10**9  # bytes of scores of test rows, which are gathered on one machine
 SCORED = 16  # bytes of a row
@@ -20,6 +20,15 @@ def of_unread(label: str, counts: Counts, footprint: Footprint) -> list[str]:
     if counts.users is None or any(table.name.split(":")[-1] == USER_ID for table in footprint.tables):
         return []
     return [f"This {label} has no table of users: {counts.users:,} of them take disk and no memory of a device."]
+
+
+def of_counts(shape: FeatureSchema, interactions: int) -> list[str]:
+    """Fewer rows than users or items."""
+    found = []
+    for name, there, feature in (("users", shape.has_users, USER_ID), ("items", shape.has_items, ITEM_ID)):
+        if there and (count := shape.feature(feature).num_rows - 1) > interactions:
+            found.append(f"{count:,} {name} have {interactions:,} interactions, fewer than one each: change the interactions too.")
+    return found
 
 
 def of_building(fleet: Fleet, weights: int) -> list[str]:

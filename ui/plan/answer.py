@@ -11,22 +11,29 @@ from engine.preflight import size
 from ui.plan import figures
 from ui.shared import charts, tables, words
 
+TOOLTIPS = {
+    "With optimizer": "Weights and the states of the tables' optimizer, of all parts.",
+    "Sharding": "table wise: whole on one rank. row wise: rows over all ranks. table row wise: rows over the ranks of one host. "
+    "column wise: columns over ranks. data parallel: whole on every rank.",
+    "Ranks": "Ranks that hold a part.",
+}
+
 
 def show(plan: Plan) -> None:
     """Draw all of it."""
     st.caption(f":material/architecture: {engine.plan.LABEL}: arithmetic, and TorchRec's planner on tables without weights.")
     said = words.md(engine.plan.verdict(plan), 900)
     if plan.why_not:
-        st.error(said, icon=":material/block:", title="Does not fit")
+        st.error(said, icon=":material/block:")
     else:
-        st.success(said, icon=":material/check:", title="Fits")
+        st.success(said, icon=":material/check:")
     _tiles(plan)
     if plan.warnings:
         st.warning("  \n".join(words.md(sentence, 400) for sentence in plan.warnings), icon=":material/warning:", title="Before you launch")
     if plan.tables:
         st.header("Where the tables go", anchor=False)
         _picture(plan)
-        tables.show(tables.small_table(_tables(plan), "table", left=True))
+        tables.show(tables.small_table(_tables(plan), "table", left=True, tooltips=TOOLTIPS))
     facts = engine.plan.facts(plan)
     for columns, titles in ((st.columns(2), ("Memory", "On disk")), (st.columns(2), ("Time and money", "Quality"))):
         for column, title in zip(columns, titles, strict=True):

@@ -27,7 +27,11 @@ def start(dataset: Dataset) -> tuple[RunSpec, Run | None] | None:
     known |= {kind: f"{model.label} · usual settings" for kind, model in usual.items() if model.refusal(dataset.schema, label) is None}
     if not known:
         return None
+    wanted = address.value("of")
     chosen = address.select("Run or model", f"plan.of.{dataset.id}", "of", known)
+    if wanted is not None and wanted not in known:
+        why = usual[wanted].refusal(dataset.schema, label) if wanted in usual else None
+        st.caption(words.md(why or f"There is no run or model {wanted[:60]!r} to plan on this dataset; the first is selected.", 400))
     if chosen in runs and isinstance(spec := runs[chosen].spec, RunSpec):
         return spec, runs[chosen]
     return RunSpec.model_validate({"dataset": dataset.id, "model": {"kind": chosen}}), None

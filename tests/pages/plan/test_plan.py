@@ -55,6 +55,11 @@ def test_bad_input_is_a_sentence(shared: Workspace, visit: Visit, says: Says, qu
     assert not foreign_markup(at)
 
 
+def test_a_model_that_a_dataset_refuses_is_named_with_the_reason(shared: Workspace, visit: Visit, says: Says) -> None:
+    assert "has no user and no item" in plainly(says(visit("plan", dataset=shared.clicks, of="two_tower")))
+    assert "There is no run or model 'nobody'" in plainly(says(visit("plan", dataset=shared.films, of="nobody")))
+
+
 def test_a_setting_of_the_model_changes_the_tables(shared: Workspace, visit: Visit, says: Says) -> None:
     at = visit("plan", dataset=shared.films, of="dlrm")
     labelled(at.number_input, "Embedding dim").set_value(32).run()

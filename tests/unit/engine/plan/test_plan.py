@@ -117,7 +117,8 @@ def test_a_history_grows_with_the_rows_of_a_user_up_to_what_the_dataset_keeps(ma
 
 def test_users_that_a_model_has_no_table_of_are_said_to_take_disk_alone(make: Make) -> None:
     plan = make({"kind": "two_tower"}, {"users": 300_000_000})
-    assert plan.warnings[0] == "This Two-tower has no table of users: 300,000,000 of them take disk and no memory of a device."
+    assert plan.warnings[0] == "300,000,000 users have 102,000 interactions, fewer than one each: change the interactions too."
+    assert plan.warnings[1] == "This Two-tower has no table of users: 300,000,000 of them take disk and no memory of a device."
     assert not [one for one in make({"kind": "dlrm"}, {"users": 300_000_000}).warnings if "no table" in one]
 
 
