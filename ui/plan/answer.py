@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 import engine
-from engine.plan import Plan
+from engine.plan import Plan, PlanSpec
 from engine.preflight import size
 from ui.plan import figures
 from ui.shared import charts, tables, words
@@ -17,6 +17,12 @@ TOOLTIPS = {
     "column wise: columns over ranks. data parallel: whole on every rank.",
     "Ranks": "Ranks that hold a part.",
 }
+
+
+@st.cache_resource(max_entries=16, show_spinner="Planning; the first plan loads TorchRec, which takes some seconds …")
+def planned(asked: str, finished: tuple[str, ...], _spec: PlanSpec) -> Plan:
+    """The plan of a spec, which stays while neither the spec (`asked`, as JSON) nor the `finished` runs change. Errors as `make_plan`."""
+    return engine.plan.make_plan(_spec)
 
 
 def show(plan: Plan) -> None:

@@ -39,8 +39,7 @@ if spec is None:
 
 st.header("What it would take", anchor=False)
 try:
-    with st.spinner("Planning; the first plan loads TorchRec, which takes some seconds …"):
-        plan = engine.plan.make_plan(spec)
+    plan = answer.planned(spec.model_dump_json(), tuple(run.run_id for run in picker.finished()), spec)
 except (ValueError, LookupError) as error:
     st.error(words.md(error.args[0] if error.args else error, 600), icon=":material/block:", title="Cannot be planned")
     st.stop()

@@ -4,10 +4,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.plan import make_plan, plan_spec
-from tests.pages.reading import Says, Visit, foreign_markup, labelled, plainly
+from tests.pages.reading import Says, Visit, foreign_markup, labelled, links, plainly
 from tests.workspace import Workspace
 from ui.plan import figures
 from ui.shared import words
+from ui.train.before import PLAN
 
 
 def tiles(at: AppTest) -> dict[str, str]:
@@ -89,3 +90,8 @@ def test_the_picture_has_all_bytes_and_lookups_of_the_plan(shared: Workspace) ->
     bars = [trace for trace in figures.placement(plan, "bytes").data if trace.type == "bar"]
     assert sum(sum(trace.y) for trace in bars) * 1e6 == pytest.approx(sum(one.bytes for one in plan.ranks))
     assert "room for tables" in [trace.name for trace in figures.placement(plan, "bytes").data]
+
+
+def test_the_train_page_leads_to_the_plan_of_a_network_alone(shared: Workspace, visit: Visit) -> None:
+    assert PLAN in links(visit("train", dataset=shared.films, models="dlrm"))
+    assert PLAN not in links(visit("train", dataset=shared.films, models="ease"))
