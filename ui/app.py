@@ -16,6 +16,7 @@ page = st.navigation(
         st.Page("home/page.py", title="Home", icon=":material/home:", default=True),
         st.Page("data/page.py", title="Data", icon=":material/table:", url_path="data"),
         st.Page("train/page.py", title="Train", icon=":material/model_training:", url_path="train"),
+        st.Page("plan/page.py", title="Plan", icon=":material/architecture:", url_path="plan"),
         st.Page("runs/page.py", title="Runs", icon=":material/list_alt:", url_path="runs"),
         st.Page("compare/page.py", title="Compare", icon=":material/balance:", url_path="compare"),
         st.Page("recommend/page.py", title="Recommend", icon=":material/recommend:", url_path="recommend"),

@@ -10,7 +10,7 @@ from engine.plan.fewest import fewest, why_not
 from engine.plan.results import Fewest, Plan, RankLoad
 from engine.plan.shape import lengths_of, shape_of
 from engine.plan.spec import DEVICES, Fleet, PlanSpec
-from engine.plan.warnings import of_building, of_lookups, of_scores
+from engine.plan.warnings import of_building, of_counts, of_lookups, of_scores, of_unread
 from engine.preflight import BASE_BYTES, bytes_of
 from workers.models import FLOAT, MODELS, NetworkSpec
 from workers.run import RunSpec
@@ -40,7 +40,13 @@ def make_plan(spec: PlanSpec) -> Plan:
     need, base = bytes_of(run, footprint), base_of(spec)
     placement = _place(run, shape, task, lengths_of(dataset, shape, interactions), spec.fleet, FLOAT * footprint.parameters)
     cost = cost_of(spec, dataset, interactions, base)
-    warnings = (*of_building(spec.fleet, FLOAT * footprint.parameters), *of_scores(dataset, interactions), *of_lookups(placement.ranks))
+    warnings = (
+        *of_counts(shape, interactions),
+        *of_unread(run.model.label, spec.counts, footprint),
+        *of_building(spec.fleet, FLOAT * footprint.parameters),
+        *of_scores(dataset, interactions),
+        *of_lookups(placement.ranks),
+    )
     return Plan(
         title=run.title,
         shape=shape,

@@ -34,11 +34,13 @@ class Fleet(Spec):
     """The machines: as many ranks as there are devices."""
 
     hosts: int = Field(1, ge=1, le=MOST_RANKS, description="Machines")
-    devices: int = Field(8, ge=1, le=64, description="GPUs of a machine, or training processes of a machine on CPUs")
+    devices: int = Field(8, ge=1, le=64, title="Devices each", description="GPUs of a machine, or training processes of a machine on CPUs")
     device: Literal["cuda", "cpu"] = Field("cuda", description="What a rank computes on")
-    memory_gb: float = Field(80.0, gt=0, le=100_000, description="Memory of a GPU, or of a process on CPUs, in GB (10^9 bytes)")
+    memory_gb: float = Field(
+        80.0, gt=0, le=100_000, title="Memory, GB", description="Memory of a GPU, or of a process on CPUs; 1 GB is 10^9 bytes"
+    )
     price: float | None = Field(
-        None, ge=0, le=1e9, description="Price of a machine for an hour, in a currency of your own; empty: no money is counted"
+        None, ge=0, le=1e9, title="Price an hour", description="Of a machine, in a currency of your own; empty: no money is counted"
     )
 
     @property
@@ -56,7 +58,27 @@ class Fleet(Spec):
         return self
 
 
-class PlanSpec(Spec):
+class Speed(Spec):
+    """How fast a device is, and how often it reads the rows, where that is given by hand."""
+
+    rows_per_s: float | None = Field(
+        None,
+        gt=0,
+        le=1e12,
+        title="Rows/s each",
+        description="Rows that one device learns from in a second; empty: as measured by the run",
+        json_schema_extra={"empty": "measured"},
+    )
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Passes over train; empty: as many as the run took, else as many as its spec allows",
+        json_schema_extra={"empty": "measured"},
+    )
+
+
+class PlanSpec(Speed):
     """A plan that is asked for."""
 
     run: RunSpec
@@ -65,10 +87,6 @@ class PlanSpec(Spec):
     measured: str | None = Field(
         None, max_length=64, description="Id of the finished run whose speed and quality are taken; empty: the newest of this model here"
     )
-    rows_per_s: float | None = Field(
-        None, gt=0, le=1e12, description="Rows that one device learns from in a second; empty: as measured by that run"
-    )
-    epochs: int | None = Field(None, ge=1, le=1000, description="Passes over train; empty: as many as that run took, else the spec's")
 
     @property
     def run_there(self) -> RunSpec:

@@ -4,13 +4,31 @@ from collections.abc import Sequence
 
 from engine.datasets import Dataset
 from engine.plan.results import RankLoad
-from engine.plan.spec import Fleet
+from engine.plan.spec import Counts, Fleet
 from engine.preflight import size
 from workers.artifacts import TEST
+from workers.models import Footprint
+from workers.specs import ITEM_ID, USER_ID, FeatureSchema
 
 MUCH_SCORED = 10**9  # bytes of scores of test rows, which are gathered on one machine
 SCORED = 16  # bytes of a row
 UNEVEN = 2.0  # of the busiest rank's lookups over the mean
+
+
+def of_unread(label: str, counts: Counts, footprint: Footprint) -> list[str]:
+    """Users that the model has no table of."""
+    if counts.users is None or any(table.name.split(":")[-1] == USER_ID for table in footprint.tables):
+        return []
+    return [f"This {label} has no table of users: {counts.users:,} of them take disk and no memory of a device."]
+
+
+def of_counts(shape: FeatureSchema, interactions: int) -> list[str]:
+    """Fewer rows than users or items."""
+    found = []
+    for name, there, feature in (("users", shape.has_users, USER_ID), ("items", shape.has_items, ITEM_ID)):
+        if there and (count := shape.feature(feature).num_rows - 1) > interactions:
+            found.append(f"{count:,} {name} have {interactions:,} interactions, fewer than one each: change the interactions too.")
+    return found
 
 
 def of_building(fleet: Fleet, weights: int) -> list[str]:

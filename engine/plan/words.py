@@ -1,6 +1,9 @@
 """A plan in sentences and in facts, for the page and the command line."""
 
+import shlex
+
 from engine.plan.results import Plan
+from engine.plan.spec import Fleet, PlanSpec
 from engine.preflight import duration, size
 from engine.specs import METRICS
 
@@ -79,3 +82,17 @@ def quality_note(plan: Plan) -> str:
     if plan.interactions == found.rows:
         return said
     return f"{said} It does not say what {plan.interactions:,} rows would give; Compare fits a law to that (Would more data help?)."
+
+
+def command(spec: PlanSpec) -> str:
+    """The command that makes the same plan, with the run's spec saved under the name in it."""
+    counts, fleet, standard = spec.counts, spec.fleet, Fleet()
+    given: dict[str, object] = {"--users": counts.users, "--items": counts.items, "--interactions": counts.interactions}
+    given |= {
+        f"--{name.removesuffix('_gb')}": getattr(fleet, name) if getattr(fleet, name) != getattr(standard, name) else None
+        for name in type(fleet).model_fields
+    }
+    given |= {"--measured": spec.measured, "--rows-per-second": spec.rows_per_s, "--epochs": spec.epochs}
+    texts = {option: f"{value:g}" if isinstance(value, float) else str(value) for option, value in given.items() if value is not None}
+    rows = ["--rows", *(shlex.quote(f"{name}={count}") for name, count in counts.features.items())] if counts.features else []
+    return " ".join([f"recbench plan {spec.run.model.kind}.json", *(f"{option} {text}" for option, text in texts.items()), *rows])

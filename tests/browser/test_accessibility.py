@@ -51,7 +51,8 @@ def pages(found: Workspace) -> dict[str, str]:
     two, many = found.ids("two_tower", "dlrm"), found.ids("two_tower", "dlrm", "ease", "ials", "item_knn", "popularity")
     return {
         "home": "/", "data": "/data", "a dataset": f"/data?dataset={found.films}", "new data": "/data?view=new",
-        "train": f"/train?dataset={found.films}", "runs": "/runs", "a run": f"/runs?run={found.runs['dlrm']}", "system": "/system",
+        "train": f"/train?dataset={found.films}", "plan": f"/plan?dataset={found.films}&hosts=8",
+        "runs": "/runs", "a run": f"/runs?run={found.runs['dlrm']}", "system": "/system",
         "a failed run": f"/runs?run={found.runs['failed']}", "help": "/help", "compare": f"/compare?runs={two}",
         "compare six": f"/compare?runs={many}", "recommend": f"/recommend?runs={two}", "vote": f"/recommend?runs={two}&vote=on",
         "new user": f"/recommend?runs={two}&who=new", "similar items": f"/recommend?runs={many}&who=item", "wrong": "/runs?run=x",

@@ -20,7 +20,7 @@ _OFFSETS = {
     "bottom right": np.array([13, -13]), "top left": np.array([-13, 13]), "bottom left": np.array([-13, -13]),
     "top center": np.array([0, 16]), "bottom center": np.array([0, -16]),
 }  # fmt: skip
-_GRID = "rgba(128,138,150,0.22)"
+GRID = "rgba(128,138,150,0.22)"
 
 
 def show(figure: go.Figure, alt: str, key: str) -> None:
@@ -55,8 +55,8 @@ def blank(x: str, y: str, height: int = 300, legend: bool = False) -> go.Figure:
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
         font={"size": 13},
     )
-    figure.update_xaxes(title={"text": x, "standoff": 10}, gridcolor=_GRID, zeroline=False, automargin=False)
-    figure.update_yaxes(title={"text": y, "standoff": 10}, gridcolor=_GRID, zeroline=False, automargin=False)
+    figure.update_xaxes(title={"text": x, "standoff": 10}, gridcolor=GRID, zeroline=False, automargin=False)
+    figure.update_yaxes(title={"text": y, "standoff": 10}, gridcolor=GRID, zeroline=False, automargin=False)
     return figure
 
 

@@ -14,6 +14,7 @@ from ui.shared import tables, words
 
 COLUMNS = ("Model", "Memory", "Disk", "Search", "Steps", "Time")
 MARKS = {"warning": "△ ", "blocked": "✕ "}
+PLAN = "What would it take with more users, or on other machines?"
 EARLIER = "Prepare it with histories of what came before"
 TOOLTIPS = {
     "Model": "Tables and all other weights.",
@@ -37,7 +38,16 @@ def shown(contenders: Sequence[Sequence[RunSpec]], dataset: Dataset) -> bool:
             box("  \n".join(sentences), icon=icon, title="This launch would not work" if level == "blocked" else "Tight")
     if any(item.name == engine.preflight.HISTORY for one in judged.values() for item in one.items):
         _offer_earlier_histories(dataset)
+    _link_to_plan([runs[0] for runs in contenders if runs], dataset)
     return not any(one.level == "blocked" for one in judged.values())
+
+
+def _link_to_plan(specs: Sequence[RunSpec], dataset: Dataset) -> None:
+    """A link to the plan of the first contender that ranks train, for other counts and other machines."""
+    kind = next((spec.model.kind for spec in specs if isinstance(spec.model, engine.specs.NetworkSpec)), None)
+    if kind is not None:
+        query = {"dataset": dataset.id, "of": kind}
+        st.page_link("plan/page.py", label=PLAN, icon=":material/architecture:", query_params=query)
 
 
 def _offer_earlier_histories(dataset: Dataset) -> None:

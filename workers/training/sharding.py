@@ -114,9 +114,14 @@ def _layout(device: torch.device) -> Layout:
     world = dist.get_world_size()
     if device.type != "cuda":
         return Layout(world, min(world, 8), "cpu")
-    of_host = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    memory = torch.cuda.get_device_properties(device).total_memory
-    return Layout(world, of_host if world % of_host == 0 else 1, "cuda", memory)  # hosts that differ are taken as hosts of one rank
+    return Layout(world, _of_host(), "cuda", torch.cuda.get_device_properties(device).total_memory)
+
+
+def _of_host() -> int:
+    """Ranks of each host, 1 where hosts differ: no table is then cut over the ranks of one host. A collective call."""
+    every = [0] * dist.get_world_size()
+    dist.all_gather_object(every, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return every[0] if len(set(every)) == 1 and len(every) % every[0] == 0 else 1
 
 
 def _plan(

@@ -7,8 +7,8 @@ from tests.pages.reading import Says, Visit, foreign_markup
 from tests.records import HOSTILE
 from tests.workspace import Workspace
 
-PAGES = ("home", "data", "train", "runs", "compare", "recommend", "system")
-ADDRESS = ("runs", "run", "dataset", "user", "metric", "k", "models", "from", "baseline", "tour", "view")
+PAGES = ("home", "data", "train", "plan", "runs", "compare", "recommend", "system")
+ADDRESS = ("runs", "run", "dataset", "user", "metric", "k", "models", "from", "baseline", "tour", "view", "of", "users", "hosts")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -21,6 +21,7 @@ def test_an_empty_workbench_opens_every_page(empty: Workspace, visit: Visit, pag
     "page, leads_to, label",
     [
         ("train", "data", "Prepare a dataset"),
+        ("plan", "data", "Prepare a dataset"),
         ("runs", "home", "Go to the home page"),
         ("compare", "train", "Train models"),
         ("recommend", "train", "Train models"),
@@ -34,7 +35,7 @@ def test_an_empty_page_offers_the_next_step_alone(empty: Workspace, visit: Visit
 @pytest.mark.parametrize("page", PAGES)
 def test_a_wrong_address_gives_a_sentence_and_never_a_traceback(shared: Workspace, visit: Visit, says: Says, page: str) -> None:
     at = visit(page, **dict.fromkeys(ADDRESS, HOSTILE * 120))  # some 10,000 characters
-    if page in ("data", "train", "runs", "compare", "recommend"):
+    if page in ("data", "train", "plan", "runs", "compare", "recommend"):
         assert "There is no" in says(at)
         assert not foreign_markup(at)
 

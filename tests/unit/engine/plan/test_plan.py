@@ -75,6 +75,7 @@ def test_the_users_of_the_issue_on_eight_hosts_of_eight_gpus(make: Make) -> None
     assert sum(one.state_bytes for one in plan.ranks) == states
     assert plan.storage.checkpoint_bytes == tables + states
     assert plan.fullest is not None and plan.fullest.bytes <= plan.memory_bytes - plan.reserved_bytes
+    assert not [one for one in plan.warnings if "no table of users" in one]
     assert plan.fewest.devices == 3  # of 85 % of 80 GB each, beside logits: 2 have 136 GB for 165 GB
     assert 2 * 0.85 * 80 * GB < tables + states < 3 * 0.8 * 80 * GB
     assert "165 GB" in plan.fewest.why
@@ -112,6 +113,13 @@ def test_a_history_grows_with_the_rows_of_a_user_up_to_what_the_dataset_keeps(ma
     assert lengths_of(dataset, dataset.schema, 100 * dataset.rows)["history"] == 50
     twice = shape_of(dataset, Counts(users=2000))
     assert lengths_of(dataset, twice, 2 * dataset.rows)["history"] == 2.5
+
+
+def test_users_that_a_model_has_no_table_of_are_said_to_take_disk_alone(make: Make) -> None:
+    plan = make({"kind": "two_tower"}, {"users": 300_000_000})
+    assert plan.warnings[0] == "300,000,000 users have 102,000 interactions, fewer than one each: change the interactions too."
+    assert plan.warnings[1] == "This Two-tower has no table of users: 300,000,000 of them take disk and no memory of a device."
+    assert not [one for one in make({"kind": "dlrm"}, {"users": 300_000_000}).warnings if "no table" in one]
 
 
 def test_hours_and_money_by_a_speed_of_ones_own(make: Make) -> None:

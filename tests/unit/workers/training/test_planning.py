@@ -116,6 +116,21 @@ def test_what_a_step_holds_beside_embeddings_is_left_free() -> None:
     assert one.reserved_bytes - other.reserved_bytes == 3 * 1024 * 1024 * 64 * 4
 
 
+def count_the_ranks_of_a_host(rank: int, world: int, folder: Path) -> None:
+    import os
+
+    from workers.training.sharding import _of_host
+
+    for sizes, expected in (((2, 2), 2), ((1, 1), 1), ((2, 1), 1)):
+        os.environ["LOCAL_WORLD_SIZE"] = str(sizes[rank])
+        assert _of_host() == expected
+
+
+@pytest.mark.slow
+def test_hosts_with_different_numbers_of_ranks_are_taken_as_hosts_of_one(tmp_path: Path) -> None:
+    ranks.side_by_side(2, tmp_path, count_the_ranks_of_a_host)
+
+
 def train_for_a_step(rank: int, world: int, folder: Path, model: dict[str, Any], train: dict[str, Any]) -> None:
     """Spread the tables over real ranks, and write the bytes of tables and states that this one holds."""
     import torch
