@@ -6,6 +6,7 @@ import os
 import select
 import sys
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from engine.cli import (
     adopting,
     annotations,
     comparing,
+    computing,
     diagnosing,
     features,
     growing,
@@ -40,7 +42,8 @@ def main(argv: list[str] | None = None) -> None:
     sys.excepthook = _report
     try:
         _keep_private()
-        answer = args.run(args)
+        with _computing(args):
+            answer = args.run(args)
         adopting.hint(args)
         if args.json:
             print(json.dumps(answer, default=str))
@@ -68,6 +71,15 @@ def _keep_private() -> None:
     from engine.settings import keep_private
 
     keep_private()
+
+
+def _computing(args: argparse.Namespace) -> AbstractContextManager[None]:
+    """Around a command: what `--compute` names. Imported late, as `_masked`."""
+    if (named := getattr(args, "compute", None)) is None:
+        return nullcontext()
+    from engine import compute
+
+    return compute.using(compute.given(named))
 
 
 def _masked(text: str) -> str:
@@ -114,6 +126,8 @@ def _parser() -> argparse.ArgumentParser:
     train = add("train", _train, "Launch training runs from JSON specs.")
     train.add_argument("specs", type=Path, nargs="+", metavar="SPEC", help="run specs, as `recbench spec run` prints them")
     train.add_argument("--wait", action="store_true", help="wait for all of them, with progress")
+    for launching in (prepare, train):
+        computing.add_option(launching)
     add("runs", _runs, "List runs, newest first.").add_argument("--limit", type=int, default=30, help="how many (default 30)")
     cancel = add("cancel", _cancel, "Stop a run and verify that no process of it is left.")
     cancel.add_argument("run_id", metavar="RUN")
@@ -133,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     upkeep.register(add)
     adopting.register(add)
     specs.register(add)
+    computing.register(add)
     return parser
 
 

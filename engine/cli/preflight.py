@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.cli import computing
 from engine.cli.annotations import Add
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ MARKS = {"fine": "ok", "warning": "warning", "blocked": "BLOCKED"}
 def register(add: Add) -> None:
     """Add the command to a parser."""
     text = "Judge specs before they are started: memory, disk, steps, time. Ends with 1 where a run would be refused."
-    add("preflight", _preflight, text).add_argument("specs", type=Path, nargs="+", metavar="SPEC", help="specs of runs or of datasets")
+    command = add("preflight", _preflight, text)
+    command.add_argument("specs", type=Path, nargs="+", metavar="SPEC", help="specs of runs or of datasets")
+    computing.add_option(command)
 
 
 def _preflight(args: argparse.Namespace) -> dict[str, Any]:

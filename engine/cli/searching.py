@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.cli import computing
 from engine.cli.annotations import Add
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def register(add: Add, wait: Wait) -> None:
     search.add_argument("--trials", type=int, help="of a spec: settings that are tried (default: the spec's, else 20)")
     search.add_argument("--minutes", type=float, help="of a spec: begin no further trial after this time")
     search.add_argument("--wait", action="store_true", help="of a spec: wait for the end, with progress")
+    computing.add_option(search)
     search.add_argument("--dataset", help="the dataset's id (default: the newest one)")
     search.add_argument("--limit", type=int, default=12, help="how many (default 12)")
 

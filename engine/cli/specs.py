@@ -20,7 +20,7 @@ def register(add: Add) -> None:
     """Add the command to a parser."""
     text = "Print a complete spec; descriptions of its settings, and what is uncertain about a table, go to standard error."
     spec = add("spec", _spec, text)
-    spec.add_argument("what", choices=["dataset", "run"])
+    spec.add_argument("what", choices=["dataset", "run", "compute"])
     spec.add_argument("--source", default="sample", help="for a dataset: the source, such as sample or movielens")
     spec.add_argument(
         "--path", metavar="FILE", help="for a dataset: its file or folder; of a table the columns are guessed, as on the page"
@@ -32,6 +32,8 @@ def register(add: Add) -> None:
 def _spec(args: argparse.Namespace) -> dict[str, Any]:
     if args.what == "run":
         answer = _run_spec(args)
+    elif args.what == "compute":
+        answer = _compute_spec()
     elif args.source == TABLE and args.path is not None:
         answer = _guessed(args.path)
     else:
@@ -49,6 +51,13 @@ def _run_spec(args: argparse.Namespace) -> dict[str, Any]:
     name = args.dataset or (known[0].id if known else "dataset-id")
     spec = engine.specs.RunSpec(dataset=name, model=pick({"kind": args.model}, engine.specs.MODELS, "model"))
     return _described(spec, [spec, spec.model, spec.train])
+
+
+def _compute_spec() -> dict[str, Any]:
+    from engine import compute
+
+    spec = compute.Compute(name="cluster", master="spark://host:7077", executors=8, cores=16, memory_gb=64)
+    return _described(spec, [spec])
 
 
 def _dataset_spec(args: argparse.Namespace) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 from engine.driver.watch import Watch
+from engine.spark import ClusterError
 from workers.artifacts import LOG
 
 MB = 1_000_000
@@ -21,6 +22,7 @@ NO_JAVA = "JAVA_GATEWAY_EXITED"
 LAUNCHER = "TorchDistributor"  # leaves an error of its own that names no cause when a rank was killed
 NO_CAUSE = "TorchDistributor failed during training"  # all that it says, whatever happened to its ranks
 LOST = ("ExecutorLostFailure", "ExecutorLost", "heartbeat", "SparkException: Job aborted due to stage failure: Could not recover")
+PEER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")  # of gloo and of NCCL
 _REPORTED = re.compile(r"rank\s*: (\d+) \(local_rank: \d+\)\s+exitcode\s*: (-?\d+) \(pid: (\d+)\)")
 
 
@@ -74,6 +76,10 @@ def of_attempt(run_dir: Path, output: str, watch: Watch, batch_size: int | None 
         return Cause(killed_sentence(run_dir, f"Rank {killed[0].rank}", killed[0].pid, -killed[0].code, watch, batch_size), lost=True)
     if left and not (left.keys() == {LAUNCHER} and NO_CAUSE in left[LAUNCHER]["message"]):
         lost = any(sign in one["traceback"] + one["message"] for one in left.values() for sign in LOST)
+        if all(any(sign in one["message"] for sign in PEER) for one in left.values()):
+            return Cause(
+                f"A rank ended without a word, as where its executor or its host is lost; the others say: {earliest(left)}", lost=True
+            )
         return Cause(earliest(left), lost)
     text = "It ended without a result: a process was killed or left early"
     if watch.out_of_memory:  # of torchrun, which then reports nothing
@@ -83,7 +89,7 @@ def of_attempt(run_dir: Path, output: str, watch: Watch, batch_size: int | None 
 
 def of_error(run_dir: Path, error: BaseException, watch: Watch) -> str:
     """The message of a run whose work raised an error: that of Spark, of the process that failed first, or its own."""
-    if isinstance(error, RunFailedError):
+    if isinstance(error, RunFailedError | ClusterError):
         return str(error)
     if is_disk_full(f"{error}"):
         return disk_sentence(run_dir)

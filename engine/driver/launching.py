@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.compute import current
 from engine.driver.causes import LAUNCHER, Cancelled
 from engine.runs import processes
 from workers.artifacts import DONE
@@ -36,19 +38,21 @@ def start_spark(run_id: str, spec: RunSpec, attempt: Attempt) -> "Future[SparkSe
     """The Spark session that starts the ranks, started in the background; None for a model without ranks."""
     if spec.model.module is not None:
         return None
-    from engine.spark import GpuRequest, session
+    from engine.spark import GpuRequest, RankRequest, session
 
-    ranks = attempt.processes or spec.train.processes
-    gpus = GpuRequest(ranks, spec.train.local_mode) if spec.train.device == "cuda" else None
-    cores = max(1, (os.cpu_count() or 1) // (ranks if spec.train.local_mode else 1))
-    os.environ.update(environment(cores, one_host=spec.train.local_mode), PYTHONPATH=import_path())
+    ranks, local, on_gpus = attempt.processes or spec.train.processes, spec.train.local_mode, spec.train.device == "cuda"
+    gpus = GpuRequest(ranks, local) if on_gpus else None
+    asked = None if local else RankRequest(ranks, on_gpus)
+    cores = asked.cores(current()) if asked and current().is_cluster else max(1, (os.cpu_count() or 1) // (ranks if local else 1))
+    variables = environment(cores, one_host=local)
+    os.environ.update(variables, PYTHONPATH=import_path())
     import pyspark.sql  # noqa: F401 - whole before two threads import parts of it, which are circular: one of them would fail
 
     starting: Future[SparkSession] = Future()
 
     def start() -> None:
         try:
-            starting.set_result(session(f"recbench {run_id[:8]}", gpus=gpus))
+            starting.set_result(session(f"recbench {run_id[:8]}", gpus=gpus, ranks=asked, variables=variables))
         except BaseException as error:
             starting.set_exception(error)
 
@@ -66,7 +70,7 @@ def distribute(run_dir: Path, dataset: Path, spec: RunSpec, attempt: Attempt, jo
     journal.progress("starting Spark", 0, 1, force=True)
     from pyspark.ml.torch.distributor import TorchDistributor  # takes a second of one core, while Spark starts
 
-    from engine.spark import session
+    from engine.spark import end_everywhere, session
     from workers.training import train_rank
 
     starting.result()
@@ -77,12 +81,19 @@ def distribute(run_dir: Path, dataset: Path, spec: RunSpec, attempt: Attempt, jo
     try:
         with _private_meeting(run_dir, attempt, local):
             if not local:  # ranks beside the driver need no Spark once it has said where they run
+                if attempt.number > 1 and (left := end_everywhere(spark, run_dir.name, n)):  # of the attempt before
+                    log.warning("%s", left)
                 spark.sparkContext.setJobGroup(run_dir.name, spec.title, interruptOnCancel=True)
             distributor = TorchDistributor(num_processes=n, local_mode=local, use_gpu=spec.train.device == "cuda")
             distributor.run(train_rank, str(run_dir), str(dataset), attempt.number)
-    except Cancelled:
+    except Cancelled as request:
+        if local:
+            raise
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which comes again and again until this process ends
         with suppress(Exception):  # a JVM that has ended has no jobs left
             spark.sparkContext.cancelJobGroup(run_dir.name)
+        if left := end_everywhere(spark, run_dir.name, n):
+            raise Cancelled(" ".join(part for part in (str(request) or "Cancelled.", left) if part)) from None
         raise
     except Exception as error:
         log.warning("TorchDistributor: %s", error)

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from engine import runs
-from engine.settings import settings
+from engine.compute import current
 from workers.run import DUMP
 
 TICK_S = 1.0
@@ -38,7 +38,7 @@ class Watch:
         self.limit = memory_limit()
         self._oom_kills = oom_kills()
         self._run_dir, self._end = run_dir, end
-        self._all_here = settings().spark_master.startswith("local")  # no executor of another host computes unseen
+        self._all_here = not current().is_cluster  # no executor of another host computes unseen
         self._names: dict[int, str | None] = {}
         self._stopped: dict[int, float] = {}
         self._gaps: list[float] = []

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from engine.compute import current
 from engine.datasets import Dataset
 from engine.preflight.disk import disk
 from engine.preflight.histories import histories
@@ -11,7 +12,6 @@ from engine.preflight.judgement import Item, Preflight, Table, duration, size, s
 from engine.preflight.machine import Machine, machine
 from engine.preflight.memory import Bytes, bytes_of, memory
 from engine.preflight.rates import Rate, measured
-from engine.settings import settings
 from engine.spark import GpuRequest
 from workers.artifacts import TRAIN
 from workers.models import FLOAT, Footprint, NetworkSpec, TableSize
@@ -154,7 +154,7 @@ def slots(master: str, cores: int) -> int | None:
 
 
 def _processes(spec: RunSpec, on: Machine) -> list[Item]:
-    wanted, master = spec.train.processes, settings().spark_master
+    wanted, master = spec.train.processes, current().master
     if spec.train.local_mode:
         value = f"{wanted} on {on.cores} {'core' if on.cores == 1 else 'cores'}"
         if wanted > on.cores:

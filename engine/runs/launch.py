@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from engine import datasets, preflight
+from engine import compute, datasets, preflight
 from engine.datasets import DatasetSpec, DownloadSpec
 from engine.runs import claims, records, store
 from engine.runs.described import described
@@ -33,7 +33,8 @@ PROCESSES = "RECBENCH_PROCESSES"  # ranks of the next attempt, where they are no
 def submit(spec: SubmittedSpec, key: str | None = None, after: str | None = None, files: Mapping[str, str] | None = None) -> str:
     """Start a preparation, a training run, a download or a list export in a driver process; returns the run id at once.
 
-    A download that is under way is not started again: its id is returned.
+    It computes where `engine.compute.using` says, else where the settings say. A download that is under way is not started again: its
+    id is returned.
 
     Args:
         key: idempotency key; a second call with the same key returns the first call's run.
@@ -109,7 +110,7 @@ def _launch(spec: SubmittedSpec, tags: dict[str, str], after: str | None, files:
     settle_all()  # so that no process of a run that died computes at the same time
     kind, title, known = described(spec)
     with claims.claimed() as claim:
-        for name, text in {**(files or {}), SPEC: spec.model_dump_json(indent=2)}.items():
+        for name, text in {**(files or {}), **compute.files(), SPEC: spec.model_dump_json(indent=2)}.items():
             (claim.folder / name).write_text(text, encoding="utf-8")
         if after:
             write_json(claim.folder / AFTER, {"run": after})
@@ -131,7 +132,8 @@ def start_driver(
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if kind != "download":
             write_json(folder / TICKET, {"submitted": time.time_ns()})
-        environment = {**os.environ, **settings().inherited, TOKEN: run_id, "RECBENCH_LOCK_FD": str(lock), **variables}
+        own = {TOKEN: run_id, "RECBENCH_LOCK_FD": str(lock)}
+        environment = {**os.environ, **settings().inherited, **compute.variables(folder), **own, **variables}
         with (folder / OUTPUT).open("ab") as output:
             subprocess.Popen(
                 [sys.executable, "-m", "engine.driver", run_id, kind],

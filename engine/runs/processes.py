@@ -9,9 +9,8 @@ from pathlib import Path
 import psutil
 
 from engine.settings import settings
-from workers.run import segments
+from workers.run import TOKEN, segments
 
-TOKEN = "RECBENCH_RUN"  # in the environment of every process of a run
 LOCK, TEMPORARY = "lock", "tmp"  # in the run folder
 GRACE_S = 3.0
 SWEEP_S = 12.0  # in which all processes of a run must have ended

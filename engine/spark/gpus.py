@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from engine.compute import current
 from engine.settings import settings
 
 VISIBLE, CHOSEN = "CUDA_VISIBLE_DEVICES", "RECBENCH_CHOSEN_GPUS"
@@ -106,7 +107,7 @@ class GpuRequest(NamedTuple):
     @property
     def of_driver(self) -> bool:
         """Whether they are GPUs of this host, and not of a cluster's executors."""
-        return self.local_mode or is_one_jvm(settings().spark_master)
+        return self.local_mode or not current().is_cluster
 
     def refusal(self) -> str | None:
         """Why the GPUs of this host do not do, in a sentence; None where they do, or where executors bring their own."""
@@ -148,9 +149,9 @@ class GpuRequest(NamedTuple):
             os.environ |= {name: value for name, value in before.items() if name == VISIBLE}
 
     def _of_executors(self) -> dict[str, str]:
-        config = settings()
-        each, script = config.gpus_per_executor, config.gpu_discovery or _written()
-        workers = _resource("worker", each, script) if config.spark_master.startswith("local-cluster") else {}
+        compute, script = current(), settings().gpu_discovery or _written()
+        each = compute.gpus
+        workers = _resource("worker", each, script) if compute.master.startswith("local-cluster") else {}
         return _resource("executor", each, script) | workers | {TASK: "1"}
 
     def runtime_options(self) -> dict[str, str]:
@@ -160,11 +161,6 @@ class GpuRequest(NamedTuple):
         would wait for an executor's for ever.
         """
         return {TASK: "1"} if self.of_driver and not self.local_mode else {}
-
-
-def is_one_jvm(master: str) -> bool:
-    """Whether a Spark master has no executors beside its driver: `local`, `local[4]`."""
-    return master == "local" or master.startswith("local[")
 
 
 def _resource(owner: str, amount: int, script: Path) -> dict[str, str]:

@@ -7,12 +7,16 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from engine.compute import current
 from engine.settings import settings
-from engine.spark import classes
+from engine.spark import classes, cluster
+from engine.spark.executors import PYTHON, RankRequest, options, python_of
 from engine.spark.gpus import GpuRequest, write_program
 
 if TYPE_CHECKING:
@@ -97,38 +101,50 @@ def close() -> None:
     _closed.set()
 
 
-def session(app_name: str, *, large: bool = False, keeps: bool = False, gpus: GpuRequest | None = None) -> "SparkSession":
-    """The session of this process on `Settings.spark_master`; an existing one is returned.
+def session(
+    app_name: str,
+    *,
+    large: bool = False,
+    keeps: bool = False,
+    gpus: GpuRequest | None = None,
+    ranks: RankRequest | None = None,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> "SparkSession":
+    """The session of this process on its compute; an existing one is returned.
 
     Without `large`, the JVM uses its quick compiler only, which halves the time of a small preparation.
     A caller with `keeps` calls `classes.keep` at the end, so that later sessions start faster, if it used much of Spark SQL.
     Local masters listen on loopback only. On a cluster the workspace must be a folder that every executor sees.
 
     Args:
-        gpus: of a run on cuda.
+        gpus: of a run on cuda. ranks: that are barrier tasks of executors. variables: the environment of executors.
 
     Raises:
         RuntimeError: the machine has no Java, or `close` was called.
+        ClusterError: executors do not come, or lack something.
         ValueError: the machine has too few GPUs.
     """
     from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 
-    config = settings()
-    scratch = config.workspace / ".spark"
+    compute, running = current(), SparkSession.getActiveSession() is not None
+    scratch = settings().workspace / ".spark"
     home = java_home()
     os.environ["JAVA_HOME"] = str(home)
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if compute.is_cluster and (python := python_of(compute)):
+        os.environ[PYTHON] = python
+    os.environ.setdefault(PYTHON, sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
-    builder = SparkSession.builder.appName(app_name).master(config.spark_master)
-    if is_local(config.spark_master):
+    builder = SparkSession.builder.appName(app_name).master(compute.master)
+    if is_local(compute.master):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
         builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
     java = _version_output(home / "bin" / "java")
     flags = classes.flags(java, _java_version(java), keeps)
     granted: AbstractContextManager[dict[str, str]] = gpus.granted() if gpus else nullcontext({})
     with granted as resources:
-        for name, value in (_options(scratch, large, flags) | resources).items():
+        of_cluster = options(compute, ranks, variables) if compute.is_cluster else compute.spark
+        for name, value in (_options(scratch, large, flags) | resources | of_cluster).items():
             builder = builder.config(name, value)
         if _closed.is_set():
             raise RuntimeError("The run that Spark was to start for is over.")
@@ -138,6 +154,8 @@ def session(app_name: str, *, large: bool = False, keeps: bool = False, gpus: Gp
             if _closed.is_set() or not classes.forget(java):
                 raise
             spark = builder.config(classes.OPTIONS, _options(scratch, large, "")[classes.OPTIONS]).getOrCreate()
+    if compute.is_cluster and not running:
+        cluster.check(spark, compute, ranks)
     for name, value in gpus.runtime_options().items() if gpus else ():
         spark.conf.set(name, value)
     spark.sparkContext.setLogLevel("WARN")

@@ -14,7 +14,7 @@ from engine.sources import SourceSpec
 from ui.data import audit, dataset_charts, features, mapping, rules, splits, times
 from ui.data import source as sources
 from ui.runs import launch, live
-from ui.shared import forms, tables, words
+from ui.shared import computes, forms, tables, words
 
 STAGES = ("Source", "Columns", "Label", "Split", "Features", "Audit", "Prepare")
 UNSEEN = {"name", "history", "history_order", "sequence", "eval_users", "missing_flags"}  # settings that do not change the audit
@@ -263,7 +263,8 @@ def _prepare(key: str, spec: DatasetSpec | None, seen: Preview | None, questions
         if stopped:
             st.error(words.md(blocks[0].text, 600), icon=":material/block:", title="Cannot be prepared like this")
         complete = spec is not None and not questions and not stopped
-        launched = launch.button([spec] if spec is not None else [], complete=complete, key=key, label="Prepare")
+        with computes.choose("data.compute"):
+            launched = launch.button([spec] if spec is not None else [], complete=complete, key=key, label="Prepare")
         if spec is not None:
             launch.as_command(spec, "data.command")
         if launched:

@@ -36,7 +36,8 @@ def button(
         The ids of the runs last launched from here in this tab.
     """
     nonce = st.session_state.setdefault(f"{key}.nonce", uuid.uuid4().hex)
-    digest = hashlib.sha256("".join(spec.model_dump_json() for spec in wanted).encode()).hexdigest()[:16]
+    where = "".join(engine.compute.files().values())  # the same runs on another cluster are another launch
+    digest = hashlib.sha256("".join([*(spec.model_dump_json() for spec in wanted), where]).encode()).hexdigest()[:16]
     done = st.session_state.setdefault(f"{key}.launched", {})
     text = label or ("Launch" if len(wanted) < 2 else f"Launch {len(wanted)} runs")
     if len(wanted) > MOST_RUNS:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from ui.shared import help_link, layout, tables
-from ui.system import facts, upkeep
+from ui.system import computes, facts, upkeep
 
 layout.header("System", "Folders, disk, clean-up and versions of this workbench, and a bundle for a report of a fault.")
 help_link.show("scale", "Settings and scale")
@@ -13,6 +13,7 @@ left, right = st.columns(2, gap="large")
 with left:
     st.header("Workspace", anchor=False)
     tables.show(tables.small_table(facts.workspace(), left=True))
+    computes.computes()
     upkeep.disk()
     upkeep.datasets()
     upkeep.trash()

@@ -4,7 +4,7 @@ import streamlit as st
 
 import engine
 from ui.runs import launch, live, predictions
-from ui.shared import address, help_link, layout, picker, words
+from ui.shared import address, computes, help_link, layout, picker, words
 from ui.train import before, budget, contenders, form, presets, question
 
 layout.header("Train", "All contenders train on the same rows one after the other, and are evaluated alike.")
@@ -39,8 +39,9 @@ training, seeds = form.training(start.train, start.seeds)
 specs = budget.applied(form.specs(dataset.id, entries, training, protocol, seeds), entries, equal, dataset)
 presets.offer_to_save(specs)
 form.commands(specs)
-fits = before.shown(specs, dataset)
-launched = launch.button([spec for runs in specs for spec in runs], complete=all(specs) and fits)
+with computes.choose("train.compute"):
+    fits = before.shown(specs, dataset)
+    launched = launch.button([spec for runs in specs for spec in runs], complete=all(specs) and fits)
 if launched:
     presets.remember(launched, specs)
     st.header("Launched", anchor=False)

@@ -5,6 +5,8 @@ import faulthandler
 import logging
 import os
 import signal
+import threading
+import time
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -19,7 +21,9 @@ from workers.run.journal import say_why
 from workers.specs import MaskSecrets
 
 log = logging.getLogger(__name__)
+TOKEN = "RECBENCH_RUN"  # in the environment of every process of a run, on every host
 RENDEZVOUS = "RECBENCH_RENDEZVOUS"  # the file through which the ranks of one host meet, in a folder that nobody else can enter
+LAUNCHER_S = 2.0  # between looks at whether the launcher of a rank is there
 DUMP = signal.SIGUSR2  # a process of a run answers it with the stacks of its threads, in the run's log
 
 
@@ -47,6 +51,26 @@ def log_and_report_errors(run: Path, who: str, level: int = logging.INFO, attemp
 def end_with_parent() -> None:
     """Linux: die with the process that started this one. PR_SET_PDEATHSIG is 1 in <sys/prctl.h>."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def end_with_launcher() -> None:
+    """End this rank and torchrun's agent above it once the process that started the agent is gone: that of an executor that was lost, or
+    whose task was cancelled, leaves nothing that computes on its host."""
+    agent = psutil.Process(os.getppid())
+    launcher = agent.ppid()
+
+    def watch() -> None:
+        while True:
+            time.sleep(LAUNCHER_S)
+            try:
+                if agent.ppid() == launcher:
+                    continue
+                agent.kill()
+            except psutil.NoSuchProcess:
+                pass
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def answer_with_stacks(run: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from workers.artifacts import OUTPUT
-from workers.run import Journal
+from workers.run import Journal, end_with_launcher
 
 # Every step allocates its tensors again. By default glibc returns large blocks to the kernel at once, which then clears them page by page:
 # so blocks of up to 256 MiB are kept, which a rank can afford, and pages are large where the kernel has large ones.
@@ -53,6 +53,7 @@ def _print_to(path: Path) -> None:
 def train_rank(run_dir: str, dataset_dir: str, attempt: int) -> None:
     """One rank of a training run; see `workers.training.train.train_rank`."""
     _print_to(Path(run_dir) / OUTPUT)
+    end_with_launcher()
     os.environ.setdefault("FBGEMM_TBE_BOUNDS_CHECK_MODE", "0")  # fatal: fbgemm's default trains on row 0 for a bad id
     if os.environ.get("RANK") == "0":
         Journal(Path(run_dir), attempt).progress("loading libraries", 0, 1, force=True)

@@ -1,0 +1,117 @@
+"""Runs on a real Spark cluster: a standalone master and two workers, whose Python lacks the workbench (`tests.cluster`)."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+import engine
+from engine.compute import Compute, using
+from engine.runs import Run, RunState
+from engine.specs import RunSpec
+from tests import tiny
+from tests.cluster import Cluster, cluster
+from workers.run import TOKEN
+
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
+PATIENCE_S = 400.0
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+@pytest.fixture
+def compute(hosts: Cluster) -> Compute:
+    return Compute(master=hosts.master, python=str(hosts.python), cores=1, memory_gb=0.75)
+
+
+def ended(run_id: str) -> Run:
+    until(lambda: not engine.runs.get_run(run_id).live)
+    return engine.runs.get_run(run_id)
+
+
+def until(there: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def ranks(run_id: str) -> set[int]:
+    """Launchers and ranks of a run, on all hosts: they are one machine here."""
+    found = set()
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            if ("torch.distributed.run" in words or any(w.endswith("train.py") for w in words)) and process.environ()[TOKEN] == run_id:
+                found.add(process.pid)
+        except (psutil.Error, KeyError):
+            continue
+    return found
+
+
+def training(workspace: Path, **train: object) -> str:
+    """A two-tower with a rank on each of two executors."""
+    folder = workspace / "datasets" / "tiny-0123456789ab"
+    if not folder.exists():
+        from tests.exported import write
+
+        write(workspace, tiny.groups(users=120, items=60))
+    settings = {"processes": 2, "local_mode": False, "epochs": 2, "batch_size": 64, **train}
+    return engine.runs.submit(RunSpec.model_validate({"dataset": folder.name, "model": {"kind": "two_tower"}, "train": settings}))
+
+
+def is_training(run_id: str, steps: int) -> bool:
+    now = engine.runs.progress(engine.settings.settings().runs / run_id)
+    assert engine.runs.get_run(run_id).live, engine.runs.get_run(run_id).message
+    return now is not None and now.phase == "training" and now.step >= steps
+
+
+def test_a_preparation_runs_where_nobody_installed_the_workbench(hosts: Cluster, compute: Compute, workspace: Path) -> None:
+    spec = engine.datasets.DatasetSpec.model_validate({"name": "sample", "source": {"kind": "sample"}})
+    with using(compute):
+        run = ended(engine.runs.submit(spec))
+    assert run.state is RunState.FINISHED, run.message
+    engine.datasets.verify(engine.datasets.dataset_id(spec))
+    apps = hosts.state()["completedapps"]
+    assert any("prepare sample" in app["name"] for app in apps), "it ran on the cluster"
+
+
+def test_ranks_are_barrier_tasks_that_take_their_cores_and_get_their_variables(hosts: Cluster, compute: Compute, workspace: Path) -> None:
+    with using(compute):
+        run_id = training(workspace, epochs=40)
+        until(lambda: is_training(run_id, 3))
+        (app,) = hosts.state()["activeapps"]
+        threads = {psutil.Process(pid).environ().get("OMP_NUM_THREADS") for pid in ranks(run_id)}
+        engine.runs.cancel(run_id)
+    assert (app["cores"], threads) == (2, {"1"})
+    run = ended(run_id)
+    assert run.state is RunState.CANCELLED, run.message
+    assert not ranks(run_id)
+    assert "no rank of the run is left" in engine.runs.log_text(run_id)
+    until(lambda: not hosts.state()["activeapps"])
+
+
+def test_a_lost_executor_costs_an_attempt_and_not_the_run(hosts: Cluster, compute: Compute, workspace: Path) -> None:
+    with using(compute):
+        run_id = training(workspace, epochs=60, retries=1)
+        until(lambda: is_training(run_id, 30))
+        before = ranks(run_id)
+        hosts.kill_executor()
+        run = ended(run_id)
+    assert run.state is RunState.FINISHED, run.message
+    assert json.loads((workspace / "runs" / run_id / "attempt.json").read_text())["number"] == 2
+    assert not before & ranks(run_id)
+
+
+def test_a_cluster_that_cannot_run_it_is_said_in_a_sentence(hosts: Cluster, compute: Compute, workspace: Path) -> None:
+    with using(compute.model_copy(update={"python": "/no/such/python"})):
+        assert "cannot start Python (/no/such/python)" in (ended(training(workspace)).message or "")
+    with using(compute.model_copy(update={"memory_gb": 64.0, "wait_minutes": 0.2})):
+        assert "gave 0 of 2 executors with 1 cores and 64 GB in 12 s" in (ended(training(workspace)).message or "")
