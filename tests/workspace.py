@@ -91,9 +91,10 @@ class Workspace(NamedTuple):
         self.change(self.path(name) / DONE, metrics=metrics)
 
     def lose_results(self, *names: str) -> None:
-        """Delete the files of runs by which they are tested and sliced."""
+        """Delete the files of runs by which they are tested and sliced, as if they had never been written."""
         for name in names:
             shutil.rmtree(self.path(name) / RESULTS)
+            self.change(self.path(name) / DONE, files={})
 
     def baselines(self, dataset: str, **baselines: dict[str, float]) -> None:
         """Change what is known of a dataset without training to some baselines and no others."""

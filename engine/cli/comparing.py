@@ -57,6 +57,7 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
         "pairs": {key: [pair.model_dump(mode="json") for pair in tested] for key, tested in (comparison.tests or {}).items()},
         "sentences": sentences,
         "apart": comparison.apart,
+        "incomplete": comparison.incomplete,
     }
 
 
@@ -84,6 +85,8 @@ def _print_comparison(comparison: "Comparison", sentences: list[str]) -> None:
             print(f"\n⚠ {letter}: {alarm}")
     for title, reason in comparison.apart:
         print(f"apart: {title} {reason}")
+    for letter, why in comparison.incomplete.items():
+        print(f"{letter} can win nothing: {why}")
 
 
 def _cell(row: "pd.Series[Any]", mark: str) -> str:

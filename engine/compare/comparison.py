@@ -8,7 +8,7 @@ from engine import datasets, runs, searches
 from engine.compare import lists_at_k
 from engine.compare.budgets import budget_of
 from engine.compare.cells import Cell, baseline_cells, protocol_of, run_cells
-from engine.compare.contenders import Comparison, Contender
+from engine.compare.contenders import Comparison, Contender, crowned
 from engine.compare.facts import costs, differences, is_fitted, settings
 from engine.compare.judging import judge
 from engine.compare.questions import flips
@@ -76,6 +76,7 @@ def compare(
         contenders=contenders,
         dataset=dataset,
         apart=[*apart, *left_out],
+        incomplete=_incomplete(named),
         table=_with_difference(pd.DataFrame([*cells, *more_cells], columns=columns), against),
         curves=pd.concat([frame for frame in curves if len(frame)] or curves[:1], ignore_index=True),
         settings=every,
@@ -89,6 +90,12 @@ def compare(
         repeats=repeated(together),
     )
     return _judged(comparison)
+
+
+def _incomplete(named: dict[str, list[Run]]) -> dict[str, str]:
+    """Letter -> why what its runs wrote cannot be had, of those of which something is missing."""
+    reasons = {letter: [why for run in group if (why := runs.why_incomplete(run.run_id))] for letter, group in named.items()}
+    return {letter: whys[0] for letter, whys in reasons.items() if whys}
 
 
 def _beside(
@@ -249,10 +256,11 @@ def _with_difference(table: "pd.DataFrame", against: str) -> "pd.DataFrame":
 
 def _judged(comparison: Comparison) -> Comparison:
     """With the intervals of metrics over rows, its tests and its verdict; `best` marks the winners in the table."""
-    measured = measured_by(comparison)
-    tests = tests_of(comparison, measured)
-    verdict = judge(comparison, tests)
-    verdict = verdict.model_copy(update={"alarms": _alarms(comparison), "flips": flips(comparison, verdict)})
+    able = crowned(comparison)
+    measured = measured_by(able)
+    tests = tests_of(able, measured)
+    verdict = judge(able, tests)
+    verdict = verdict.model_copy(update={"alarms": _alarms(comparison), "flips": flips(able, verdict)})
     table = with_intervals(comparison.table, measured)
     best = [verdict.winner(key) == letter for key, letter in zip(table["metric"], table["contender"], strict=True)]
     return comparison.model_copy(update={"tests": tests, "verdict": verdict, "table": table.assign(best=best)})

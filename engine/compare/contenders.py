@@ -61,6 +61,7 @@ class Comparison(BaseModel):
     contenders: list[Contender]
     dataset: str
     apart: list[tuple[str, str]]
+    incomplete: dict[str, str] = Field({})  # letter -> why what it wrote cannot be had; it is shown, and wins nothing
     table: DataFrame
     curves: DataFrame
     settings: DataFrame | None = None
@@ -74,6 +75,14 @@ class Comparison(BaseModel):
     repeats: tuple[Repeated, ...] = Field((), repr=False)  # what was trained over several seeds on the dataset, among these runs or not
     tests: dict[str, list[PairVerdict]] | None = Field(None, repr=False)
     verdict: Verdict | None = None
+
+
+def crowned(comparison: Comparison) -> Comparison:
+    """The comparison of those contenders alone who can win: all that is needed to test them is here."""
+    if not (out := comparison.incomplete):
+        return comparison
+    table = comparison.table[~comparison.table["contender"].isin(list(out))]
+    return comparison.model_copy(update={"contenders": [one for one in comparison.contenders if one.letter not in out], "table": table})
 
 
 def competitors(comparison: Comparison) -> list[Contender]:

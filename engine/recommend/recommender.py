@@ -10,7 +10,6 @@ import pandas as pd
 from engine import datasets, runs
 from engine.recommend.explanations import Reasons, likeness, reasons
 from engine.recommend.search import EVERYTHING, Filter
-from engine.settings import settings
 from workers.artifacts import TEST, TRAIN, VALID, PreparedDataset
 from workers.evaluation import best_places, tie_order
 from workers.serving import OpenedModel, UserItems, newcomer, open_run
@@ -180,5 +179,5 @@ def open_model(run_id: str) -> Recommender:
     dataset = datasets.get_dataset(run.dataset)
     if why := datasets.why_no_ranking(dataset):
         raise ValueError(why)
-    opened = open_run(settings().runs / run_id, PreparedDataset.open(dataset.path))
+    opened = open_run(runs.whole_folder(run_id), PreparedDataset.open(dataset.path))
     return Recommender(dataset, opened)

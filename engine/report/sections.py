@@ -87,7 +87,8 @@ def _alarms(comparison: Comparison) -> Section:
 
 def _contenders(comparison: Comparison) -> Section:
     apart = [f"Not compared: {title} {reason}." for title, reason in comparison.apart]
-    return Section("Contenders", tables=[contenders_table(comparison)], notes=apart)
+    lacking = [f"{letter} can win nothing: {why}." for letter, why in comparison.incomplete.items()]
+    return Section("Contenders", tables=[contenders_table(comparison)], notes=[*apart, *lacking])
 
 
 def _protocol(comparison: Comparison) -> Section:

@@ -10,6 +10,7 @@ from .cancelling import KEEP_S as KEEP_S, cancel as cancel, cancel_request as ca
 from .continuing import as_chosen as as_chosen, continued as continued
 from .exports import (ListExport as ListExport, export_lists as export_lists, get_list_export as get_list_export,
     list_exports as list_exports, read_ids as read_ids)
+from .fetching import UnreachableError as UnreachableError, whole_folder as whole_folder
 from .funnels import funnel as funnel, funnel_losses as funnel_losses
 from .known import read_once as read_once
 from .launch import (
@@ -25,7 +26,7 @@ from .read import (
     list_runs as list_runs, progress as progress)
 from .results import (
     Gain as Gain, alarms as alarms, damage_of as damage_of, done as done, gains as gains, history as history, outputs as outputs,
-    per_user as per_user, result_file as result_file)
+    per_user as per_user, result_file as result_file, why_incomplete as why_incomplete)
 from .resuming import (
     has_checkpoint as has_checkpoint, hold_dataset as hold_dataset, resume as resume, why_not_resumable as why_not_resumable)
 from .settle import settle as settle, settle_all as settle_all

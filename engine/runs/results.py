@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine import datasets
-from engine.runs import read, store
+from engine.runs import fetching, read, store
 from engine.settings import settings
 from workers.artifacts import (
+    DONE,
     IMPORTANCE,
     ITEMS,
     JOURNAL,
@@ -21,8 +22,7 @@ from workers.artifacts import (
     SCORED,
     TOP_K,
     USERS,
-    checked,
-    damage,
+    DamagedError,
     read_done,
 )
 from workers.run import read_curve
@@ -83,24 +83,38 @@ def _frame(points: list[tuple[str, int, int | None, int | None, float, float | N
 
 
 def result_file(run_id: str, name: str) -> Path:
-    """Where a result of a finished run is, by the name of its file; it may be missing.
+    """Where a result of a finished run is, by the name of its file: fetched where the run is not in this workspace; it may be missing.
 
     Raises:
         ValueError: it is there, and is not what the run wrote.
     """
-    return checked(settings().runs / run_id, f"{RESULTS}/{name}")
+    relative = f"{RESULTS}/{name}"
+    try:
+        return fetching.located(run_id, relative)
+    except fetching.UnreachableError:
+        return settings().runs / run_id / relative  # missing; `why_incomplete` says why
+
+
+def why_incomplete(run_id: str) -> str | None:
+    """Why comparisons lack what a finished run wrote, in a sentence; None where all of it is here, or was fetched."""
+    return fetching.missing(run_id, [f"{RESULTS}/{name}" for name in COMPARED])
 
 
 def damage_of(run_id: str) -> str | None:
     """Why what comparisons read of a run cannot be trusted, in a sentence; None where each file is what the run wrote."""
-    return damage(settings().runs / run_id, [f"{RESULTS}/{name}" for name in COMPARED])
+    try:
+        for name in COMPARED:
+            result_file(run_id, name)
+    except DamagedError as error:
+        return str(error)
+    return None
 
 
 def per_user(run_id: str) -> "pd.DataFrame":
-    """Per-user test metrics of a finished run; LookupError when its folder is not here, ValueError when they were changed."""
+    """Per-user test metrics of a finished run; LookupError when they cannot be had, ValueError when they were changed."""
     path = result_file(read.get_run(run_id).run_id, PER_USER)
     if not path.is_file():
-        raise LookupError(f"The per-user results of run {run_id} are not in this workspace.")
+        raise LookupError(why_incomplete(run_id) or f"The per-user results of run {run_id} are not in this workspace.")
     return _per_user(path, path.stat().st_mtime_ns).copy()
 
 
@@ -115,8 +129,8 @@ def _per_user(path: Path, changed_ns: int) -> "pd.DataFrame":
 def done(run_id: str) -> dict[str, Any]:
     """The results of a finished run: metrics, standard errors, cost; empty before. ValueError: done.json was cut or changed."""
     try:
-        return read_done(settings().runs / read.get_run(run_id).run_id)
-    except FileNotFoundError:
+        return read_done(fetching.located(read.get_run(run_id).run_id, DONE).parent)
+    except (FileNotFoundError, fetching.UnreachableError):
         return {}
 
 

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from engine.runs import known, opened, owners
+from engine.runs import addresses, known, opened, owners
 from engine.runs.known import ENDED as ENDED
 from engine.runs.opened import EXPERIMENTS as EXPERIMENTS
 from engine.runs.opened import TAG, Kind
+from engine.settings import settings
 from workers.run import settings_of as leaves
 from workers.search import read_trials
 from workers.specs import Spec, mask
@@ -176,6 +177,14 @@ def log_folder(run_id: str, folder: Path, under: str) -> None:
 
 def log_file(run_id: str, file: Path) -> None:
     client().log_artifact(run_id, str(file))
+
+
+def fetch(run_id: str, path: str, folder: Path) -> Path:
+    """Download an artifact of a run, a file or a folder, into a folder; returns where it is. Raises what the artifact store raises."""
+    from mlflow import MlflowClient
+
+    opened.current()  # StoreError where the store itself cannot be asked
+    return Path(MlflowClient(tracking_uri=addresses.with_timeout(settings().store)).download_artifacts(run_id, path, str(folder)))
 
 
 def get(run_id: str) -> "StoredRun":

@@ -102,7 +102,8 @@ def compared(
     first = engine.runs.get_run(run_ids[0])
     others = sum(run.dataset == first.dataset for run in picker.finished())  # repeats among them say what seeds do
     titles = tuple(engine.runs.get_run(run_id).title for run_id in run_ids)
-    return _compared(run_ids, baseline_name, seeds, matters, k, target, titles, others)
+    lacking = tuple(engine.runs.why_incomplete(run_id) for run_id in run_ids)  # it may come to be reached
+    return _compared(run_ids, baseline_name, seeds, matters, k, target, (*titles, *lacking), others)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -113,7 +114,7 @@ def _compared(
     matters: float,
     k: int,
     target: Target | None,
-    titles: tuple[str, ...],
+    known: tuple[str | None, ...],
     others: int,
 ) -> Comparison:
     """Results of finished runs no longer change, so neither does this."""
@@ -124,6 +125,8 @@ def apart(comparison: Comparison) -> None:
     """Runs that were chosen but cannot be compared with the others, each with the reason."""
     for title, reason in comparison.apart:
         st.warning(f"**{words.md(title, 80)}** is not compared: {words.md(reason, 400)}.", icon=":material/call_split:")
+    for letter, why in comparison.incomplete.items():
+        st.warning(f"**{words.md(letter)}** can win nothing: {words.md(why, 600)}.", icon=":material/cloud_off:")
 
 
 def dataset_name(comparison: Comparison) -> str:

@@ -4,7 +4,7 @@ from . import checkpoint as checkpoint, index as index
 from .checkpoint import OPTIMIZER as OPTIMIZER
 from .dataset import PreparedDataset as PreparedDataset, lacks_target as lacks_target
 from .digests import (
-    DIGEST as DIGEST, DamagedError as DamagedError, checked as checked, damage as damage, read_done as read_done,
+    DIGEST as DIGEST, FILES as FILES, DamagedError as DamagedError, checked as checked, read_done as read_done,
     read_sealed as read_sealed, sealed as sealed, write_done as write_done,
 )
 from .results import (

@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,13 +128,3 @@ def checked(run: Path, relative: str) -> Path:
         wanted = "no such file" if expected is None else str(expected)
         raise DamagedError(f"{relative} of run {run.name} differs from what the run wrote ({wanted} expected, {seen} seen); {ADVICE}.")
     return path
-
-
-def damage(run: Path, relatives: Iterable[str]) -> str | None:
-    """Why some files of a run cannot be trusted, in a sentence; None where each is what the run wrote, or is not here."""
-    try:
-        for relative in relatives:
-            checked(run, relative)
-    except DamagedError as error:
-        return str(error)
-    return None

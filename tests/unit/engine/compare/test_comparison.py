@@ -43,6 +43,8 @@ def add(monkeypatch: pytest.MonkeyPatch) -> Add:
 
     for name, found in (("get_run", known.__getitem__), ("done", ends.__getitem__), ("per_user", users.__getitem__), ("history", history)):
         monkeypatch.setattr(runs, name, found)
+    for name in ("damage_of", "why_incomplete"):
+        monkeypatch.setattr(runs, name, lambda run_id: None)
     monkeypatch.setattr(runs, "list_runs", lambda kind, dataset: list(known.values()))
     monkeypatch.setattr(runs, "alarms", lambda run_id: ends[run_id].get("alarms", []))
     monkeypatch.setattr(comparison, "_baselines", lambda dataset: {})
