@@ -27,7 +27,8 @@ def planned(asked: str, finished: tuple[str, ...], _spec: PlanSpec) -> Plan:
 
 def show(plan: Plan) -> None:
     """Draw all of it."""
-    st.caption(f":material/architecture: {engine.plan.LABEL}: arithmetic, and TorchRec's planner on tables without weights.")
+    title = words.md(plan.title, 100)
+    st.caption(f":material/architecture: **{title}** · {engine.plan.LABEL}: arithmetic, and TorchRec's planner on tables without weights.")
     said = words.md(engine.plan.verdict(plan), 900)
     if plan.why_not:
         st.error(said, icon=":material/block:")
