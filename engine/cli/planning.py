@@ -53,7 +53,7 @@ def _plan(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run_of(name: str) -> tuple["RunSpec", str | None]:
-    """The spec in a file, or that of a run with the run's id where it has finished."""
+    """The spec in a file, or that of a run, with the settings that its search chose, and the run's id where it has finished."""
     import engine
 
     path = Path(name)
@@ -62,7 +62,8 @@ def _run_of(name: str) -> tuple["RunSpec", str | None]:
     run = engine.runs.get_run(name)
     if not isinstance(run.spec, engine.specs.RunSpec):
         raise ValueError(f"Run {name} trains no model; name a training run, or a JSON spec of one.")
-    return run.spec, run.run_id if run.resources.get("rows_per_s") else None
+    finished = run.run_id if run.resources.get("rows_per_s") else None
+    return engine.runs.as_chosen(run.run_id, run.spec) if finished else run.spec, finished
 
 
 def _pairs(given: list[str], option: str) -> dict[str, str]:

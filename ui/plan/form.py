@@ -33,7 +33,7 @@ def start(dataset: Dataset) -> tuple[RunSpec, Run | None] | None:
         why = usual[wanted].refusal(dataset.schema, label) if wanted in usual else None
         st.caption(words.md(why or f"There is no run or model {wanted[:60]!r} to plan on this dataset; the first is selected.", 400))
     if chosen in runs and isinstance(spec := runs[chosen].spec, RunSpec):
-        return spec, runs[chosen]
+        return engine.runs.as_chosen(chosen, spec), runs[chosen]
     return RunSpec.model_validate({"dataset": dataset.id, "model": {"kind": chosen}}), None
 
 

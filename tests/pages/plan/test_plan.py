@@ -95,3 +95,9 @@ def test_the_picture_has_all_bytes_and_lookups_of_the_plan(shared: Workspace) ->
 def test_the_train_page_leads_to_the_plan_of_a_network_alone(shared: Workspace, visit: Visit) -> None:
     assert PLAN in links(visit("train", dataset=shared.films, models="dlrm"))
     assert PLAN not in links(visit("train", dataset=shared.films, models="ease"))
+
+
+def test_a_run_that_searched_is_planned_with_the_settings_that_it_chose(own: Workspace, visit: Visit, says: Says) -> None:
+    own.respecify("dlrm", search={"trials": 3})
+    own.change(own.path("dlrm") / "done.json", chosen={"model.embedding_dim": 24})
+    assert "× 24" in plainly(says(visit("plan", dataset=own.films, of=own.runs["dlrm"])))
