@@ -20,6 +20,7 @@ from workers.run import DUMP
 TICK_S = 1.0
 STOPPED_S = 60.0  # a process that a signal or a debugger stopped for longer does not go on by itself
 STEP_S, STEPS = 60.0, 20  # no report of steps for the longer of both: seconds, and medians of the time between reports
+STARVED_SHARE, STARVED = 0.5, 10  # ranks that could run but got less than this share of a core: they have so many times as long
 IDLE_S, IDLE_SHARE = 600.0, 0.02  # in phases without steps: no progress for so long, and less than this share of one core used
 log = logging.getLogger("engine.driver")
 
@@ -44,6 +45,7 @@ class Watch:
         self._gaps: list[float] = []
         self._before: tuple[str, int] | None = None
         self._since = self._ticked = self._idle_since = time.monotonic()
+        self._cpu_then = 0.0  # processor seconds of the ranks at `_since`
         self._cpu = 0.0  # processor seconds of all processes when the window of `_idle_since` began
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -105,15 +107,23 @@ class Watch:
         if at != self._before:
             if at and self._before and at[0] == self._before[0] == "training":
                 self._gaps = [*self._gaps[-200:], now - self._since]
-            self._before, self._since = at, now
+            self._before, self._since, self._cpu_then = at, now, self._cpu_of_ranks(family)
         if at and at[0] == "training" and self._gaps:
             limit = max(STEP_S, STEPS * statistics.median(self._gaps))
-            if now - self._since > limit:
+            if now - self._since > limit and not (self._starved(family, now) and now - self._since < STARVED * limit):
                 hung = (
                     f"No step for {limit:.0f} s at step {at[1]:,}: the ranks hung and were ended. Their stacks are in the log; resume it."
                 )
                 return self._stopped_too_long(family, now, TICK_S) or hung
         return self._idle(family, at[0] if at else "", now)
+
+    def _starved(self, family: list[psutil.Process], now: float) -> bool:
+        """Whether a rank waits for nothing but a core, as on a machine that others use: it hardly ran since the last step, and could."""
+        ready = any(_status(process) == psutil.STATUS_RUNNING for process in family if self._name(process))
+        return ready and self._cpu_of_ranks(family) - self._cpu_then < STARVED_SHARE * (now - self._since)
+
+    def _cpu_of_ranks(self, family: list[psutil.Process]) -> float:
+        return sum(_cpu(process) for process in family if self._name(process))
 
     def _idle(self, family: list[psutil.Process], phase: str, now: float) -> str | None:
         used = sum(_cpu(process) for process in family)

@@ -2,10 +2,9 @@
 # isort: skip_file
 from . import identity as identity, processes as processes, store as store
 from .adopting import Adoption as Adoption, adopt as adopt, adoption_hint as adoption_hint
-from .annotations import (
-    LONGEST_NAME as LONGEST_NAME, LONGEST_NOTE as LONGEST_NOTE, LONGEST_TAG as LONGEST_TAG, MOST_TAGS as MOST_TAGS, annotate as annotate,
-    dependents as dependents, list_trash as list_trash, pin as pin, pinned as pinned, rename as rename, restore as restore, tag as tag,
-    trash as trash, unpin as unpin, why_kept as why_kept)
+from .annotations import (LONGEST_NAME as LONGEST_NAME, LONGEST_NOTE as LONGEST_NOTE, LONGEST_TAG as LONGEST_TAG, MOST_TAGS as MOST_TAGS,
+    annotate as annotate, dependents as dependents, list_trash as list_trash, pin as pin, pinned as pinned, rename as rename,
+    restore as restore, tag as tag, trash as trash, unpin as unpin, why_kept as why_kept)
 from .cancelling import KEEP_S as KEEP_S, cancel as cancel, cancel_request as cancel_request, why_not_stopped as why_not_stopped
 from .continuing import as_chosen as as_chosen, continued as continued
 from .exports import (ListExport as ListExport, export_lists as export_lists, get_list_export as get_list_export,
