@@ -1,15 +1,20 @@
 """Settings from the environment: folders, store URIs and limits. The defaults suit a laptop."""
 
+import getpass
 import os
 import stat
 import tempfile
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
-from workers.specs import Spec
+from workers.specs import Spec, mask
+
+
+class SettingsError(ValueError):
+    """A variable of the environment, or the workspace that it names, cannot be used; the message says why and what to do."""
 
 
 class Settings(Spec):
@@ -43,6 +48,19 @@ class Settings(Spec):
             raise ValueError("RECBENCH_WEBHOOK is no address of the web; give one that begins with https:// or http://, or unset it.")
         return value
 
+    @field_validator("workspace", mode="before")
+    @classmethod
+    def _a_folder(cls, value: object) -> object:
+        """A URI of an object store is no folder: runs lock, append and rename files there."""
+        if not isinstance(value, str) or "://" not in value:
+            return value
+        if value.startswith("file://"):
+            return unquote(urlsplit(value).path)
+        raise ValueError(
+            f"RECBENCH_WORKSPACE is {mask(value)}, which is no folder; give a folder of this machine or of storage that is mounted on it. "
+            "Artifacts alone may be in a store: set RECBENCH_ARTIFACT_ROOT for that."
+        )
+
     @field_validator("data_roots", mode="before")
     @classmethod
     def _like_path(cls, value: object) -> object:
@@ -72,6 +90,16 @@ class Settings(Spec):
         return 0o660 if self.shared_group else 0o600
 
     @property
+    def who(self) -> str:
+        """Whose name runs and locks of this process carry."""
+        if self.user is not None:
+            return self.user
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):  # a container that runs under a number without a name
+            return f"user {os.getuid()}"
+
+    @property
     def datasets(self) -> Path:
         return self.workspace / "datasets"
 
@@ -96,8 +124,18 @@ def settings() -> Settings:
     """The current settings; creates the workspace if it is missing, for its owner alone or for its group."""
     new = _given()
     if not new.workspace.is_dir():
-        new.workspace.mkdir(mode=new.folder_mode, parents=True, exist_ok=True)
-        new.workspace.chmod(new.folder_mode)  # not subject to the umask, and with the group's bit
+        try:
+            new.workspace.mkdir(mode=new.folder_mode, parents=True, exist_ok=True)
+            new.workspace.chmod(new.folder_mode)  # not subject to the umask, and with the group's bit
+        except OSError as error:
+            raise SettingsError(
+                f"The workspace {new.workspace} cannot be made ({error.strerror}); set RECBENCH_WORKSPACE to one that you may write to."
+            ) from error
+    if not os.access(new.workspace, os.R_OK | os.X_OK, effective_ids=True):
+        raise SettingsError(
+            f"The workspace {new.workspace} is of another user, who has not opened it to {new.who}: they set RECBENCH_SHARED_GROUP=true, "
+            f"and run `chmod -R u=rwX,g=rwXs,o= {new.workspace}`; or set RECBENCH_WORKSPACE to a folder of your own."
+        )
     return new
 
 
@@ -108,8 +146,19 @@ def readable() -> tuple[Path, ...]:
 
 def _given() -> Settings:
     given = {name: os.environ[key] for name in Settings.model_fields if os.environ.get(key := f"RECBENCH_{name.upper()}")}
-    new = Settings.model_validate(given)
+    try:
+        new = Settings.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError(" ".join(_sentence(given, one["loc"], one["msg"]) for one in error.errors())) from error
     return new.model_copy(update={"workspace": new.workspace.expanduser().resolve()})
+
+
+def _sentence(given: dict[str, str], where: tuple[int | str, ...], said: str) -> str:
+    """What is wrong with a variable, in a sentence that names it."""
+    said, name = said.removeprefix("Value error, "), str(where[0]) if where else ""
+    if said.startswith("RECBENCH_") or name not in given:
+        return said
+    return f"RECBENCH_{name.upper()} is {mask(given[name])[:200]!r}: {said[:1].lower()}{said[1:]}; correct it, or unset it."
 
 
 def keep_private() -> None:

@@ -3,14 +3,18 @@
 import streamlit as st
 
 import engine
-from engine.settings import keep_private
-from ui.shared import adoption, errors, notices, store_trouble
+from engine.settings import SettingsError, keep_private
+from ui.shared import adoption, errors, notices, store_trouble, words
 
 # The folder is not called pages: beside the main script, Streamlit would take that name for its older kind of multipage app,
 # and the first visitor of a fresh server would get that one instead of this navigation.
 st.set_page_config(page_title="Recommender workbench", page_icon=":material/compare_arrows:", layout="wide")
 
-keep_private()
+try:
+    keep_private()
+except SettingsError as error:
+    st.error(words.md(str(error), 800), icon=":material/settings_alert:", title="The workbench cannot start")
+    st.stop()
 page = st.navigation(
     [
         st.Page("home/page.py", title="Home", icon=":material/home:", default=True),

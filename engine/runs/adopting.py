@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine import datasets
+from engine import datasets, locks
 from engine.runs import given_ids, outbox, processes, records, store
 from engine.runs.described import described
 from engine.runs.read import VERDICT, RunState, final_values, how_it_ended
@@ -67,10 +67,8 @@ def adopt() -> Adoption:
     Raises:
         StoreError: the store cannot be used, or takes no run under its own id; says what to do.
     """
-    from filelock import FileLock
-
     new, completed, left = [], [], []
-    with FileLock(settings().workspace / ".adopt.lock", timeout=600):
+    with locks.held(".adopt.lock", 600, "Taking runs in"):
         known = given_ids.known()
         if set(unknown()) and (why := given_ids.refusal()):
             raise StoreError(why)

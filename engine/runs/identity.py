@@ -1,6 +1,5 @@
 """Whose a run is: the workspace by an id of its own, the machine by its name and the id of its boot. No clock and no path decides it."""
 
-import getpass
 import os
 import socket
 import uuid
@@ -63,12 +62,7 @@ def machine() -> Machine:
 
 def user() -> str:
     """Whose name this process gives to the runs that it submits: RECBENCH_USER, else the name of the user of this machine."""
-    if (named := settings().user) is not None:
-        return named
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container that runs under a number without a name
-        return f"user {os.getuid()}"
+    return settings().who
 
 
 def sees(machine_: Machine | None, has_folder: bool) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from engine import compute, datasets, preflight
+from engine import compute, datasets, locks, preflight
 from engine.datasets import DatasetSpec, DownloadSpec
 from engine.runs import claims, records, store
 from engine.runs.described import described
@@ -46,8 +46,6 @@ def submit(spec: SubmittedSpec, key: str | None = None, after: str | None = None
         ValueError: the model cannot be trained on the dataset, or cannot continue that run, or the run takes more than there is; says why
             and what to do.
     """
-    from filelock import FileLock
-
     from engine.runs import continuing, funnels
 
     if isinstance(spec, RunSpec) and after is None:
@@ -67,15 +65,13 @@ def submit(spec: SubmittedSpec, key: str | None = None, after: str | None = None
         return _download(spec)
     if key is None:
         return _launch(spec, {}, after, files)
-    with FileLock(settings().workspace / ".submit.lock", timeout=60):
+    with locks.held(".submit.lock", 60, "Another submission"):
         known = store.search(("prepare", "train", "export", "features"), 1, f"tags.`{store.TAG}key` = '{_safe(key)}'")
         return known[0].info.run_id if known else _launch(spec, {"key": _safe(key)}, after, files)
 
 
 def _download(spec: DownloadSpec) -> str:
-    from filelock import FileLock
-
-    with FileLock(settings().workspace / ".submit.lock", timeout=60):
+    with locks.held(".submit.lock", 60, "Another submission"):
         newest = store.search(("download",), 1, f"tags.`{store.TAG}download` = '{spec.key}'")
         if newest and is_alive(newest[0].info.run_id):
             return newest[0].info.run_id
@@ -87,14 +83,12 @@ def submit_tour() -> list[str]:
 
     While such a tour is under way, started in any tab, its run ids are returned.
     """
-    from filelock import FileLock
-
     from engine.sources import SOURCES
     from workers.models import MODELS
 
     spec = DatasetSpec(name="sample", source=SOURCES["sample"].model_validate({}))
     runs = [RunSpec(dataset=datasets.dataset_id(spec), model=MODELS[kind].model_validate({})) for kind in ("two_tower", "dlrm")]
-    with FileLock(settings().workspace / ".submit.lock", timeout=60):
+    with locks.held(".submit.lock", 60, "Another submission"):
         newest = [run.info.run_id for run in store.search(("prepare", "train"), 3, f"tags.`{store.TAG}tour` = 'yes'")]
         if any(map(is_alive, newest)):
             return newest[::-1]

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from engine import locks
 from engine.runs import addresses, store_errors
 from engine.runs.store_errors import StoreError
 from engine.settings import Settings, settings
@@ -86,18 +87,16 @@ def _stamp(where: Settings) -> Stamp:
 
 
 def _made(where: Settings) -> Store:
-    from filelock import FileLock, Timeout
-
     if store_errors.database(where) is None:
         return _connected(where)
     try:
         # two processes that create a SQLite store at the same time would both run its migrations
-        with FileLock(where.workspace / ".store.lock", timeout=60):
+        with locks.held(".store.lock", 60, f"Opening the store {where.store}"):
             return _connected(where)
-    except Timeout:
-        raise StoreError(f"Another process has been opening the store {where.store} for a minute: end it, or try again.") from None
     except StoreError:
         raise
+    except locks.LockError as error:
+        raise StoreError(str(error)) from error
     except OSError as error:
         raise StoreError(f"The workspace {where.workspace} cannot be written to ({error.strerror}); make it writable.") from error
 

@@ -27,6 +27,8 @@ def is_locked(folder: Path) -> bool:
         lock = os.open(folder / LOCK, os.O_RDONLY)
     except FileNotFoundError:
         return False
+    except PermissionError:
+        return True  # of another user, who has not opened it to us: not ours to judge
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return False

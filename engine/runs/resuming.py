@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from engine import datasets
+from engine import datasets, locks
 from engine.runs import owners, read, store
 from engine.runs.launch import CONCLUDES, PROCESSES, start_driver
 from engine.runs.processes import LOCK, is_alive
@@ -75,12 +75,10 @@ def resume(run_id: str, processes: int | None = None, concludes: bool = False) -
     Raises:
         LookupError: no such run. ValueError: the run cannot be resumed; says why and what to do.
     """
-    from filelock import FileLock
-
     if processes is not None and not 1 <= processes <= MOST_PROCESSES:
         raise ValueError(f"processes is {processes}; choose 1 to {MOST_PROCESSES:,}.")
     settle(run_id)
-    with FileLock(settings().workspace / ".submit.lock", timeout=60):
+    with locks.held(".submit.lock", 60, "Another submission"):
         run = read.get_run(run_id)
         if is_alive(run_id) or (reason := why_not_resumable(run)):
             raise ValueError(reason if not is_alive(run_id) else f"{run.title} is still at work; wait for it, or stop it first.")
