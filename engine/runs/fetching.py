@@ -40,8 +40,8 @@ def located(run_id: str, relative: str) -> Path:
         return own / relative
     cached = _cache(run_id)
     _end(run_id, cached)
-    if relative == DONE or (FILES in read_done(cached) and not _lists(cached, relative)):
-        return cached / relative
+    if relative == DONE or (cached / relative).is_file() or relative not in _wrote(run_id, cached):
+        return cached / relative if relative == DONE else checked(cached, relative)
     return _whole(run_id, cached, relative)
 
 
@@ -70,7 +70,7 @@ def whole_folder(run_id: str) -> Path:
     _end(run_id, cached)
     _whole(run_id, cached, SPEC)
     model = RunSpec.read(cached / SPEC).model
-    for relative in read_done(cached).get(FILES, {}):
+    for relative in _wrote(run_id, cached):
         if relative.startswith(f"{RESULTS}/") and not (cached / relative).is_file():
             _whole(run_id, cached, relative)
     if isinstance(model, FunnelSpec):
@@ -110,6 +110,14 @@ def _end(run_id: str, cached: Path) -> None:
     except DamagedError:
         (cached / DONE).unlink(missing_ok=True)
         raise
+
+
+def _wrote(run_id: str, cached: Path) -> set[str]:
+    """The files that a run wrote, by its done.json; a run of an earlier version does not say, but its artifacts do."""
+    files = read_done(cached).get(FILES)
+    if files is not None:
+        return set(files)
+    return {SPEC, *(file.path for file in store.client().list_artifacts(run_id, RESULTS) if not file.is_dir)}
 
 
 def _whole(run_id: str, cached: Path, relative: str) -> Path:

@@ -4,6 +4,7 @@ Without a session in this process, `engine.tables.peek` starts one in another pr
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 CHECK_ROWS = 1000
+_AWS, _AZURE = "org.apache.hadoop:hadoop-aws:{hadoop}", "org.apache.hadoop:hadoop-azure:{hadoop}"
+_GOOGLE = "Google's gcs-connector for Hadoop 3"
+CONNECTORS = {"s3": _AWS, "s3a": _AWS, "abfs": _AZURE, "abfss": _AZURE, "gs": _GOOGLE}  # scheme -> what Spark needs to read it
 BYTES_A_ROW = 40
 
 
@@ -146,12 +150,28 @@ def stored(spark: "SparkSession", uri: str) -> list[StoreFile]:
                 listed.append(StoreFile(status.getPath().toString(), int(status.getLen()), int(status.getModificationTime())))
     except Py4JJavaError as error:
         problem = str(error.java_exception).split("\n")[0][:300]
-        raise ValueError(
-            f"{uri} cannot be read by Spark ({problem}); check the address, the credentials and the connector in Spark."
-        ) from error
+        version = str(jvm.org.apache.hadoop.util.VersionInfo.getVersion())  # type: ignore[union-attr]
+        raise ValueError(unread(uri, problem, version)) from error
     if not listed:
         raise ValueError(f"{uri} holds no file; check the address.")
     return sorted(listed)
+
+
+def unread(uri: str, problem: str, hadoop: str) -> str:
+    """Why files in a store cannot be listed, in a sentence; a stock Spark has the connector of none.
+
+    Args:
+        problem: what Hadoop said. hadoop: its version in this Spark.
+    """
+    scheme, _, rest = uri.partition("://")
+    if scheme not in CONNECTORS or not re.search("No FileSystem for scheme|ClassNotFoundException", problem):
+        return f"{uri} cannot be read by Spark ({problem}); check the address, the credentials and the connector in Spark."
+    package = CONNECTORS[scheme].format(hadoop=hadoop)
+    write = f" and give s3a://{rest}" if scheme == "s3" else ""
+    return (
+        f"{uri} cannot be read: this Spark has no connector for {scheme}://. Set spark.jars.packages to {package} in its "
+        f"spark-defaults.conf{write}; or copy the files to a folder of this machine and give that."
+    )
 
 
 def _start(spark: "SparkSession", file: StoreFile, size: int = HEAD_BYTES) -> bytes:

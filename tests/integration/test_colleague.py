@@ -125,3 +125,12 @@ def test_nothing_is_fetched_for_ones_own_runs_nor_for_what_a_run_never_wrote(sha
     assert here <= {*wrote, DONE}
     assert all(hashlib.sha256((cached / name).read_bytes()).hexdigest() == wrote[name]["sha256"] for name in here - {DONE})
     assert identity.workspace_id() != "0" * 32
+
+
+def test_a_run_of_an_earlier_version_which_lists_no_files_is_fetched_and_what_it_never_wrote_is_not_missed(shared: Workspace) -> None:
+    done = artifacts(shared, "two_tower") / DONE
+    record = {name: value for name, value in json.loads(done.read_text()).items() if name not in ("files", "digest")}
+    done.write_text(json.dumps(record))
+    assert engine.runs.gains(shared.runs["two_tower"]) == []
+    assert engine.runs.why_incomplete(shared.runs["two_tower"]) is None
+    assert len(engine.runs.per_user(shared.runs["two_tower"]))
