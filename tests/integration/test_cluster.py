@@ -85,7 +85,7 @@ def test_a_preparation_runs_where_nobody_installed_the_workbench(hosts: Cluster,
 
 def test_ranks_are_barrier_tasks_that_take_their_cores_and_get_their_variables(hosts: Cluster, compute: Compute, workspace: Path) -> None:
     with using(compute):
-        run_id = training(workspace, epochs=40)
+        run_id = training(workspace, epochs=1000, patience=1000)
         until(lambda: is_training(run_id, 3))
         (app,) = hosts.state()["activeapps"]
         threads = {psutil.Process(pid).environ().get("OMP_NUM_THREADS") for pid in ranks(run_id)}
