@@ -125,3 +125,59 @@ def _wait(there: Any, what: str, folder: Path) -> None:
         time.sleep(0.2)
     logs = "\n".join(path.read_text(errors="replace")[-2000:] for path in sorted(folder.glob("*.log")))
     raise TimeoutError(f"The {what} of the cluster did not start in {START_S:g} s:\n{logs}")
+
+
+def main(ratings: Path | None) -> None:
+    """Prepare, train, cancel and lose executors on a cluster, and print a table. ratings: a MovieLens release; None: the sample."""
+    import tempfile
+
+    import engine
+    from engine.compute import Compute, using
+
+    rows: list[tuple[str, str, float, str]] = []
+
+    def follow(what: str, spec: Any, disturb: Any = None) -> Any:
+        """Launch a run, disturb it in flight, and note how and when it ended."""
+        started, run_id = time.monotonic(), engine.runs.submit(spec)
+        if disturb is not None:
+            while engine.runs.get_run(run_id).live and not _is_under_way(run_id):
+                time.sleep(0.2)
+            started = time.monotonic()
+            disturb(run_id)
+        while (run := engine.runs.get_run(run_id)).live:
+            time.sleep(0.2)
+        rows.append((what, run.state.value, time.monotonic() - started, run.message or ""))
+        print(f"{what:<44} {run.state.value:<10} {rows[-1][2]:>6.0f} s  {rows[-1][3][:100]}", flush=True)
+        return run
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["RECBENCH_WORKSPACE"] = str(Path(folder) / "workspace")
+        source = {"kind": "movielens", "path": str(ratings)} if ratings else {"kind": "sample"}
+        spec = engine.datasets.DatasetSpec.model_validate({"name": "cluster", "source": source})
+        again = spec.model_copy(update={"name": "again"})
+        with (
+            cluster(Path(folder) / "cluster") as hosts,
+            using(Compute(master=hosts.master, python=str(hosts.python), cores=1, memory_gb=0.75)),
+        ):
+            follow("prepare", spec)
+            follow("prepare, cancelled in flight (s until ended)", again, engine.runs.cancel_request)
+            follow("prepare, an executor killed (s until ended)", again, lambda _: hosts.kill_executor())
+            for kind in ("two_tower", "dlrm"):
+                settings = {"processes": 2, "local_mode": False, "epochs": 2}
+                longer = settings | {"epochs": 12, "patience": 12, "retries": 1}
+                of = {"dataset": engine.datasets.dataset_id(spec), "model": {"kind": kind}}
+                read = engine.specs.RunSpec.model_validate
+                follow(f"train {kind}, two ranks", read(of | {"train": settings}))
+                follow(f"train {kind}, cancelled in flight (s)", read(of | {"train": longer}), engine.runs.cancel_request)
+                follow(f"train {kind}, an executor killed (s)", read(of | {"train": longer}), lambda _: hosts.kill_executor())
+
+
+def _is_under_way(run_id: str) -> bool:
+    import engine
+
+    now = engine.runs.progress(engine.settings.settings().runs / run_id)
+    return now is not None and ((now.phase == "training" and now.step > 20) or now.phase.startswith("writing interactions"))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
