@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.compute import current
+from engine.compute import Compute, current, using
 from engine.driver.causes import LAUNCHER, Cancelled
 from engine.runs import processes
 from workers.artifacts import DONE
@@ -49,10 +49,14 @@ def start_spark(run_id: str, spec: RunSpec, attempt: Attempt) -> "Future[SparkSe
     import pyspark.sql  # noqa: F401 - whole before two threads import parts of it, which are circular: one of them would fail
 
     starting: Future[SparkSession] = Future()
+    here = current()
+    if local and here.is_cluster:  # ranks beside the driver need no executors
+        here = Compute(gpus=here.gpus)
 
     def start() -> None:
         try:
-            starting.set_result(session(f"recbench {run_id[:8]}", gpus=gpus, ranks=asked, variables=variables))
+            with using(here):
+                starting.set_result(session(f"recbench {run_id[:8]}", gpus=gpus, ranks=asked, variables=variables))
         except BaseException as error:
             starting.set_exception(error)
 
@@ -69,12 +73,13 @@ def distribute(run_dir: Path, dataset: Path, spec: RunSpec, attempt: Attempt, jo
     """
     journal.progress("starting Spark", 0, 1, force=True)
     from pyspark.ml.torch.distributor import TorchDistributor  # takes a second of one core, while Spark starts
+    from pyspark.sql import SparkSession
 
-    from engine.spark import end_everywhere, session
+    from engine.spark import end_everywhere
     from workers.training import train_rank
 
     starting.result()
-    spark = session("")  # the running session, for this thread
+    spark = SparkSession.builder.getOrCreate()  # the running session, for this thread
     journal.event("spark up")
     journal.progress("starting processes", 0, 1, force=True)
     n, local = attempt.processes or spec.train.processes, spec.train.local_mode

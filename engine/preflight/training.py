@@ -17,7 +17,7 @@ from workers.artifacts import TRAIN
 from workers.models import FLOAT, Footprint, NetworkSpec, TableSize
 from workers.run import RunSpec
 from workers.search import space_of, with_settings
-from workers.specs import Choice, Choices, Range, Task
+from workers.specs import Choice, Choices, Range, Task, mask
 
 LOCAL = re.compile(r"local\[(\d+)(?:,\d+)?\]|local-cluster\[(\d+),(\d+),\d+\]")
 SHOWN = 3  # tables in the text of an item
@@ -159,6 +159,9 @@ def _processes(spec: RunSpec, on: Machine) -> list[Item]:
         value = f"{wanted} on {on.cores} {'core' if on.cores == 1 else 'cores'}"
         if wanted > on.cores:
             return [Item(name="Processes", value=value, level="warning", advice=f"They wait for each other; choose {on.cores} or fewer.")]
+        if current().is_cluster:
+            advice = f"They run beside the driver, and {mask(master)} computes nothing: turn local_mode off to train on its executors."
+            return [Item(name="Processes", value=value, level="warning", advice=advice)]
         return [Item(name="Processes", value=value)]
     found = slots(master, on.cores)
     if found is None:

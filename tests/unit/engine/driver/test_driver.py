@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[4]
 HANGING = """
 import time
 import engine.spark
-engine.spark.session = lambda name, gpus: time.sleep(600)
+engine.spark.session = lambda name, **asked: time.sleep(600)
 from engine.driver.launching import start_spark
 from workers.run import RunSpec
 from workers.run.attempts import Attempt

@@ -8,6 +8,7 @@ import pytest
 
 import engine
 from engine import preflight
+from engine.compute import Compute, using
 from engine.preflight import Machine
 from engine.preflight.rates import Rate, key, learn, measured
 from tests.commands import asked
@@ -160,6 +161,14 @@ def test_more_barrier_tasks_than_slots_are_refused(judge, monkeypatch: pytest.Mo
     monkeypatch.setenv("RECBENCH_SPARK_MASTER", master)
     judged, _ = judge({"kind": "dlrm"}, processes=processes, local_mode=False, batch_size=100)
     assert item(judged, "Processes").level == level
+
+
+def test_ranks_beside_the_driver_of_a_cluster_are_a_warning(judge) -> None:
+    with using(Compute(master="spark://host:7077")):
+        beside, _ = judge({"kind": "dlrm"}, processes=1)
+        there, _ = judge({"kind": "dlrm"}, processes=1, local_mode=False)
+    assert item(beside, "Processes").level == "warning" and "turn local_mode off" in item(beside, "Processes").advice
+    assert item(there, "Processes").level == "fine"
 
 
 def test_more_processes_than_cores_beside_the_driver_are_a_warning(judge) -> None:
