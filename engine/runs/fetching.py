@@ -133,6 +133,8 @@ def _whole(run_id: str, cached: Path, relative: str) -> Path:
 
 def _fetch(run_id: str, cached: Path, relative: str) -> None:
     """Bring a file or a folder into the cache, whole or not at all."""
+    if ".." in Path(relative).parts or Path(relative).is_absolute():  # the names are what a store says
+        raise DamagedError(f"Run {run_id} names {mask(relative[:200])!r} among its files, which is no path in its folder.")
     until, why = _failed.get(cached, (0.0, ""))
     if time.monotonic() < until:
         raise UnreachableError(why)
