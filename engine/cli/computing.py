@@ -46,7 +46,7 @@ def _compute(args: argparse.Namespace) -> dict[str, Any]:
 def _pack(args: argparse.Namespace) -> dict[str, Any]:
     from engine import compute
 
-    print("packing; this takes minutes for an environment with PyTorch", flush=True)
+    print("packing the interpreter and its packages; PyTorch alone takes minutes", flush=True)
     path = compute.pack_environment(args.target)
     size = path.stat().st_size
     print(f"{path}  {size / 1e9:.2f} GB")

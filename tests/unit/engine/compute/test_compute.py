@@ -1,5 +1,7 @@
 """What a run computes on: its settings, where it is kept, and what executors are started with."""
 
+import subprocess
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -113,22 +115,28 @@ def test_what_executors_lack_is_one_sentence_that_says_what_to_do() -> None:
     assert "on b, c do not see the workspace /ws" in (lacking([Host("c", "3", (), False), Host("b", "3", (), False)], "/ws") or "")
 
 
-def test_an_environment_is_packed_whole_or_not_at_all(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-    import tarfile
-
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "small")], check=True)
-    path = pack_environment(tmp_path / "env.tar.gz", tmp_path / "small")
+@pytest.mark.slow
+def test_an_environment_is_packed_whole_with_its_interpreter_and_runs_elsewhere(tmp_path: Path) -> None:
+    packages = tmp_path / "packages"
+    (packages / "fine").mkdir(parents=True)
+    (packages / "fine" / "__init__.py").write_text("answer = 42")
+    (packages / "edited.pth").write_text(f"{tmp_path}\n")
+    (packages / "kept.pth").write_text("import sys; sys.kept = True\nfine\n")
+    path = pack_environment(tmp_path / "env.tar.gz", packages)
+    (tmp_path / "host").mkdir()
     with tarfile.open(path) as archive:
-        assert "bin/python" in {name.removeprefix("./") for name in archive.getnames()}
+        archive.extractall(tmp_path / "host", filter="data")
+    look = "import sys, ssl, sqlite3, fine; print(fine.answer, sys.kept, sys.prefix, [p for p in sys.path if 'packages' in p])"
+    said = subprocess.run([tmp_path / "host" / "bin" / "python", "-c", look], capture_output=True, text=True, cwd="/", env={}, check=False)
+    assert said.stdout.startswith(f"42 True {tmp_path / 'host'} "), said.stderr
+    assert str(packages) not in said.stdout
     with pytest.raises(ValueError, match="exists"):
-        pack_environment(tmp_path / "env.tar.gz", tmp_path / "small")
+        pack_environment(path, packages)
     with pytest.raises(ValueError, match=r"ends with \.tar\.gz"):
-        pack_environment(tmp_path / "env.rar", tmp_path / "small")
-    with pytest.raises(ValueError, match="cannot be packed"):
-        pack_environment(tmp_path / "none.tar.gz", tmp_path / "nothing")
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["env.tar.gz", "small"]
+        pack_environment(tmp_path / "env.rar", packages)
+    with pytest.raises(ValueError, match="cannot be written"):
+        pack_environment(tmp_path / "no" / "folder" / "env.tar.gz", packages)
+    assert {one.name for one in tmp_path.iterdir()} == {"env.tar.gz", "host", "packages"}
 
 
 def test_a_launch_keeps_where_it_computes_in_the_folder_of_the_run(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
