@@ -66,7 +66,7 @@ def _files(packages: Path) -> Iterator[tuple[Path, str]]:
 
 def _names_a_place_elsewhere(path: Path, packages: Path) -> bool:
     """Whether a file is the .pth of a project that is installed for editing: a line of it is a folder outside of the packages."""
-    if path.suffix != ".pth":
+    if path.suffix != ".pth" or path.parent != packages:  # others are not read by Python
         return False
     lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
     named = [packages / line for line in lines if line and not line.startswith(("#", "import ", "import\t"))]
