@@ -120,6 +120,7 @@ def test_an_environment_is_packed_whole_with_its_interpreter_and_runs_elsewhere(
     packages = tmp_path / "packages"
     (packages / "fine").mkdir(parents=True)
     (packages / "fine" / "__init__.py").write_text("answer = 42")
+    (packages / "fine" / "weights.pth").write_bytes(b"\0weights of a network\n")
     (packages / "edited.pth").write_text(f"{tmp_path}\n")
     (packages / "kept.pth").write_text("import sys; sys.kept = True\nfine\n")
     path = pack_environment(tmp_path / "env.tar.gz", packages)
