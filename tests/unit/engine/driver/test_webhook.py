@@ -8,10 +8,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from engine.driver import webhook
-from engine.settings import settings
+from engine.settings import SettingsError, settings
 from workers.specs import mask
 
 
@@ -79,5 +78,5 @@ def test_without_an_address_nothing_is_sent(run: Path, heard: tuple[str, list[by
 @pytest.mark.parametrize("wrong", ["file:///etc/passwd", "ftp://host/x", "https://", "hook"])
 def test_only_addresses_of_the_web_are_taken(workspace: Path, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
     monkeypatch.setenv("RECBENCH_WEBHOOK", wrong)
-    with pytest.raises(ValidationError, match="begins with https:// or http://"):
+    with pytest.raises(SettingsError, match="begins with https:// or http://"):
         settings()

@@ -24,13 +24,19 @@ def test_who_waits_in_vain_is_told_who_holds_the_lock(untouched: Path, monkeypat
     assert not list(untouched.glob("*.holder")), "a lock that is free is nobody's"
 
 
+def _enter(folder: Path) -> None:
+    """Let everybody pass through the folders above, which pytest keeps for their user."""
+    for parent in folder.parents:
+        if not parent.stat().st_mode & 0o001:
+            parent.chmod(0o755)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 def test_a_workspace_of_another_user_is_a_sentence(untouched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECBENCH_USER", "bob")
     untouched.mkdir()
     untouched.chmod(0o755)
-    for parent in list(untouched.parents)[:3]:
-        parent.chmod(0o755)
+    _enter(untouched)
     os.seteuid(65534)
     try:
         with (
@@ -50,8 +56,7 @@ def test_a_workspace_that_is_closed_to_this_user_is_a_sentence_and_a_run_that_is
     for folder in (untouched, untouched / "runs" / "a"):
         folder.mkdir(parents=True)
     (untouched / "runs" / "a" / "lock").touch(mode=0o600)
-    for parent in list(untouched.parents)[:3]:
-        parent.chmod(0o755)
+    _enter(untouched)
     untouched.chmod(0o700)
     os.seteuid(65534)
     try:
