@@ -129,7 +129,7 @@ def test_a_run_says_that_more_epochs_would_help_and_that_histories_are_cut(tmp_p
     prepared.write_people(folder, frame)
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"spec": {"history": 2}}))
-    spec = {"model": TWO_TOWER, "train": EPOCHS | {"epochs": 2, "table_learning_rate": 0.05}}
+    spec = {"model": TWO_TOWER, "train": EPOCHS | {"epochs": 2, "table_learning_rate": 0.02}}
     alarms = ranks.train(tmp_path / "run", folder, spec)["alarms"]
     assert any("was still rising when training stopped after its 2 epochs: train longer" in sentence for sentence in alarms), alarms
     assert "history 2 cuts the history of 100% of users: prepare the dataset with a longer one." in alarms
@@ -143,7 +143,8 @@ def test_a_run_goes_on_from_the_weights_and_optimisers_of_another(dataset, tmp_p
     after = ranks.train(tmp_path / run, dataset, spec | {"continues": first})
     assert after["epochs"] == before["best_epoch"] + 2
     assert after["rows"] == before["rows"] // 2 * after["epochs"]
-    assert losses(tmp_path / run)[-1] < losses(tmp_path / first)[-1]
+    last, before_it = (np.mean(losses(tmp_path / one)[-5:]) for one in (run, first))
+    assert last < before_it
     records = [json.loads(line) for line in (tmp_path / run / "journal.jsonl").read_text().splitlines()]
     assert min(record["epoch"] for record in records if "epoch" in record) == before["best_epoch"] + 1
     assert "begin anew" not in (tmp_path / run / "run.log").read_text()
