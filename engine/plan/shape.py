@@ -66,7 +66,7 @@ def shape_of(dataset: Dataset, counts: Counts) -> FeatureSchema:
 
 
 def lengths_of(dataset: Dataset, shape: FeatureSchema, interactions: int) -> dict[str, float]:
-    """Values of a feature in a row of train, on average; 1 for a feature with one value, and for bags that no table tells of.
+    """Values of a feature in a row of train, on average; 1 for a feature with one value, and for bags whose values no table has.
 
     A history grows with the interactions of a user, up to the length that the dataset keeps.
     """

@@ -10,7 +10,7 @@ from workers.specs import mask
 if TYPE_CHECKING:
     from engine.settings import Settings
 
-CONNECT_S = 4  # in which a database must take a connection: with starting Python, a person is told within 10 s
+CONNECT_S = 4  # in which a database must take a connection: with the start of Python, the message comes within 10 s
 ASK_AGAIN_S = 5.0  # how long an answer of a database is trusted: a call to one that hangs would never return
 POSSIBLE = "http:// or https:// (an MLflow server), postgresql://, mysql+pymysql:// or sqlite:/// (a database), databricks"
 _answered: dict[str, float] = {}  # address -> when it answered last

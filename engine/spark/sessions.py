@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from engine.compute import current
+from engine.compute import Compute, current
 from engine.settings import settings
 from engine.spark import classes, cluster
 from engine.spark.executors import PYTHON, RankRequest, options, python_of
@@ -130,14 +130,9 @@ def session(
     compute, running = current(), SparkSession.getActiveSession() is not None
     scratch = settings().workspace / ".spark"
     home = java_home()
-    os.environ["JAVA_HOME"] = str(home)
-    if compute.is_cluster and (python := python_of(compute)):
-        os.environ[PYTHON] = python
-    os.environ.setdefault(PYTHON, sys.executable)
-    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    _set_variables(home, compute)
     builder = SparkSession.builder.appName(app_name).master(compute.master)
     if is_local(compute.master):
-        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
         builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
     java = _version_output(home / "bin" / "java")
     flags = classes.flags(java, _java_version(java), keeps)
@@ -160,6 +155,17 @@ def session(
         spark.conf.set(name, value)
     spark.sparkContext.setLogLevel("WARN")
     return spark
+
+
+def _set_variables(home: Path, compute: Compute) -> None:
+    """The environment that pyspark reads as it starts."""
+    os.environ["JAVA_HOME"] = str(home)
+    if compute.is_cluster and (python := python_of(compute)):
+        os.environ[PYTHON] = python
+    os.environ.setdefault(PYTHON, sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    if is_local(compute.master):
+        os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 
 
 def _options(scratch: Path, large: bool, flags: str) -> dict[str, str]:
