@@ -1,4 +1,4 @@
-"""Locks of a workspace that several processes, users and machines share: who waits in vain is told whose a lock is."""
+"""Locks of a workspace that several processes, users and machines share: an error names whoever holds the lock."""
 
 import contextlib
 import os
