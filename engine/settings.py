@@ -12,6 +12,8 @@ from pydantic import Field, ValidationError, field_validator
 
 from workers.specs import Spec, mask
 
+VOLUMES = "/Volumes/"  # where Databricks mounts Unity Catalog volumes: docs.databricks.com/aws/en/volumes/volume-files (limitations)
+
 
 class SettingsError(ValueError):
     """A variable of the environment, or the workspace that it names, cannot be used; the message says why and what to do."""
@@ -36,7 +38,9 @@ class Settings(Spec):
     )
     gpus_per_executor: int = Field(1, ge=1, le=64, description="GPUs that each Spark executor of a run on cuda asks its cluster for")
     data_roots: tuple[Path, ...] = Field(
-        (), description="Folders that files may be read from, separated like PATH; empty: home, current folder, /data, /mnt, /media, /tmp"
+        (),
+        description="Folders that files may be read from, separated like PATH; empty: home, current folder, /data, /mnt, /media, /Volumes "
+        "and /tmp",
     )
 
     webhook: str | None = Field(None, description="Address that gets a POST of JSON when a run ends; empty: none")
@@ -52,6 +56,11 @@ class Settings(Spec):
     @classmethod
     def _a_folder(cls, value: object) -> object:
         """A URI of an object store is no folder: runs lock, append and rename files there."""
+        if isinstance(value, str) and value.startswith(VOLUMES):
+            raise ValueError(
+                f"RECBENCH_WORKSPACE is {value}, a Unity Catalog volume, where files cannot be locked or appended to; give a folder on a "
+                f"disk of this machine, and set RECBENCH_ARTIFACT_ROOT=dbfs:{value} to keep what runs leave."
+            )
         if not isinstance(value, str) or "://" not in value:
             return value
         if value.startswith("file://"):
@@ -69,7 +78,16 @@ class Settings(Spec):
     @property
     def readable(self) -> tuple[Path, ...]:
         """The folders that files may be read from, resolved; always includes the workspace."""
-        usual = (Path.home(), Path.cwd(), Path("/data"), Path("/mnt"), Path("/media"), Path("/tmp"), Path(tempfile.gettempdir()))
+        usual = (
+            Path.home(),
+            Path.cwd(),
+            Path("/data"),
+            Path("/mnt"),
+            Path("/media"),
+            Path(VOLUMES),
+            Path("/tmp"),
+            Path(tempfile.gettempdir()),
+        )
         roots = self.data_roots or [root for root in usual if root != Path("/")]  # a service may have / as home
         return tuple(dict.fromkeys(root.expanduser().resolve() for root in (*roots, self.workspace)))
 

@@ -103,7 +103,8 @@ def bare_python(folder: Path) -> Path:
     (packages / "dependencies.pth").write_text(f"{sysconfig.get_paths()['purelib']}\n")  # a .pth file in there is not read
     python = folder / "bin" / "python"
     look = "from importlib.util import find_spec as there; import sys; sys.exit(not there('torchrec') or bool(there('workers')))"
-    subprocess.run([python, "-c", look], cwd=folder, check=True)
+    elsewhere = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([python, "-c", look], cwd=folder, env=elsewhere, check=True)
     return python
 
 

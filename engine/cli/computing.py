@@ -1,4 +1,4 @@
-"""recbench compute: where runs compute, kept by name; recbench pack-environment: what executors of a cluster run."""
+"""recbench compute: where runs compute, kept by name; what executors of a cluster run, and what a Databricks App is deployed from."""
 
 import argparse
 from pathlib import Path
@@ -16,6 +16,9 @@ def register(add: Add) -> None:
     compute.add_argument("--delete", metavar="NAME", help="keep it no longer")
     pack = add("pack-environment", _pack, "Pack this Python environment for executors that have none: the `environment` of a compute.")
     pack.add_argument("target", type=Path, metavar="FILE.tar.gz")
+    bundle = add("databricks-bundle", _bundle, "Write a bundle that starts the workbench as a Databricks App (not tried on Databricks).")
+    bundle.add_argument("folder", type=Path, metavar="FOLDER")
+    bundle.add_argument("--volume", required=True, metavar="CATALOG.SCHEMA.NAME", help="Unity Catalog volume for the artifacts of runs")
 
 
 def add_option(command: argparse.ArgumentParser) -> None:
@@ -51,3 +54,11 @@ def _pack(args: argparse.Namespace) -> dict[str, Any]:
     size = path.stat().st_size
     print(f"{path}  {size / 1e9:.2f} GB")
     return {"path": str(path), "bytes": size}
+
+
+def _bundle(args: argparse.Namespace) -> dict[str, Any]:
+    from engine import compute
+
+    folder = compute.write_databricks_bundle(args.folder, args.volume)
+    print(f"{folder}: databricks.yml and app/. Next: (cd {folder}/app && uv lock), then in {folder}: databricks bundle deploy")
+    return {"path": str(folder)}

@@ -1,6 +1,7 @@
 # fmt: off
 # isort: skip_file
 from .code import code_archive as code_archive
+from .databricks import write_databricks_bundle as write_databricks_bundle
 from .kept import delete as delete, get as get, list_computes as list_computes, save as save
 from .packing import pack_environment as pack_environment
 from .run import (

@@ -20,12 +20,17 @@ def check(where: "Settings") -> None:
     """StoreError where the address of the store is none that MLflow takes; says which to write."""
     address, shown = where.store, mask(where.store)
     scheme, colon, rest = address.partition("://")
-    if address == "databricks" or scheme == "databricks":
+    if is_databricks(address):
         return
     if scheme == "postgres" and colon:
         raise StoreError(f"The store {shown} begins with postgres://; write postgresql://{mask(rest)} in RECBENCH_TRACKING_URI.")
     if scheme.split("+")[0] not in ("http", "https", "sqlite", *SERVERS) or not colon:
         raise StoreError(f"RECBENCH_TRACKING_URI is {shown}, which is no store of runs: give {POSSIBLE}; or unset it.")
+
+
+def is_databricks(address: str) -> bool:
+    """Whether an address is of the MLflow of a Databricks workspace: databricks, or databricks://profile."""
+    return address == "databricks" or address.startswith("databricks://")
 
 
 def is_database_server(address: str) -> bool:

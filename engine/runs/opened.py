@@ -121,11 +121,12 @@ def _connect(where: Settings) -> Store:
     engine = getattr(new._tracking_client.store, "engine", None)
     if engine is not None:
         _prepare_engine(engine, new)
-    found = {kind: new.get_experiment_by_name(name) for kind, name in EXPERIMENTS.items()}
+    names = _names(where)
+    found = {kind: new.get_experiment_by_name(name) for kind, name in names.items()}
     if missing := [kind for kind, experiment in found.items() if experiment is None]:
         for kind in missing:
-            _create_experiment(new, where, EXPERIMENTS[kind])
-        found = {kind: new.get_experiment_by_name(name) for kind, name in EXPERIMENTS.items()}
+            _create_experiment(new, names[kind], f"{where.artifacts}/{EXPERIMENTS[kind]}")
+        found = {kind: new.get_experiment_by_name(name) for kind, name in names.items()}
     if (path := store_errors.database(where)) is not None:
         # without WAL one open reader blocks every writer for 20 s; the mode stays with the file
         database = sqlite3.connect(path, timeout=BUSY_S)
@@ -138,11 +139,18 @@ def _connect(where: Settings) -> Store:
     return Store(store_errors.guarded(new, where), ids, str(found["train"].creation_time), _stamp(where))
 
 
-def _create_experiment(client: "MlflowClient", where: Settings, name: str) -> None:
+def _names(where: Settings) -> dict[Kind, str]:
+    """The names of the experiments. On Databricks an experiment is a file of its workspace, named by its whole path."""
+    if not addresses.is_databricks(where.store):
+        return EXPERIMENTS
+    return {kind: f"/Shared/recommender-workbench-{name}" for kind, name in EXPERIMENTS.items()}
+
+
+def _create_experiment(client: "MlflowClient", name: str, artifacts: str) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_experiment(name, artifact_location=f"{where.artifacts}/{name}", tags=LOOK)
+        client.create_experiment(name, artifact_location=artifacts, tags=LOOK)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was first
             raise

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-USUAL = (Path.home(), Path("/data"), Path("/mnt"), Path("/media"), Path("/tmp"), Path(tempfile.gettempdir()))
+USUAL = (Path.home(), Path("/data"), Path("/mnt"), Path("/media"), Path("/Volumes"), Path("/tmp"), Path(tempfile.gettempdir()))
 COLUMNS = {"user": "user", "item": "item", "rating": "label", "time": "timestamp"}
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
