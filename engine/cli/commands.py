@@ -29,7 +29,7 @@ from engine.cli import (
     upkeep,
     workbench,
 )
-from engine.cli.annotations import Command
+from engine.cli.annotations import Add, Command
 from engine.cli.progress import wait
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Choose a recommender model: same data, same split, same protocol, side by side. Default: open the workbench.",
         epilog="RECBENCH_WORKSPACE is the folder of all datasets and runs (default: ./workspace).",
     )
-    parser.set_defaults(run=workbench.open_workbench, port=None)
+    parser.set_defaults(run=workbench.open_workbench, host=workbench.LOOPBACK, port=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     def add(name: str, run: Command, text: str) -> argparse.ArgumentParser:
@@ -119,6 +119,16 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     workbench.register(add)
+    _register(add)
+    for one in (resuming, comparing, preflight, planning, stress, diagnosing, annotations, upkeep, adopting, specs, computing):
+        one.register(add)
+    for waiting in (growing, searching, features, serving):
+        waiting.register(add, wait)
+    return parser
+
+
+def _register(add: Add) -> None:
+    """The commands that prepare, train, list and stop."""
     download = add("download", _download, "Download a public data set to the workspace; without NAME: list them.")
     download.add_argument("key", metavar="NAME", nargs="?", help="data set, such as ml-1m")
     prepare = add("prepare", _prepare, "Prepare a dataset from a JSON spec and wait for it.")
@@ -133,22 +143,6 @@ def _parser() -> argparse.ArgumentParser:
     cancel.add_argument("run_id", metavar="RUN")
     cancel.add_argument("--keep", action="store_true", help="a training writes a checkpoint first, so that it can be resumed")
     cancel.add_argument("--force", action="store_true", help="although it is somebody else's, or of a machine that cannot be reached")
-    resuming.register(add)
-    comparing.register(add)
-    preflight.register(add)
-    planning.register(add)
-    stress.register(add)
-    growing.register(add, wait)
-    searching.register(add, wait)
-    features.register(add, wait)
-    diagnosing.register(add)
-    serving.register(add, wait)
-    annotations.register(add)
-    upkeep.register(add)
-    adopting.register(add)
-    specs.register(add)
-    computing.register(add)
-    return parser
 
 
 def _download(args: argparse.Namespace) -> dict[str, Any]:

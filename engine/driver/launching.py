@@ -8,9 +8,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,12 +86,14 @@ def distribute(run_dir: Path, dataset: Path, spec: RunSpec, attempt: Attempt, jo
     n, local = attempt.processes or spec.train.processes, spec.train.local_mode
     try:
         with _private_meeting(run_dir, attempt, local):
-            if not local:  # ranks beside the driver need no Spark once it has said where they run
+            distributor = TorchDistributor(num_processes=n, local_mode=local, use_gpu=spec.train.device == "cuda")
+            start = partial(distributor.run, train_rank, str(run_dir), str(dataset), attempt.number)
+            if local:  # ranks beside the driver need no Spark once it has said where they run
+                start()
+            else:
                 if attempt.number > 1 and (left := end_everywhere(spark, run_dir.name, n)):  # of the attempt before
                     log.warning("%s", left)
-                spark.sparkContext.setJobGroup(run_dir.name, spec.title, interruptOnCancel=True)
-            distributor = TorchDistributor(num_processes=n, local_mode=local, use_gpu=spec.train.device == "cuda")
-            distributor.run(train_rank, str(run_dir), str(dataset), attempt.number)
+                _as_job(spark, run_dir.name, spec.title, start)
     except Cancelled as request:
         if local:
             raise
@@ -107,6 +110,26 @@ def distribute(run_dir: Path, dataset: Path, spec: RunSpec, attempt: Attempt, jo
             # no rank left a reason: this error is all there is, though it names no cause when a rank died
             say_why(run_dir, LAUNCHER, error, traceback.format_exc())
     return 0
+
+
+def _as_job(spark: "SparkSession", group: str, title: str, start: Callable[[], object]) -> None:
+    """Run a job of a group in a thread of its own, which has a connection to the JVM of its own.
+
+    An exception such as `Cancelled` that interrupts a call to the JVM leaves its answer unread: what the same thread asks next waits for
+    the job to end, and gets that answer.
+    """
+    ended: Future[None] = Future()
+
+    def work() -> None:
+        try:
+            spark.sparkContext.setJobGroup(group, title, interruptOnCancel=True)
+            start()
+            ended.set_result(None)
+        except BaseException as error:
+            ended.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    ended.result()
 
 
 def run_process(module: str, run_dir: Path, dataset: Path, journal: Journal) -> int:

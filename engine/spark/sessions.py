@@ -132,14 +132,12 @@ def session(
     home = java_home()
     _set_variables(home, compute)
     builder = SparkSession.builder.appName(app_name).master(compute.master)
-    if is_local(compute.master):
-        builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
     java = _version_output(home / "bin" / "java")
     flags = classes.flags(java, _java_version(java), keeps)
     granted: AbstractContextManager[dict[str, str]] = gpus.granted() if gpus else nullcontext({})
     with granted as resources:
         of_cluster = options(compute, ranks, variables) if compute.is_cluster else compute.spark
-        for name, value in (_options(scratch, large, flags) | resources | of_cluster).items():
+        for name, value in (_options(scratch, large, flags) | _loopback(compute.master) | resources | of_cluster).items():
             builder = builder.config(name, value)
         if _closed.is_set():
             raise RuntimeError("The run that Spark was to start for is over.")
@@ -183,3 +181,7 @@ def _options(scratch: Path, large: bool, flags: str) -> dict[str, str]:
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.session.timeZone": "UTC",
     }
+
+
+def _loopback(master: str) -> dict[str, str]:
+    return {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"} if is_local(master) else {}

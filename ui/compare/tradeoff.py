@@ -1,5 +1,6 @@
 """Quality against cost on the Compare page: a point per run, and the Pareto front."""
 
+from collections.abc import Collection
 from typing import Literal, cast
 
 import pandas as pd
@@ -38,20 +39,26 @@ def section(comparison: Comparison) -> None:
         return
     unit = str(costs.loc[fact, "unit"] or "")
     cheaper: Literal["lower", "higher"] = "higher" if unit.endswith("/s") else "lower"
-    frame["front"] = engine.compare.pareto_front(frame["x"].tolist(), frame["y"].tolist(), engine.specs.METRICS[key].better, cheaper)
+    judged = frame["y"].mask(frame["letter"].isin(comparison.incomplete))  # whose results cannot all be read can win nothing
+    frame["front"] = engine.compare.pareto_front(frame["x"].tolist(), judged.tolist(), engine.specs.METRICS[key].better, cheaper)
     values = comparison.table[comparison.table["metric"] == key].set_index("contender")["value"]
     label, x = engine.specs.METRICS[key].label, f"{fact} ({unit})" if unit else str(fact)
     figure = charts.quality_cost(frame, x, label, values.get("pop"), height=charts.room(len(frame) + 1), rising=cheaper == "lower")
     charts.show(figure, f"{label} against {fact} of {len(frame)} runs; {_plain(frame)}", key="compare.scatter")
-    st.caption(sentence(frame, cheaper))
+    st.caption(sentence(frame, cheaper, comparison.incomplete))
 
 
-def sentence(frame: pd.DataFrame, cheaper: Literal["lower", "higher"]) -> str:
+def sentence(frame: pd.DataFrame, cheaper: Literal["lower", "higher"], incomplete: Collection[str] = ()) -> str:
     """Markdown: who is on the front, from the cheapest on, and what that means for the others.
 
     Args:
-        frame: letter, name, x, low and front of each run.
+        frame: letter, name, x, low and front of each run. incomplete: letters of those who can be on no front.
     """
+    lacking = [letter for letter in frame["letter"] if letter in incomplete]
+    apart = f" Drawn, but left out of the front since not all of their results can be read: {', '.join(lacking)}." if lacking else ""
+    frame = frame[~frame["letter"].isin(lacking)]
+    if frame.empty:
+        return "Nobody is on a Pareto front." + apart
     ordered = frame[frame["front"]].sort_values("x", ascending=cheaper == "lower", kind="stable")
     named = [f"**{row['letter']} {words.md(row['name'], 60)}**" for row in ordered.to_dict("records")]
     others = frame.loc[~frame["front"], "letter"].tolist()
@@ -65,7 +72,7 @@ def sentence(frame: pd.DataFrame, cheaper: Literal["lower", "higher"]) -> str:
         text += f" For each of the others ({', '.join(others)}) a run on the front {no_worse} and is at least as good."
     if len(frame) > 1 and frame["low"].notna().any():
         text += " The front ignores uncertainty: where intervals overlap, another sample of users may change the order."
-    return text
+    return text + apart
 
 
 def _plain(frame: pd.DataFrame) -> str:

@@ -61,6 +61,15 @@ def test_the_sentence_names_the_front_from_the_cheapest_on_and_escapes_names() -
     assert "others" not in tradeoff.sentence(frame[:1], "lower")
 
 
+def test_whose_results_cannot_all_be_read_is_on_no_front() -> None:
+    frame = points(("A", 1.0, 0.9, False), ("B", 2.0, 0.2, True))
+    said = tradeoff.sentence(frame, "lower", {"A": "what it wrote is gone"})
+    assert said.startswith("Alone on the Pareto front: **B b")
+    assert said.endswith("left out of the front since not all of their results can be read: A.")
+    assert "others" not in said, "A is not worse than B, but not judged"
+    assert tradeoff.sentence(frame[:1], "lower", {"A": "gone"}).startswith("Nobody is on a Pareto front.")
+
+
 def test_a_long_legend_leaves_the_drawing_its_room() -> None:
     assert charts.room(2) == charts.room(4) == 400
     assert charts.room(12) - charts.room(4) >= 4 * 19  # lines of the legend
