@@ -3,6 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from engine.cli import computing
 from engine.cli.annotations import Add
 from engine.cli.searching import Wait
 
@@ -25,6 +26,8 @@ def register(add: Add, wait: Wait) -> None:
     backtest.add_argument("--cuts", type=int, default=4, help="windows in time, each as long as the dataset's test (default 4)")
     backtest.add_argument("--metric", help="what is compared (default: the verdict's)")
     backtest.add_argument("--wait", action="store_true", help="wait for the runs, with progress, and compare then")
+    for launching in (curve, backtest):
+        computing.add_option(launching)
     backtest.add_argument("--staleness", action="store_true", help="measure models of earlier cuts on later windows: what does a day cost?")
 
 

@@ -11,7 +11,7 @@ from engine.compare import Comparison
 from engine.compare.backtest import Backtest, Windows
 from ui.compare import verdict
 from ui.compare.growth import is_training
-from ui.shared import address, charts, contents, words
+from ui.shared import address, charts, computes, contents, words
 
 CUTS = {str(cuts): f"{cuts} windows" for cuts in (engine.compare.backtest.CUTS, 2, 3, 5, 6)}
 INTRO = (
@@ -105,9 +105,11 @@ def _offer(comparison: Comparison, found: Backtest) -> None:
     parts += [f"{words.count(len(missing))} training{'s' if len(missing) > 1 else ''}"]
     st.caption(f"Missing: {' and '.join(parts)}. {_time(comparison, found)}")
     nonce = st.session_state.setdefault("compare.backtest.nonce", uuid.uuid4().hex)
+    computing = computes.choose("compare.backtest.compute", "backtest_compute")
     if st.button("Prepare and train what is missing", type="primary", icon=":material/play_arrow:", key="compare.backtest.launch"):
         try:
-            engine.compare.backtest.launch(found, nonce)
+            with computing:
+                engine.compare.backtest.launch(found, nonce)
         except (LookupError, ValueError, OSError) as error:
             st.error(words.md(error, 600), icon=":material/error:", title="Not launched")
             return

@@ -10,7 +10,7 @@ from engine.compare.growth import Growth, LearningCurve
 from engine.specs import MODELS
 from ui.compare import verdict
 from ui.runs import launch
-from ui.shared import address, charts, contents, words
+from ui.shared import address, charts, computes, contents, words
 
 BAND = 0.13  # opacity of a law's interval
 APART = 1.015  # factor between contenders' points of one size
@@ -92,7 +92,8 @@ def _offer(comparison: Comparison, trained: list[Contender]) -> None:
     runs = f"{words.count(len(missing))} run{'' if len(missing) == 1 else 's'}"
     st.caption(f"{runs} of {who} {'is' if len(missing) == 1 else 'are'} missing. {_time(comparison, missing)}")
     label = f"Train on {engine.compare.growth.shares_text(shares)} of the users"
-    launched = launch.button(missing, True, "compare.growth.train", label)
+    with computes.choose("compare.growth.compute", "growth_compute"):
+        launched = launch.button(missing, True, "compare.growth.train", label)
     if launched:
         st.page_link("runs/page.py", label="Watch them", icon=":material/list:")
 

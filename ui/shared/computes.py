@@ -8,11 +8,11 @@ import engine
 from ui.shared import address, words
 
 
-def choose(key: str) -> AbstractContextManager[None]:
+def choose(key: str, parameter: str = "compute") -> AbstractContextManager[None]:
     """Let people choose among the kept computes; what is judged and launched within the returned context computes there.
 
     Args:
-        key: of the widget; the page's address keeps the choice as `compute`.
+        key: of the widget. parameter: of the page's address, which keeps the choice.
     """
     kept = {compute.name: compute for compute in engine.compute.list_computes()}
     if not kept:
@@ -24,4 +24,4 @@ def choose(key: str) -> AbstractContextManager[None]:
         return engine.compute.using(None)
     options = {"": f"As the settings say · {words.plain(usual, 80)}"}
     options |= {name: f"{words.plain(name, 60)} · {words.plain(compute.in_words, 80)}" for name, compute in kept.items()}
-    return engine.compute.using(kept.get(address.select("Where it computes", key, "compute", options)))
+    return engine.compute.using(kept.get(address.select("Where it computes", key, parameter, options)))

@@ -8,6 +8,7 @@ import pytest
 
 import engine
 from engine.compare import backtest, growth
+from engine.compute import Compute, save
 from engine.datasets import DatasetSpec
 from engine.specs import RunSpec
 from tests import prepared, workspace
@@ -41,6 +42,22 @@ def test_curves_are_drawn_from_runs_on_shares_and_the_button_trains_the_others(o
     assert "Unequal data: B learned from 10 % of the users, the others from all of them" in plainly(says(at))
 
 
+def _computes_where_it_is_said(own: Workspace, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, asked = Compute(name="eight", master="spark://host:7077"), list[Compute]()
+    save(cluster)
+
+    def submit(*_: object, **__: object) -> str:
+        asked.append(engine.compute.current())
+        raise ValueError("It is enough to know where.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("engine.compare.backtest.plan.runs.submit", submit)
+        at = visit("compare", runs=own.ids("ease", "popularity"), cuts="3", backtest_compute="eight")
+        at.button("compare.backtest.launch").click().run()
+    assert "It is enough to know where" in at.error[0].value
+    assert asked == [cluster]
+
+
 @pytest.fixture
 def mixed(own: Workspace, tmp_path: Path) -> Workspace:
     """The workspace with a dataset whose users meet films all the time, and EASE and popularity on it."""
@@ -55,7 +72,9 @@ def mixed(own: Workspace, tmp_path: Path) -> Workspace:
     return own._replace(films=dataset, runs=own.runs | made)
 
 
-def test_a_backtest_is_planned_prepared_and_compared_window_by_window(mixed: Workspace, visit: Visit, says: Says) -> None:
+def test_a_backtest_is_planned_prepared_and_compared_window_by_window(
+    mixed: Workspace, visit: Visit, says: Says, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = mixed
     at = visit("compare", runs=own.ids("ease", "popularity"), cuts="3")
     assert NEXT in [header.value for header in at.header]
@@ -65,6 +84,7 @@ def test_a_backtest_is_planned_prepared_and_compared_window_by_window(mixed: Wor
     assert plan is not None
     assert plan.cuts[0].dataset == own.films  # the newest cut is the dataset itself, whose runs count
     assert "Missing: 2 preparations and 4 trainings" in plainly(says(at))
+    _computes_where_it_is_said(own, visit, monkeypatch)
     for cut in plan.cuts[1:]:
         assert prepared.prepare(own.folder, DatasetSpec.model_validate(cut.spec)) == cut.dataset
     ids, letters = [own.runs["ease"], own.runs["popularity"]], ["A", "B"]

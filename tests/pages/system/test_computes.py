@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 import engine
 from engine.compute import Compute, save
 from tests.pages.reading import Visit
@@ -36,6 +38,21 @@ def test_train_and_data_offer_what_is_kept_and_judge_by_it(own: Workspace, visit
     assert at.query_params["compute"] in (CLUSTER.name, [CLUSTER.name])
     assert "turn local_mode off" in _said(at)
     assert [one for one in visit("data", view="new", source="sample").selectbox if one.label == "Where it computes"]
+
+
+def test_the_runs_of_a_learning_curve_compute_where_it_is_said(own: Workspace, visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(CLUSTER)
+    asked: list[Compute] = []
+
+    def submit(*_: object, **__: object) -> str:
+        asked.append(engine.compute.current())
+        raise ValueError("It is enough to know where.")
+
+    monkeypatch.setattr("engine.runs.submit", submit)
+    at = visit("compare", runs=own.ids("ease10", "item_knn"), growth_compute=CLUSTER.name)
+    at.button("compare.growth.train.launch").click().run()
+    assert "It is enough to know where" in at.error[0].value
+    assert asked == [CLUSTER]
 
 
 def _said(at) -> str:
