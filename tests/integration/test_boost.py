@@ -1,6 +1,7 @@
 """Trees as their user meets them: the process that grows them, what it leaves, and what a stop keeps."""
 
 import json
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,20 @@ def boost(run: Path, dataset: Path, model: dict[str, Any], attempt: int = 1, **m
     return json.loads(left.read_text())
 
 
+def _boost_and_keep_phases(run: str, dataset: str, attempt: int) -> None:
+    from workers.run import Journal
+
+    progress = Journal.progress
+
+    def kept(self: Journal, phase: str, *args: Any, **more: Any) -> None:
+        with (Path(run) / "phases").open("a") as phases:
+            phases.write(f"{phase}\n")
+        progress(self, phase, *args, **more)
+
+    Journal.progress = kept  # type: ignore[method-assign]
+    _boost(run, dataset, attempt)
+
+
 def _boost(run: str, dataset: str, attempt: int) -> None:
     from workers.training import boost as process
 
@@ -55,6 +70,15 @@ def test_trees_leave_what_a_network_leaves(dataset: Path, tmp_path: Path) -> Non
     assert not list((tmp_path / "run").glob(".trees-*")), "matrices are deleted"
     again = boost(tmp_path / "again", dataset, SMALL)
     assert again["metrics"] == done["metrics"], "the same seed grows the same trees"
+
+
+def test_a_trial_that_is_validated_is_not_one_that_takes_no_step(dataset: Path, tmp_path: Path) -> None:
+    spec = {"dataset": "tiny", "model": SMALL | {"trees": 5}, "search": {"trials": 2}}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    ranks.finish([ranks.start(_boost_and_keep_phases, str(tmp_path), str(dataset), 1)], 300)
+    said = [phase for phase, _ in groupby((tmp_path / "phases").read_text().split("\n"))]
+    assert said.count("validating") == 2
+    assert all(said[at - 1] == "training" for at, phase in enumerate(said) if phase == "validating")
 
 
 def test_lambdamart_ranks_the_catalogue_and_a_search_keeps_its_best(dataset: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class Journal:
         self._dir, self._attempt, self._left_s, self._more = run_dir, attempt, left_s, more
         path = (part or run_dir or Path()) / JOURNAL
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666) if run_dir else None
-        self._unwritten, self._reported, self._complained = b"", 0.0, False
+        self._unwritten, self._reported, self._phase, self._complained = b"", 0.0, "", False
 
     def __del__(self) -> None:
         if getattr(self, "_file", None) is not None:
@@ -58,10 +58,10 @@ class Journal:
         self._write({"event": name, **more})
 
     def progress(self, phase: str, done: int, total: int, *, force: bool = False, **more: float | None) -> None:
-        """Replace the progress, four times a second at most."""
+        """Replace the progress, four times a second at most and at each new phase: the watch gives each its own time."""
         now = time.monotonic()
-        if self._dir and (force or now - self._reported > 0.25 or done >= total):
-            self._reported = now
+        if self._dir and (force or phase != self._phase or now - self._reported > 0.25 or done >= total):
+            self._reported, self._phase = now, phase
             self._refuse_older()
             if self._left_s and (left := more.get("eta_s")) is not None:
                 more["eta_s"] = self._left_s(left)

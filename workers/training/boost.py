@@ -134,7 +134,7 @@ class Boosting(Trials[BoostedRanker]):
         if fitted.stopped:
             self._stop(spec, model)
         limit = users_to_validate(self.context.dataset.schema.feature(ITEM_ID).num_rows) if self.context.dataset.schema.can_rank else None
-        evaluation = _evaluate(self.context, spec.model, model, VALID, limit=limit)
+        evaluation = _evaluate(self.context, spec.model, model, VALID, self.progress("validating"), limit)
         valid = {name: value for name, value in evaluation.metrics.items() if name in METRICS}
         if searches:
             self._journal(valid, place, place * ground.rows)

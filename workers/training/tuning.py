@@ -44,9 +44,18 @@ class Tuning(Trials[MatrixModel]):
         model.fit(self.learned, spec.train.seed, report_progress)
         fit_s = time.monotonic() - since
         likes, limit = self.likes.matrix, users_to_validate(self.likes.matrix.shape[1])
-        evaluation = evaluate_matrix(model, likes, self.context.dataset, VALID, protocol=spec.protocol, limit=limit)
+        journal = self.context.journal
+        evaluation = evaluate_matrix(
+            model,
+            likes,
+            self.context.dataset,
+            VALID,
+            protocol=spec.protocol,
+            limit=limit,
+            report_progress=lambda done, users: journal.progress("validating", done, users),
+        )
         metrics = {name: value for name, value in evaluation.metrics.items() if name in METRICS}
         named = {f"valid_{name}": value for name, value in metrics.items()}
-        self.context.journal.metrics(named, step=place, epoch=place, rows=place * self.learned.matrix.nnz)
+        journal.metrics(named, step=place, epoch=place, rows=place * self.learned.matrix.nnz)
         log.info("%d of %d: %s", place, total, ", ".join(f"{name} {metrics[name]:.4f}" for name in CHOOSES if name in metrics))
         return spec, model, fit_s, metrics

@@ -96,3 +96,11 @@ def test_the_progress_of_a_part_has_the_time_that_the_run_has_left(tmp_path: Pat
     assert (told["eta_s"], told["trial"], told["trials"]) == (105, 2, 9)
     part.progress("training", 1, 10, force=True, eta_s=None)
     assert json.loads((tmp_path / "progress.json").read_text())["eta_s"] is None
+
+
+def test_a_new_phase_is_reported_at_once_whatever_was_reported_just_now(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    for phase, step in (("training", 1), ("training", 2), ("validating", 0)):
+        journal.progress(phase, step, 1000)
+    told = json.loads((tmp_path / "progress.json").read_text())
+    assert (told["phase"], told["step"]) == ("validating", 0), "else the watch takes a long validation for a step that never ends"
