@@ -18,6 +18,7 @@ from engine.cli import (
     computing,
     diagnosing,
     features,
+    gating,
     growing,
     planning,
     preflight,
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry point; exits 0, 1 after an error, 2 after a wrong command line, 130 after Ctrl-C, 141 when the reader of the output is gone."""
+    """Entry point; exits 0, 1 after an error, 2 after a wrong command line, 130 after Ctrl-C, 141 when the reader of the output is gone;
+    a gate as `gating` says."""
     args = _parser().parse_args(argv, argparse.Namespace(json=False))
     sys.excepthook = _report
     try:
@@ -54,11 +56,12 @@ def main(argv: list[str] | None = None) -> None:
         text = _masked(str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error))
         if args.json:
             print(json.dumps({"error": text}))
-        sys.exit(f"recbench: {text}")
+        print(f"recbench: {text}", file=sys.stderr)
+        sys.exit(getattr(args, "error_code", 1))
     except KeyboardInterrupt:
         sys.exit(130)
-    if answer.get("failed"):
-        sys.exit(1)
+    if code := answer.get("exit_code", int(bool(answer.get("failed")))):
+        sys.exit(code)
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -120,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
 
     workbench.register(add)
     _register(add)
-    for one in (resuming, comparing, preflight, planning, stress, diagnosing, annotations, upkeep, adopting, specs, computing):
+    for one in (resuming, comparing, gating, preflight, planning, stress, diagnosing, annotations, upkeep, adopting, specs, computing):
         one.register(add)
     for waiting in (growing, searching, features, serving):
         waiting.register(add, wait)

@@ -12,6 +12,7 @@ from .descriptions import (BEST as BEST, CLOSE as CLOSE, FAMILIES as FAMILIES, P
     pairs_basis, protocol_sentence as protocol_sentence, protocol_setting as protocol_setting, protocol_settings as protocol_settings)
 from .expected_best import (BudgetCurve as BudgetCurve, Over as Over, budget_curves as budget_curves,
     budget_metrics as budget_metrics, reading_notes as reading_notes, takeover_sentence as takeover_sentence)
+from .gate import Gate as Gate, Outcome as Outcome, gate as gate
 from .judging import judge as judge, verdict_of as verdict_of
 from .lists_at_k import (MOST_K as MOST_K, STORED_K as STORED_K, ListFacts as ListFacts, ListMetrics as ListMetrics,
     list_facts as list_facts, targets_of as targets_of)
@@ -27,6 +28,5 @@ from .slices import FEW_IN_SLICE as FEW_IN_SLICE, slice_choices as slice_choices
 from .stress import can_stress as can_stress, stress_test as stress_test
 from .stress_record import StressRow as StressRow, StressTest as StressTest, not_here as not_here, stress_sentence as stress_sentence
 from .tradeoff import pareto_front as pareto_front
-from .verdict import (THRESHOLD as THRESHOLD, Allowance as Allowance, Answer as Answer, Baseline as Baseline, Budget as Budget,
-    BaselineVerdict as BaselineVerdict, CostNote as CostNote, Flip as Flip, MetricVerdict as MetricVerdict, PairVerdict as PairVerdict,
-    Reason as Reason, StageVerdict as StageVerdict, Verdict as Verdict)
+from .verdict import (THRESHOLD as THRESHOLD, Answer as Answer, Baseline as Baseline, Budget as Budget, MetricVerdict as MetricVerdict,
+    PairVerdict as PairVerdict, Reason as Reason, Verdict as Verdict)
