@@ -56,8 +56,10 @@ def main(argv: list[str] | None = None) -> None:
         text = _masked(str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error))
         if args.json:
             print(json.dumps({"error": text}))
-        print(f"recbench: {text}", file=sys.stderr)
-        sys.exit(getattr(args, "error_code", 1))
+        if code := getattr(args, "error_code", None):
+            print(f"recbench: {text}", file=sys.stderr)
+            sys.exit(code)
+        sys.exit(f"recbench: {text}")
     except KeyboardInterrupt:
         sys.exit(130)
     if code := answer.get("exit_code", int(bool(answer.get("failed")))):
