@@ -7,12 +7,11 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torchrec.models.dlrm import OverArch
 from torchrec.modules.crossnet import LowRankCrossNet
-from torchrec.modules.embedding_modules import EmbeddingBagCollection
 from torchrec.sparse.jagged_tensor import KeyedTensor
 
 from workers.networks.choice import choice_loss, proposal
 from workers.networks.heads import Head
-from workers.networks.ranker import Batch, Pooled, Ranker, by_table, drop_history, mlp, scale_history, table, tables_of, used
+from workers.networks.ranker import Batch, Pooled, Ranker, by_table, collection, drop_history, mlp, scale_history, table, tables_of, used
 from workers.specs import HISTORY, ITEM_ID, Categorical, FeatureSchema, Task
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class FeatureRanker(Ranker):
             for side, sides in (("user", ("user", "context")), ("item", ("item",)))
         }
         self.wide = spec.first_order  # every value of a category has a weight of its own beside its embedding
-        self.ebc = EmbeddingBagCollection(self._tables(features, spec.init_std))
+        self.ebc = collection(self._tables(features, spec.init_std))
         num_dense = len(read)
         self.num_features, self.num_dense = len(features), num_dense
         # without dense features a learned vector takes their place in the interaction

@@ -3,7 +3,9 @@
 Letters: B batch, U users, N items, O outputs, D embedding dim, S width of a state.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
@@ -17,6 +19,7 @@ from workers.networks.heads import Head
 from workers.specs import HISTORY, ITEM_ID, USER_ID, Categorical, FeatureSchema
 
 GRID = 8192  # items that a user is scored with at a time
+_of_tables: ContextVar[torch.device | None] = ContextVar("_of_tables", default=None)  # the device that tables are made on; None: torch's
 
 
 class Order(NamedTuple):
@@ -159,6 +162,24 @@ def table(feature: Categorical, dim: int, std: float, name: str | None = None) -
         pooling=pooling,
         init_fn=lambda weight: nn.init.normal_(weight, std=std),
     )
+
+
+def collection(tables: list[EmbeddingBagConfig]) -> EmbeddingBagCollection:
+    """The tables of a network, looked up together: every network makes its tables here, so that `tables_on_meta` holds for it."""
+    return EmbeddingBagCollection(tables, device=_of_tables.get())
+
+
+@contextmanager
+def tables_on_meta() -> Iterator[None]:
+    """Tables of the networks that are made in it have a shape and no bytes; all other weights are as ever.
+
+    Whoever made the network gives them bytes: ranks for their shards alone, serving by a memory map.
+    """
+    token = _of_tables.set(torch.device("meta"))
+    try:
+        yield
+    finally:
+        _of_tables.reset(token)
 
 
 def scale_history(pooled: Tensor, sparse: KeyedJaggedTensor, power: float = 0.5) -> Tensor:

@@ -7,12 +7,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_gather as all_gather_with_gradient
 from torch.nn import functional as F
-from torchrec.modules.embedding_modules import EmbeddingBagCollection
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
 from workers.networks.heads import Head
 from workers.networks.history import OrderedHistory
-from workers.networks.ranker import Batch, Pooled, Ranker, drop_history, in_history, item_rows, mlp, scale_history, table, used
+from workers.networks.ranker import Batch, Pooled, Ranker, collection, drop_history, in_history, item_rows, mlp, scale_history, table, used
 from workers.specs import BINARY, HISTORY, ITEM_ID, Categorical, FeatureSchema, Task
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class TwoTower(Ranker):
             self.in_order = OrderedHistory(spec.history_pooling, schema, dim, spec.init_std)
         tables = [table(f, dim, spec.init_std) for f in features if self.in_order is None or f.name != HISTORY]
         bias = table(schema.feature(ITEM_ID), BIAS_DIM, 0.0, BIAS)
-        self.ebc = EmbeddingBagCollection([*tables, bias])
+        self.ebc = collection([*tables, bias])
         user_dense = schema.dense_on("user", "context") if spec.user_features else ()
         item_dense = schema.dense_on("item") if spec.item_features else ()
         self.user = Tower(tuple(f for f in features if f.side != "item"), user_dense, dim, spec.user_layers, self.in_order is not None)
