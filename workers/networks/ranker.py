@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import pairwise
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,8 +31,15 @@ class Order(NamedTuple):
     items: Tensor  # [P] int64
     lengths: Tensor  # [S] int64, at least 1 each
 
-    def to(self, device: torch.device) -> "Order":
-        return Order(self.items.to(device), self.lengths.to(device))
+    def to(self, device: torch.device, non_blocking: bool = False) -> "Order":
+        return Order(*(one.to(device, non_blocking=non_blocking) for one in self))
+
+    def pin_memory(self) -> "Order":
+        return Order(*(one.pin_memory() for one in self))
+
+    def record_stream(self, stream: torch.Stream) -> None:
+        for one in self:
+            one.record_stream(stream)
 
 
 class Batch(NamedTuple):
@@ -46,15 +53,31 @@ class Batch(NamedTuple):
     sampled: int = 0  # that many rows at the end are items of the catalogue without a user: candidates, never targets
     order: Order | None = None  # what was liked before; None where no model reads it, or nothing was liked
 
-    def to(self, device: torch.device) -> "Batch":
-        return self._replace(
-            dense=self.dense.to(device),
-            sparse=self.sparse.to(device),
-            label=self.label.to(device),
-            weight=self.weight.to(device),
-            target=self.target.to(device),
-            order=self.order.to(device) if self.order else None,
-        )
+    undropped: KeyedJaggedTensor | None = None  # `sparse` before likes were left out at random; None where none were
+
+    @property
+    def whole(self) -> KeyedJaggedTensor:
+        """Every categorical feature, with the likes that were left out."""
+        return self.sparse if self.undropped is None else self.undropped
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        """The fields that hold tensors: each a tensor, or what has its methods."""
+        return {name: one for name, one in self._asdict().items() if one is not None and not isinstance(one, int)}
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> "Batch":
+        if device == self.label.device:
+            return self
+        return self._replace(**{name: one.to(device, non_blocking=non_blocking) for name, one in self._parts.items()})
+
+    def pin_memory(self) -> "Batch":
+        """In memory that a GPU reads by itself, so that copying to it waits for nothing."""
+        return self._replace(**{name: one.pin_memory() for name, one in self._parts.items()})
+
+    def record_stream(self, stream: torch.Stream) -> None:
+        """Keep the memory until that stream has read it."""
+        for one in self._parts.values():
+            one.record_stream(stream)
 
 
 Pooled = dict[str, Tensor]  # [B, D] of each feature
@@ -71,6 +94,8 @@ class Ranker(nn.Module):
     head: Head
     side_by_side: ClassVar[bool] = True  # whether the embeddings of all features are wanted in one tensor
     by_dot_product: ClassVar[bool] = False  # whether products of queries and item states rank, so that an index can hold the items
+    looks_up_batch: ClassVar[bool] = True  # whether `ebc` looks up all of `Batch.sparse`, and once a step
+    history_dropout: float = 0.0  # share of likes that are left out of a history in training, before it is looked up
     order_length: int = 0  # positions of `Batch.order` that it reads of a person at most; 0: it reads no order
 
     def user_state(self, pooled: Pooled, batch: Batch) -> Tensor:
@@ -98,6 +123,12 @@ class Ranker(nn.Module):
         """Queries to an index of item states, of user states [U, S]: dot products with item states rank as `score_grid` does. For models
         that rank `by_dot_product`."""
         return users
+
+    def prepare(self, batch: Batch) -> Batch:
+        """The batch as training reads it: what is left out at random is left out. Once prepared, it stays as it is."""
+        if not self.training or not self.history_dropout or batch.undropped is not None:
+            return batch
+        return batch._replace(sparse=drop_history(batch.sparse, self.history_dropout), undropped=batch.sparse)
 
     @property
     def collections(self) -> dict[str, EmbeddingBagCollection]:

@@ -54,6 +54,7 @@ class SASRec(Ranker):
 
     side_by_side: ClassVar[bool] = False
     by_dot_product: ClassVar[bool] = True
+    looks_up_batch: ClassVar[bool] = False
 
     def __init__(self, spec: "SASRecSpec", schema: FeatureSchema) -> None:
         super().__init__()
