@@ -20,5 +20,6 @@ from .results import (
     VOCABULARY as VOCABULARY, Metric as Metric, cutoff as cutoff, metric as metric,
     write_json as write_json,
 )
+from .shards import own_shards as own_shards
 from .waiting import patient as patient
 from .hashes import spread as spread

@@ -9,7 +9,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torch.distributed._shard.sharded_tensor import ShardedTensor
 
-from workers.artifacts.shards import OPTIMIZER, facts, shard_key, shards
+from workers.artifacts.shards import OPTIMIZER, facts, own_shards, shard_key, shards
 
 
 def restore(folder: Path, state: dict[str, Any]) -> None:
@@ -37,7 +37,7 @@ def restore_optimizers(folder: Path, live: dict[str, Any]) -> dict[str, Tensor] 
     agreed = torch.tensor(int(not _overlay(folder, live, "", strict=False)))
     dist.all_reduce(agreed, op=dist.ReduceOp.MIN)
     if not agreed:
-        for _, _, _, tensor in shards(live, 0):
+        for _, _, _, tensor in own_shards(live):
             tensor.zero_()
         return None
     with safe_open(folder / "rank0.safetensors", "pt") as file:  # which also has states of the tables that rank 0 held, by their names
@@ -53,7 +53,7 @@ def _overlay(folder: Path, state: dict[str, Any], skipped: str, *, strict: bool)
     """
     sizes = {name: list(value.size()) for name, value in state.items()}
     own: dict[str, list[tuple[list[int], Tensor]]] = {name: [] for name in state}
-    for name, _, offsets, tensor in shards(state, 0):  # every rank fills what all of them hold
+    for name, _, offsets, tensor in own_shards(state):
         own[name].append((offsets, tensor))
     left = {(name, tuple(offsets)): tensor.numel() for name, parts in own.items() for offsets, tensor in parts}
     for file_name, entry in facts(folder)["files"].items():

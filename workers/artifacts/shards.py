@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ INDEX = "checkpoint.json"
 OPTIMIZER = "optimizer."  # prefix of the names of optimizer states, beside the weights
 
 
-def shards(state: dict[str, Any], rank: int) -> Iterator[tuple[str, list[int], list[int], Tensor]]:
+def shards(state: Mapping[str, Any], rank: int) -> Iterator[tuple[str, list[int], list[int], Tensor]]:
     """This rank's part of a state dict: name, size of the whole, offsets, tensor. Rank 0 writes what all ranks hold."""
     for name, value in state.items():
         if isinstance(value, ShardedTensor):
@@ -22,6 +22,11 @@ def shards(state: dict[str, Any], rank: int) -> Iterator[tuple[str, list[int], l
                 yield name, list(value.size()), list(shard.metadata.shard_offsets), shard.tensor
         elif rank == 0:
             yield name, list(value.shape), [0] * value.dim(), value
+
+
+def own_shards(state: Mapping[str, Any]) -> Iterator[tuple[str, list[int], list[int], Tensor]]:
+    """All that this rank holds of a state dict, as `shards`: its parts, and what every rank holds."""
+    return shards(state, 0)
 
 
 def shard_key(name: str, offsets: list[int]) -> str:

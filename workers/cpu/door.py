@@ -32,7 +32,8 @@ TABLE = ("name", "num_embeddings", "embedding_dim", "feature_names", "embedding_
 def use_shared_tables(distributed: nn.Module, together: bool, timeout_s: float) -> bool:
     """Let a distributed module look up its tables, and average its dense gradients, in memory that the ranks of this host share.
 
-    Tables that have no fast way stay as they are, and so does everything on ranks of several hosts. A collective call.
+    Tables that have no fast way stay as they are, and so does everything on ranks of several hosts. Weights of tables are to be drawn or
+    loaded afterwards: those that move lose their values. A collective call.
 
     Args:
         distributed: the module that DistributedModelParallel made; on CPU.

@@ -47,7 +47,7 @@ class HostRanks:
         return range(len(self.sockets) + 1)
 
     def share(self, tensors: list[Tensor]) -> dict[int, list[Tensor]]:
-        """Share float32 tensors, in place; returns those of the other ranks, flat: views that follow their changes."""
+        """Share float32 tensors, in place, without their values; returns those of the other ranks, flat: views that follow changes."""
         handles = self._exchange_handles([share(tensor) for tensor in tensors])
         return {rank: [open_shared(handle) for handle in handles[rank]] for rank in self.sockets}
 

@@ -51,8 +51,11 @@ def free_bytes() -> int:
 
 
 def share(tensor: Tensor) -> int:
-    """Move a tensor, and all that are views of it, to memory that can be shared; returns the handle to open it by."""
-    handle: int = tensor.share_memory_().untyped_storage()._share_fd_cpu_()[0]
+    """Move a tensor, and all that are views of it, to memory that can be shared, without its values; returns the handle to open it by."""
+    storage, size = tensor.untyped_storage(), tensor.untyped_storage().nbytes()
+    storage.resize_(0)
+    storage.resize_(size)  # as the kernel gives it, so that what torch copies takes no memory beside the copy
+    handle: int = storage._share_fd_cpu_()[0]
     return handle
 
 

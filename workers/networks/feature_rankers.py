@@ -7,12 +7,11 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torchrec.models.dlrm import OverArch
 from torchrec.modules.crossnet import LowRankCrossNet
-from torchrec.modules.embedding_modules import EmbeddingBagCollection
 from torchrec.sparse.jagged_tensor import KeyedTensor
 
 from workers.networks.choice import choice_loss, proposal
 from workers.networks.heads import Head
-from workers.networks.ranker import Batch, Pooled, Ranker, by_table, drop_history, mlp, scale_history, table, tables_of, used
+from workers.networks.ranker import Batch, Pooled, Ranker, by_table, collection, mlp, scale_history, table, tables_of, used
 from workers.specs import HISTORY, ITEM_ID, Categorical, FeatureSchema, Task
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class FeatureRanker(Ranker):
             for side, sides in (("user", ("user", "context")), ("item", ("item",)))
         }
         self.wide = spec.first_order  # every value of a category has a weight of its own beside its embedding
-        self.ebc = EmbeddingBagCollection(self._tables(features, spec.init_std))
+        self.ebc = collection(self._tables(features, spec.init_std))
         num_dense = len(read)
         self.num_features, self.num_dense = len(features), num_dense
         # without dense features a learned vector takes their place in the interaction
@@ -94,12 +93,10 @@ class FeatureRanker(Ranker):
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         if not batch.sampled:
             return super().loss(batch)
-        whole = batch.sparse
-        if self.training and self.history_dropout > 0:
-            batch = batch._replace(sparse=drop_history(whole, self.history_dropout))
+        batch = self.prepare(batch)
         pooled, real = self.embed(batch), len(batch.label) - batch.sampled
         users, items = self.user_state(pooled, batch)[:real], self.item_state(pooled, batch)
-        return choice_loss(self, users, items, batch, whole, self.num_negatives, self.log_proposal)
+        return choice_loss(self, users, items, batch, batch.whole, self.num_negatives, self.log_proposal)
 
     def score(self, users: Tensor, items: Tensor) -> Tensor:
         cut_u, cut_i = self.dim * len(self.names["user"]), self.dim * len(self.names["item"])

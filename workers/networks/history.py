@@ -7,10 +7,9 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torchrec.modules.embedding_modules import EmbeddingBagCollection
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
-from workers.networks.ranker import by_table, table
+from workers.networks.ranker import by_table, collection, table
 from workers.specs import HISTORY, FeatureSchema
 
 HEADS = 4  # parts of an embedding, each with weights of its own: one may follow the newest like, another the taste of years
@@ -31,7 +30,7 @@ class OrderedHistory(nn.Module):
 
     def __init__(self, pooling: Literal["recency", "attention"], schema: FeatureSchema, dim: int, std: float) -> None:
         super().__init__()
-        self.ebc = EmbeddingBagCollection([table(schema.feature(HISTORY), dim, std)])
+        self.ebc = collection([table(schema.feature(HISTORY), dim, std)])
         self.ages = nn.Parameter(torch.zeros(AGES, HEADS))
         self.attends = pooling == "attention"
         if self.attends:

@@ -3,9 +3,11 @@
 Letters: B batch, U users, N items, O outputs, D embedding dim, S width of a state.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import pairwise
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +19,7 @@ from workers.networks.heads import Head
 from workers.specs import HISTORY, ITEM_ID, USER_ID, Categorical, FeatureSchema
 
 GRID = 8192  # items that a user is scored with at a time
+_of_tables: ContextVar[torch.device | None] = ContextVar("_of_tables", default=None)  # the device that tables are made on; None: torch's
 
 
 class Order(NamedTuple):
@@ -28,8 +31,15 @@ class Order(NamedTuple):
     items: Tensor  # [P] int64
     lengths: Tensor  # [S] int64, at least 1 each
 
-    def to(self, device: torch.device) -> "Order":
-        return Order(self.items.to(device), self.lengths.to(device))
+    def to(self, device: torch.device, non_blocking: bool = False) -> "Order":
+        return Order(*(one.to(device, non_blocking=non_blocking) for one in self))
+
+    def pin_memory(self) -> "Order":
+        return Order(*(one.pin_memory() for one in self))
+
+    def record_stream(self, stream: torch.Stream) -> None:
+        for one in self:
+            one.record_stream(stream)
 
 
 class Batch(NamedTuple):
@@ -43,15 +53,31 @@ class Batch(NamedTuple):
     sampled: int = 0  # that many rows at the end are items of the catalogue without a user: candidates, never targets
     order: Order | None = None  # what was liked before; None where no model reads it, or nothing was liked
 
-    def to(self, device: torch.device) -> "Batch":
-        return self._replace(
-            dense=self.dense.to(device),
-            sparse=self.sparse.to(device),
-            label=self.label.to(device),
-            weight=self.weight.to(device),
-            target=self.target.to(device),
-            order=self.order.to(device) if self.order else None,
-        )
+    undropped: KeyedJaggedTensor | None = None  # `sparse` before likes were left out at random; None where none were
+
+    @property
+    def whole(self) -> KeyedJaggedTensor:
+        """Every categorical feature, with the likes that were left out."""
+        return self.sparse if self.undropped is None else self.undropped
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        """The fields that hold tensors: each a tensor, or what has its methods."""
+        return {name: one for name, one in self._asdict().items() if one is not None and not isinstance(one, int)}
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> "Batch":
+        if device == self.label.device:
+            return self
+        return self._replace(**{name: one.to(device, non_blocking=non_blocking) for name, one in self._parts.items()})
+
+    def pin_memory(self) -> "Batch":
+        """In memory that a GPU reads by itself, so that copying to it waits for nothing."""
+        return self._replace(**{name: one.pin_memory() for name, one in self._parts.items()})
+
+    def record_stream(self, stream: torch.Stream) -> None:
+        """Keep the memory until that stream has read it."""
+        for one in self._parts.values():
+            one.record_stream(stream)
 
 
 Pooled = dict[str, Tensor]  # [B, D] of each feature
@@ -68,6 +94,8 @@ class Ranker(nn.Module):
     head: Head
     side_by_side: ClassVar[bool] = True  # whether the embeddings of all features are wanted in one tensor
     by_dot_product: ClassVar[bool] = False  # whether products of queries and item states rank, so that an index can hold the items
+    looks_up_batch: ClassVar[bool] = True  # whether `ebc` looks up all of `Batch.sparse`, and once a step
+    history_dropout: float = 0.0  # share of likes that are left out of a history in training, before it is looked up
     order_length: int = 0  # positions of `Batch.order` that it reads of a person at most; 0: it reads no order
 
     def user_state(self, pooled: Pooled, batch: Batch) -> Tensor:
@@ -95,6 +123,12 @@ class Ranker(nn.Module):
         """Queries to an index of item states, of user states [U, S]: dot products with item states rank as `score_grid` does. For models
         that rank `by_dot_product`."""
         return users
+
+    def prepare(self, batch: Batch) -> Batch:
+        """The batch as training reads it: what is left out at random is left out. Once prepared, it stays as it is."""
+        if not self.training or not self.history_dropout or batch.undropped is not None:
+            return batch
+        return batch._replace(sparse=drop_history(batch.sparse, self.history_dropout), undropped=batch.sparse)
 
     @property
     def collections(self) -> dict[str, EmbeddingBagCollection]:
@@ -159,6 +193,24 @@ def table(feature: Categorical, dim: int, std: float, name: str | None = None) -
         pooling=pooling,
         init_fn=lambda weight: nn.init.normal_(weight, std=std),
     )
+
+
+def collection(tables: list[EmbeddingBagConfig]) -> EmbeddingBagCollection:
+    """The tables of a network, looked up together: every network makes its tables here, so that `tables_on_meta` holds for it."""
+    return EmbeddingBagCollection(tables, device=_of_tables.get())
+
+
+@contextmanager
+def tables_on_meta() -> Iterator[None]:
+    """Tables of the networks that are made in it have a shape and no bytes; all other weights are as ever.
+
+    Whoever made the network gives them bytes: ranks for their shards alone, serving by a memory map.
+    """
+    token = _of_tables.set(torch.device("meta"))
+    try:
+        yield
+    finally:
+        _of_tables.reset(token)
 
 
 def scale_history(pooled: Tensor, sparse: KeyedJaggedTensor, power: float = 0.5) -> Tensor:

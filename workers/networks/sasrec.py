@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchrec.modules.embedding_modules import EmbeddingBagCollection
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
 from workers.networks.choice import proposal, sampled_softmax
 from workers.networks.heads import Head
-from workers.networks.ranker import Batch, Order, Pooled, Ranker, by_table, item_rows, table, weighted_mean
+from workers.networks.ranker import Batch, Order, Pooled, Ranker, by_table, collection, item_rows, table, weighted_mean
 from workers.specs import BINARY, ITEM_ID, FeatureSchema
 
 if TYPE_CHECKING:
@@ -55,12 +54,13 @@ class SASRec(Ranker):
 
     side_by_side: ClassVar[bool] = False
     by_dot_product: ClassVar[bool] = True
+    looks_up_batch: ClassVar[bool] = False
 
     def __init__(self, spec: "SASRecSpec", schema: FeatureSchema) -> None:
         super().__init__()
         self.loss_name, self.calibration, self.dropout, self.order_length = spec.loss, spec.calibration, spec.dropout, spec.length
         items, dim = schema.feature(ITEM_ID), spec.embedding_dim
-        self.ebc = EmbeddingBagCollection([table(items, dim, spec.init_std), table(items, BIAS_DIM, 0.0, BIAS)])
+        self.ebc = collection([table(items, dim, spec.init_std), table(items, BIAS_DIM, 0.0, BIAS)])
         self.positions = nn.Parameter(torch.randn(spec.length, dim) * spec.init_std)
         self.blocks = nn.ModuleList(Block(dim, spec.heads, spec.dropout) for _ in range(spec.blocks))
         self.norm = nn.LayerNorm(dim)

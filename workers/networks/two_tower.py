@@ -7,12 +7,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_gather as all_gather_with_gradient
 from torch.nn import functional as F
-from torchrec.modules.embedding_modules import EmbeddingBagCollection
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
 from workers.networks.heads import Head
 from workers.networks.history import OrderedHistory
-from workers.networks.ranker import Batch, Pooled, Ranker, drop_history, in_history, item_rows, mlp, scale_history, table, used
+from workers.networks.ranker import Batch, Pooled, Ranker, collection, in_history, item_rows, mlp, scale_history, table, used
 from workers.specs import BINARY, HISTORY, ITEM_ID, Categorical, FeatureSchema, Task
 
 if TYPE_CHECKING:
@@ -67,7 +66,8 @@ class TwoTower(Ranker):
         self.objective = spec.objective
         self.cosine, self.temperature, self.explicit_negatives = spec.similarity == "cosine", spec.temperature, spec.explicit_negatives
         reads_history = spec.history and schema.has_history
-        self.history_dropout = spec.history_dropout if reads_history else 0.0
+        self.likes_dropped = spec.history_dropout if reads_history else 0.0
+        self.history_dropout = self.likes_dropped if spec.history_pooling == "mean" else 0.0
         self.mask_history = spec.mask_history and schema.has_history
         features = used(
             schema, user_id=spec.user_id, history=spec.history, user_features=spec.user_features, item_features=spec.item_features
@@ -78,7 +78,7 @@ class TwoTower(Ranker):
             self.in_order = OrderedHistory(spec.history_pooling, schema, dim, spec.init_std)
         tables = [table(f, dim, spec.init_std) for f in features if self.in_order is None or f.name != HISTORY]
         bias = table(schema.feature(ITEM_ID), BIAS_DIM, 0.0, BIAS)
-        self.ebc = EmbeddingBagCollection([*tables, bias])
+        self.ebc = collection([*tables, bias])
         user_dense = schema.dense_on("user", "context") if spec.user_features else ()
         item_dense = schema.dense_on("item") if spec.item_features else ()
         self.user = Tower(tuple(f for f in features if f.side != "item"), user_dense, dim, spec.user_layers, self.in_order is not None)
@@ -91,7 +91,7 @@ class TwoTower(Ranker):
     def embed(self, batch: Batch) -> Pooled:
         pooled = super().embed(batch)
         if self.in_order is not None:
-            pooled[HISTORY] = self.in_order(batch.sparse, self.history_dropout if self.training else 0.0)
+            pooled[HISTORY] = self.in_order(batch.sparse, self.likes_dropped if self.training else 0.0)
         return pooled
 
     def _user(self, pooled: Pooled, batch: Batch) -> Tensor:
@@ -131,9 +131,8 @@ class TwoTower(Ranker):
         self.frequency.copy_(positives.clamp(min=0.5) / positives.sum().clamp(min=1))
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        whole = batch.sparse
-        if self.training and self.history_dropout > 0 and self.in_order is None:
-            batch = batch._replace(sparse=drop_history(batch.sparse, self.history_dropout))
+        batch = self.prepare(batch)
+        whole = batch.whole
         if self.objective == "pointwise":
             return super().loss(batch)
         pooled = self.embed(batch)

@@ -9,6 +9,7 @@ import torch.distributed as dist
 from workers.artifacts import CHECKPOINT, checkpoint
 from workers.batches import LearnedRows
 from workers.models import FLOAT
+from workers.networks import tables_on_meta
 from workers.run import RESUMED, RunContext, RunSpec
 from workers.training.loop import Loop
 from workers.training.progress import NOTHING, Ends, Learned, Progress, Start, never
@@ -59,7 +60,8 @@ def network_of(context: RunContext[RunSpec]) -> tuple[DistributedModel, LearnedR
     """
     spec, dataset = context.spec, context.dataset
     torch.manual_seed(spec.train.seed)  # the same on all ranks: dense weights must start equal
-    network = spec.network.build(dataset.schema, dataset.task)
+    with tables_on_meta():
+        network = spec.network.build(dataset.schema, dataset.task)
     learned = learned_of(dataset, spec.train.user_share)
     if dataset.schema.has_items:
         network.learn_frequencies(torch.from_numpy(learned.by_item).float())

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from itertools import islice
 
 import numpy as np
 import torch
@@ -17,25 +17,13 @@ from workers.run import RunContext, RunSpec, attempts
 from workers.specs import ITEM_ID, TrainSpec
 from workers.training.progress import Ends, Learned, Progress, finite, never
 from workers.training.sharding import DistributedModel, optimizer_state
+from workers.training.steps import Batches, steps_of
 
 log = logging.getLogger(__name__)
 FALLBACK = "auc"  # picks the epoch where a split has no users to rank for
 REPORT_S = 5.0  # ranks that report less often than this do so after fewer steps: a wish to stop is seen at a report
 NUMBERS = 6  # that ranks add up at a report: loss times weight, weight, rows, and what rank 0 wishes
-SUMMED, WISHES = slice(0, 3), slice(3, NUMBERS)
-
-
-class Batches(Protocol):
-    """The batches of this rank, epoch by epoch, as `workers.training.feed.Feed` gives them."""
-
-    steps: int  # of a whole epoch
-    together: float  # rows of a step, over all ranks; of sequences on average
-
-    def left(self, epoch: int) -> int: ...
-
-    def __call__(self, epoch: int) -> Iterator[Batch]: ...
-
-    def position(self, done: bool) -> checkpoint.Position: ...
+WISHES = slice(3, NUMBERS)
 
 
 @dataclass
@@ -72,6 +60,7 @@ class Loop:
         self.best = -float("inf") if begin.best is None else begin.best
         self.losses, self.valid = ([float("nan") if one is None else one for one in values] for values in (begin.losses, begin.valid))
         self.every = max(1, min(50, self.batches.steps // 10))
+        self.steps = steps_of(self.model, self.spec)
         self.first_step, self.saved_step, self.saved_s = self.step, self.step, time.monotonic()
         ahead = self.last_epoch - begin.epoch
         left = ahead * self.batches.steps + (0 if begin.done else self.batches.left(begin.epoch))
@@ -124,35 +113,44 @@ class Loop:
             Whether training stopped on request, after a checkpoint.
         """
         end, total = self._begin_epoch(epoch)
-        module, optimizers, _, device = self.model
-        module.train()
-        sums, since = torch.zeros(NUMBERS, dtype=torch.float64), time.monotonic()
-        for batch in self.batches(epoch):
-            self.step += 1
-            self.scheduled += self.pace
-            if self.spec.schedule != "constant" or self.scheduled - self.pace <= self.spec.warmup_steps:
-                optimizers.set_rate(self.spec.rate(self.scheduled, self.planned))
-            optimizers.zero_grad()
-            with torch.autocast("cuda", torch.bfloat16, enabled=self.spec.precision == "bf16"):
-                loss, weight = module(batch.to(device))
-            loss.backward()
-            optimizers.step()
-            rows = len(batch.label) - batch.sampled
-            sums[SUMMED] += torch.tensor([float(loss.detach()) * float(weight), float(weight), rows], dtype=torch.float64)
+        self.model.module.train()
+        batches = iter(self.batches(epoch))
+        while self.step < end:
+            since, sums = time.monotonic(), self._take_steps(batches, self._until_report(end))
+            sums[WISHES] = self._wishes(time.monotonic() - since)
+            dist.all_reduce(sums)  # over the rows of all ranks
+            self.report(sums, time.monotonic() - since, total)
+            save, stop, slow = sums[WISHES].bool().tolist()
+            if self._act(save and self.step < end, stop, slow):
+                return True
+        assert next(batches, None) is None  # the reader ends its epoch
+        return False
+
+    def _until_report(self, end: int) -> int:
+        """Steps until the ranks report: to a multiple of `every`, to the checkpoint that is due, or to the end of the epoch."""
+        until_due = self.saved_step + self.spec.checkpoint_steps - self.step if self.spec.checkpoint_steps else end
+        return max(1, min(self.every - self.step % self.every, end - self.step, until_due))
+
+    def _take_steps(self, batches: Iterator[Batch], count: int) -> torch.Tensor:
+        """Some steps. Their numbers are added up where they are computed, and read once: [NUMBERS] float64, the wishes 0."""
+        sums = torch.zeros(2, dtype=torch.float64, device=self.model.device)
+        first, rows = self.step, 0
+        for step in self.steps(islice(batches, count), self._before_step):
+            weight = step.weight.double()
+            sums += torch.stack([step.loss.double() * weight, weight])
+            rows += step.rows
             if self.step == self.first_step + 1:
                 self.context.journal.event("first step")
             if self.step <= self.first_step + self.every:  # the first report of a loss may be minutes away
                 self.say("training")
-            due = self.spec.checkpoint_steps is not None and self.step - self.saved_step >= self.spec.checkpoint_steps
-            if due or self.step % self.every == 0 or self.step == end:
-                sums[WISHES] = self._wishes(due, time.monotonic() - since)
-                dist.all_reduce(sums)  # over the rows of all ranks
-                self.report(sums, time.monotonic() - since, total)
-                save, stop, slow = sums[WISHES].bool().tolist()
-                if self._act(save and self.step < end, stop, slow):
-                    return True
-                sums, since = torch.zeros(NUMBERS, dtype=torch.float64), time.monotonic()
-        return False
+        assert self.step == first + count, "there are fewer batches than `left` says"
+        return torch.cat([sums.cpu(), torch.tensor([rows] + [0] * (NUMBERS - 3), dtype=torch.float64)])
+
+    def _before_step(self) -> None:
+        self.step += 1
+        self.scheduled += self.pace
+        if self.spec.schedule != "constant" or self.scheduled - self.pace <= self.spec.warmup_steps:
+            self.model.optimizers.set_rate(self.spec.rate(self.scheduled, self.planned))
 
     def _begin_epoch(self, epoch: int) -> tuple[int, int]:
         """The last step of an epoch, and its rows over all ranks."""
@@ -162,9 +160,10 @@ class Loop:
         self.epoch, left = epoch, self.batches.left(epoch)
         return self.step + left, self.epoch_rows + round(left * self.batches.together)
 
-    def _wishes(self, due: bool, elapsed: float) -> torch.Tensor:
+    def _wishes(self, elapsed: float) -> torch.Tensor:
         """What rank 0 wishes, as 0 or 1 (others wish nothing): a checkpoint, to stop, and to report more often."""
-        due = due or time.monotonic() - self.saved_s > 60 * self.spec.checkpoint_minutes
+        due = time.monotonic() - self.saved_s > 60 * self.spec.checkpoint_minutes
+        due |= self.spec.checkpoint_steps is not None and self.step - self.saved_step >= self.spec.checkpoint_steps
         wishes = [due, self._asked_to_stop(), elapsed > REPORT_S] if dist.get_rank() == 0 else [False] * 3
         return torch.tensor(wishes, dtype=torch.float64)
 

@@ -21,8 +21,9 @@ from workers.artifacts import OPTIMIZER
 from workers.cpu import use_shared_tables
 from workers.networks import Batch, Ranker
 from workers.specs import TrainSpec
+from workers.training.first_weights import draw, undrawn
 from workers.training.planned import Layout
-from workers.training.planning import Sharder, by_feature, fuse_optimizer, places_features, planner_of, table_rates
+from workers.training.planning import Sharder, by_feature, configs, fuse_optimizer, places_features, planner_of, table_rates
 
 # tables that every rank holds whole are updated by torch, which has no row-wise Adagrad
 REPLICATED: dict[str, Any] = {
@@ -90,7 +91,9 @@ class DistributedModel(NamedTuple):
 
 
 def distribute(model: Ranker, spec: TrainSpec, device: torch.device, step_bytes: int = 0) -> DistributedModel:
-    """Shard the tables as the spec and the planner say and wrap the rest in DDP. A collective call.
+    """Shard the tables as the spec and the planner say, draw their first weights, and wrap the rest in DDP. A collective call.
+
+    The tables of `model` may be on torch's meta device, and their weights are not read.
 
     Args:
         step_bytes: memory that a step takes beside the embeddings of its rows, which the planner leaves free.
@@ -103,9 +106,12 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device, step_bytes:
     world, sharders = dist.get_world_size(), [Sharder()]
     plan = _plan(module, spec, sharders, _layout(device), step_bytes)
     data_parallel = world > 1 or not shared_tables  # one rank has no gradients to average
-    distributed = DistributedModelParallel(module, device=device, plan=plan, sharders=sharders, init_data_parallel=data_parallel)
+    tables = configs(model)
+    with undrawn(tables):
+        distributed = DistributedModelParallel(module, device=device, plan=plan, sharders=sharders, init_data_parallel=data_parallel)
     if shared_tables:
         use_shared_tables(distributed, together=model.side_by_side, timeout_s=spec.timeout_s)
+    draw(distributed.state_dict(), tables, spec.seed)
     return DistributedModel(distributed, _optimizers(distributed, spec), _describe(distributed.plan), device)
 
 
