@@ -19,6 +19,7 @@ from workers.evaluation import metrics
 from workers.evaluation.clustered import RANKED, Rows, area, estimates, owners, with_errors
 from workers.evaluation.lists import DEEPEST, Facts, all_lists_metrics, list_metrics, padded, ranking_metrics
 from workers.evaluation.outputs import evaluate_outputs
+from workers.evaluation.over import HERE, Over
 from workers.specs import BINARY, ITEM_ID, USER_ID, Protocol, Target
 
 LISTS_AT = 10  # the k of the metrics of the family "lists"
@@ -151,7 +152,13 @@ def write_ranked(ranked: pd.DataFrame, per_user: Path, top_k: Path) -> None:
 
 
 def pointwise(
-    logits: np.ndarray, labels: np.ndarray, known: np.ndarray, *, probability: bool, users: np.ndarray | None = None
+    logits: np.ndarray,
+    labels: np.ndarray,
+    known: np.ndarray,
+    *,
+    probability: bool,
+    users: np.ndarray | None = None,
+    over: Over = HERE,
 ) -> dict[str, float]:
     """AUC over the interactions whose user and item are in train, of all users together and of each, and AUC over all interactions; where
     the scores are logits of a probability, log loss and calibration too. What is undefined, since there is one class or no row, is absent.
@@ -162,15 +169,16 @@ def pointwise(
     Args:
         logits, labels: [B]. known: [B] bool, whether train has both the user and the item.
         users: [B] rows of the vocabulary; None, or 0 in every row, where the dataset has no users: then rows are drawn.
+        over: whose rows count: those given, or those of all ranks.
     """
     logits, labels = logits.astype(np.float64), labels.astype(np.float64)
     who = np.zeros(len(labels), np.int64) if users is None else users
-    rows = Rows(logits[known], labels[known], owners(who[known]))
-    found = estimates(rows, tuple(RANKED) if (who[known] > 0).any() else ("auc",))
-    if len(labels):
-        found["auc_all"] = area(logits, labels, owners(who))
-    values = with_errors(found)
-    if (who == 0).any() and (who > 0).any():
+    rows = Rows(logits[known], labels[known], owners(who[known], over), over=over)
+    found = estimates(rows, tuple(RANKED) if over.total((who[known] > 0).sum()) else ("auc",))
+    if over.total(len(labels)):
+        found["auc_all"] = area(logits, labels, owners(who, over), over)
+    values = with_errors(found, over)
+    if over.total((who == 0).sum()) and over.total((who > 0).sum()):
         values.pop("auc_all_se", None)
     if probability:
         values |= evaluate_outputs(BINARY, logits[:, None], labels, labels, known, who)[0]
