@@ -12,7 +12,7 @@ from .clustered import (
 )
 from .evaluate import (
     CHUNK as CHUNK, DEFAULT as DEFAULT, catalogue as catalogue, count_users as count_users, describe as describe,
-    rank_users as rank_users, summarise as summarise, users_to_rank as users_to_rank, users_to_validate as users_to_validate,
+    summarise as summarise, users_to_rank as users_to_rank, users_to_validate as users_to_validate,
     write_ranked as write_ranked,
 )
 from .kept import scored_rows as scored_rows
@@ -28,4 +28,5 @@ from .metrics import (
 from .networks import NetworkEvaluation as NetworkEvaluation, evaluate_network as evaluate_network
 from .outputs import evaluate_outputs as evaluate_outputs, predictions as predictions
 from .power import ENOUGH_USERS as ENOUGH_USERS, PAIRED_SD as PAIRED_SD, smallest_difference as smallest_difference
+from .ranking import rank_users as rank_users
 from .split_rows import ScoredRows as ScoredRows

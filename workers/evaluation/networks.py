@@ -14,9 +14,10 @@ from workers.artifacts import TEST, TRAIN, VALID, PreparedDataset, patient
 from workers.batches import table_columns
 from workers.evaluation import ranks
 from workers.evaluation.encoding import ROWS, encode, encode_users
-from workers.evaluation.evaluate import DEFAULT, catalogue, describe, pointwise, rank_users, summarise, users_to_rank
+from workers.evaluation.evaluate import DEFAULT, catalogue, describe, pointwise, summarise, users_to_rank
 from workers.evaluation.lists import facts_of
 from workers.evaluation.outputs import known_rows, output_metrics, output_tables
+from workers.evaluation.ranking import rank_users
 from workers.evaluation.rated_sets import SetResults, calibrated, evaluate_sets, has_sets, rated_sets, set_raters
 from workers.evaluation.split_rows import ScoredRows, ScoredSplit, kept_rows, score_split
 from workers.networks import Ranker
@@ -109,9 +110,9 @@ def _rank(
     own, device = np.arange(dist.get_rank(), len(users), dist.get_world_size()), ranks.device()
     on_device = item_states.to(device)
 
-    def score(places: np.ndarray) -> np.ndarray:
+    def score(places: np.ndarray) -> Tensor:
         report_progress(int(places[0]), len(own))
-        return model.score_grid(user_states[own[places]].to(device), on_device).cpu().numpy()
+        return model.score_grid(user_states[own[places]].to(device), on_device)
 
     mine = rank_users(users.iloc[own], len(item_states), score, protocol)
     parts: list[pd.DataFrame] = [mine] * dist.get_world_size()
