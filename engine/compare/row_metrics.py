@@ -97,13 +97,14 @@ def _of_rows(rows: "pd.DataFrame", scores: np.ndarray, task: Task, keys: tuple[s
     """The estimates over rows whose user and item train knows."""
     known = rows["known"].to_numpy(bool)
     users, labels = rows["user"].to_numpy(np.int64)[known], rows["label"].to_numpy(float)[known]
-    outputs = {}
+    outputs: dict[str, np.ndarray] = {}
     if task.output != "binary" and {"logits", "target"} <= set(rows):
         outputs = {
             name: np.array(rows.loc[known, column].tolist(), float) for name, column in (("logits", "logits"), ("targets", "target"))
         }
         outputs["logits"] = outputs["logits"].reshape(len(labels), -1)
-    measured = estimates(Rows(scores[known], labels, owners(users), **outputs, task=task if outputs else Task()), keys)
+    measured_rows = Rows(scores[known], labels, owners(users), outputs.get("logits"), outputs.get("targets"), task if outputs else Task())
+    measured = estimates(measured_rows, keys)
     return Estimates(digest(rows), "users" if (users > 0).any() else "rows", measured)
 
 

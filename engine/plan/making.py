@@ -44,7 +44,7 @@ def make_plan(spec: PlanSpec) -> Plan:
         *of_counts(shape, interactions),
         *of_unread(run.model.label, spec.counts, footprint),
         *of_building(spec.fleet, FLOAT * footprint.parameters),
-        *of_scores(dataset, interactions),
+        *of_scores(dataset, interactions, spec.fleet.ranks),
         *of_lookups(placement.ranks),
     )
     return Plan(

@@ -11,11 +11,11 @@ from tests import ranks, tiny
 from workers.artifacts import PreparedDataset
 from workers.batches import blocks_of, of_share, users_in_share
 from workers.batches.likes import read_rows
+from workers.evaluation import scored_rows
 from workers.models import MODELS
 from workers.models.base import NetworkSpec
 from workers.specs.protocol import Protocol
 from workers.specs.schema import FeatureSchema
-from workers.training.write_results import scored_rows
 
 NETWORKS = [kind for kind, model in MODELS.items() if issubclass(model, NetworkSpec)]
 EPOCHS = {"epochs": 8, "batch_size": 256, "table_learning_rate": 0.1}

@@ -7,17 +7,7 @@ import pandas as pd
 
 from workers.artifacts import BASELINES, ITEMS, ORACLE, RANKING, RATED_SETS, TEST, TOP_K, write_json
 from workers.batches import blocks_of, known_to_train
-from workers.evaluation.evaluate import (
-    Scorer,
-    catalogue,
-    count_users,
-    describe,
-    pointwise,
-    rank_users,
-    summarise,
-    users_to_rank,
-    write_ranked,
-)
+from workers.evaluation.evaluate import catalogue, count_users, describe, pointwise, summarise, users_to_rank, write_ranked
 from workers.evaluation.lists import facts_of
 from workers.evaluation.rated_sets import evaluate_sets, has_sets, rated_sets
 from workers.specs import ITEM_ID, TIE_SEED, USER_ID
@@ -52,6 +42,8 @@ def write_baselines(dataset: Path) -> None:
 
 
 def _write_ranking_baselines(dataset: Path, folder: Path) -> None:
+    from workers.evaluation.ranking import Scorer, rank_users  # imports torch, which data without items does without
+
     items, users = catalogue(dataset), users_to_rank(dataset, TEST)
     liked, facts = items["train_positives"].to_numpy(np.float32), facts_of(items, count_users(dataset))
     rng = np.random.default_rng(TIE_SEED)

@@ -5,9 +5,7 @@ Ranking: the full catalogue (items of train), for one fixed sample of users, wit
 the `Protocol` includes them, equal scores in one fixed random order. Letters: U users, N items.
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,19 +13,17 @@ import pyarrow.dataset as parquet
 
 from workers.artifacts import ITEMS, MANIFEST, METRICS, RANKING, USERS, PreparedDataset, lacks_target
 from workers.batches import blocks_of
-from workers.evaluation import metrics
 from workers.evaluation.clustered import RANKED, Rows, area, estimates, owners, with_errors
-from workers.evaluation.lists import DEEPEST, Facts, all_lists_metrics, list_metrics, padded, ranking_metrics
+from workers.evaluation.lists import Facts, all_lists_metrics, list_metrics, padded
 from workers.evaluation.outputs import evaluate_outputs
+from workers.evaluation.over import HERE, Over
 from workers.specs import BINARY, ITEM_ID, USER_ID, Protocol, Target
 
 LISTS_AT = 10  # the k of the metrics of the family "lists"
 LISTS = ["items", "scores", "wanted"]  # columns of ranked users that hold their top lists
 DEFAULT = Protocol()
-CHUNK = 64  # users scored at a time: bounds memory at CHUNK x N
+CHUNK = 64  # users whose pairs are scored at a time: bounds memory at CHUNK x N
 VALID_PAIRS = 2_000_000  # user-item pairs that one validation may score: bounds its cost on large catalogues
-
-Scorer = Callable[[np.ndarray], np.ndarray]  # positions of users in the sample [u] -> scores [u, N], item rows 1..N
 
 
 def catalogue(dataset: Path) -> pd.DataFrame:
@@ -77,47 +73,6 @@ def users_to_validate(num_items: int) -> int:
     return max(50, VALID_PAIRS // (num_items + 1))
 
 
-def rank_users(users: pd.DataFrame, num_items: int, score: Scorer, protocol: Protocol = DEFAULT) -> pd.DataFrame:
-    """Rank the catalogue for each user of a sample and measure the lists.
-
-    Args:
-        users: U rows with `user_id`, and `seen` and `relevant`, lists of item rows in 1..num_items.
-        num_items: N.
-        score: gives the scores of some users, by position in the sample.
-
-    Returns:
-        U rows: user_id, relevant (count), one column a per-user ranking metric, `items` and `scores` (top lists, item rows); and
-        `wanted`, the relevant items, where the protocol makes them differ from those of the dataset.
-    """
-    ties = metrics.tie_order(num_items, protocol.tie_seed)
-    chunks = [np.arange(start, min(start + CHUNK, len(users))) for start in range(0, len(users), CHUNK)]
-    parts = [_rank_chunk(users.iloc[places], score(places), ties, protocol) for places in chunks]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"user_id": [], "relevant": [], "items": [], "scores": []})
-
-
-def _rank_chunk(users: pd.DataFrame, scores: np.ndarray, ties: np.ndarray, protocol: Protocol) -> pd.DataFrame:
-    scores = np.array(scores, np.float32)
-    relevant = np.zeros(scores.shape, bool)
-    for place, (seen, liked) in enumerate(zip(users["seen"], users["relevant"], strict=True)):
-        if protocol.exclude_seen:
-            scores[place, np.asarray(seen, int) - 1] = -np.inf
-        relevant[place, np.asarray(liked, int) - 1] = True
-    keys = metrics.sort_keys(scores, ties)
-    top = metrics.top_items(keys, max(protocol.list_length, DEEPEST))
-    top_scores = np.take_along_axis(scores, top, axis=1)
-    real = top_scores > -np.inf
-    hits = np.take_along_axis(relevant, top, axis=1) & real
-    counts = relevant.sum(axis=1)
-    columns: dict[str, Any] = {"user_id": users["user_id"].to_numpy(), "relevant": counts} | ranking_metrics(hits, counts)
-    columns["mrr"] = metrics.reciprocal_rank(metrics.first_hit_rank(keys, relevant), counts)
-    lengths = np.minimum(real.sum(axis=1), protocol.list_length)  # items that were left out come last
-    columns["items"] = [(row[:length] + 1).astype(np.int32) for row, length in zip(top, lengths, strict=True)]
-    columns["scores"] = [row[:length] for row, length in zip(top_scores, lengths, strict=True)]
-    if protocol.has_own_relevant:
-        columns["wanted"] = list(users["relevant"])
-    return pd.DataFrame(columns)
-
-
 def count_users(dataset: Path) -> int:
     """Users of train; counted in the table of users while a dataset is being prepared and has no manifest yet."""
     if (dataset / MANIFEST).exists():
@@ -151,7 +106,13 @@ def write_ranked(ranked: pd.DataFrame, per_user: Path, top_k: Path) -> None:
 
 
 def pointwise(
-    logits: np.ndarray, labels: np.ndarray, known: np.ndarray, *, probability: bool, users: np.ndarray | None = None
+    logits: np.ndarray,
+    labels: np.ndarray,
+    known: np.ndarray,
+    *,
+    probability: bool,
+    users: np.ndarray | None = None,
+    over: Over = HERE,
 ) -> dict[str, float]:
     """AUC over the interactions whose user and item are in train, of all users together and of each, and AUC over all interactions; where
     the scores are logits of a probability, log loss and calibration too. What is undefined, since there is one class or no row, is absent.
@@ -162,15 +123,16 @@ def pointwise(
     Args:
         logits, labels: [B]. known: [B] bool, whether train has both the user and the item.
         users: [B] rows of the vocabulary; None, or 0 in every row, where the dataset has no users: then rows are drawn.
+        over: whose rows count: those given, or those of all ranks.
     """
     logits, labels = logits.astype(np.float64), labels.astype(np.float64)
     who = np.zeros(len(labels), np.int64) if users is None else users
-    rows = Rows(logits[known], labels[known], owners(who[known]))
-    found = estimates(rows, tuple(RANKED) if (who[known] > 0).any() else ("auc",))
-    if len(labels):
-        found["auc_all"] = area(logits, labels, owners(who))
-    values = with_errors(found)
-    if (who == 0).any() and (who > 0).any():
+    rows = Rows(logits[known], labels[known], owners(who[known], over), over=over)
+    found = estimates(rows, tuple(RANKED) if over.total((who[known] > 0).sum()) else ("auc",))
+    if over.total(len(labels)):
+        found["auc_all"] = area(logits, labels, owners(who, over), over)
+    values = with_errors(found, over)
+    if over.total((who == 0).sum()) and over.total((who > 0).sum()):
         values.pop("auc_all_se", None)
     if probability:
         values |= evaluate_outputs(BINARY, logits[:, None], labels, labels, known, who)[0]

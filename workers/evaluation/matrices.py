@@ -11,8 +11,9 @@ from scipy.sparse import csr_matrix
 
 from workers.artifacts import FEATURE, TEST, TRAIN, VALID, PreparedDataset
 from workers.batches import SplitRows, read_rows
-from workers.evaluation.evaluate import CHUNK, DEFAULT, catalogue, describe, pointwise, rank_users, summarise, users_to_rank
+from workers.evaluation.evaluate import CHUNK, DEFAULT, catalogue, describe, pointwise, summarise, users_to_rank
 from workers.evaluation.lists import facts_of
+from workers.evaluation.ranking import rank_users
 from workers.evaluation.rated_sets import SetResults, calibrated, evaluate_sets, has_sets, rated_sets, set_raters
 from workers.matrices import MatrixModel
 from workers.specs import USER_ID, Protocol

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 LISTED = 4000  # items whose genres are compared at a time: bounds memory
-NEVER = -0x7F800000  # the upper half of the key of -inf
+DIVERGED = "A score is NaN: the model has diverged. Look for extreme values and weights in the data, or change the settings of the model."
 
 
 def tie_order(num_items: int, seed: int) -> Ints:
@@ -33,9 +33,7 @@ def sort_keys(scores: NDArray[np.float32], ties: Ints) -> Ints:
         ValueError: a score is NaN.
     """
     if np.isnan(scores).any():
-        raise ValueError(
-            "A score is NaN: the model has diverged. Look for extreme values and weights in the data, or change the settings of the model."
-        )
+        raise ValueError(DIVERGED)
     bits = np.ascontiguousarray(scores, np.float32).view(np.int32).astype(np.int64)
     # IEEE 754 floats order like sign-magnitude integers
     return (np.where(bits >= 0, bits, -(bits & 0x7FFFFFFF)) << 32) + ties
@@ -56,17 +54,6 @@ def best_places(scores: NDArray[np.float32], ties: Ints, k: int) -> Ints:
         ValueError: a score is NaN.
     """
     return top_items(sort_keys(scores[None], ties), k)[0] if len(scores) else np.zeros(0, np.int64)
-
-
-def first_hit_rank(keys: Ints, relevant: Bools) -> Ints:
-    """Rank (from 1) of the best relevant item in the full ranking of each row, int64 [U]; 0 where none is ranked.
-
-    Args:
-        keys: [U, N] of `sort_keys`; an item whose score is -inf is not ranked. relevant: [U, N] bool.
-    """
-    lowest = np.iinfo(np.int64).min
-    best = np.where(relevant & (keys >> 32 != NEVER), keys, lowest).max(axis=1)
-    return np.where(best > lowest, (keys > best[:, None]).sum(axis=1) + 1, 0)
 
 
 def recall_at_k(hits: Bools, num_relevant: Ints, k: int) -> Floats:

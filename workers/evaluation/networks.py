@@ -1,7 +1,7 @@
-"""The protocol on a model that is sharded over ranks: all ranks take the same number of lookups, each row counts once."""
+"""The protocol on a model that is sharded over ranks."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,29 +10,18 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from workers.artifacts import FEATURE, TEST, TRAIN, VALID, PreparedDataset, patient
-from workers.batches import Columns, blocks_of, join, known_to_train, num_rows, sequences_of, table_columns, take, to_batch
-from workers.evaluation.evaluate import DEFAULT, catalogue, describe, pointwise, rank_users, summarise, users_to_rank
+from workers.artifacts import TEST, TRAIN, VALID, PreparedDataset, patient
+from workers.batches import table_columns
+from workers.evaluation import ranks
+from workers.evaluation.encoding import ROWS, encode, encode_users
+from workers.evaluation.evaluate import DEFAULT, catalogue, describe, pointwise, summarise, users_to_rank
 from workers.evaluation.lists import facts_of
-from workers.evaluation.outputs import evaluate_outputs
+from workers.evaluation.outputs import known_rows, output_metrics, output_tables
+from workers.evaluation.ranking import rank_users
 from workers.evaluation.rated_sets import SetResults, calibrated, evaluate_sets, has_sets, rated_sets, set_raters
-from workers.networks import Batch, Ranker
-from workers.specs import ITEM_ID, USER_ID, FeatureSchema, Protocol
-
-ROWS = 4096  # rows encoded or scored at a time
-POSITIONS = 1 << 18  # of the likes in order that are encoded at a time
-PLACE = "_place"  # of a row in its split: number of its block << 32 + place in it
-
-
-class ScoredRows(NamedTuple):
-    """Rows of a split, in the order of the dataset."""
-
-    logits: np.ndarray  # [B, O] float32
-    labels: np.ndarray  # [B] float32
-    targets: np.ndarray  # [B], or [B, A] of actions, float32; the labels where the dataset has no target
-    known: np.ndarray  # [B] bool, whether train has the user and the item, as far as the dataset has any
-    users: np.ndarray  # [B] int32 rows of the vocabularies, 0 unknown or none
-    items: np.ndarray  # [B] int32
+from workers.evaluation.split_rows import ScoredRows, ScoredSplit, kept_rows, score_split
+from workers.networks import Ranker
+from workers.specs import Protocol, Task
 
 
 class NetworkEvaluation(NamedTuple):
@@ -41,136 +30,10 @@ class NetworkEvaluation(NamedTuple):
     metrics: dict[str, float]
     ranked: pd.DataFrame
     item_states: Tensor
-    scored: ScoredRows
+    scored: ScoredRows  # all, or of many those that are kept (`kept_rows`)
     preference: np.ndarray  # [B] the score that ranks, of the rows of `scored`
     tables: dict[str, Any]  # for the figures of outputs, of `evaluate_outputs`
     sets: pd.DataFrame | None = None  # of `SetResults`, on test, where sets were rated
-
-
-def _device() -> torch.device:
-    return torch.device("cuda", torch.cuda.current_device()) if "nccl" in dist.get_backend() else torch.device("cpu")
-
-
-def _most(count: int) -> int:
-    """The largest count of all ranks."""
-    value = torch.tensor([count])
-    dist.all_reduce(value, op=dist.ReduceOp.MAX)
-    return int(value)
-
-
-def _gather(part: np.ndarray) -> np.ndarray:
-    """The parts of all ranks, in rank order, on every rank."""
-    parts: list[np.ndarray] = [part] * dist.get_world_size()
-    dist.all_gather_object(parts, part)
-    return np.concatenate(parts)
-
-
-@torch.no_grad()
-def encode(encoder: Callable[[Batch], Tensor], columns: Columns, rows: int, schema: FeatureSchema, most: int = ROWS) -> Tensor:
-    """Collective: states of a table's rows, in order, on every rank; each rank looks up a part of them.
-
-    Args:
-        encoder: `encode_users` or `encode_items` of a model whose tables may be sharded.
-        columns: the table as block columns, the same on all ranks.
-        rows: its length. most: rows encoded at a time.
-    """
-    rank, world = dist.get_rank(), dist.get_world_size()
-    own = np.array_split(np.arange(rows), world)[rank]
-    steps, parts = -(-_most(len(own)) // most), []
-    for step in range(max(1, steps)):
-        chunk = own[step * most : (step + 1) * most]
-        # a rank without rows left still takes part in the lookup, with one row that is then dropped
-        padded = chunk if len(chunk) else np.zeros(1, int)
-        parts.append(encoder(to_batch(take(columns, padded), schema, len(padded)).to(_device()))[: len(chunk)].cpu())
-    return torch.from_numpy(_gather(torch.cat(parts).numpy()))
-
-
-def encode_users(model: Ranker, users: pd.DataFrame, dataset: PreparedDataset, split: str) -> Tensor:
-    """Collective: the states of some users as they are known before a split, in order, on every rank; of a model that reads order by
-    their likes alone.
-
-    Args:
-        users: their encoded rows, the same on all ranks.
-    """
-    if model.order_length:
-        return _encode_ordered(model, users[FEATURE + USER_ID].to_numpy(np.int64), dataset, split)
-    return encode(model.encode_users, table_columns(users, dataset.schema, "user"), len(users), dataset.schema)
-
-
-def _encode_ordered(model: Ranker, users: np.ndarray, dataset: PreparedDataset, split: str) -> Tensor:
-    """As `encode_users`, of a model that reads nothing but order. users: [U] rows of the vocabulary."""
-    columns = sequences_of(dataset, users, model.order_length, split)
-    return encode(model.encode_users, columns, len(users), dataset.schema, max(1, min(ROWS, POSITIONS // model.order_length)))
-
-
-@torch.no_grad()
-def score_split(model: Ranker, dataset: PreparedDataset, split: str, item_states: Tensor) -> ScoredRows:
-    """Collective: every row of a split, each exactly once and in the order of the dataset, on every rank.
-
-    Args:
-        item_states: of the catalogue, for a model that reads order.
-    """
-    if model.order_length:
-        return _score_in_order(model, dataset, split, item_states)
-    schema = dataset.schema
-    batches = _fixed_batches(_placed_blocks(dataset.folder, split))
-    parts: list[tuple[np.ndarray, ...]] = []  # the columns of ScoredRows, and the place of each row
-    idle: Batch | None = None
-    while True:
-        rows = next(batches, None)
-        if not _most(rows is not None):
-            break
-        if rows is None:
-            idle = idle or to_batch({}, schema, 1).to(_device())
-            model(idle)
-            continue
-        batch, none = to_batch(rows, schema, num_rows(rows)), np.zeros(num_rows(rows), np.int32)
-        logits, known = model(batch.to(_device())).cpu().numpy(), known_to_train(rows, num_rows(rows))
-        ids = (rows.get(USER_ID, none), rows.get(ITEM_ID, none))
-        parts.append((*ScoredRows(logits, batch.label.numpy(), batch.target.numpy(), known, *ids), rows[PLACE]))
-    return _in_order_of_dataset(parts)
-
-
-def _score_in_order(model: Ranker, dataset: PreparedDataset, split: str, item_states: Tensor) -> ScoredRows:
-    """As `score_split`: each user is encoded once, since rows of a user differ in nothing but the item. An unknown item scores 0."""
-    own = list(_fixed_batches(_placed_blocks(dataset.folder, split)))
-    met = [np.zeros(0, np.int64), *(np.unique(rows[USER_ID]) for rows in own)]
-    users = np.unique(_gather(np.concatenate(met)))
-    states, parts = _encode_ordered(model, users, dataset, split), list[tuple[np.ndarray, ...]]()
-    for rows in own:
-        labels, ids = rows["label"].astype(np.float32), (rows[USER_ID], rows[ITEM_ID])
-        pairs = states[np.searchsorted(users, ids[0])].to(_device()), item_states[np.maximum(ids[1], 1) - 1].to(_device())
-        logits = model.score(*pairs).cpu().numpy() * (ids[1] > 0)[:, None]
-        target = rows.get("target", labels).astype(np.float32)
-        parts.append((*ScoredRows(logits, labels, target, known_to_train(rows, len(labels)), *ids), rows[PLACE]))
-    return _in_order_of_dataset(parts)
-
-
-def _in_order_of_dataset(parts: list[tuple[np.ndarray, ...]]) -> ScoredRows:
-    """Collective: the rows of all ranks. parts: the columns of ScoredRows, and the place of each row."""
-    every: list[list[tuple[np.ndarray, ...]]] = [parts] * dist.get_world_size()
-    dist.all_gather_object(every, parts)  # a rank without a block has no part, and cannot know the shapes
-    *columns, places = (np.concatenate(column) for column in zip(*(part for own in every for part in own), strict=True))
-    order = np.argsort(places)
-    return ScoredRows(*(column[order] for column in columns))
-
-
-def _placed_blocks(dataset: Path, split: str) -> Iterator[Columns]:
-    """This rank's blocks of a split, with the place of each row in it, so that results do not depend on how many ranks read."""
-    rank, world = dist.get_rank(), dist.get_world_size()
-    for turn, block in enumerate(blocks_of(dataset, split, rank, world)):
-        yield block | {PLACE: ((rank + turn * world) << 32) + np.arange(num_rows(block))}
-
-
-def _fixed_batches(blocks: Iterator[Columns]) -> Iterator[Columns]:
-    left: list[Columns] = []
-    for block in blocks:
-        left.append(block)
-        if sum(map(num_rows, left)) >= ROWS:
-            yield join(left)
-            left = []
-    if left:
-        yield join(left)
 
 
 @torch.no_grad()
@@ -197,13 +60,8 @@ def evaluate_network(
     if schema.can_rank:
         items = catalogue(folder)
         item_states = encode(model.encode_items, table_columns(items, schema, "item"), len(items), schema)
-    scored = score_split(model, dataset, split, item_states)
-    preference = model.head.score(torch.from_numpy(scored.logits).to(_device())).cpu().numpy()
-    values = pointwise(preference, scored.labels, scored.known, probability=False, users=scored.users)
-    tables: dict[str, Any] = {}
-    if predicts_label:
-        own, tables = evaluate_outputs(dataset.task, scored.logits, scored.labels, scored.targets, scored.known, scored.users)
-        values |= own
+    measured = score_split(model, dataset, split, item_states)
+    values, scored, tables = _measure_rows(model, dataset.task, measured, predicts_label)
     ranked, sets = pd.DataFrame(), None
     if schema.can_rank:
         facts = facts_of(items, dataset.num_users)
@@ -215,7 +73,29 @@ def evaluate_network(
             rated = _evaluate_sets(model, dataset, item_states)
             values, sets = values | rated.metrics, rated.sets
     model.train()
-    return NetworkEvaluation(values, ranked, item_states, scored, preference, tables, sets)
+    return NetworkEvaluation(values, ranked, item_states, scored, _preference(model, scored), tables, sets)
+
+
+def _measure_rows(
+    model: Ranker, task: Task, split: ScoredSplit, predicts_label: bool
+) -> tuple[dict[str, float], ScoredRows, dict[str, Any]]:
+    """Collective: metrics over all rows of a split, the rows of it that are kept, and the tables of figures, over those."""
+    rows, over = split
+    outputs = 0 if task.output == "binary" else rows.logits.shape[1] + math.prod(rows.targets.shape[1:])
+    scored = kept_rows(split, 1 + outputs)
+    values = pointwise(_preference(model, rows), rows.labels, rows.known, probability=False, users=rows.users, over=over)
+    if not predicts_label:
+        return values, scored, {}
+    measured = known_rows(task, rows.logits, rows.labels, rows.targets, rows.known, rows.users, over)
+    values |= output_metrics(measured)
+    if scored is not rows:
+        measured = known_rows(task, scored.logits, scored.labels, scored.targets, scored.known, scored.users)
+    return values, scored, output_tables(measured)
+
+
+def _preference(model: Ranker, rows: ScoredRows) -> np.ndarray:
+    """The score that ranks, [B]."""
+    return np.asarray(model.head.score(torch.from_numpy(rows.logits).to(ranks.device())).cpu().numpy())
 
 
 def _rank(
@@ -227,12 +107,12 @@ def _rank(
     report_progress: Callable[[int, int], None],
 ) -> pd.DataFrame:
     """Collective: rank the catalogue for each user, some on each rank; all of them on every rank."""
-    own, device = np.arange(dist.get_rank(), len(users), dist.get_world_size()), _device()
+    own, device = np.arange(dist.get_rank(), len(users), dist.get_world_size()), ranks.device()
     on_device = item_states.to(device)
 
-    def score(places: np.ndarray) -> np.ndarray:
+    def score(places: np.ndarray) -> Tensor:
         report_progress(int(places[0]), len(own))
-        return model.score_grid(user_states[own[places]].to(device), on_device).cpu().numpy()
+        return model.score_grid(user_states[own[places]].to(device), on_device)
 
     mine = rank_users(users.iloc[own], len(item_states), score, protocol)
     parts: list[pd.DataFrame] = [mine] * dist.get_world_size()
@@ -268,7 +148,7 @@ def set_scores(model: Ranker, users: Tensor, items: Tensor, sets: pd.DataFrame) 
     bags = [np.asarray(bag)[np.asarray(bag) > 0] - 1 for bag in sets["items"]]
     sizes = np.array([len(bag) for bag in bags])
     owner, row = np.repeat(sets["place"].to_numpy(np.int64), sizes), np.concatenate(bags).astype(np.int64)
-    device = _device()
+    device = ranks.device()
     parts = [
         model.head.score(model.score(users[owner[at : at + ROWS]].to(device), items[row[at : at + ROWS]].to(device))).cpu().numpy()
         for at in range(0, len(row), ROWS)

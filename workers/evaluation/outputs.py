@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax
 
 from workers.evaluation.clustered import BINS, MEASURED, RANKED, Rows, estimates, owners, with_errors
+from workers.evaluation.over import HERE, Over
 from workers.specs import Task
 
 Floats = NDArray[np.float64]
@@ -26,15 +27,31 @@ def evaluate_outputs(
         targets: [B] the value, or the place of the class; [B, A] 0 or 1 of each action. Not read where the output is binary.
         users: [B] rows of the vocabulary, whose draw makes the standard errors `<key>_se`; None or all 0: rows are drawn.
     """
+    who = np.zeros(len(labels), np.int64) if users is None else users
+    rows = known_rows(task, logits, labels, targets, known, who)
+    return output_metrics(rows), output_tables(rows)
+
+
+def known_rows(
+    task: Task, logits: Floats, labels: Floats, targets: Floats, known: NDArray[np.bool_], users: NDArray[Any], over: Over = HERE
+) -> Rows:
+    """The rows whose user and item are in train, to be measured; arguments as of `evaluate_outputs`."""
     logits, labels, targets = (part[known].astype(np.float64) for part in (logits, labels, targets))
-    if len(logits) == 0:
-        return {}, {"output": task.output}
-    own = owners(np.zeros(len(labels), np.int64) if users is None else users[known])
-    rows = Rows(logits[:, 0], labels, own, logits, labels if task.output == "binary" else targets, task)
-    keys = [key for key in MEASURED[task.output] if key not in RANKED]
-    values = with_errors(estimates(rows, keys))
-    tables = {"binary": _binary, "regression": _regression, "multi_class": _classes, "actions": _actions}[task.output](rows)
-    return values, {"output": task.output, **tables}
+    own = owners(users[known], over)
+    return Rows(logits[:, 0], labels, own, logits, labels if task.output == "binary" else targets, task, over)
+
+
+def output_metrics(rows: Rows) -> dict[str, float]:
+    """Metrics of what the logits predict, and as `<key>_se` their standard errors; what is undefined is absent."""
+    keys = [key for key in MEASURED[rows.task.output] if key not in RANKED]
+    return with_errors(estimates(rows, keys), rows.over)
+
+
+def output_tables(rows: Rows) -> dict[str, Any]:
+    """The tables of the figures, of rows of this process."""
+    output = rows.task.output
+    tables = {"binary": _binary, "regression": _regression, "multi_class": _classes, "actions": _actions}[output]
+    return {"output": output, **(tables(rows) if len(rows.labels) else {})}
 
 
 def predictions(task: Task, logits: Floats) -> Floats:

@@ -25,13 +25,13 @@ from workers.artifacts import (
     write_json,
 )
 from workers.batches import Likes, read_likes
-from workers.evaluation import MatrixEvaluation, at_edge, catalogue, evaluate_matrix, write_ranked
+from workers.evaluation import MatrixEvaluation, at_edge, catalogue, evaluate_matrix, scored_rows, write_ranked
 from workers.models import MatrixSpec
 from workers.run import RESUMED, RunContext, RunSpec, peak_memory, refuse_unfit, run_context
 from workers.serving import KnownLikes, OpenedMatrix, measure
 from workers.training.share import facts_of, learned_of
 from workers.training.tuning import Tuning
-from workers.training.write_results import data_alarms, scored_rows
+from workers.training.write_results import data_alarms
 
 log = logging.getLogger("workers.training.fit")
 

@@ -1,8 +1,6 @@
 """What a finished run leaves in its folder, done.json excepted: of networks rank 0 writes it. Imports no torch."""
 
 import json
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,10 +19,19 @@ from workers.artifacts import (
     SCORED,
     TOP_K,
     USERS,
-    spread,
     write_json,
 )  # fmt: skip
-from workers.evaluation import DEFAULT, catalogue, cut_histories, few_users, list_alarms, predictions, still_rising, write_ranked
+from workers.evaluation import (
+    DEFAULT,
+    catalogue,
+    cut_histories,
+    few_users,
+    list_alarms,
+    predictions,
+    scored_rows,
+    still_rising,
+    write_ranked,
+)  # fmt: skip
 from workers.run import RunContext, RunSpec
 from workers.specs import Task
 
@@ -34,7 +41,6 @@ if TYPE_CHECKING:
     from workers.training.sharding import Plan
 
 SHOWN_ROWS = 500  # test rows kept with their predictions, for people to look at
-SCORED_NUMBERS = 2_000_000  # scores, and outputs, of test rows that are kept at most: 20 MB or so
 
 
 def write_results(context: RunContext[RunSpec], evaluation: "NetworkEvaluation", plan: "Plan") -> None:
@@ -55,37 +61,6 @@ def write_results(context: RunContext[RunSpec], evaluation: "NetworkEvaluation",
     if evaluation.tables:
         write_json(folder / OUTPUTS, evaluation.tables)
         _some_rows(context.dataset.task, rows).to_parquet(folder / PREDICTIONS, index=False)
-
-
-def scored_rows(
-    users: np.ndarray,
-    items: np.ndarray,
-    labels: np.ndarray,
-    known: np.ndarray,
-    scores: np.ndarray,
-    outputs: Mapping[str, np.ndarray] = MappingProxyType({}),
-    most: int = SCORED_NUMBERS,
-) -> pd.DataFrame:
-    """Test rows with the score that ranks: user, item (rows of the vocabularies, int32), label, known, score (float32), and `outputs`.
-
-    Sorted by user, item and label, rows alike in them in the order of the dataset, so that two runs' rows stand beside each other.
-    Of more than `most` scores and outputs the same rows are kept of every run: those whose user and item, and place among the rows of
-    both, hash lowest.
-
-    Args:
-        users, items, labels, known, scores: [B], in the order of the dataset.
-        outputs: further columns, [B] or [B, O]; of O numbers a row they are lists.
-    """
-    most //= 1 + sum(column[:1].size for column in outputs.values())
-    order = np.lexsort((labels, items, users))
-    if len(order) > most:
-        pairs = (users[order].astype(np.uint64) << np.uint64(32)) | items[order].astype(np.uint64)
-        first = np.r_[True, pairs[1:] != pairs[:-1]]
-        place = np.arange(len(pairs)) - np.flatnonzero(first)[np.cumsum(first) - 1]
-        order = order[np.sort(np.argsort(spread(spread(pairs) + place.astype(np.uint64)), kind="stable")[:most])]
-    columns = {"user": users.astype(np.int32), "item": items.astype(np.int32), "label": labels.astype(np.float32), "known": known}
-    columns |= {"score": scores.astype(np.float32)} | {name: column.astype(np.float32) for name, column in outputs.items()}
-    return pd.DataFrame({name: column[order] if column.ndim == 1 else list(column[order]) for name, column in columns.items()})
 
 
 def _some_rows(task: Task, scored: "ScoredRows") -> pd.DataFrame:

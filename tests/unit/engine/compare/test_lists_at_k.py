@@ -19,8 +19,9 @@ from tests import tiny
 from tests.records import run
 from workers import evaluation
 from workers.artifacts.results import LIST_NAMES, METRICS, RANKING_NAMES
-from workers.evaluation.evaluate import catalogue, rank_users, summarise, users_to_rank, write_ranked
+from workers.evaluation.evaluate import catalogue, summarise, users_to_rank, write_ranked
 from workers.evaluation.lists import facts_of, list_metrics, padded, ranking_metrics
+from workers.evaluation.ranking import rank_users
 from workers.specs.protocol import Protocol
 
 DATASET = "tiny-0123456789ab"

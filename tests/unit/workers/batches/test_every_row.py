@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from workers.batches.batches import Columns, num_rows
 from workers.batches.epochs import EpochReader
-from workers.evaluation import networks
+from workers.evaluation import split_rows
 from workers.networks import Batch
 from workers.specs import Categorical, FeatureSchema
 
@@ -75,6 +75,6 @@ def test_an_epoch_that_ends_early_repeats_no_row(sizes: list[int], size: int, po
 @settings(derandomize=True, deadline=None)
 @given(SIZES)
 def test_evaluation_takes_every_row_once_and_in_order(sizes: list[int]) -> None:
-    batches = list(networks._fixed_batches(iter(blocks_of(sizes))))
+    batches = list(split_rows._fixed_batches(iter(blocks_of(sizes))))
     assert np.concatenate([batch["user_id"] for batch in batches]).tolist() == list(range(sum(sizes)))
     assert all(num_rows(batch) for batch in batches)

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from tests import tiny
 from workers.artifacts.dataset import PreparedDataset
 from workers.batches.likes import read_likes, read_rows
-from workers.evaluation.evaluate import rank_users, users_to_rank, write_ranked
+from workers.evaluation.evaluate import users_to_rank, write_ranked
+from workers.evaluation.ranking import rank_users
 from workers.models.popularity import PopularitySpec
 from workers.run.context import refuse_unfit
 from workers.run.spec import RunSpec, settings_of

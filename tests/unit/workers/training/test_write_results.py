@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from workers.artifacts import spread
-from workers.training.write_results import scored_rows
+from workers.evaluation import scored_rows
 
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
