@@ -1,7 +1,7 @@
-"""A Spark cluster of this machine: a standalone master and two workers, each a process of its own, on loopback.
+"""A Spark cluster of this machine: a standalone master and two workers, each a process of its own, on loopback or on hosts of their own.
 
 Executors run in a Python that has the dependencies and not the workbench, as a host has that nobody installed it on.
-`python -m tests.cluster` prepares, trains, cancels and loses executors on one, and prints what came of it with its seconds.
+`python -m tests.cluster [--apart] [RATINGS]` prepares, trains, cancels and loses executors on one, and prints a table with seconds.
 """
 
 import json
@@ -13,15 +13,22 @@ import sys
 import sysconfig
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
+from tests.hosts import GATEWAY, Host, apart
+
+if TYPE_CHECKING:
+    from engine.compute import Compute
+
 START_S = 60.0
-WORKERS, CORES, MEMORY_MB = 2, 1, 1536
+APART = "--apart"
+CORES, MEMORY_MB = 1, 1536
+HERE = (Host("localhost", "127.0.0.1"),) * 2
 
 
 class Cluster(NamedTuple):
@@ -30,7 +37,15 @@ class Cluster(NamedTuple):
     master: str  # spark://127.0.0.1:port
     page: str  # http://…, of the master
     python: Path  # of the executors
+    address: str  # of the driver, as executors see it
     processes: dict[str, subprocess.Popen[bytes]]
+
+    def compute(self, **more: Any) -> "Compute":
+        """What a run is launched with to compute there."""
+        from engine.compute import Compute
+
+        options = {} if self.address.startswith("127.") else dict.fromkeys(("spark.driver.host", "spark.driver.bindAddress"), self.address)
+        return Compute(master=self.master, python=str(self.python), cores=1, memory_gb=0.75, spark=options, **more)
 
     def state(self) -> dict[str, Any]:
         """What the master says of its workers and applications."""
@@ -60,8 +75,12 @@ class Cluster(NamedTuple):
 
 
 @contextmanager
-def cluster(folder: Path, workers: int = WORKERS, cores: int = CORES, memory_mb: int = MEMORY_MB) -> Iterator[Cluster]:
-    """A cluster that works below `folder`, and ends with all its processes."""
+def cluster(folder: Path, hosts: Sequence[Host] = HERE, cores: int = CORES, memory_mb: int = MEMORY_MB) -> Iterator[Cluster]:
+    """A cluster with a worker on each host that works below `folder`, and ends with all its processes.
+
+    Args:
+        hosts: this machine several times, or those of `tests.hosts.apart`.
+    """
     import pyspark
 
     from engine.spark.sessions import java_home
@@ -70,24 +89,33 @@ def cluster(folder: Path, workers: int = WORKERS, cores: int = CORES, memory_mb:
     variables = {
         name: value for name, value in os.environ.items() if not name.startswith(("RECBENCH_", "SPARK_", "PYSPARK_", "PYTHONPATH"))
     }
-    variables |= {"JAVA_HOME": str(java_home()), "SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "256m"}
-    running = Cluster(f"spark://127.0.0.1:{port}", f"http://127.0.0.1:{page}", bare_python(folder / "python"), {})
+    variables |= {"JAVA_HOME": str(java_home()), "SPARK_HOME": str(home), "SPARK_DAEMON_MEMORY": "256m"}
+    own = Host("driver", GATEWAY if hosts[0].namespace else HERE[0].address)
+    running = Cluster(f"spark://{own.address}:{port}", f"http://{own.address}:{page}", bare_python(folder / "python"), own.address, {})
+    names = folder / "hosts"
+    names.write_text("".join(f"{one.address} {one.name}\n" for one in (Host("localhost", "127.0.0.1"), own, *hosts)))
 
-    def start(name: str, *words: str) -> None:
+    def start(name: str, host: Host, *words: str) -> None:
         (folder / name).mkdir(parents=True)
         with (folder / f"{name}.log").open("wb") as log:
-            command = [str(home / "bin" / "spark-class"), *words]
+            command = host.command([str(home / "bin" / "spark-class"), *words], names)
             running.processes[name] = subprocess.Popen(
-                command, cwd=folder / name, env=variables, stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=folder / name,
+                env=variables | {"SPARK_LOCAL_IP": host.address},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     try:
-        start("master", "org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", str(page))
+        ports = ("--port", str(port), "--webui-port", str(page))
+        start("master", own, "org.apache.spark.deploy.master.Master", "--host", own.address, *ports)
         _wait(lambda: running.state() is not None, "master", folder)
-        for number in range(workers):
+        for number, host in enumerate(hosts):
             asked = ("--cores", str(cores), "--memory", f"{memory_mb}m", "--work-dir", str(folder / f"worker{number}"), "--webui-port", "0")
-            start(f"worker{number}", "org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", *asked, running.master)
-        _wait(lambda: len(running.state()["workers"]) == workers, "workers", folder)
+            start(f"worker{number}", host, "org.apache.spark.deploy.worker.Worker", "--host", host.address, *asked, running.master)
+        _wait(lambda: len(running.state()["workers"]) == len(hosts), "workers", folder)
         yield running
     finally:
         for process in reversed(running.processes.values()):
@@ -128,12 +156,17 @@ def _wait(there: Any, what: str, folder: Path) -> None:
     raise TimeoutError(f"The {what} of the cluster did not start in {START_S:g} s:\n{logs}")
 
 
-def main(ratings: Path | None) -> None:
-    """Prepare, train, cancel and lose executors on a cluster, and print a table. ratings: a MovieLens release; None: the sample."""
+def main(ratings: Path | None, separate: bool) -> None:
+    """Prepare, train, cancel and lose executors on a cluster, and print a table.
+
+    Args:
+        ratings: a MovieLens release; None: the sample.
+        separate: whether workers are on hosts of their own.
+    """
     import tempfile
 
     import engine
-    from engine.compute import Compute, using
+    from engine.compute import using
 
     rows: list[tuple[str, str, float, str]] = []
 
@@ -157,8 +190,9 @@ def main(ratings: Path | None) -> None:
         spec = engine.datasets.DatasetSpec.model_validate({"name": "cluster", "source": source})
         again = spec.model_copy(update={"name": "again"})
         with (
-            cluster(Path(folder) / "cluster") as hosts,
-            using(Compute(master=hosts.master, python=str(hosts.python), cores=1, memory_gb=0.75)),
+            apart(2) if separate else nullcontext(HERE) as places,
+            cluster(Path(folder) / "cluster", places) as hosts,
+            using(hosts.compute()),
         ):
             follow("prepare", spec)
             follow("prepare, cancelled in flight (s until ended)", again, engine.runs.cancel_request)
@@ -181,4 +215,5 @@ def _is_under_way(run_id: str) -> bool:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    named = [Path(word) for word in sys.argv[1:] if word != APART]
+    main(named[0] if named else None, APART in sys.argv)

@@ -11,9 +11,7 @@ ERROR = 3  # exit status where nothing could be judged: 1 and 2 are answers
 
 def register(add: Add) -> None:
     """Add the command to a parser."""
-    text = (
-        "Judge whether a run is worse than another by more than is tolerated; exits 0: not worse, 1: worse, 2: cannot be told, 3: error."
-    )
+    text = "Judge whether a run is worse than another by more than is tolerated; exits 0: not worse, 1: worse, 2: cannot be told, 3: error."
     gate = add("gate", _gate, text)
     gate.set_defaults(error_code=ERROR)
     gate.add_argument("candidate", metavar="CANDIDATE", help="a finished run")

@@ -14,10 +14,11 @@ from engine.runs import Run, RunState
 from engine.specs import RunSpec
 from tests import tiny
 from tests.cluster import Cluster, cluster
+from tests.hosts import apart, why_not
 from workers.run import TOKEN
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
-PATIENCE_S = 400.0
+PATIENCE_S = 800.0  # of one run, on a machine that others use too
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def compute(hosts: Cluster) -> Compute:
-    return Compute(master=hosts.master, python=str(hosts.python), cores=1, memory_gb=0.75)
+    return hosts.compute()
 
 
 def ended(run_id: str) -> Run:
@@ -115,3 +116,28 @@ def test_a_cluster_that_cannot_run_it_is_said_in_a_sentence(hosts: Cluster, comp
         assert "cannot start Python (/no/such/python)" in (ended(training(workspace)).message or "")
     with using(compute.model_copy(update={"memory_gb": 64.0, "wait_minutes": 0.2})):
         assert "gave 0 of 2 executors with 1 cores and 64 GB in 12 s" in (ended(training(workspace)).message or "")
+
+
+@pytest.fixture(scope="module")
+def two_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    if why := why_not():
+        pytest.skip(why)
+    with apart(2) as hosts, cluster(tmp_path_factory.mktemp("apart"), hosts) as running:
+        yield running
+
+
+def test_two_hosts_train_together_end_together_and_prepare(two_hosts: Cluster, workspace: Path) -> None:
+    with using(two_hosts.compute()):
+        trained = ended(training(workspace, epochs=2))
+        assert trained.state is RunState.FINISHED, trained.message
+        log = engine.runs.log_text(trained.run_id)
+        assert all(f"on {name}" in log or name in log for name in ("host0", "host1")), "a rank on each"
+        cancelled = training(workspace, epochs=1000, patience=1000)
+        until(lambda: is_training(cancelled, 3))
+        assert len(ranks(cancelled)) >= 2
+        engine.runs.cancel(cancelled)
+        assert ended(cancelled).state is RunState.CANCELLED
+        assert not ranks(cancelled)
+        spec = engine.datasets.DatasetSpec.model_validate({"name": "sample", "source": {"kind": "sample"}})
+        prepared = ended(engine.runs.submit(spec))
+    assert prepared.state is RunState.FINISHED, prepared.message
