@@ -67,14 +67,13 @@ def why_not(error: NoPlanError, devices: int, fleet: Fleet, noun: str) -> str:
     """Why tables do not fit, and what to change, in sentences."""
     memory, (name, largest), on_cpus = size(fleet.memory_bytes), error.largest, fleet.device == "cpu"
     if error.left <= 0:
-        taken = "libraries, the whole network as each process builds it" if on_cpus else "other weights, what stays free"
+        taken = "libraries" if on_cpus else "other weights, what stays free"
         ways = "a smaller embedding_dim" if on_cpus else "a smaller batch_size"
         return (
             f"a {noun} of {memory} has nothing left for its part of the tables: {taken} and a step take {size(error.reserved)}. "
             f"Plan for more memory, or choose {ways}."
         )
-    twice = ", twice at the peak," if on_cpus else ""
-    have = f"the tables and their optimizer take {size(error.wanted)}{twice} and {devices:,} × {size(error.left)} are left of {memory} each"
+    have = f"the tables and their optimizer take {size(error.wanted)} and {devices:,} × {size(error.left)} are left of {memory} each"
     if error.wanted > devices * error.left:
         return f"{have}. Plan for more memory or more devices, or choose a smaller embedding_dim."
     if largest > error.left:

@@ -10,9 +10,9 @@ from engine.plan.fewest import fewest, why_not
 from engine.plan.results import Fewest, Plan, RankLoad
 from engine.plan.shape import lengths_of, shape_of
 from engine.plan.spec import DEVICES, Fleet, PlanSpec
-from engine.plan.warnings import of_building, of_counts, of_lookups, of_scores, of_unread
+from engine.plan.warnings import of_counts, of_lookups, of_scores, of_unread
 from engine.preflight import BASE_BYTES, bytes_of
-from workers.models import FLOAT, MODELS, NetworkSpec
+from workers.models import MODELS, NetworkSpec
 from workers.run import RunSpec
 from workers.specs import FeatureSchema, Task
 from workers.training import Layout, NoPlanError, PlannedTable, TablePlan
@@ -38,12 +38,11 @@ def make_plan(spec: PlanSpec) -> Plan:
     if footprint is None:
         raise ValueError(f"{run.model.label} does not say how large it is, so it cannot be planned; choose another model.")
     need, base = bytes_of(run, footprint), base_of(spec)
-    placement = _place(run, shape, task, lengths_of(dataset, shape, interactions), spec.fleet, FLOAT * footprint.parameters)
+    placement = _place(run, shape, task, lengths_of(dataset, shape, interactions), spec.fleet)
     cost = cost_of(spec, dataset, interactions, base)
     warnings = (
         *of_counts(shape, interactions),
         *of_unread(run.model.label, spec.counts, footprint),
-        *of_building(spec.fleet, FLOAT * footprint.parameters),
         *of_scores(dataset, interactions, spec.fleet.ranks),
         *of_lookups(placement.ranks),
     )
@@ -83,14 +82,11 @@ class _Placement(NamedTuple):
     fewest: Fewest
 
 
-def _place(run: RunSpec, shape: FeatureSchema, task: Task, lengths: dict[str, float], fleet: Fleet, weights: int) -> _Placement:
-    """weights: bytes of the whole network."""
+def _place(run: RunSpec, shape: FeatureSchema, task: Task, lengths: dict[str, float], fleet: Fleet) -> _Placement:
     from workers.training import TablePlanner
 
     noun = DEVICES[fleet.device]
-    # as the pre-flight counts: a process on CPUs builds the whole network, and holds its part again while it is written
-    kept, copies = (BASE_BYTES + weights, 2) if fleet.device == "cpu" else (0, 1)
-    planner = TablePlanner(run, shape, task, lengths, kept, copies)
+    planner = TablePlanner(run, shape, task, lengths, BASE_BYTES if fleet.device == "cpu" else 0)  # as the pre-flight counts
 
     def on(devices: int) -> TablePlan:
         return planner.plan(Layout(devices, min(devices, fleet.devices), fleet.device, fleet.memory_bytes))

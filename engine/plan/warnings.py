@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from engine.datasets import Dataset
 from engine.plan.results import RankLoad
-from engine.plan.spec import Counts, Fleet
+from engine.plan.spec import Counts
 from engine.preflight import size
 from workers.artifacts import TEST
 from workers.models import Footprint
@@ -29,14 +29,6 @@ def of_counts(shape: FeatureSchema, interactions: int) -> list[str]:
         if there and (count := shape.feature(feature).num_rows - 1) > interactions:
             found.append(f"{count:,} {name} have {interactions:,} interactions, fewer than one each: change the interactions too.")
     return found
-
-
-def of_building(fleet: Fleet, weights: int) -> list[str]:
-    """Every process builds the whole network in memory of its host; on CPUs that is memory of the plan. weights: bytes of the network."""
-    if fleet.device == "cpu":
-        return []
-    many = f" × {fleet.devices} processes = {size(weights * fleet.devices)}" if fleet.devices > 1 else ""
-    return [f"At its start each process builds the whole network in memory of its host: {size(weights)}{many} on each host."]
 
 
 def of_scores(dataset: Dataset, interactions: int, ranks: int) -> list[str]:

@@ -1,7 +1,7 @@
 """Memory of a rank, from the size of its model.
 
-Measured on CPU: a rank without a model to speak of takes BASE_BYTES, most of it the libraries; with a table of 544 MB and its optimizer a
-rank's peak was three times their bytes more: the network as it is built, its part as it is trained, and that again while it is written.
+Measured on CPU: a rank without a model to speak of takes BASE_BYTES, most of it the libraries. It holds its part of the tables and of their
+optimizer once, from the first weights to the last checkpoint, as tests/unit/workers/training/test_first_weights.py measures.
 """
 
 from typing import NamedTuple
@@ -45,8 +45,8 @@ def bytes_of(spec: RunSpec, footprint: Footprint) -> Bytes:
     share = copied + cut / together + max([sum(placed) / together, *placed[:1]])  # what is whole is on one rank
     rest = copied * together + cut + sum(placed)
     batch = _batch(spec, footprint)
-    each = BASE_BYTES + weights + batch  # every rank first builds the whole network
-    return Bytes(int(each + 2 * share), int(each * together + 2 * rest), int(whole), int(batch))
+    each = BASE_BYTES + batch
+    return Bytes(int(each + share), int(each * together + rest), int(whole), int(batch))
 
 
 def _tables(spec: RunSpec, footprint: Footprint) -> dict[str, int]:

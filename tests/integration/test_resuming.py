@@ -274,14 +274,14 @@ def fills(run: str, dataset: str, number: int) -> None:
 
     from workers.artifacts import checkpoint
 
-    stock = checkpoint.save_file
+    stock = checkpoint.write_tensors
 
-    def full(tensors: Any, path: Path) -> None:
+    def full(tensors: Any, path: Path) -> Any:
         if number == 1 and int(path.parent.name.split("-")[1].split(".")[0]) > 60 and os.environ["RANK"] == "1":
             raise OSError(errno.ENOSPC, "No space left on device")
-        stock(tensors, path)
+        return stock(tensors, path)
 
-    checkpoint.save_file = full
+    checkpoint.write_tensors = full
     train(run, dataset, number)
 
 

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch.distributed as dist
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from workers.artifacts.restoring import load_whole as load_whole
 from workers.artifacts.restoring import restore as restore
@@ -25,6 +24,7 @@ from workers.artifacts.results import write_json
 from workers.artifacts.shards import INDEX, broken_file, file_entry, shard_key, shards
 from workers.artifacts.shards import OPTIMIZER as OPTIMIZER
 from workers.artifacts.shards import facts as facts
+from workers.artifacts.streamed import write_tensors
 from workers.artifacts.waiting import patient
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def save(
 
 def _write_part(partial: Path, state: dict[str, Any], position: Position, fence: Callable[[], None]) -> _Part:
     rank, files, positions = dist.get_rank(), dict[str, Any](), dict[str, Any]()
-    own = {shard_key(n, o): (t.detach().cpu().contiguous(), n, s, o) for n, s, o, t in shards(state, rank)}
+    own = {shard_key(n, o): (t, n, s, o) for n, s, o, t in shards(state, rank)}
     wanted = sum(tensor.nbytes for tensor, *_ in own.values()) + sum(array.nbytes for array in position[0].values())
 
     def write() -> None:
@@ -103,8 +103,9 @@ def _write_part(partial: Path, state: dict[str, Any], position: Position, fence:
         fence()
         partial.mkdir(parents=True, exist_ok=True)
         path, place = partial / f"rank{rank}.safetensors", partial / f"{POSITION}{rank}.safetensors"
-        save_file({key: tensor for key, (tensor, *_) in own.items()}, path)
-        files[path.name] = file_entry(path, shards={key: {"name": n, "size": s, "offsets": o} for key, (_, n, s, o) in own.items()})
+        written = write_tensors({key: tensor for key, (tensor, *_) in own.items()}, path)
+        parts = {key: {"name": n, "size": s, "offsets": o} for key, (_, n, s, o) in own.items()}
+        files[path.name] = file_entry(path, parts, written)
         save_numpy(position[0], place, metadata=position[1])
         positions[place.name] = file_entry(place)
 

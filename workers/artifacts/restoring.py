@@ -9,6 +9,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torch.distributed._shard.sharded_tensor import ShardedTensor
 
+from workers.artifacts.mapped import MappedPart, MappedTable
 from workers.artifacts.shards import OPTIMIZER, facts, own_shards, shard_key, shards
 
 
@@ -104,8 +105,11 @@ def restore_own(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load_whole(folder: Path, module: nn.Module, prefix: str = "model.") -> None:
-    """Put the shards of every rank together in an undistributed module; raises ValueError when one does not fit."""
-    state, filled = module.state_dict(), dict.fromkeys(module.state_dict(), 0)
+    """Put the shards of every rank together in an undistributed module; raises ValueError when one does not fit.
+
+    Tables on torch's meta device become `MappedTable`s of the checkpoint's files, which must stay where they are; all else is copied.
+    """
+    state, filled, mapped = module.state_dict(), dict.fromkeys(module.state_dict(), 0), dict[str, list[MappedPart]]()
     for file_name, entry in facts(folder)["files"].items():
         with safe_open(folder / Path(file_name).name, "pt") as file, torch.no_grad():
             for key, shard in entry["shards"].items():
@@ -115,8 +119,14 @@ def load_whole(folder: Path, module: nn.Module, prefix: str = "model.") -> None:
                 if name not in state or list(state[name].shape) != shard["size"]:
                     raise ValueError(f"Checkpoint {folder} holds {name} {shard['size']}, which this model does not have.")
                 place = tuple(slice(o, o + n) for o, n in zip(shard["offsets"], part.shape, strict=True))
-                state[name][place].copy_(part) if place else state[name].copy_(part)
+                if state[name].is_meta:
+                    mapped.setdefault(name.removesuffix(".weight"), []).append(MappedPart(shard["offsets"][0], shard["offsets"][1], part))
+                else:
+                    state[name][place].copy_(part) if place else state[name].copy_(part)
                 filled[name] += part.numel()
     missing = [name for name, count in filled.items() if count != state[name].numel()]
     if missing:
         raise ValueError(f"Checkpoint {folder} lacks weights of {', '.join(missing)}.")
+    for name, parts in mapped.items():
+        bags, _, table = name.rpartition(".")
+        module.get_submodule(bags)[table] = MappedTable(module.get_submodule(name), parts)  # type: ignore[index, arg-type, operator]

@@ -10,6 +10,8 @@ from typing import Any
 from torch import Tensor
 from torch.distributed._shard.sharded_tensor import ShardedTensor
 
+from workers.artifacts.streamed import Written
+
 INDEX = "checkpoint.json"
 OPTIMIZER = "optimizer."  # prefix of the names of optimizer states, beside the weights
 
@@ -34,12 +36,14 @@ def shard_key(name: str, offsets: list[int]) -> str:
     return f"{name}@{','.join(map(str, offsets))}"
 
 
-def file_entry(path: Path, shards: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The index's entry of a file, once its bytes are on disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+def file_entry(path: Path, shards: dict[str, Any] | None = None, written: Written | None = None) -> dict[str, Any]:
+    """The index's entry of a file, once its bytes are on disk. written: of a file that `write_tensors` wrote."""
+    if written is None:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        written = Written(path.stat().st_size, _digest(path))
     path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors makes files that not even the group of a shared workspace may read
-    return {"bytes": path.stat().st_size, "sha256": _digest(path)} | ({"shards": shards} if shards is not None else {})
+    return written._asdict() | ({"shards": shards} if shards is not None else {})
 
 
 def facts(folder: Path) -> dict[str, Any]:

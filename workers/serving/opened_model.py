@@ -17,7 +17,7 @@ from workers.boosting import load as load_trees
 from workers.evaluation import best_places, catalogue, tie_order
 from workers.matrices import MatrixModel
 from workers.models import FunnelSpec, LightGBMSpec, MatrixSpec
-from workers.networks import Ranker
+from workers.networks import Ranker, tables_on_meta
 from workers.run import RunSpec
 from workers.specs import HISTORY, TIE_SEED, FeatureSchema
 
@@ -241,7 +241,8 @@ def open_run(run: Path, dataset: PreparedDataset) -> OpenedModel:
         return OpenedMatrix(items, matrix)
     if isinstance(spec.model, LightGBMSpec):
         return OpenedNetwork(items, load_trees(folder, spec.model, dataset.schema, dataset.task), dataset.schema)
-    model = spec.network.build(FeatureSchema.model_validate(facts["schema"]), dataset.task)
+    with tables_on_meta():  # they stay in the checkpoint's files
+        model = spec.network.build(FeatureSchema.model_validate(facts["schema"]), dataset.task)
     checkpoint.load_whole(folder, model)
     return OpenedNetwork(items, model, dataset.schema)
 

@@ -40,14 +40,15 @@ def _leave(_: object) -> None:
     """Draw nothing."""
 
 
-def draw(state: Mapping[str, Any], tables: Iterable[EmbeddingBagConfig], seed: int) -> None:
+def draw(state: Mapping[str, Any], tables: Iterable[EmbeddingBagConfig], seed: int, device: torch.device) -> None:
     """Draw the first weights of this rank's shards, in place.
 
     Args:
         state: `DistributedModelParallel.state_dict()`. tables: all tables in it, whose `init_fn` draws rows.
+        device: of the shards; the random numbers of other GPUs are left alone, since to ask for them takes memory of theirs.
     """
     by_name = {table.name: table for table in tables}
-    with torch.no_grad(), torch.random.fork_rng():
+    with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
         for name, _, offsets, shard in own_shards(state):
             table = by_name.get(name.removesuffix(".weight").rpartition(".embedding_bags.")[2])
             if table is not None and ".embedding_bags." in name:

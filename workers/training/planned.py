@@ -48,7 +48,7 @@ class NoPlanError(ValueError):
     """The tables do not fit on the ranks.
 
     Attributes:
-        wanted: bytes of all tables with the states of their optimizer, as often as a rank holds its part. largest: name and bytes of the
+        wanted: bytes of all tables with the states of their optimizer. largest: name and bytes of the
             largest.
         left: bytes of a rank that tables may take. reserved: those that they may not.
     """

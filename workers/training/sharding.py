@@ -111,7 +111,7 @@ def distribute(model: Ranker, spec: TrainSpec, device: torch.device, step_bytes:
         distributed = DistributedModelParallel(module, device=device, plan=plan, sharders=sharders, init_data_parallel=data_parallel)
     if shared_tables:
         use_shared_tables(distributed, together=model.side_by_side, timeout_s=spec.timeout_s)
-    draw(distributed.state_dict(), tables, spec.seed)
+    draw(distributed.state_dict(), tables, spec.seed, device)
     return DistributedModel(distributed, _optimizers(distributed, spec), _describe(distributed.plan), device)
 
 

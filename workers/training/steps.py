@@ -93,7 +93,10 @@ class PipelinedSteps(Steps):
             self.pipeline.detach()  # whoever evaluates looks up without it
 
     def _prepare(self, batch: Batch) -> Batch:
-        batch = self.model.network.prepare(batch)  # on the CPU: to leave rows out on a GPU is to wait for it
+        """What a GPU would be waited for is done on the CPU: leaving likes out, and counting the ids of each feature."""
+        batch = self.model.network.prepare(batch)
+        for ids in (batch.sparse, batch.whole):
+            ids.sync()
         return batch.pin_memory() if self.model.device.type == "cuda" else batch
 
 

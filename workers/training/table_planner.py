@@ -33,9 +33,7 @@ STATES = {"rowwise_adagrad": 1, "adagrad": 1, "adam": 2, "sgd": 0}  # numbers th
 class TablePlanner:
     """Plans the tables of one run on a dataset of a given shape."""
 
-    def __init__(
-        self, run: RunSpec, schema: FeatureSchema, task: Task, lengths: Mapping[str, float], kept_bytes: int = 0, copies: int = 1
-    ) -> None:
+    def __init__(self, run: RunSpec, schema: FeatureSchema, task: Task, lengths: Mapping[str, float], kept_bytes: int = 0) -> None:
         """Build the network without weights.
 
         Args:
@@ -43,17 +41,16 @@ class TablePlanner:
             lengths: values of a feature in a row, on average, which make its lookups; 1 where a feature is not named. The planner itself
                 takes every feature to have one, as it does when a training starts.
             kept_bytes: memory of a rank that is not for tables, beside that for other weights and a step.
-            copies: how often a rank holds its part of the tables at its peak.
 
         Raises:
             ValueError: the run names a sharding for a table that the network does not have.
         """
         self.model, self.spec, self.lengths = run.network, run.train, lengths
-        self.kept_bytes, self.copies = kept_bytes, copies
+        self.kept_bytes = kept_bytes
         with torch.device("meta"):
             self.network = self.model.build(schema, task)
         fuse_optimizer(self.network, self.spec)
-        self.sizes = {t.name: copies * self._bytes(t.num_embeddings, t.embedding_dim) for t in configs(self.network)}
+        self.sizes = {t.name: self._bytes(t.num_embeddings, t.embedding_dim) for t in configs(self.network)}
 
     def plan(self, layout: Layout) -> TablePlan:
         """Where the tables go.
@@ -70,8 +67,7 @@ class TablePlanner:
         tables = tuple(self._table(option, layout, sum(lengths[option.name])) for option in options)
         held = [0] * layout.ranks
         for part in (part for table in tables for part in table.parts):
-            own = part.table_bytes + part.state_bytes
-            held[part.rank] += max(part.estimate_bytes, own) + (self.copies - 1) * own
+            held[part.rank] += max(part.estimate_bytes, part.table_bytes + part.state_bytes)
         if max(held) > left:
             raise self._no_plan(layout)
         return TablePlan(tables=tables, memory_bytes=memory_of(layout), reserved_bytes=reserved)

@@ -1,6 +1,7 @@
 """Steps that overlap, as on a GPU, learn what steps one after another learn; here on two ranks on CPUs, by the same code."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,51 +28,64 @@ def _batches(rank: int, sampled: int) -> Iterator[Any]:
         yield to_batch(given, SCHEMA, 16)._replace(sampled=sampled)
 
 
-def _learn(rank: int, world: int, folder: Path) -> None:
-    import torch
-    from torchrec.distributed.train_pipeline.runtime_forwards import PipelinedForward
+def _cases() -> Iterator[tuple[Any, str, int]]:
+    """Specs of networks, the sharding of their tables, and how many rows of a batch are drawn items."""
+    from tests.contracts.test_models import BY_ROWS
+    from workers.models import SASRecSpec, TwoTowerSpec
 
-    from tests.contracts.test_models import BY_ROWS, SCHEMA
-    from workers.networks import tables_on_meta
-    from workers.specs import TrainSpec
-    from workers.training.sharding import distribute
-    from workers.training.steps import PipelinedSteps, Steps
-
-    rates: dict[str, Any] = {"table_learning_rate": 0.1, "table_epsilon": 1e-3, "dense_learning_rate": 0.01}
-    spec = TrainSpec(device="cpu", shared_tables=False, sharding="row_wise", **rates)
     for kind in BY_ROWS:
         sampling = {"negatives": "uniform"} if "negatives" in kind.model_fields else {}
         for sampled, dropped in ((0, 0.0), (4, 0.0), (4, 0.3)):
-            weights, losses = [], []
-            for steps in (Steps, PipelinedSteps):
-                torch.manual_seed(0)
-                with tables_on_meta():
-                    network = kind(**sampling, history_dropout=dropped).build(SCHEMA)
-                model = distribute(network, spec, torch.device("cpu"))
-                model.module.train()
-                doing, batches, before = steps(model, spec), _batches(rank, sampled), list[bool]()
+            yield kind(**sampling, history_dropout=dropped), "row_wise", sampled
+    yield SASRecSpec(), "table_wise", 4
+    yield TwoTowerSpec(history_pooling="recency", history_dropout=0.3), "table_wise", 4
 
-                def begin(model: Any = model, before: list[bool] = before) -> None:
-                    before.append(isinstance(model.network.ebc.forward, PipelinedForward))
-                    model.optimizers.set_rate(1 / len(before))
 
-                torch.manual_seed(1 + rank)
-                taken = []
-                for part in (3, 4):  # the pipeline is empty in between
-                    first = [next(batches) for _ in range(part)]
-                    taken += list(doing(iter(first), begin))
-                assert before == [steps is PipelinedSteps] * COUNT
-                assert len(taken) == COUNT
-                assert [step.rows for step in taken] == [16 - sampled] * COUNT
-                losses.append(torch.stack([step.loss for step in taken]))
-                weights.append({name: ranks.whole(value, rank).clone() for name, value in model.module.state_dict().items()})
-                with torch.no_grad():
-                    network.eval()(next(_batches(rank, 0)))  # without the pipeline
-            if not dropped:  # likes to leave out are drawn ahead of all else that a step draws
-                torch.testing.assert_close(losses[1], losses[0], rtol=0, atol=0)
-                for name, value in weights[0].items():
-                    assert torch.equal(weights[1][name], value), (kind, name)
-            assert losses[1].isfinite().all()
+def _learn(rank: int, world: int, folder: Path) -> None:
+    import torch
+
+    from workers.specs import TrainSpec
+    from workers.training.steps import PipelinedSteps, Steps
+
+    rates: dict[str, Any] = {"table_learning_rate": 0.1, "table_epsilon": 1e-3, "dense_learning_rate": 0.01}
+    for spec, sharding, sampled in _cases():
+        train = TrainSpec(device="cpu", shared_tables=False, sharding=sharding, **rates)
+        first, second = (_learned(rank, spec, train, steps, sampled) for steps in (Steps, PipelinedSteps))
+        assert second["losses"].isfinite().all()
+        if sharding == "table_wise" or not spec.history_dropout:  # else likes to leave out are drawn ahead of all else that a step draws
+            for name, value in first.items():
+                assert torch.equal(second[name], value), (spec, name)
+
+
+def _learned(rank: int, spec: Any, train: Any, kind: type, sampled: int) -> dict[str, Any]:
+    """Losses and weights after some steps."""
+    import torch
+    from torchrec.distributed.train_pipeline.runtime_forwards import PipelinedForward
+
+    from tests.contracts.test_models import SCHEMA
+    from workers.networks import tables_on_meta
+    from workers.training.sharding import distribute
+    from workers.training.steps import PipelinedSteps
+
+    torch.manual_seed(0)
+    with tables_on_meta():
+        network = spec.build(SCHEMA)
+    model = distribute(network, train, torch.device("cpu"))
+    model.module.train()
+    steps, batches, ahead = kind(model, train), _batches(rank, sampled), list[bool]()
+
+    def begin() -> None:
+        ahead.append(isinstance(network.ebc.forward, PipelinedForward))
+        model.optimizers.set_rate(1 / len(ahead))
+
+    torch.manual_seed(1 + rank)
+    taken = [step for part in (3, 4) for step in steps(islice(batches, part), begin)]  # the pipeline is empty in between
+    assert ahead == [kind is PipelinedSteps and network.looks_up_batch] * COUNT
+    assert [step.rows for step in taken] == [16 - sampled] * COUNT
+    with torch.no_grad():
+        network.eval()(next(_batches(rank, 0)))  # without the pipeline
+    weights = {name: ranks.whole(value, rank).clone() for name, value in model.module.state_dict().items()}
+    return weights | {"losses": torch.stack([step.loss for step in taken])}
 
 
 @pytest.mark.slow
