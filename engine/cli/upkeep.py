@@ -1,4 +1,5 @@
-"""recbench support, cleanup: a bundle for a report of a fault; deleting the trash for good, and what dead runs left."""
+"""recbench support, cleanup, verify: a bundle for a report of a fault; deleting the trash for good, and what dead runs left; whether
+a dataset is what was prepared."""
 
 import argparse
 from pathlib import Path
@@ -18,6 +19,16 @@ def register(add: Add) -> None:
     cleanup = add("cleanup", _cleanup, text)
     cleanup.add_argument("run_ids", metavar="RUN", nargs="*", help="runs in the trash; default: all of them")
     cleanup.add_argument("--yes", action="store_true", help="delete: this cannot be undone")
+    text = "Read every file of a prepared dataset, in parallel threads, and compare it with what was written."
+    add("verify", _verify, text).add_argument("dataset", metavar="DATASET", help="the id of a prepared dataset")
+
+
+def _verify(args: argparse.Namespace) -> dict[str, Any]:
+    from engine import datasets
+
+    datasets.verify(args.dataset)
+    print(f"All files of {args.dataset} match the sizes and digests in its manifest.")
+    return {"dataset": args.dataset, "verified": True}
 
 
 def _support(args: argparse.Namespace) -> dict[str, Any]:

@@ -142,31 +142,6 @@ def _read(manifest: Path) -> Dataset:
     return Dataset(value["id"], value["name"], manifest.parent, value, FeatureSchema.model_validate(value["schema"]))
 
 
-def digest(path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file."""
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def verify(id: str) -> None:
-    """Compare every file with the manifest; ValueError names the first that is missing, changed or not of the dataset."""
-    dataset = get_dataset(id)
-    advice = f"dataset {id} was changed after it was prepared: delete its folder and prepare it again."
-    files = dataset.manifest["files"]
-    for name, expected in files.items():
-        path = dataset.path / name
-        if not path.is_file():
-            raise ValueError(f"{name} is missing; {advice}")
-        if (size := path.stat().st_size) != expected["bytes"]:
-            raise ValueError(f"{name} has {size:,} bytes instead of {expected['bytes']:,}; {advice}")
-        if digest(path)["sha256"] != expected["sha256"]:
-            raise ValueError(f"{name} has another SHA-256 than the manifest; {advice}")
-    for path in dataset.path.rglob("*"):
-        name = path.relative_to(dataset.path).as_posix()
-        if path.is_file() and name not in files and name != MANIFEST:
-            raise ValueError(f"{name} is not a file of the manifest; {advice}")
-
-
 def items(id: str) -> "pd.DataFrame":
     """The catalogue, by row: item_id, row, title, genres, counts and display columns; items not in train last."""
     return _table(get_dataset(id).path / ITEMS)

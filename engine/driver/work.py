@@ -51,7 +51,7 @@ def run_training(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, w
     if why := preflight.training(spec, dataset).why_blocked:  # a run that was submitted before its dataset was there
         raise ValueError(why)
     journal.progress("checking the dataset", 0, 1, force=True)
-    datasets.verify(dataset.id)
+    datasets.verify_some(dataset.id, draw=run_id)
     runs.hold_dataset(run_dir, dataset)
     counts = json.dumps(dataset.manifest["counts"])
     outbox.dataset(dataset.name, dataset.manifest["fingerprint"], str(dataset.path), counts)

@@ -16,6 +16,7 @@ BASE_BYTES, FIT_BASE_BYTES = 1_060_000_000, 900_000_000
 DRIVER_BYTES = 900_000_000  # the driver of a run and its JVM
 TIGHT = 0.9  # share of the free memory that a run should leave at most
 STATES = {"adagrad": 1, "adam": 2, "adamw": 2, "sgd": 0}  # numbers that an optimizer keeps for each weight
+LIKE_BYTES = 68  # of a fitted model: a like of train that is held (24) while the matrix before test is read (44); seen with 8 million
 COPIES_OF_BATCH = 4  # embeddings of a step: looked up, side by side, and the gradients of both
 
 
@@ -26,15 +27,17 @@ class Bytes(NamedTuple):
     every: int = 0  # memory of all ranks
     checkpoint: int = 0
     batch: int = 0  # of `rank`, what a step holds
+    likes: int = 0  # of `rank`, who liked what
 
 
-def bytes_of(spec: RunSpec, footprint: Footprint) -> Bytes:
-    """Memory and checkpoint of a run."""
+def bytes_of(spec: RunSpec, footprint: Footprint, liked: int = 0) -> Bytes:
+    """Memory and checkpoint of a run. liked: liked rows of train, all of which a fitted model holds in its one process."""
     weights = footprint.parameters * FLOAT
     if not isinstance(spec.model, NetworkSpec):
         beside = 2 if isinstance(spec.model, MatrixSpec) else 0
-        need = FIT_BASE_BYTES + weights + footprint.working_bytes
-        return Bytes(need, need, beside * weights if spec.model.kind in ("item_knn", "markov_chain") else weights)
+        likes = LIKE_BYTES * liked if isinstance(spec.model, MatrixSpec) else 0
+        need = FIT_BASE_BYTES + weights + footprint.working_bytes + likes
+        return Bytes(need, need, beside * weights if spec.model.kind in ("item_knn", "markov_chain") else weights, likes=likes)
     train = spec.train
     sizes, together = _tables(spec, footprint), train.processes
     dense = footprint.dense * FLOAT * (1 + STATES[train.dense_optimizer])
@@ -95,6 +98,9 @@ def memory(spec: RunSpec, need: Bytes, on: Machine, largest: str) -> Item:
     change = "Choose a smaller embedding_dim, prepare with a higher min_count or hashed features, or spread the tables over more machines."
     if not isinstance(spec.model, NetworkSpec):
         change = "Choose iALS or popularity, or prepare the data with a higher minimum of interactions an item."
+    if need.likes > need.rank / 2:
+        largest = "who liked what"
+        change = "Choose a network, such as the two-tower: it reads blocks one after another; or prepare fewer rows."
     if need.batch > need.rank / 2:
         largest, change = f"a batch of {spec.train.batch_size:,} rows", f"Choose a batch_size of {spec.train.batch_size // 2:,} or less."
     if every > on.memory_bytes:

@@ -38,7 +38,7 @@ def training(spec: RunSpec, dataset: Dataset, on: Machine | None = None, rates: 
         items.append(Item(name="Model", value="this model does not tell its size; memory and disk are not judged"))
         amount = Bytes()
     else:
-        amount = bytes_of(largest, footprint)
+        amount = bytes_of(largest, footprint, dataset.counts.get("positives", {}).get(TRAIN, 0))
         items += [_model(footprint), memory(largest, amount, on, _largest(footprint)), disk(amount, dataset, on)]
     if isinstance(spec.model, NetworkSpec):
         items += [*_processes(spec, on), *_device(spec), *_steps(spec, learned.rows)]

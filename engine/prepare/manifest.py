@@ -28,7 +28,8 @@ def manifest(preparation: Preparation, results: Results, blocks: Blocks, id: str
         "known_at_test": list(datasets.KNOWN_AT_TEST),
         "block_rows": blocks.rows,
         "columns": COLUMNS,
-        "files": {path.relative_to(folder).as_posix(): datasets.digest(path) for path in files},
+        "checked_blocks": True,
+        "files": dict(zip((path.relative_to(folder).as_posix() for path in files), datasets.digests(files), strict=True)),
     }
 
 

@@ -132,12 +132,8 @@ def prepared(request: pytest.FixtureRequest, spark: "SparkSession", tmp_path_fac
 
 def stored(path: Path, split: str) -> pd.DataFrame:
     """The rows of a split out of its blocks, one by one."""
-    import_streaming()
-    from streaming.base.local import LocalDataset
-
-    blocks = LocalDataset(str(path / split))
     parts = []
-    for block in (blocks[k] for k in range(len(blocks))):
+    for block in blocks_of(path, split):
         columns = {}
         for name, values in block.items():
             if name.endswith(".lengths"):

@@ -193,13 +193,9 @@ def test_several_actions_become_a_target_each(tmp_path: Path) -> None:
 
 
 def _targets(path: Path) -> np.ndarray:
-    from workers.batches.blocks import import_streaming
+    from workers.batches.blocks import blocks_of
 
-    import_streaming()
-    from streaming.base.local import LocalDataset
-
-    parts = [LocalDataset(str(path / split)) for split in ("train", "valid", "test")]
-    return np.concatenate([part[k]["target"] for part in parts for k in range(len(part))])
+    return np.concatenate([block["target"] for split in ("train", "valid", "test") for block in blocks_of(path, split)])
 
 
 def test_a_source_of_context_alone_is_prepared_without_users_and_items(tmp_path: Path) -> None:

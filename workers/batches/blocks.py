@@ -6,6 +6,7 @@ Runs inside mapInArrow, partition by partition; imports no Spark and nothing of 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workers.artifacts import SEQUENCES, VALID, VALID_SEQUENCES
+from workers.batches.checked import CHECK, CHECK_ENCODING, read_block, with_check
 from workers.specs import ITEM_ID, USER_ID
 
 if TYPE_CHECKING:
@@ -57,13 +59,14 @@ def _left_out(name: str) -> object:
 
 def blocks_of(dataset: Path, split: str, first: int = 0, step: int = 1) -> Iterator[dict[str, np.ndarray]]:
     """Every step-th block of a split by index, from `first` on: each row exactly once over all ranks, where StreamingDataset repeats
-    some. Nothing is shared with other ranks or left open: a StreamingDataset per epoch would use up the files of a process."""
+    some; DamagedError where one is not what was written. Nothing is shared with other ranks or left open: a StreamingDataset per epoch
+    would use up the files of a process."""
     import_streaming()
     from streaming.base.local import LocalDataset
 
     blocks = LocalDataset(str(Path(dataset) / split))
     for index in range(first, len(blocks), step):
-        yield {name: np.asarray(column) for name, column in blocks[index].items()}
+        yield read_block(partial(blocks.__getitem__, index), Path(dataset) / split, index)
 
 
 def sequence_blocks(dataset: Path, splits: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
@@ -163,7 +166,7 @@ class FolderWriter:
 
     def __post_init__(self) -> None:
         self.folder = _new_folder(self.parent, f"part-{self.partition:05d}")
-        self.writer = _mds_writer()(columns=self.columns, out=str(self.folder), max_workers=1)
+        self.writer = _mds_writer()(columns=self.columns | {CHECK: CHECK_ENCODING}, out=str(self.folder), max_workers=1)
 
     @property
     def name(self) -> str:
@@ -182,7 +185,7 @@ class FolderWriter:
         end = self.held if last else self.held - self.held % self.block_rows
         for start in range(0, end, self.block_rows):
             block = rows.slice(start, min(self.block_rows, end - start))
-            self.writer.write(self.block(block))
+            self.writer.write(with_check(self.block(block)))
             self.rows, self.blocks = self.rows + len(block), self.blocks + 1
         self.waiting, self.held = rows.slice(end).to_batches(), self.held - end
 

@@ -123,6 +123,16 @@ def test_ease_of_a_million_items_is_refused_with_its_numbers(judge) -> None:
         engine.runs.submit(spec)
 
 
+def test_likes_that_do_not_fit_into_the_one_process_of_a_fitted_model_are_refused(judge) -> None:
+    many = {"rows": 4 * 10**8, "liked": 3 * 10**8, "users": 10**6}
+    judged, _ = judge({"kind": "popularity"}, many)
+    memory = item(judged, "Memory")
+    assert memory.level == "blocked" and "21" in memory.value and "who liked what" in memory.value
+    assert "two-tower" in memory.advice
+    assert item(judge({"kind": "two_tower"}, many)[0], "Memory").level != "blocked"
+    assert item(judge({"kind": "popularity"}, {"rows": 10**7, "liked": 5 * 10**6})[0], "Memory").level == "fine"
+
+
 @pytest.mark.fault("F45")
 @pytest.mark.parametrize(
     ("counts", "model", "train", "said"),

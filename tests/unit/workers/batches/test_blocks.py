@@ -8,6 +8,7 @@ import pytest
 
 from tests import tiny
 from workers.batches.blocks import BlockWriter, blocks_of, import_streaming, mds_columns
+from workers.batches.checked import CHECK, CHECK_ENCODING, with_check
 
 COLUMNS = {"single": ("user_id", "item_id"), "multi": ("history", "genres"), "dense": ("age",)}
 
@@ -31,11 +32,7 @@ def batch(rows: int, split: str = "train", history: list[list[int]] | None = Non
 
 
 def read(folder: Path) -> list[dict[str, np.ndarray]]:
-    import_streaming()
-    from streaming.base.local import LocalDataset
-
-    stored = LocalDataset(str(folder))
-    return [stored[k] for k in range(len(stored))]
+    return list(blocks_of(folder.parent, folder.name))
 
 
 def test_rows_become_blocks_of_one_size_and_a_last_one(tmp_path: Path) -> None:
@@ -91,9 +88,9 @@ def test_the_bytes_are_those_of_the_stock_writer(tmp_path: Path) -> None:
 
     writer = BlockWriter(out=str(tmp_path / "ours"), block_rows=8, **COLUMNS)
     list(writer(iter([batch(20)])))
-    with MDSWriter(columns=mds_columns(**COLUMNS), out=str(tmp_path / "stock")) as stock:
+    with MDSWriter(columns=mds_columns(**COLUMNS) | {CHECK: CHECK_ENCODING}, out=str(tmp_path / "stock")) as stock:
         for start in (0, 8, 16):
-            stock.write(writer.block(pa.Table.from_batches([batch(20)]).slice(start, 8)))
+            stock.write(with_check(writer.block(pa.Table.from_batches([batch(20)]).slice(start, 8))))
     ours = tmp_path / "ours" / "train" / "part-00000"
     assert (ours / "shard.00000.mds").read_bytes() == (tmp_path / "stock" / "shard.00000.mds").read_bytes()
 
