@@ -8,6 +8,7 @@ from typing import NamedTuple
 from engine.compute import Compute, code_archive
 from engine.settings import settings
 from workers.run import TOKEN
+from workers.stores import PLACES
 
 CODE, ENVIRONMENT = "recbench_code", "recbench_environment"  # folders, relative to where an executor works
 PYTHON = "PYSPARK_PYTHON"
@@ -38,6 +39,7 @@ def options(compute: Compute, ranks: RankRequest | None, variables: Mapping[str,
     """
     archives = [f"{code_archive()}#{CODE}", *([f"{compute.environment}#{ENVIRONMENT}"] if compute.environment else [])]
     own = settings().inherited | ({TOKEN: os.environ[TOKEN]} if TOKEN in os.environ else {})
+    own |= {name: os.environ[name] for name in PLACES if name in os.environ}  # where S3 is; credentials are the hosts' own
     path = ":".join(part for part in (CODE, variables.get("PYTHONPATH")) if part)
     chosen = {
         "spark.archives": ",".join(archives),

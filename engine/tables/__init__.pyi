@@ -7,7 +7,7 @@ from .archive import extracted as extracted, names_in as names_in
 from .guessed import ColumnGuess as ColumnGuess, TableGuess as TableGuess
 from .inspect import inspect_table as inspect_table
 from .meaning import Answer as Answer, Question as Question
-from .paths import TABLES as TABLES, is_remote as is_remote, local as local, named as named
+from .paths import TABLES as TABLES, local as local, named as named
 from .plain_lines import Layout as Layout
 from .specs import (
     DISPLAY as DISPLAY, NUMERIC as NUMERIC,

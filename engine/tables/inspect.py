@@ -1,12 +1,14 @@
-"""Inspect the head of any table, local or remote."""
+"""Inspect the head of any table: of this machine, of a store, or of Spark."""
 
 from pathlib import PurePosixPath
 
 from engine.tables import open as opening
 from engine.tables.guess import EXPECTED, GUESS_ROWS, Rows, TableGuess, Which, assemble, guess_text
-from engine.tables.paths import InputFile, check_uri, files, head, identify, is_remote
+from engine.tables.objects import together
+from engine.tables.paths import InputFile, check_uri, files, head, identify, needs_spark
 from engine.tables.specs import Encoding, Escape, Format, Quoting
 from workers.prepare.tables import as_text, refused_type
+from workers.stores import open_parquet
 
 
 def inspect_table(
@@ -27,46 +29,44 @@ def inspect_table(
     """
     given = {"format": format, "encoding": encoding, "delimiter": delimiter, "quoting": quoting, "escape": escape, "header": header}
     given = {name: value for name, value in given.items() if value is not None}
-    if is_remote(path):
+    if needs_spark(path):
         from engine.tables import peek, stored
 
         check_uri(path)
         spark = stored.active()
         return stored.guess(spark, path, table, given) if spark else peek.guess(path, table, given)
-    inputs = [identify(file) for file in files(path)]
-    facts = {"path": path, "files": len(inputs), "bytes": sum(f.path.stat().st_size for f in inputs), "compression": inputs[0].compression}
+    inputs = together(identify, files(path))
+    facts = {"path": path, "files": len(inputs), "bytes": sum(f.size for f in inputs), "compression": inputs[0].compression}
     if inputs[0].kind == "parquet":
         names, rows, refused = _parquet_head(inputs[0])
         notes = _name_notes(inputs[0], "parquet") + refused
         return assemble({**facts, "format": "parquet"}, table, names, names, rows, notes=notes)
     start = head(inputs[0])
     notes = _name_notes(inputs[0], "jsonl" if given.get("format") == "jsonl" else "csv")
-    return guess_text(facts, table, inputs[0].member or inputs[0].path.name, start, given, notes)
+    return guess_text(facts, table, inputs[0].member or inputs[0].name, start, given, notes)
 
 
 def _name_notes(file: InputFile, kind: str) -> list[str]:
-    suffixes = [s.lower() for s in PurePosixPath(file.member or file.path.name).suffixes]
+    suffixes = [s.lower() for s in PurePosixPath(file.member or file.name).suffixes]
     expected = next(
         (name for name, endings in EXPECTED.items() if endings & set(suffixes)), "csv" if {".csv", ".tsv"} & set(suffixes) else None
     )
     notes = []
     if expected and (expected == "parquet") != (kind == "parquet"):
         notes.append(
-            f"{file.path.name} is named like {expected}, but its content is {'Parquet' if kind == 'parquet' else 'text'}; that decides."
+            f"{file.name} is named like {expected}, but its content is {'Parquet' if kind == 'parquet' else 'text'}; that decides."
         )
     if file.member:
-        notes.append(f"{file.path.name} is a zip file; {file.member} in it is read.")
+        notes.append(f"{file.name} is a zip file; {file.member} in it is read.")
     return notes
 
 
 def _parquet_head(input_file: InputFile) -> tuple[list[str], Rows, list[str]]:
     """Column names, the first rows as text (null where a column cannot be read), and which cannot."""
-    import pyarrow.parquet as pq
-
     schema = opening.parquet_schema(input_file)
     bad = {field.name: why for field in schema if (why := refused_type(field.type))}
     wanted = [name for name in schema.names if name not in bad]
-    with pq.ParquetFile(input_file.path) as file:
+    with open_parquet(input_file.part.path) as file:
         batch = next(file.iter_batches(GUESS_ROWS, columns=wanted), None) if wanted else None
     count = batch.num_rows if batch is not None else 0
     columns = {name: as_text(batch.column(name)).to_pylist() for name in wanted} if batch is not None else {}

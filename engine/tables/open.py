@@ -4,11 +4,14 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.tables.objects import together
 from engine.tables.paths import HEAD_BYTES, InputFile, files, head, identify
 from engine.tables.specs import TableFile, unique_names
 from workers.prepare.tables import Layout, plain, quoted, ready
+from workers.stores import open_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,18 +33,18 @@ def open_table(table: TableFile) -> OpenTable:
     Raises:
         ValueError, FileNotFoundError: a file is missing, not allowed, empty, unlike the others, or not of the format of the table.
     """
-    inputs = tuple(identify(path) for path in files(table.path))
+    inputs = tuple(together(identify, files(table.path)))
     for file in inputs:
         wanted = "parquet" if table.format == "parquet" else "text"
         if file.kind != wanted:
             other = "Parquet" if file.kind == "parquet" else "text, not Parquet,"
-            raise ValueError(f"{file.path.name} is {other} by its content, but the format chosen is {table.format}; choose the other.")
+            raise ValueError(f"{file.name} is {other} by its content, but the format chosen is {table.format}; choose the other.")
     if table.format == "parquet":
         return OpenTable(inputs, None, _parquet_names(inputs))
     if table.format == "jsonl":
         names = tuple(column.name for column in table.columns if column.role != "ignore")
-        for file in inputs:
-            refuse_json_array(file.path.name, text_of(head(file, 4096), table.encoding))
+        for file, start in zip(inputs, together(partial(head, size=4096), inputs), strict=True):
+            refuse_json_array(file.name, text_of(start, table.encoding))
         return OpenTable(inputs, Layout("jsonl", names, table.encoding), names)
     layout = _csv_layout(table, inputs)
     return OpenTable(inputs, layout, layout.names)
@@ -105,16 +108,18 @@ def _csv_layout(table: TableFile, inputs: Sequence[InputFile]) -> Layout:
     layout = table.layout
     names: tuple[str, ...] | None = None
     lines: dict[str, None] = {}
-    for file in inputs:
-        text = text_of(head(file, HEAD_BYTES if len(inputs) == 1 or not table.header else 1 << 16), table.encoding)
+    read = inputs if table.header else inputs[:1]
+    starts = together(partial(head, size=HEAD_BYTES if len(read) == 1 else 1 << 16), read)
+    for file, start in zip(read, starts, strict=True):
+        text = text_of(start, table.encoding)
         if not table.header:
-            return layout._replace(names=tuple(f"column_{k}" for k in range(1, _width(file.path.name, text, layout) + 1)))
-        fields, line = header_of(file.path.name, text, layout)
+            return layout._replace(names=tuple(f"column_{k}" for k in range(1, _width(file.name, text, layout) + 1)))
+        fields, line = header_of(file.name, text, layout)
         if names is None:
             names = unique_names(fields)
         elif unique_names(fields) != names:
             raise ValueError(
-                f"{file.path.name} has the columns {', '.join(unique_names(fields))[:200]}, unlike {inputs[0].path.name} "
+                f"{file.name} has the columns {', '.join(unique_names(fields))[:200]}, unlike {inputs[0].name} "
                 f"({', '.join(names)[:200]}); give a folder of files that are written alike."
             )
         lines[line] = None
@@ -140,23 +145,22 @@ def parquet_schema(file: InputFile) -> "pa.Schema":
         ValueError: damaged, or with columns of an extension type, which may run code.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(file.path) as opened_file:
+        with open_parquet(file.part.path) as opened_file:
             schema = opened_file.schema_arrow
+    except FileNotFoundError:
+        raise
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{file.path.name} is not a Parquet file that can be read ({str(error)[:200]}); copy it again.") from error
+        raise ValueError(f"{file.name} is not a Parquet file that can be read ({str(error)[:200]}); copy it again.") from error
     for field in schema:
         if isinstance(field.type, pa.BaseExtensionType) or b"ARROW:extension:name" in (field.metadata or {}):
-            raise ValueError(
-                f"{file.path.name}: {field.name!r} is of an extension type ({field.type}), which is never opened; save it without."
-            )
+            raise ValueError(f"{file.name}: {field.name!r} is of an extension type ({field.type}), which is never opened; save it without.")
     if len(set(schema.names)) < len(schema.names):
-        raise ValueError(f"{file.path.name} has two columns of the same name; save it again with distinct names.")
+        raise ValueError(f"{file.name} has two columns of the same name; save it again with distinct names.")
     return schema
 
 
 def _parquet_names(inputs: Sequence[InputFile]) -> tuple[str, ...]:
-    schemas = [parquet_schema(file) for file in inputs]
+    schemas = together(parquet_schema, inputs)
     return tuple(name for name in schemas[0].names if all(name in schema.names for schema in schemas[1:]))

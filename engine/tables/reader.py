@@ -1,15 +1,18 @@
-"""Read a local table: its head for checks and forms, its first rows for previews, all of it on Spark's executors."""
+"""Read a table of this machine or of a store: its head for checks and forms, its first rows for previews, all on Spark's executors."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.tables.objects import ListedFile, identity, together
 from engine.tables.open import HEAD_ROWS, OpenTable, open_table, parquet_schema
-from engine.tables.paths import InputFile, files, head, identify, is_remote
+from engine.tables.paths import InputFile, files, head, identify, needs_spark
 from engine.tables.plain_lines import content_digest
 from engine.tables.specs import TableFile, spark_schema
 from workers.prepare.tables import WIDE, Layout, Output, Part, PartsReader, read, refused_type, shape
+from workers.stores import is_stored, open_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +27,7 @@ BYTES_A_ROW = 40
 def check(table: TableFile, outputs: Sequence[Output], prefix: str = "") -> None:
     """ValueError or FileNotFoundError when the table cannot be read as mapped; reads heads only."""
     try:
-        if is_remote(table.path):
+        if needs_spark(table.path):
             from engine.tables import remote
 
             remote.check(table, outputs)
@@ -76,7 +79,7 @@ def frame(table: TableFile, outputs: Sequence[Output], limit: int) -> "pd.DataFr
     """The first `limit` rows: the columns of `outputs`, then problem and raw."""
     import pyarrow as pa
 
-    if is_remote(table.path):
+    if needs_spark(table.path):
         from engine.tables import remote
 
         return remote.frame(table, outputs, limit)
@@ -89,13 +92,13 @@ def frame(table: TableFile, outputs: Sequence[Output], limit: int) -> "pd.DataFr
 
 def load(spark: "SparkSession", table: TableFile, outputs: Sequence[Output]) -> "DataFrame":
     """All rows, read by the executors in parts of about 64 MiB: lines, row groups, or whole compressed files."""
-    if is_remote(table.path):
+    if needs_spark(table.path):
         from engine.tables import stored
 
         return stored.load(spark, table, outputs)
     opened = open_table(table)
-    parts = [part for file in opened.files for part in _parts(file, opened.layout)]
-    size = sum(file.path.stat().st_size for file in opened.files)
+    parts = [part for some in together(partial(_parts, layout=opened.layout), opened.files) for part in some]
+    size = sum(file.size for file in opened.files)
     slices = min(len(parts), max(2 * spark.sparkContext.defaultParallelism, size // SPLIT_BYTES))
     reader = PartsReader(tuple(parts), opened.layout, tuple(outputs))
     return spark.range(0, len(parts), 1, slices).mapInArrow(reader, spark_schema(outputs))
@@ -103,49 +106,57 @@ def load(spark: "SparkSession", table: TableFile, outputs: Sequence[Output]) -> 
 
 def _parts(file: InputFile, layout: Layout | None) -> list[Part]:
     if layout is None:
-        import pyarrow.parquet as pq
-
-        return [file.part._replace(row_group=group) for group in range(pq.ParquetFile(file.path).num_row_groups)]
-    size = file.path.stat().st_size
+        with open_parquet(file.part.path) as opened:
+            return [file.part._replace(row_group=group) for group in range(opened.num_row_groups)]
+    size = file.size
     if file.compression != "none" or layout.quoting == "lines" or layout.encoding in WIDE or size <= SPLIT_BYTES:
         return [file.part]
     return [file.part._replace(start=at, end=min(at + SPLIT_BYTES, size)) for at in range(0, size, SPLIT_BYTES)]
 
 
 def digest(table: TableFile, outputs: Sequence[Output]) -> str:
-    """SHA-256 of the contents, file after file."""
-    if is_remote(table.path):
+    """SHA-256 of the contents, file after file; of an object in a store, of its size and its ETag."""
+    if needs_spark(table.path):
         from engine.tables import remote
 
         return remote.digest(table, outputs)
     total = hashlib.sha256()
-    for path in files(table.path):
-        facts = path.stat()
-        total.update(f"{content_digest(path, facts.st_size, facts.st_mtime_ns)}\n".encode())
+    for part in together(_identity, files(table.path)):
+        total.update(f"{part}\n".encode())
     return total.hexdigest()
+
+
+def _identity(file: ListedFile) -> str:
+    if is_stored(file.place):
+        return identity(file)
+    facts = (path := Path(file.place)).stat()
+    return content_digest(path, facts.st_size, facts.st_mtime_ns)
 
 
 def size_hint(table: TableFile) -> int:
     """Approximate number of rows, from the length of the first lines."""
-    if is_remote(table.path):
+    if needs_spark(table.path):
         from engine.tables import remote
 
         return remote.size_hint(table)
-    inputs = [identify(path) for path in files(table.path)]
+    inputs = together(identify, files(table.path))
     if inputs[0].kind == "parquet":
-        import pyarrow.parquet as pq
-
-        return sum(pq.ParquetFile(file.path).metadata.num_rows for file in inputs if file.kind == "parquet")
+        return sum(together(_rows, [file for file in inputs if file.kind == "parquet"]))
     start = head(inputs[0], 1 << 16)
     lines = max(start.count(b"\n"), start.count(b"\r"))
-    size = sum(file.path.stat().st_size * GROWTH[file.compression] for file in inputs)
+    size = sum(file.size * GROWTH[file.compression] for file in inputs)
     return int(size / (len(start) / lines if lines else BYTES_A_ROW))
+
+
+def _rows(file: InputFile) -> int:
+    with open_parquet(file.part.path) as opened:
+        return int(opened.metadata.num_rows)
 
 
 def notes(table: TableFile, outputs: Sequence[Output], where: str) -> list[str]:
     """Sentences on how a table is read, and on how many rows of its head cannot be read."""
-    name = Path(table.path).name if not is_remote(table.path) else table.path
-    if is_remote(table.path):
+    name = Path(table.path).name if not needs_spark(table.path) else table.path
+    if needs_spark(table.path):
         return [f"{name} is read by Spark ({table.format}); values become text without loss, dates and times are in UTC."]
     how = f"Parquet, whole numbers and dates as text ({where})"
     if table.format != "parquet":

@@ -1,4 +1,4 @@
-"""Tables that only Spark can read: of its catalogue, Delta, and files in stores such as s3://.
+"""Tables that only Spark can read: of its catalogue, Delta, and files of Hadoop. It reads objects of other stores by connectors.
 
 Without a session in this process, `engine.tables.peek` starts one in another process.
 """
@@ -22,6 +22,7 @@ CHECK_ROWS = 1000
 _AWS, _AZURE = "org.apache.hadoop:hadoop-aws:{hadoop}", "org.apache.hadoop:hadoop-azure:{hadoop}"
 _GOOGLE = "Google's gcs-connector for Hadoop 3"
 CONNECTORS = {"s3": _AWS, "s3a": _AWS, "abfs": _AZURE, "abfss": _AZURE, "gs": _GOOGLE}  # scheme -> what Spark needs to read it
+LACKING = re.compile("No FileSystem for scheme|ClassNotFoundException")
 BYTES_A_ROW = 40
 
 
@@ -125,6 +126,8 @@ def typed(spark: "SparkSession", path: str, format: str) -> "DataFrame":
         return spark.read.parquet(path)
     except (PySparkException, Py4JJavaError) as error:
         problem = str(getattr(error, "java_exception", error)).split("\n")[0][:300]
+        if LACKING.search(problem):
+            raise ValueError(unread(path, problem, _hadoop(spark))) from error
         if "delta" in format and "DATA_SOURCE_NOT_FOUND" in str(error):
             problem = "this Spark has no Delta: set spark.jars.packages to io.delta:delta-spark and its extensions in spark-defaults.conf"
         raise ValueError(f"{path} cannot be read: {problem.rstrip('.')}.") from error
@@ -150,27 +153,32 @@ def stored(spark: "SparkSession", uri: str) -> list[StoreFile]:
                 listed.append(StoreFile(status.getPath().toString(), int(status.getLen()), int(status.getModificationTime())))
     except Py4JJavaError as error:
         problem = str(error.java_exception).split("\n")[0][:300]
-        version = str(jvm.org.apache.hadoop.util.VersionInfo.getVersion())  # type: ignore[union-attr]
-        raise ValueError(unread(uri, problem, version)) from error
+        raise ValueError(unread(uri, problem, _hadoop(spark))) from error
     if not listed:
         raise ValueError(f"{uri} holds no file; check the address.")
     return sorted(listed)
 
 
+def _hadoop(spark: "SparkSession") -> str:
+    return str(spark._jvm.org.apache.hadoop.util.VersionInfo.getVersion())  # type: ignore[union-attr]
+
+
 def unread(uri: str, problem: str, hadoop: str) -> str:
-    """Why files in a store cannot be listed, in a sentence; a stock Spark has the connector of none.
+    """Why Spark cannot read a table in a store, in a sentence; a stock Spark has the connector of none.
 
     Args:
         problem: what Hadoop said. hadoop: its version in this Spark.
     """
-    scheme, _, rest = uri.partition("://")
-    if scheme not in CONNECTORS or not re.search("No FileSystem for scheme|ClassNotFoundException", problem):
+    scheme, colon, _ = uri.removeprefix(DELTA).partition("://")
+    if not colon and (named := re.search(r'scheme "?(\w+)', problem)):  # of a table of the catalogue
+        scheme = named[1]
+    if scheme not in CONNECTORS or not LACKING.search(problem):
         return f"{uri} cannot be read by Spark ({problem}); check the address, the credentials and the connector in Spark."
     package = CONNECTORS[scheme].format(hadoop=hadoop)
-    write = f" and give s3a://{rest}" if scheme == "s3" else ""
+    write = f" and give {uri.replace('s3://', 's3a://')}" if "s3://" in uri else ""
     return (
         f"{uri} cannot be read: this Spark has no connector for {scheme}://. Set spark.jars.packages to {package} in its "
-        f"spark-defaults.conf{write}; or copy the files to a folder of this machine and give that."
+        f"spark-defaults.conf{write}; or give the files as CSV, JSON lines or Parquet, which need no connector."
     )
 
 

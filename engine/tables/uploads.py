@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from engine.settings import settings
+from engine.tables.objects import ListedFile
 from engine.tables.paths import TABLES, identify, refuse_name
 
 MAX_UPLOAD = 200 << 20
@@ -29,7 +30,7 @@ def keep_upload(name: str, data: "bytes | bytearray | memoryview | IO[bytes]") -
         digest = _write(label, data, partial)
         stem = re.sub(r"[^a-z0-9]+", "-", label.split(".")[0].lower()).strip("-")[:40] or "table"
         target = folder / f"{stem}-{digest[:12]}{_ending(label)}"
-        identify(partial)
+        identify(ListedFile(str(partial), partial.stat().st_size, ""))
         os.replace(partial, target)
     except ValueError as error:
         raise ValueError(str(error).replace(partial.name, label)) from error

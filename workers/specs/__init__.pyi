@@ -8,6 +8,6 @@ from .schema import (
 from .search import (
     Choice as Choice, Choices as Choices, Range as Range, SearchSpec as SearchSpec, Space as Space, searched as searched, way_of as way_of,
 )
-from .secrets import MaskSecrets as MaskSecrets, mask as mask, refuse_credentials as refuse_credentials
+from .secrets import MaskSecrets as MaskSecrets, has_credentials as has_credentials, mask as mask, refuse_credentials as refuse_credentials
 from .spec import MORE as MORE, TUNED as TUNED, Spec as Spec, explain as explain
 from .training import Sampling as Sampling, TrainSpec as TrainSpec

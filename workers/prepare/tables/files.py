@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from workers.prepare.tables import lines as table_lines
 from workers.prepare.tables.columns import Output, as_text, shape
 from workers.prepare.tables.fields import Layout
+from workers.stores import READ_AHEAD, open_file, open_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,33 +78,36 @@ def _utf8(line: str) -> bytes:
     return line.encode("utf-8", "surrogatepass")  # text that could not be decoded stays so
 
 
-def open_part(part: Part) -> IO[bytes]:
-    """The content of a file, unpacked while it is read; it may not grow more than a table does."""
-    path = Path(part.path)
+def open_part(part: Part, ahead: int = READ_AHEAD) -> IO[bytes]:
+    """The content of a file, unpacked while it is read; it may not grow more than a table does. ahead: as of `open_file`."""
+    packed = open_file(part.path, ahead)
     if part.compression == "none":
-        return path.open("rb")
+        return packed
     if part.compression == "zip":
-        archive = zipfile.ZipFile(path)
-        packed = archive.getinfo(cast(str, part.member)).compress_size
-        return cast(IO[bytes], io.BufferedReader(LimitedReader(archive.open(cast(str, part.member)), packed, path.name), BLOCK))
-    return cast(IO[bytes], io.BufferedReader(LimitedReader(_unpacking(path, part.compression), path.stat().st_size, path.name), BLOCK))
+        archive, member = zipfile.ZipFile(packed), cast(str, part.member)
+        inner, size = archive.open(member), archive.getinfo(member).compress_size
+    else:
+        size = packed.seek(0, io.SEEK_END)
+        packed.seek(0)
+        inner = _unpacking(packed, part.compression)
+    return cast(IO[bytes], io.BufferedReader(LimitedReader(inner, packed, size, Path(part.path).name), BLOCK))
 
 
-def _unpacking(path: Path, compression: Compression) -> IO[bytes]:
+def _unpacking(packed: IO[bytes], compression: Compression) -> IO[bytes]:
     if compression == "zstd":
         import pyarrow as pa
 
-        return cast(IO[bytes], pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"))
+        return cast(IO[bytes], pa.CompressedInputStream(packed, "zstd"))
     if compression == "gzip":
-        return cast(IO[bytes], gzip.open(path, "rb"))
-    return cast(IO[bytes], bz2.open(path, "rb") if compression == "bz2" else lzma.open(path, "rb"))
+        return cast(IO[bytes], gzip.open(packed, "rb"))
+    return cast(IO[bytes], bz2.open(packed, "rb") if compression == "bz2" else lzma.open(packed, "rb"))
 
 
 class LimitedReader(io.RawIOBase):
     """Reads unpacked bytes; ValueError when they are more than MAX_RATIO times the packed ones."""
 
-    def __init__(self, inner: IO[bytes], packed: int, name: str) -> None:
-        self.inner, self.name, self.left = inner, name, max(MAX_RATIO * packed, FREE_BYTES)
+    def __init__(self, inner: IO[bytes], packed: IO[bytes], size: int, name: str) -> None:
+        self.inner, self.packed, self.name, self.left = inner, packed, name, max(MAX_RATIO * size, FREE_BYTES)
 
     def readable(self) -> bool:
         return True
@@ -119,6 +123,7 @@ class LimitedReader(io.RawIOBase):
 
     def close(self) -> None:
         self.inner.close()
+        self.packed.close()
         super().close()
 
 
@@ -178,9 +183,8 @@ def _line_end(held: bytes, at: int) -> int:
 
 def _parquet(part: Part, wanted: Sequence[str]) -> "Iterator[pa.Table]":
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    with pq.ParquetFile(part.path) as file:
+    with open_parquet(part.path) as file:
         groups = range(file.num_row_groups) if part.row_group is None else [part.row_group]
         for batch in file.iter_batches(table_lines.BATCH_ROWS, row_groups=list(groups), columns=list(wanted)):
             yield pa.table({name: as_text(batch.column(name)) for name in wanted})
