@@ -126,10 +126,10 @@ def typed(spark: "SparkSession", path: str, format: str) -> "DataFrame":
         return spark.read.parquet(path)
     except (PySparkException, Py4JJavaError) as error:
         problem = str(getattr(error, "java_exception", error)).split("\n")[0][:300]
-        if LACKING.search(problem):
-            raise ValueError(unread(path, problem, _hadoop(spark))) from error
         if "delta" in format and "DATA_SOURCE_NOT_FOUND" in str(error):
             problem = "this Spark has no Delta: set spark.jars.packages to io.delta:delta-spark and its extensions in spark-defaults.conf"
+        elif LACKING.search(problem):
+            raise ValueError(unread(path, problem, _hadoop(spark))) from error
         raise ValueError(f"{path} cannot be read: {problem.rstrip('.')}.") from error
 
 
