@@ -32,7 +32,10 @@ class Settings(Spec):
     artifact_root: str | None = Field(None, description="MLflow artifacts, e.g. s3://bucket/path; empty: next to the store")
     concurrent_runs: int = Field(1, ge=1, le=64, description="Runs that may compute at the same time on this machine")
     user: str | None = Field(None, max_length=80, description="Whose name is on runs; empty: the user of this machine")
-    shared_group: bool = Field(False, description="The workspace is shared by the users of its group; off: only its owner may read it")
+    shared_group: bool = Field(
+        False,
+        description="The workspace is shared by the users of its group; off: only its owner may read it, unless they shared it",
+    )
     gpu_discovery: Path | None = Field(
         None, description="Program that prints Spark's list of GPUs, on this machine and on executors; empty: nvidia-smi is asked"
     )
@@ -154,7 +157,12 @@ def settings() -> Settings:
             f"The workspace {new.workspace} is of another user, who has not opened it to {new.who}: they set RECBENCH_SHARED_GROUP=true, "
             f"and run `chmod -R u=rwX,g=rwXs,o= {new.workspace}`; or set RECBENCH_WORKSPACE to a folder of your own."
         )
-    return new
+    return new if new.shared_group else new.model_copy(update={"shared_group": _is_the_groups(new.workspace)})
+
+
+def _is_the_groups(workspace: Path) -> bool:
+    """Whether its owner shared a workspace with its group: what others write there has to be the group's, too, whatever they set."""
+    return workspace.stat().st_mode & 0o2070 == 0o2070
 
 
 def readable() -> tuple[Path, ...]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import Field, field_validator
 
+from engine import locks
 from engine.settings import settings
 from workers.artifacts import write_json
 from workers.specs import Spec
@@ -109,24 +110,20 @@ def fetch(wanted: Download, report_progress: ReportProgress) -> Path:
 
     Raises:
         ConnectionError: the server cannot be reached; the next call resumes from the bytes received.
-        ValueError: the file is too large, or not the published one; it is deleted.
+        ValueError: the file is too large, or not the published one; it is deleted. LockError: another run is downloading it.
     """
     import requests
-    from filelock import FileLock, Timeout
 
     if path := downloaded(wanted.key):
         return path
-    wanted.target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(f"{wanted.target}.lock", timeout=0), requests.Session() as session:
-            report_progress("connecting", 0, wanted.bytes, None)
-            published = _with_retries(wanted, lambda: _published_md5(session, wanted))
-            _with_retries(wanted, lambda: _stream(session, wanted, report_progress))
-            _verify(wanted, published, report_progress)
-    except Timeout:
-        raise RuntimeError(f"{wanted.title} is being downloaded by another run; wait for that one.") from None
-    os.replace(wanted.partial, wanted.target)
-    _facts(wanted).unlink(missing_ok=True)
+    name = f"{wanted.target.parent.name}/{wanted.target.name}.lock"
+    with locks.held(name, 0, f"The download of {wanted.title}"), requests.Session() as session:
+        report_progress("connecting", 0, wanted.bytes, None)
+        published = _with_retries(wanted, lambda: _published_md5(session, wanted))
+        _with_retries(wanted, lambda: _stream(session, wanted, report_progress))
+        _verify(wanted, published, report_progress)
+        os.replace(wanted.partial, wanted.target)
+        _facts(wanted).unlink(missing_ok=True)
     return wanted.target
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from engine import datasets
 from workers.artifacts import FEATURE, USERS, PreparedDataset
 from workers.specs import USER_ID, mask
+from workers.stores import endpoint, is_stored, reach
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,7 +110,9 @@ def _to_lance(opened: "Recommender", items: pd.DataFrame, uri: str, name: str) -
     import lancedb
 
     try:
-        database = lancedb.connect(uri)
+        if is_stored(uri):
+            reach(uri)  # LanceDB would try for minutes
+        database = lancedb.connect(uri, storage_options=_options(uri))
         table = database.create_table(f"items_{name}", items, mode="overwrite")
         people, users = None, 0
         for frame in _people(opened):
@@ -117,10 +120,16 @@ def _to_lance(opened: "Recommender", items: pd.DataFrame, uri: str, name: str) -
             people.add(frame)
             users += len(frame)
     except (OSError, ValueError, RuntimeError) as error:
-        raise ValueError(mask(f"Embeddings cannot be written to {uri!r}: {error}")) from error
+        raise ValueError(mask(f"Embeddings cannot be written to {uri!r}: {str(error)[:300]}")) from error
     return Publication(
         where=mask(f"lance:{uri}"), items=len(items), users=users, width=len(items["vector"].iloc[0]), recall=_recall(opened, items, table)
     )
+
+
+def _options(uri: str) -> dict[str, str] | None:
+    """What LanceDB has to be told of a server that speaks S3; None where its environment says all."""
+    server = endpoint() if uri.startswith("s3://") else None
+    return {"endpoint": server, "allow_http": str(server.startswith("http://")).lower()} if server else None
 
 
 def _schema(frame: pd.DataFrame) -> "pa.Schema":

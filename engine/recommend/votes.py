@@ -6,6 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,12 +14,12 @@ from uuid import uuid4
 
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
+from engine import locks
 from engine.settings import settings
 from workers.specs import Spec
 
 if TYPE_CHECKING:
     import pandas as pd
-    from filelock import FileLock
 
 log = logging.getLogger(__name__)
 RUN_ID = r"^[0-9a-z]{1,64}$"
@@ -57,8 +58,7 @@ def cast(dataset: str, run_id: str, other: str, whom: str, k: int, prefers: Pref
     choice = {"run": "second" if turned else "first", "other": "first" if turned else "second"}.get(prefers, prefers)
     vote = Vote.model_validate({"dataset": dataset, "runs": tuple(sorted((run_id, other))), "whom": whom[:2000], "k": k, "choice": choice})
     path = _path(dataset)
-    path.parent.mkdir(exist_ok=True)
-    with _lock(path), path.open("ab", buffering=0) as file:
+    with _held(path), path.open("ab", buffering=0) as file:
         size = file.tell()
         torn = size > 0 and not _ends_a_line(path)  # the writer of the last line was killed
         line = (b"\n" if torn else b"") + vote.model_dump_json().encode() + b"\n"
@@ -77,7 +77,7 @@ def withdraw(vote: Vote) -> None:
     path = _path(vote.dataset)
     if not path.is_file():
         return
-    with _lock(path):
+    with _held(path):
         lines = path.read_bytes().splitlines(keepends=True)
         partial = path.with_suffix(".partial")
         partial.write_bytes(b"".join(line for line in lines if vote.vote_id.encode() not in line))
@@ -146,10 +146,8 @@ def _path(dataset: str) -> Path:
     return settings().workspace / "votes" / f"{dataset}.jsonl"
 
 
-def _lock(path: Path) -> "FileLock":
-    from filelock import FileLock
-
-    return FileLock(path.with_suffix(".lock"), timeout=60)
+def _held(path: Path) -> AbstractContextManager[None]:
+    return locks.held(f"{path.parent.name}/{path.stem}.lock", 60, "Another vote")
 
 
 def _ends_a_line(path: Path) -> bool:

@@ -17,6 +17,7 @@ from engine.settings import settings
 from workers.run import settings_of as leaves
 from workers.search import read_trials
 from workers.specs import Spec, mask
+from workers.stores import is_stored, reach
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -184,6 +185,8 @@ def fetch(run_id: str, path: str, folder: Path) -> Path:
     from mlflow import MlflowClient
 
     opened.current()  # StoreError where the store itself cannot be asked
+    if is_stored(where := str(get(run_id).info.artifact_uri)):
+        reach(where)  # MLflow would try for minutes
     return Path(MlflowClient(tracking_uri=addresses.with_timeout(settings().store)).download_artifacts(run_id, path, str(folder)))
 
 

@@ -36,12 +36,11 @@ def objects(uri: str) -> list[ListedFile]:
 
     address = address_of(uri)
     with explained(uri):
-        system = soon(lambda: system_of(address))
-        info = soon(lambda: system.get_file_info(address.path))
+        info = soon(lambda: system_of(address).get_file_info(address.path))
         if info.type == FileType.File:
             return [ListedFile(uri, info.size, "")]
         there = info.type == FileType.Directory
-        found = system.get_file_info(FileSelector(address.path, recursive=True)) if there else []
+        found = system_of(address).get_file_info(FileSelector(address.path, recursive=True)) if there else []
     if not there:
         reach(uri)
         raise FileNotFoundError(f"There is no object {uri[:300]}; check the address.")

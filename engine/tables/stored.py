@@ -126,10 +126,10 @@ def typed(spark: "SparkSession", path: str, format: str) -> "DataFrame":
         return spark.read.parquet(path)
     except (PySparkException, Py4JJavaError) as error:
         problem = str(getattr(error, "java_exception", error)).split("\n")[0][:300]
-        if LACKING.search(problem):
-            raise ValueError(unread(path, problem, _hadoop(spark))) from error
         if "delta" in format and "DATA_SOURCE_NOT_FOUND" in str(error):
             problem = "this Spark has no Delta: set spark.jars.packages to io.delta:delta-spark and its extensions in spark-defaults.conf"
+        elif LACKING.search(problem):
+            raise ValueError(unread(path, problem, _hadoop(spark))) from error
         raise ValueError(f"{path} cannot be read: {problem.rstrip('.')}.") from error
 
 
@@ -169,8 +169,9 @@ def unread(uri: str, problem: str, hadoop: str) -> str:
     Args:
         problem: what Hadoop said. hadoop: its version in this Spark.
     """
-    named = re.search(r'scheme "?(\w+)', problem)
-    scheme = named[1] if named else uri.removeprefix(DELTA).partition("://")[0]
+    scheme, colon, _ = uri.removeprefix(DELTA).partition("://")
+    if not colon and (named := re.search(r'scheme "?(\w+)', problem)):  # of a table of the catalogue
+        scheme = named[1]
     if scheme not in CONNECTORS or not LACKING.search(problem):
         return f"{uri} cannot be read by Spark ({problem}); check the address, the credentials and the connector in Spark."
     package = CONNECTORS[scheme].format(hadoop=hadoop)

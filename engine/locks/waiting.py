@@ -1,4 +1,4 @@
-"""Locks of a workspace that several processes, users and machines share: an error names whoever holds the lock."""
+"""Wait for a lock of the workspace, and leave word of who holds it."""
 
 import contextlib
 import os
@@ -28,11 +28,13 @@ def held(name: str, timeout_s: float, what: str) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     path = settings().workspace / name
-    holder, lock = path.with_name(f"{name}.holder"), FileLock(path, timeout=timeout_s)
+    holder, lock = path.with_name(f"{path.name}.holder"), FileLock(path, timeout=timeout_s, mode=settings().file_mode)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise LockError(f"{what} is still being done by {_held_by(holder)}, after {timeout_s:.0f} s: end it, or try again.") from None
+        waited = f", after {timeout_s:.0f} s" if timeout_s else ""
+        raise LockError(f"{what} is still being done by {_held_by(holder)}{waited}: end it, or try again.") from None
     except OSError as error:
         raise LockError(
             f"{settings().who} may not write {path} ({error.strerror}): whose workspace it is sets RECBENCH_SHARED_GROUP=true and runs "

@@ -1,0 +1,3 @@
+# fmt: off
+# isort: skip_file
+from .waiting import LockError as LockError, held as held
