@@ -168,6 +168,11 @@ def test_the_readme_is_short_and_its_pictures_are_small() -> None:
 
 
 @pytest.mark.slow
+def test_every_test_that_the_readme_names_is_there() -> None:
+    named = set(re.findall(r"`(test_\w+\.py)`", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert len(named) > 5 and named <= {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+
+
 def test_the_first_comparison_from_python_runs_as_the_readme_has_it(tmp_path: Path) -> None:
     code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert len(code) == 1

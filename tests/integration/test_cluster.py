@@ -1,6 +1,7 @@
 """Runs on a real Spark cluster: a standalone master and two workers, whose Python lacks the workbench (`tests.cluster`)."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,11 +11,13 @@ import pytest
 
 import engine
 from engine.compute import Compute, using
-from engine.runs import Run, RunState
+from engine.runs import Run, RunState, store
 from engine.specs import RunSpec
-from tests import tiny
+from tests import objects, postgres, prepared, tiny
 from tests.cluster import Cluster, cluster
+from tests.commands import recbench
 from tests.hosts import apart, why_not
+from tests.pages.reading import opened
 from workers.run import TOKEN
 
 pytestmark = [pytest.mark.slow, pytest.mark.thorough]
@@ -116,6 +119,35 @@ def test_a_cluster_that_cannot_run_it_is_said_in_a_sentence(hosts: Cluster, comp
         assert "cannot start Python (/no/such/python)" in (ended(training(workspace)).message or "")
     with using(compute.model_copy(update={"memory_gb": 64.0, "wait_minutes": 0.2})):
         assert "gave 0 of 2 executors with 1 cores and 64 GB in 12 s" in (ended(training(workspace)).message or "")
+
+
+def test_a_run_of_the_cluster_is_read_by_a_second_workspace_from_postgresql_and_s3(
+    compute: Compute, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anns, bobs = tmp_path / "ann", tmp_path / "bob"
+    with postgres.running() as database, objects.running() as server:
+        objects.lead(monkeypatch, server)
+        monkeypatch.setenv("RECBENCH_TRACKING_URI", database.database())
+        monkeypatch.setenv("RECBENCH_ARTIFACT_ROOT", f"s3://{server.bucket()}/mlflow")
+        monkeypatch.setenv("RECBENCH_WORKSPACE", str(anns))
+        films = prepared.prepare(anns, prepared.films_spec(prepared.write_films(tmp_path / "source")))
+        spread = {"processes": 2, "local_mode": False, "epochs": 2, "batch_size": 64}
+        specs = ({"model": {"kind": "two_tower"}, "train": spread}, {"model": {"kind": "ease"}})
+        with using(compute):
+            runs = [ended(engine.runs.submit(RunSpec.model_validate({"dataset": films} | spec))) for spec in specs]
+        assert [run.state for run in runs] == [RunState.FINISHED] * 2, [run.message for run in runs]
+        ids = [run.run_id for run in runs]
+        user = engine.datasets.search_users(films)["user_id"].iloc[0]
+        compared, recommended = recbench("compare", *ids), recbench("recommend", ids[0], "--user", user)
+        shutil.copytree(anns / "datasets", bobs / "datasets")
+        shutil.rmtree(anns)
+        monkeypatch.setenv("RECBENCH_WORKSPACE", str(bobs))
+        found = recbench("compare", *ids)
+        assert found["incomplete"] == {} and found["table"] == compared["table"] and found["pairs"] == compared["pairs"]
+        assert recbench("recommend", ids[0], "--user", user) == recommended
+        page = opened("compare", runs=",".join(ids))
+        assert not page.exception and not page.error
+        store.opened.forget()
 
 
 @pytest.fixture(scope="module")
