@@ -136,6 +136,9 @@ class Outbox:
 
     def start(self) -> None:
         """Begin to deliver."""
+        # whole before the thread imports mlflow, and with it parts of pyspark, which are circular: it or the run would fail
+        import pyspark.sql  # noqa: F401
+
         self._thread.start()
 
     def status(self, status: store.Status, message: str | None = None) -> None:
