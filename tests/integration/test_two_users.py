@@ -1,7 +1,7 @@
 """Two users of one machine in one workspace: what one leaves, the other goes on with, and what they may not do is a sentence."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock  # noqa: F401  (another user may not read the folders of these two)
@@ -42,14 +42,16 @@ def said_to(user: int, function: Callable[[], object]) -> str:
 
 
 @pytest.fixture
-def anns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def anns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A workspace that Ann makes, in a folder of her own that others may pass through."""
     os.chown(tmp_path, ANN, GROUP)
     for folder in (tmp_path, *tmp_path.parents):
         if not folder.stat().st_mode & 0o001:
             folder.chmod(0o755)
     monkeypatch.setenv("RECBENCH_WORKSPACE", str(tmp_path / "shared"))
-    return tmp_path / "shared"
+    mask = os.umask(0o002)  # a test before this one may have set that of a workspace of its own
+    yield tmp_path / "shared"
+    os.umask(mask)
 
 
 def vote(whom: str) -> votes.Vote:
