@@ -20,7 +20,7 @@ STREAMLITS = (
 )
 SETTLED = """() => {
   const app = document.querySelector('[data-testid="stApp"]'), state = app && app.getAttribute('data-test-script-state');
-  return state && state !== 'running' && state !== 'initial' && !document.querySelector('[data-testid="stSkeleton"]')
+  return state && state !== 'running' && state !== 'initial' && !document.querySelector('[data-testid="stSkeleton"], [data-stale="true"]')
     && document.querySelector('h1');
 }"""
 UNFOLDED = """() => { for (const one of document.querySelectorAll('details:not([open]) > summary')) one.click(); }"""
@@ -65,11 +65,20 @@ def shown(page: Page, path: str) -> None:
     page.wait_for_function(SETTLED, timeout=2 * walk.MINUTES)
     page.evaluate(UNFOLDED)
     page.wait_for_timeout(1000)  # charts are drawn, and sections unfolded, after the script has run
+    page.wait_for_function(SETTLED, timeout=2 * walk.MINUTES)
     walk.sound(page)
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds on a page, a line each."""
+    """What axe finds on a page, a line each; found twice, since what is drawn anew is pale for a moment."""
+    found = _found(page)
+    if not found:
+        return []
+    page.wait_for_timeout(3000)
+    return [one for one in _found(page) if one in found]
+
+
+def _found(page: Page) -> list[str]:
     found: dict[str, Any] = Axe().run(page, options={"runOnly": [*RULES[:5], "best-practice"]}).response
     return [
         f"{one['id']}: {node['html'][:160]} {(node['any'] or node['all'] or node['none'] or [{'message': ''}])[0]['message'][:160]}"
