@@ -122,15 +122,36 @@ def _mean(curves: Sequence[BudgetCurve]) -> BudgetCurve:
     )  # fmt: skip
 
 
-def reading_notes(curves: Sequence[BudgetCurve], metric: str) -> list[str]:
-    """What is to be known of curves: that trials of TPE are no independent draws, and whose best was chosen by another metric."""
+def reading_notes(curves: Sequence[BudgetCurve], metric: str, comparison: Comparison | None = None) -> list[str]:
+    """What is to be known of curves: that trials of TPE are no independent draws, whose best was chosen by another metric, and whether
+    another contender is ahead on test.
+
+    Args:
+        comparison: with what was measured on test; None: only curves are spoken of.
+    """
     notes = [DEPENDENT_TRIALS] if not all(one.independent for one in curves) else []
     for key in dict.fromkeys(one.chosen_by for one in curves if one.chosen_by not in (None, metric)):
         letters = ", ".join(one.letter for one in curves if one.chosen_by == key)
         notes.append(
             f"What {letters} tried was chosen by {METRICS[key or ''].label}, so that the curve may fall by {METRICS[metric].label}."
         )
-    return notes
+    return notes if comparison is None else [*notes, *_other_on_test(comparison, curves, metric)]
+
+
+def _other_on_test(comparison: Comparison, curves: Sequence[BudgetCurve], metric: str) -> list[str]:
+    sign = -1.0 if METRICS[metric].better == "lower" else 1.0
+    measured = comparison.table[(comparison.table["metric"] == metric) & comparison.table["value"].notna()]
+    test = {str(letter): sign * float(value) for letter, value in zip(measured["contender"], measured["value"], strict=True)}
+    valid = {one.letter: sign * one.expected[-1] for one in curves if one.letter in test and one.chosen_by in (None, metric)}
+    if len(valid) < 2:
+        return []
+    expected, tested = max(valid, key=valid.__getitem__), max(valid, key=test.__getitem__)
+    if expected == tested:
+        return []
+    return [
+        f"After all trials {expected} is ahead on validation, and {tested} on test. The best of many trials and epochs is partly the "
+        "luckiest on validation, above all where a curve goes up and down; the verdict goes by test."
+    ]
 
 
 class Takeover(NamedTuple):

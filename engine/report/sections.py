@@ -133,7 +133,7 @@ def _budget(comparison: Comparison) -> Section:
         f"Expected best {metric(metrics[0]).label} on validation", ["trials", *(one.letter for one in curves)], rows, note=note
     )
     said = [sentence] if (sentence := takeover_sentence(comparison, curves, metrics[0], "trials")) else []
-    return Section(title, said, tables=[expected], notes=reading_notes(curves, metrics[0]))
+    return Section(title, said, tables=[expected], notes=reading_notes(curves, metrics[0], comparison))
 
 
 def _pairs(comparison: Comparison) -> Section:

@@ -48,7 +48,7 @@ def _remarks(comparison: Comparison, curves: list[BudgetCurve], metric: str) -> 
     """How to read it, who is not drawn, and links to the searches."""
     drawn = {one.letter for one in curves}
     without = [c.letter for c in comparison.contenders if c.run_id is not None and c.letter not in drawn]
-    notes = [EXPECTED, *engine.compare.reading_notes(curves, metric)]
+    notes = [EXPECTED, *engine.compare.reading_notes(curves, metric, comparison)]
     notes += [f"No such search of {', '.join(without)}."] if without else []
     st.caption(" ".join(notes))
     short = engine.compare.names(comparison.contenders)

@@ -4,11 +4,12 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.compare import plain
+from engine.compare import Comparison, plain
 from engine.compare.expected_best import BudgetCurve, Takeover, _curve, expected_best, reading_notes, takeover, takeover_sentence
 from engine.searches import Search, SearchTrial
 from tests.compared import made
@@ -93,3 +94,16 @@ def test_a_curve_by_another_metric_than_the_one_that_chose_says_so() -> None:
     (note,) = reading_notes([STEADY, RISING], "auc")
     assert note == "What A, B tried was chosen by NDCG@10, so that the curve may fall by AUC."
     assert reading_notes([STEADY._replace(independent=False)], "ndcg_at_10")[0].startswith("Trials of TPE are not independent")
+
+
+def test_who_is_ahead_on_validation_alone_is_said() -> None:
+    comparison = made(["EASE", "Two-tower"])
+
+    def with_test(a: float, b: float) -> Comparison:
+        rows = [("ndcg_at_10", "A", a), ("ndcg_at_10", "B", b), ("auc", "A", 0.9)]
+        return comparison.model_copy(update={"table": pd.DataFrame(rows, columns=["metric", "contender", "value"])})
+
+    (note,) = reading_notes([STEADY, RISING], "ndcg_at_10", with_test(0.2, 0.1))
+    assert note.startswith("After all trials B is ahead on validation, and A on test.")
+    assert reading_notes([STEADY, RISING], "ndcg_at_10", with_test(0.1, 0.2)) == []
+    assert reading_notes([STEADY, RISING], "ndcg_at_10", with_test(0.1, math.nan)) == [], "one alone is not ahead"
