@@ -22,7 +22,8 @@ NO_JAVA = "JAVA_GATEWAY_EXITED"
 LAUNCHER = "TorchDistributor"  # leaves an error of its own that names no cause when a rank was killed
 NO_CAUSE = "TorchDistributor failed during training"  # all that it says, whatever happened to its ranks
 LOST = ("ExecutorLostFailure", "ExecutorLost", "heartbeat", "SparkException: Job aborted due to stage failure: Could not recover")
-PEER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited")  # of gloo and of NCCL
+# of gloo, of NCCL, and of ranks that share tables
+PEER = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "remote process exited", "is gone; its log says why")
 _REPORTED = re.compile(r"rank\s*: (\d+) \(local_rank: \d+\)\s+exitcode\s*: (-?\d+) \(pid: (\d+)\)")
 
 

@@ -60,15 +60,15 @@ def ranks(run_id: str) -> set[int]:
     return found
 
 
-def training(workspace: Path, **train: object) -> str:
-    """A two-tower with a rank on each of two executors."""
+def training(workspace: Path, kind: str = "two_tower", **train: object) -> str:
+    """A network with a rank on each of two executors."""
     folder = workspace / "datasets" / "tiny-0123456789ab"
     if not folder.exists():
         from tests.exported import write
 
         write(workspace, tiny.groups(users=120, items=60))
     settings = {"processes": 2, "local_mode": False, "epochs": 2, "batch_size": 64, **train}
-    return engine.runs.submit(RunSpec.model_validate({"dataset": folder.name, "model": {"kind": "two_tower"}, "train": settings}))
+    return engine.runs.submit(RunSpec.model_validate({"dataset": folder.name, "model": {"kind": kind}, "train": settings}))
 
 
 def is_training(run_id: str, steps: int) -> bool:
@@ -102,9 +102,10 @@ def test_ranks_are_barrier_tasks_that_take_their_cores_and_get_their_variables(h
     until(lambda: not hosts.state()["activeapps"])
 
 
-def test_a_lost_executor_costs_an_attempt_and_not_the_run(hosts: Cluster, compute: Compute, workspace: Path) -> None:
+@pytest.mark.parametrize("kind", ["two_tower", "dlrm"])  # whose ranks exchange by gloo, and in memory that they share
+def test_a_lost_executor_costs_an_attempt_and_not_the_run(kind: str, hosts: Cluster, compute: Compute, workspace: Path) -> None:
     with using(compute):
-        run_id = training(workspace, epochs=60, retries=1)
+        run_id = training(workspace, kind, epochs=60, retries=1)
         until(lambda: is_training(run_id, 30))
         before = ranks(run_id)
         hosts.kill_executor()
