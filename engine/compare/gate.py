@@ -170,9 +170,8 @@ def _record(
         Outcome.UNKNOWN: f"Whether it is worse by more than {percent(tolerance)} cannot be told",
     }[tested.outcome]
     more = f" About {count(tested.needed)} {unit} would tell." if tested.outcome is Outcome.UNKNOWN and tested.needed else ""
-    sentence = (
-        f"{said}: {label} {values[0]:.4f} against {values[1]:.4f}, better by {tested.difference:+.4f}{span}, over {count(tested.n)} {unit}."
-    )
+    over = f", over {count(tested.n)} {unit}" if tested.n else ": it is the same run"
+    sentence = f"{said}: {label} {values[0]:.4f} against {values[1]:.4f}, better by {tested.difference:+.4f}{span}{over}."
     return Gate(
         outcome=tested.outcome,
         candidate=candidate,

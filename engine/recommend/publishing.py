@@ -127,7 +127,7 @@ def _to_lance(opened: "Recommender", items: pd.DataFrame, uri: str, name: str) -
 
 
 def _options(uri: str) -> dict[str, str] | None:
-    """What LanceDB has to be told of a server that speaks S3; None where its environment says all."""
+    """Options by which LanceDB finds a server that speaks S3; None where the environment suffices."""
     server = endpoint() if uri.startswith("s3://") else None
     return {"endpoint": server, "allow_http": str(server.startswith("http://")).lower()} if server else None
 
