@@ -9,7 +9,7 @@ import traceback
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine.cli import (
     adopting,
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point; exits 0, 1 after an error, 2 after a wrong command line, 130 after Ctrl-C, 141 when the reader of the output is gone;
-    a gate as `gating` says."""
-    args = _parser().parse_args(argv, argparse.Namespace(json=False))
+    a gate as `gating` says, 3 after a wrong command line too."""
+    args = _parse(argv)
     sys.excepthook = _report
     try:
         _keep_private()
@@ -103,13 +103,30 @@ def _has_reader() -> bool:
     return not gone
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends with a command's own `error_code` after a wrong command line, where 2 is an answer of the command."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(self.get_default("error_code") or 2, f"{self.prog}: error: {message}\n")
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = _parser()
+    args, unknown = parser.parse_known_args(argv, argparse.Namespace(json=False))
+    if unknown:
+        parser.set_defaults(error_code=getattr(args, "error_code", None))
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return args
+
+
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     # absent where it is not given, so that a command does not take back what stands before it
     common.add_argument(
         "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object as the last line of standard output"
     )
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="recbench",
         parents=[common],
         description="Choose a recommender model: same data, same split, same protocol, side by side. Default: open the workbench.",

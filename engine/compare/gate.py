@@ -171,7 +171,7 @@ def _record(
     }[tested.outcome]
     more = f" About {count(tested.needed)} {unit} would tell." if tested.outcome is Outcome.UNKNOWN and tested.needed else ""
     over = f", over {count(tested.n)} {unit}" if tested.n else ": it is the same run"
-    sentence = f"{said}: {label} {values[0]:.4f} against {values[1]:.4f}, better by {tested.difference:+.4f}{span}{over}."
+    sentence = f"{said}: {label} {values[0]:.4f} against {values[1]:.4f}, a difference of {tested.difference:+.4f}{span}{over}."
     return Gate(
         outcome=tested.outcome,
         candidate=candidate,

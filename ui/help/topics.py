@@ -11,6 +11,7 @@ TOPICS = {
     "outputs": "What a run leaves",
     "commands": "Command line",
     "python": "Python",
+    "ship": "Ship the winner",
     "scale": "Settings and scale",
     "faults": "When something fails",
     "extend": "Extend it",

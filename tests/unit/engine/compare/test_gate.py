@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from engine.compare.gate import Outcome, judge_margin
+from tests.bench.gate import MODELS, SEEDS, population, shares
 
 
 def drawn(rng: np.random.Generator, users: int, lead: float, spread: float = 0.1) -> np.ndarray:
@@ -34,6 +35,17 @@ def test_an_identical_model_passes_always_and_a_far_worse_one_never() -> None:
     assert {judged(np.zeros(828), 0.00137) for _ in range(100)} == {Outcome.NOT_WORSE}
     assert Outcome.NOT_WORSE not in {judged(drawn(rng, 828, lead=-0.05 * 0.137 * 4), 0.00137) for _ in range(100)}
     assert {judged(drawn(rng, 50_000, lead=-0.05 * 0.137), 0.00137) for _ in range(100)} == {Outcome.WORSE}
+
+
+def test_of_real_looking_users_identical_lists_pass_always_and_five_percent_less_never() -> None:
+    """By the simulation whose table is on the help page; users as many as it says that the answer needs."""
+    for correlation, users in ((SEEDS, 2_500), (MODELS, 5_000)):
+        values = population(correlation, 20_000)
+        assert shares(values[:, [0, 0]], users, 0.0, 0.01, 100).not_worse == 1
+        less = shares(values, users, -0.05, 0.01, 100)
+        assert less.not_worse == 0 and less.worse > 0.7
+        edge = shares(values, users, -0.01, 0.01, 1000)
+        assert (edge.not_worse, edge.worse) == pytest.approx((0.05, 0.05), abs=0.025)
 
 
 def test_at_the_edge_of_what_is_tolerated_no_more_than_one_in_twenty_passes() -> None:
