@@ -22,6 +22,7 @@ from engine.cli import (
     growing,
     planning,
     preflight,
+    registering,
     resuming,
     searching,
     serving,
@@ -142,7 +143,21 @@ def _parser() -> argparse.ArgumentParser:
 
     workbench.register(add)
     _register(add)
-    for one in (resuming, comparing, gating, preflight, planning, stress, diagnosing, annotations, upkeep, adopting, specs, computing):
+    for one in (
+        resuming,
+        comparing,
+        gating,
+        registering,
+        preflight,
+        planning,
+        stress,
+        diagnosing,
+        annotations,
+        upkeep,
+        adopting,
+        specs,
+        computing,
+    ):
         one.register(add)
     for waiting in (growing, searching, features, serving):
         waiting.register(add, wait)

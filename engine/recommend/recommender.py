@@ -1,22 +1,19 @@
 """Live recommendations of a finished run for one user. Imports torch: import it where it is first needed."""
 
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from engine import datasets, runs
 from engine.recommend.explanations import Reasons, likeness, reasons
-from engine.recommend.search import EVERYTHING, Filter
 from workers.artifacts import TEST, TRAIN, VALID, PreparedDataset
-from workers.evaluation import best_places, tie_order
-from workers.serving import OpenedModel, UserItems, newcomer, open_run
-from workers.specs import TIE_SEED
+from workers.serving import EVERYTHING, Filter, ListMaker, OpenedModel, UserItems, open_run
 
 PROBE_ITEMS = 40  # half of them are the likes of one new user each, to test whether a model distinguishes the two
-SHOWN = ["item_id", "title", "genres", "train_positives"]
 
 
 class Explanation(NamedTuple):
@@ -27,24 +24,31 @@ class Explanation(NamedTuple):
     parts: list[dict[str, float]]
 
 
-class Recommender:
+class Recommender(ListMaker):
     """A finished run's model with its catalogue, ready to rank it for a user of the dataset or a new user."""
 
     def __init__(self, dataset: datasets.Dataset, opened: OpenedModel) -> None:
-        self.dataset, self.opened, self.items = dataset.id, opened, opened.items
-        self.schema = dataset.schema
-        self._ties = tie_order(len(self.items), TIE_SEED)
+        super().__init__(dataset.id, opened, dataset.schema)
         self._path, self._splits = dataset.path, dataset.known_at_test
-        self._place = pd.Series(np.arange(len(self.items)), index=self.items["item_id"])
 
-    def scores(self, user_id: str, exclude_seen: bool = True) -> np.ndarray:
-        """Scores of the whole catalogue for a user of the dataset, float32 [N]; -inf for what is not shown. LookupError: no such user."""
+    def scores(self, user_id: str, exclude_seen: bool = True, candidates: Sequence[str] | None = None) -> np.ndarray:
+        """Scores of the whole catalogue for a user of the dataset, float32 [N]; -inf for what is not shown.
+
+        Args:
+            candidates: ids of the only items that are ranked; None: all.
+
+        Raises:
+            LookupError: no such user, or no such item.
+        """
         row, user_items = self._user(user_id)
-        return self._scores(row, user_items if exclude_seen else user_items._replace(seen=np.zeros(0, np.int64)))
+        return self.score(row, user_items if exclude_seen else user_items._replace(seen=np.zeros(0, np.int64)), self._among(candidates))
 
-    def scores_of_new(self, liked: list[str]) -> np.ndarray:
-        """Scores for a new user, from some liked items (ids), the latest last, by history bag or fold-in. LookupError: no such item."""
-        return self._scores(*self._newcomer(liked))
+    def scores_of_new(self, liked: list[str], candidates: Sequence[str] | None = None) -> np.ndarray:
+        """Scores for a new user, from some liked items (ids), the latest last, by history bag or fold-in; else as `scores`."""
+        return self.score(*self.newcomer(liked), self._among(candidates))
+
+    def _among(self, candidates: Sequence[str] | None) -> np.ndarray | None:
+        return None if candidates is None else self.places(candidates)
 
     def why(self, user_id: str, item_ids: list[str]) -> Explanation:
         """Why some items were recommended to a user, according to the model. LookupError: no such user or item."""
@@ -52,7 +56,7 @@ class Recommender:
 
     def why_new(self, liked: list[str], item_ids: list[str]) -> Explanation:
         """As `why`, for a new user."""
-        return self._why(*self._newcomer(liked), item_ids)
+        return self._why(*self.newcomer(liked), item_ids)
 
     @cached_property
     def tells_newcomers_apart(self) -> bool:
@@ -65,44 +69,33 @@ class Recommender:
         one, other = (np.delete(self.scores_of_new(liked), self.places(some)) for liked in (some[::2], some[1::2]))
         return not np.array_equal(one, other)
 
-    def places(self, item_ids: list[str]) -> np.ndarray:
-        """Places in the catalogue of items, int64 [n]; LookupError: one is not in train; names it."""
-        unknown = [item for item in item_ids if item not in self._place.index]
-        if unknown:
-            raise LookupError(f"Item {unknown[0][:80]!r} is not in the catalogue of {self.dataset}; choose one that is in train.")
-        return self._place[item_ids].to_numpy(np.int64)
-
-    def recommend(self, user_id: str, k: int = 10, exclude_seen: bool = True, only: Filter = EVERYTHING) -> pd.DataFrame:
+    def recommend(
+        self, user_id: str, k: int = 10, exclude_seen: bool = True, only: Filter = EVERYTHING, candidates: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         """The user's k best items, under the protocol's rules.
 
         Args:
             exclude_seen: leave out items that the user met before test. only: which items may be recommended.
+            candidates: ids of the only items that are ranked, such as those of a retriever; None: all. A funnel ranks those of them that
+                its retriever finds.
 
         Returns:
             rank (from 1), item_id, title, genres, score, train_positives, seen (before test), liked (on test: a hit, as
             the metrics count it).
 
         Raises:
-            LookupError: no such user in the dataset.
+            LookupError: no such user in the dataset, or no such candidate.
         """
-        scores = self.scores(user_id, exclude_seen)
+        scores = self.scores(user_id, exclude_seen, candidates)
         liked = _known(self._path, self.dataset, user_id, self._splits).held_out
         seen = self.items["item_id"].iloc[self._user(user_id)[1].seen]
         return self.best(scores, k, only).assign(seen=lambda top: top["item_id"].isin(seen), liked=lambda top: top["item_id"].isin(liked))
 
-    def recommend_new(self, liked: list[str], k: int = 10, only: Filter = EVERYTHING) -> pd.DataFrame:
+    def recommend_new(
+        self, liked: list[str], k: int = 10, only: Filter = EVERYTHING, candidates: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         """The k best items for a new user, from some liked items (ids): columns as in `recommend`. LookupError: no such item."""
-        return self.best(self.scores_of_new(liked), k, only).assign(seen=False, liked=False)
-
-    def best(self, scores: np.ndarray, k: int, only: Filter = EVERYTHING) -> pd.DataFrame:
-        """The k best items by scores [N], ties in the protocol's order: rank, item_id, title, genres, train_positives, score."""
-        if only:
-            scores = np.where(only.keeps(self.items), scores, np.float32(-np.inf))
-        top = best_places(scores, self._ties, k)
-        top = top[np.isfinite(scores[top])]
-        shown: Any = self.items.iloc[top][SHOWN].reset_index(drop=True)
-        shown.insert(0, "rank", np.arange(1, len(shown) + 1))
-        return shown.assign(score=scores[top])
+        return self.best(self.scores_of_new(liked, candidates), k, only).assign(seen=False, liked=False)
 
     def user_state(self, user_id: str) -> np.ndarray:
         """The query of a retriever's user, float32 [S]: its dot product with an item's embedding is the score that ranks.
@@ -115,11 +108,6 @@ class Recommender:
         if queries is None:
             raise ValueError("This model has no vectors of users and items; choose a two-tower or iALS.")
         return queries[0]
-
-    def _scores(self, row: pd.DataFrame, user_items: UserItems) -> np.ndarray:
-        scores = np.array(self.opened.scores(self.opened.people(row, [user_items])[0]), np.float32)
-        scores[user_items.seen] = -np.inf
-        return scores
 
     def similar(self, item_id: str, k: int = 10, only: Filter = EVERYTHING) -> tuple[pd.DataFrame, str]:
         """The k items most similar to one, columns as in `recommend` with the similarity as score, and a sentence on the method.
@@ -136,10 +124,6 @@ class Recommender:
         own: Reasons = reasons(self.opened, self.schema, row, user_items, self.places(item_ids))
         titles = self.items["title"].where(self.items["title"].notna(), "item " + self.items["item_id"])
         return Explanation(own.method, [titles.iloc[places].tolist() for places in own.liked], own.parts)
-
-    def _newcomer(self, liked: list[str]) -> tuple[pd.DataFrame, UserItems]:
-        places = self.places(liked)
-        return newcomer(self.schema, list(places + 1)), UserItems(places, np.ones(len(places), np.float32), places, places)
 
     def _user(self, user_id: str) -> tuple[pd.DataFrame, UserItems]:
         known = _known(self._path, self.dataset, user_id, self._splits)

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from engine import compare, datasets, runs
 from workers.artifacts import FEATURE, TOP_K, USERS
 from workers.evaluation import Floats, Ints, padded
+from workers.serving import EVERYTHING, Filter, genres_of, matches
 from workers.specs import USER_ID
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 MOST_USERS = 1000  # most users of a search
+NAMED = 6  # items that a message names
 PERSISTENCE = 0.9  # of rank-biased overlap: the first 10 ranks then have 86 % of the weight
 DEPTH = 30  # depth that it reads: 1 % of the weight lies beyond
 BROWSES = {
@@ -37,33 +37,6 @@ BROWSES = {
 }  # order of users -> its name; A and B are the first two contenders, right: a hit in the top k
 OF_LISTS = ("telling", "disagree", "a_not_b", "b_not_a", "neither")  # orders that need two contenders
 COLUMNS = ["item_id", "title", "genres", "train_positives"]
-
-
-class Filter(BaseModel):
-    """Which items may be recommended."""
-
-    model_config = ConfigDict(frozen=True)
-
-    genres: tuple[str, ...] = Field((), description="Only items of one of these; empty: all")
-    least_likes: int = Field(0, ge=0, description="Only items with at least this many likes in train")
-
-    def __bool__(self) -> bool:
-        return bool(self.genres or self.least_likes)
-
-    def keeps(self, items: "pd.DataFrame") -> NDArray[np.bool_]:
-        """Whether each item passes: bool [N]. Columns of items: genres, text such as Comedy|Drama or missing, and train_positives."""
-        passes = items["train_positives"].to_numpy() >= self.least_likes
-        if self.genres:
-            wanted = set(self.genres)
-            passes &= np.fromiter((not wanted.isdisjoint(_parts(text)) for text in items["genres"]), bool, len(items))
-        return passes
-
-
-EVERYTHING = Filter()
-
-
-def _parts(text: object) -> list[str]:
-    return [part.strip() for part in text.split("|") if part.strip()] if isinstance(text, str) else []
 
 
 class Catalogue(NamedTuple):
@@ -102,17 +75,16 @@ def find_item(id: str, text: str) -> dict[str, str]:
     Raises:
         LookupError: there is none, or there are several; names the likest.
     """
-    found = search_items(id, text, 6)
-    query = text.strip().casefold()
-    exact = [found["item_id"].str.casefold() == query, found["title"].fillna("").str.casefold() == query]
-    for same in (*exact, found["item_id"].notna()):
-        if same.sum() == 1:
-            item_id, title = found[same].iloc[0][["item_id", "title"]]
-            return {"item_id": item_id, "title": title or item_id}
-    if found.empty:
+    catalogue = _catalogue(datasets.get_dataset(id).path, id)
+    places = matches(catalogue.items["item_id"].tolist(), catalogue.titles, text)
+    if not places:
         raise LookupError(f"No item of {id} in train is called {text[:80]!r}; `recbench search items TEXT` finds titles and ids.")
-    named = "; ".join(f"{title} ({item})" for item, title in zip(found["item_id"], found["title"], strict=True))
-    raise LookupError(f"{text[:80]!r} may be several items: {named}. Give an id or a whole title.")
+    rows = [(str(item), title) for item, title in catalogue.items.iloc[places[:NAMED]][["item_id", "title"]].itertuples(index=False)]
+    if len(places) > 1:
+        named = "; ".join(f"{title} ({item})" for item, title in rows)
+        raise LookupError(f"{text[:80]!r} may be several items: {named}. Give an id or a whole title.")
+    item_id, title = rows[0]
+    return {"item_id": item_id, "title": title or item_id}
 
 
 def known_items(id: str, item_ids: Sequence[str]) -> "pd.DataFrame":
@@ -125,7 +97,7 @@ def known_items(id: str, item_ids: Sequence[str]) -> "pd.DataFrame":
 
 def genres(id: str) -> list[str]:
     """The genres of a dataset's items, by number of items. LookupError: no such dataset."""
-    counts = Counter(part for text in _catalogue(datasets.get_dataset(id).path, id).items["genres"] for part in _parts(text))
+    counts = Counter(part for text in _catalogue(datasets.get_dataset(id).path, id).items["genres"] for part in genres_of(text))
     return [name for name, _ in counts.most_common()]
 
 

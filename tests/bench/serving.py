@@ -16,8 +16,7 @@ from workers.artifacts.results import FEATURE
 from workers.evaluation.metrics import best_places, tie_order
 from workers.models import MODELS
 from workers.models.base import NetworkSpec
-from workers.serving import measure
-from workers.serving.opened_model import OpenedFunnel, OpenedNetwork, UserItems
+from workers.serving import OpenedFunnel, OpenedNetwork, UserItems, measure
 from workers.specs.schema import Categorical, Dense, FeatureSchema
 
 K = 10

@@ -22,4 +22,5 @@ from .results import (
 )
 from .shards import own_shards as own_shards
 from .waiting import patient as patient
+from .weights import copy_weights as copy_weights
 from .hashes import spread as spread

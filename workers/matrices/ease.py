@@ -1,13 +1,16 @@
 """EASE in closed form, in place: the one array of N x N float64 is the Gram matrix, then its factor, then its inverse."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import lapack
 from scipy.sparse import csr_matrix
 
-from workers.batches import Likes
 from workers.matrices.matrix import MatrixModel, ReportProgress, no_report
+
+if TYPE_CHECKING:
+    from workers.batches import Likes  # which imports torch: serving does without
 
 STRIP = 1024  # rows handled at a time beside the N x N arrays
 
@@ -18,7 +21,7 @@ class EASE(MatrixModel):
     def __init__(self, l2: float) -> None:
         self.l2 = l2
 
-    def fit(self, likes: Likes, seed: int = 1, report_progress: ReportProgress = no_report) -> None:
+    def fit(self, likes: "Likes", seed: int = 1, report_progress: ReportProgress = no_report) -> None:
         inverse = _inverse(_gram(likes.matrix, self.l2))
         report_progress(0.9)
         self.weights = _weights(inverse)

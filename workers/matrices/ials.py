@@ -1,12 +1,15 @@
 """Implicit ALS by the `implicit` library, or in closed form where regularisation is scaled; and the closed form that folds a user in."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from workers.batches import Likes
 from workers.matrices.matrix import MatrixModel, ReportProgress, no_report
+
+if TYPE_CHECKING:
+    from workers.batches import Likes  # which imports torch: serving does without
 
 CELLS = 1 << 23  # numbers of the systems that are solved at once: 64 MB
 SPREAD = 0.1  # of the factors that a fit begins with, times the square root of their number (Rendle et al. 2022)
@@ -27,7 +30,7 @@ class IALS(MatrixModel):
         self.factors, self.alpha, self.iterations, self.scaling = factors, alpha, iterations, frequency_scaling
         self.strength, self.usual = regularisation * (1 + alpha), 0.0  # usual: the mean over users of alpha n
 
-    def fit(self, likes: Likes, seed: int = 1, report_progress: ReportProgress = no_report) -> None:
+    def fit(self, likes: "Likes", seed: int = 1, report_progress: ReportProgress = no_report) -> None:
         self.usual = float(self.alpha * likes.matrix.sum() / max(1, likes.matrix.shape[0]))
         self._take(self._scaled(likes.matrix, seed, report_progress) if self.scaling else self._plain(likes.matrix, seed, report_progress))
 

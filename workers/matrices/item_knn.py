@@ -1,14 +1,16 @@
 """Items that are liked by the same people, by the `implicit` library."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.sparse import coo_matrix, csc_matrix, csr_matrix
 
-from workers.batches import Likes
 from workers.matrices.matrix import MatrixModel, ReportProgress, no_report
 from workers.matrices.sparse import largest
+
+if TYPE_CHECKING:
+    from workers.batches import Likes  # which imports torch: serving does without
 
 Similarity = Literal["cosine", "tfidf", "bm25"]
 K1, B = 1.2, 0.75  # of BM25: Robertson and Zaragoza, "The probabilistic relevance framework", 2009
@@ -20,7 +22,7 @@ class ItemKNN(MatrixModel):
     def __init__(self, neighbours: int, similarity: Similarity) -> None:
         self.neighbours, self.similarity = neighbours, similarity
 
-    def fit(self, likes: Likes, seed: int = 1, report_progress: ReportProgress = no_report) -> None:
+    def fit(self, likes: "Likes", seed: int = 1, report_progress: ReportProgress = no_report) -> None:
         from implicit.nearest_neighbours import ItemItemRecommender
 
         search = ItemItemRecommender(K=self.neighbours + 1)  # an item is its own neighbour, which is removed below

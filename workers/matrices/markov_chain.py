@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix, vstack
 
-from workers.batches import Likes
 from workers.matrices.matrix import MatrixModel, ReportProgress, no_report
 from workers.matrices.sparse import largest
+
+if TYPE_CHECKING:
+    from workers.batches import Likes  # which imports torch: serving does without
 
 PAIRS = 1 << 23  # pairs of likes that are counted at a time: bounds memory at about 300 MB beside the chain itself
 
@@ -30,7 +32,7 @@ class MarkovChain(MatrixModel):
         self.window, self.decay, self.half_life = window, decay, half_life
         self.smoothing, self.damping, self.successors = smoothing, damping, successors
 
-    def fit(self, likes: Likes, seed: int = 1, report_progress: ReportProgress = no_report) -> None:
+    def fit(self, likes: "Likes", seed: int = 1, report_progress: ReportProgress = no_report) -> None:
         popularity = (likes.counts / max(likes.counts.sum(), 1)).astype(np.float32)
         rows, sums = [], []
         for counts, share in self._counted(likes.matrix):

@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from workers.batches import Likes
+if TYPE_CHECKING:
+    from workers.batches import Likes  # which imports torch: serving does without
+
 
 ReportProgress = Callable[[float], None]  # takes the share of a fit that is done
 
@@ -29,7 +31,7 @@ class MatrixModel(ABC):
     reads_order: ClassVar[bool] = False
 
     @abstractmethod
-    def fit(self, likes: Likes, seed: int = 1, report_progress: ReportProgress = no_report) -> None:
+    def fit(self, likes: "Likes", seed: int = 1, report_progress: ReportProgress = no_report) -> None:
         """Learn from who liked what in train. seed: of random numbers."""
 
     @abstractmethod

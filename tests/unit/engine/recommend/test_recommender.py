@@ -19,7 +19,7 @@ from workers.matrices.item_knn import ItemKNN
 from workers.matrices.markov_chain import MarkovChain
 from workers.matrices.popularity import Popularity
 from workers.models import MODELS
-from workers.serving.opened_model import OpenedFunnel, OpenedMatrix, OpenedModel, OpenedNetwork, UserItems, newcomer
+from workers.serving import OpenedFunnel, OpenedMatrix, OpenedModel, OpenedNetwork, UserItems, newcomer
 from workers.specs.schema import Categorical, Dense, FeatureSchema
 
 N = 12
@@ -110,7 +110,7 @@ def test_a_model_that_reads_order_has_a_list_for_the_order_in_which_somebody_new
 
 
 def person(one: Recommender, liked: list[str]) -> tuple[pd.DataFrame, list[UserItems]]:
-    row, items = one._newcomer(liked)
+    row, items = one.newcomer(liked)
     return row, [items]
 
 

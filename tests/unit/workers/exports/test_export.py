@@ -26,7 +26,7 @@ from workers.matrices.popularity import Popularity
 from workers.models import MODELS
 from workers.run.context import RunContext
 from workers.run.journal import Journal
-from workers.serving.opened_model import OpenedFunnel, OpenedMatrix, OpenedModel, OpenedNetwork, UserItems
+from workers.serving import OpenedFunnel, OpenedMatrix, OpenedModel, OpenedNetwork, UserItems
 
 ITEMS, RUN = 40, "a" * 32
 

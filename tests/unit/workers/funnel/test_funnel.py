@@ -11,8 +11,7 @@ from workers.funnel import blend, measure
 from workers.models.funnel import FunnelSpec
 from workers.run.journal import Journal
 from workers.run.spec import RunSpec
-from workers.serving import opened_model
-from workers.serving.opened_model import OpenedFunnel, OpenedModel, UserItems
+from workers.serving import OpenedFunnel, OpenedModel, UserItems, funnel_weight
 
 ITEMS, USERS = 40, 25
 RNG = np.random.default_rng(5)
@@ -161,8 +160,8 @@ def test_a_funnel_is_never_below_its_retriever_on_validation(people):
 def test_the_retriever_alone_is_kept_as_no_weight(tmp_path):
     for weight, read in ((None, None), (0.5, 0.5), (0.0, 0.0)):
         (tmp_path / "funnel.json").write_text(json.dumps({"order": blend.Blend(1.0, weight, [])._asdict()}))
-        assert opened_model._weight(tmp_path / "funnel.json") == read
-    assert opened_model._weight(tmp_path / "none.json") == 0
+        assert funnel_weight(tmp_path / "funnel.json") == read
+    assert funnel_weight(tmp_path / "none.json") == 0
     asked = {"kind": "funnel", "retriever": "a" * 32, "ranker": "b" * 32, "retriever_share": 1}
     assert RunSpec.model_validate({"dataset": "sample-1", "model": asked}).model.retriever_share == 1
 

@@ -16,8 +16,8 @@ from workers.models import MODELS
 from workers.run.context import RunContext
 from workers.run.journal import Journal
 from workers.run.spec import RunSpec
+from workers.serving import OpenedMatrix
 from workers.serving.measure import KnownLikes, people_to_rank
-from workers.serving.opened_model import OpenedMatrix
 from workers.training.tuning import Tuning
 
 ITEMS, WALKED = 40, 8
