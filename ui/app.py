@@ -24,6 +24,7 @@ page = st.navigation(
         st.Page("runs/page.py", title="Runs", icon=":material/list_alt:", url_path="runs"),
         st.Page("compare/page.py", title="Compare", icon=":material/balance:", url_path="compare"),
         st.Page("recommend/page.py", title="Recommend", icon=":material/recommend:", url_path="recommend"),
+        st.Page("registry/page.py", title="Registry", icon=":material/inventory_2:", url_path="registry"),
         st.Page("system/page.py", title="System", icon=":material/settings:", url_path="system"),
         st.Page("help/page.py", title="Help", icon=":material/help:", url_path="help"),
     ],

@@ -55,7 +55,8 @@ def pages(found: Workspace) -> dict[str, str]:
         "runs": "/runs", "a run": f"/runs?run={found.runs['dlrm']}", "system": "/system",
         "a failed run": f"/runs?run={found.runs['failed']}", "help": "/help", "compare": f"/compare?runs={two}",
         "compare six": f"/compare?runs={many}", "recommend": f"/recommend?runs={two}", "vote": f"/recommend?runs={two}&vote=on",
-        "new user": f"/recommend?runs={two}&who=new", "similar items": f"/recommend?runs={many}&who=item", "wrong": "/runs?run=x",
+        "new user": f"/recommend?runs={two}&who=new", "similar items": f"/recommend?runs={many}&who=item",
+        "registry": "/registry", "wrong": "/runs?run=x",
     }  # fmt: skip
 
 

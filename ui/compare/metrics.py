@@ -10,6 +10,7 @@ import engine
 from engine.compare import Comparison
 from ui.compare import export, metric_tables
 from ui.compare.metric_tables import Alarms
+from ui.registry import offer
 from ui.shared import address, contents, tables
 
 USUAL = {
@@ -45,9 +46,19 @@ def section(at: Callable[[int], Comparison], alarms: Alarms) -> None:
             comparison = at(_cutoff())
             choice = pick(comparison)
         export.offer(comparison)
+        _register(comparison)
     table(comparison, choice, alarms)
     if (choice.order is not None) != st.session_state.get(LAID_OUT, False) or comparison.k != st.session_state.get(DRAWN_AT, comparison.k):
         st.rerun()
+
+
+def _register(comparison: Comparison) -> None:
+    """Offer to register a contender, first the one that is best for retrieval."""
+    named = engine.compare.names(comparison.contenders)
+    titles = {one.run_id: f"{one.letter} · {named[one.letter]}" for one in comparison.contenders if one.run_id is not None}
+    leads = [judged.run for _, judged in engine.compare.verdict_of(comparison).of_stages() if judged.run]
+    best = next((one.run_id for one in comparison.contenders if leads and one.letter == leads[0]), None)
+    offer.offer(titles, [run_id for one in comparison.contenders for run_id in one.runs], best, "compare.register")
 
 
 def pick(comparison: Comparison) -> MetricChoice:

@@ -8,6 +8,7 @@ import streamlit as st
 
 import engine
 from engine.runs import Run
+from ui.registry import offer
 from ui.runs import annotations, launch
 from ui.runs.leaves import leaves
 from ui.runs.rows import Rows, pick_rows
@@ -130,6 +131,7 @@ def actions(run: Run, runs: list[Run]) -> None:
         annotations.edit(run, runs)
         if states.is_in(run, "FINISHED") and run.kind == "train":
             annotations.pin(run)
+            offer.offer({run.run_id: run.title}, key="runs.register")
         annotations.throw(run, runs)
 
 

@@ -20,15 +20,14 @@ from workers.artifacts.restoring import load_whole as load_whole
 from workers.artifacts.restoring import restore as restore
 from workers.artifacts.restoring import restore_optimizers as restore_optimizers
 from workers.artifacts.restoring import restore_own as restore_own
-from workers.artifacts.results import write_json
-from workers.artifacts.shards import INDEX, broken_file, file_entry, shard_key, shards
+from workers.artifacts.results import BEST, INDEX, write_json
 from workers.artifacts.shards import OPTIMIZER as OPTIMIZER
+from workers.artifacts.shards import broken_file, file_entry, shard_key, shards
 from workers.artifacts.shards import facts as facts
 from workers.artifacts.streamed import write_tensors
 from workers.artifacts.waiting import patient
 
 log = logging.getLogger(__name__)
-BEST = "best.json"
 KEPT = 2  # step checkpoints
 POSITION = "position"  # prefix of the files that hold where each rank is in its epoch
 Position = tuple[dict[str, np.ndarray], dict[str, str]]  # arrays by name, and texts

@@ -22,6 +22,7 @@ FEATURE = "feature."  # prefix of encoded columns in items.parquet, users.parque
 OUTPUT = "output.log"  # what the processes of a run print
 SPEC, JOURNAL, PROGRESS, DONE, LOG, CANCEL = "spec.json", "journal.jsonl", "progress.json", "done.json", "run.log", "cancel"
 CHECKPOINT, RESULTS = "checkpoint", "results"
+BEST, INDEX = "best.json", "checkpoint.json"  # of a checkpoint folder: which is the best; of one checkpoint: its files, its facts
 STOPPED = "stopped.json"  # written by ranks that stopped after a checkpoint because `cancel` holds KEEP: attempt and step
 KEEP = "keep"
 PER_USER, TOP_K, ITEM_EMBEDDINGS, PLAN = "per_user.parquet", "top_k.parquet", "item_embeddings.parquet", "plan.json"

@@ -10,9 +10,9 @@ from typing import Any
 from torch import Tensor
 from torch.distributed._shard.sharded_tensor import ShardedTensor
 
+from workers.artifacts.results import INDEX
 from workers.artifacts.streamed import Written
 
-INDEX = "checkpoint.json"
 OPTIMIZER = "optimizer."  # prefix of the names of optimizer states, beside the weights
 
 

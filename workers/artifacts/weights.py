@@ -5,9 +5,8 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from workers.artifacts.checkpoint import BEST
-from workers.artifacts.results import write_json
-from workers.artifacts.shards import INDEX, OPTIMIZER, facts, file_entry
+from workers.artifacts.results import BEST, INDEX, write_json
+from workers.artifacts.shards import OPTIMIZER, facts, file_entry
 from workers.artifacts.streamed import write_tensors
 
 

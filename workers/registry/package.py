@@ -3,13 +3,28 @@
 It holds no path of a machine and no pickle, so that it opens wherever our code and its requirements are installed.
 """
 
+import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pydantic import Field, SerializeAsAny, field_validator
 
-from workers.artifacts import CHECKPOINT, FEATURE, FUNNEL, ITEMS, RESULTS, SPEC, USERS, PreparedDataset, checked, index, write_json
+from workers.artifacts import (
+    BEST,
+    CHECKPOINT,
+    FEATURE,
+    FUNNEL,
+    INDEX,
+    ITEMS,
+    RESULTS,
+    SPEC,
+    USERS,
+    PreparedDataset,
+    checked,
+    index,
+    write_json,
+)
 from workers.models import KINDS, FunnelSpec, MatrixSpec, ModelSpec
 from workers.registry.people import Report, write_people
 from workers.run import RunSpec, pick
@@ -69,9 +84,12 @@ class Sizes(NamedTuple):
 
 
 def package_sizes(run: Path, dataset: PreparedDataset, users: bool = True) -> Sizes:
-    """How large the package of a finished run will be. Arguments as in `write_package`."""
-    folders = [_weights(folder) for folder, _ in stages_of(run)]
-    weights = sum(_size(folder / name) for folder in folders for name in _facts(folder)["files"])
+    """How large the package of a finished run will be. Imports no torch. Arguments as in `write_package`.
+
+    Raises:
+        OSError or ValueError: the run has no whole checkpoint.
+    """
+    weights = sum(_weights_size(folder / CHECKPOINT) for folder, _ in stages_of(run))
     interactions = sum(dataset.interactions.get(split, 0) for split in dataset.known_at_test)
     people = 2 * _size(dataset.folder / USERS) + BYTES_OF_A_LIKE * interactions + BYTES_OF_A_USER * int(dataset.counts.get("users", 0))
     return Sizes(weights, _index_size(run), _size(dataset.folder / ITEMS), people if users else 0)
@@ -171,6 +189,12 @@ def _weights(run: Path) -> Path:
     from workers.artifacts import checkpoint
 
     return checkpoint.best(run / CHECKPOINT)
+
+
+def _weights_size(root: Path) -> int:
+    """Bytes of the best checkpoint of a run, with the states of optimizers, which a package leaves out."""
+    best = Path(json.loads((root / BEST).read_text(encoding="utf-8"))["folder"]).name
+    return sum(entry["bytes"] for entry in json.loads((root / best / INDEX).read_text(encoding="utf-8"))["files"].values())
 
 
 def _facts(folder: Path) -> dict[str, Any]:

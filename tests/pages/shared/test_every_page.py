@@ -7,7 +7,7 @@ from tests.pages.reading import Says, Visit, foreign_markup
 from tests.records import HOSTILE
 from tests.workspace import Workspace
 
-PAGES = ("home", "data", "train", "plan", "runs", "compare", "recommend", "system")
+PAGES = ("home", "data", "train", "plan", "runs", "compare", "recommend", "registry", "system")
 ADDRESS = ("runs", "run", "dataset", "user", "metric", "k", "models", "from", "baseline", "tour", "view", "of", "users", "hosts")
 
 
