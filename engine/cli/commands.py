@@ -23,6 +23,7 @@ from engine.cli import (
     planning,
     preflight,
     resuming,
+    retraining,
     searching,
     serving,
     specs,
@@ -144,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     _register(add)
     for one in (resuming, comparing, gating, preflight, planning, stress, diagnosing, annotations, upkeep, adopting, specs, computing):
         one.register(add)
-    for waiting in (growing, searching, features, serving):
+    for waiting in (growing, retraining, searching, features, serving):
         waiting.register(add, wait)
     return parser
 
