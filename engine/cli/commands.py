@@ -24,6 +24,7 @@ from engine.cli import (
     preflight,
     registering,
     resuming,
+    retraining,
     searching,
     serving,
     specs,
@@ -159,7 +160,7 @@ def _parser() -> argparse.ArgumentParser:
         computing,
     ):
         one.register(add)
-    for waiting in (growing, searching, features, serving):
+    for waiting in (growing, retraining, searching, features, serving):
         waiting.register(add, wait)
     return parser
 

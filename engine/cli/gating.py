@@ -13,13 +13,20 @@ def register(add: Add) -> None:
     """Add the command to a parser."""
     text = "Judge whether a run is worse than another by more than is tolerated; exits 0: not worse, 1: worse, 2: cannot be told, 3: error."
     gate = add("gate", _gate, text)
-    gate.set_defaults(error_code=ERROR)
     gate.add_argument("candidate", metavar="CANDIDATE", help="a finished run")
     gate.add_argument("--against", required=True, metavar="RUN", help="the run whose place it would take")
-    gate.add_argument("--metric", default="ndcg_at_10", help="what is judged (default ndcg_at_10)")
-    gate.add_argument("--tolerance", type=_share, default=0.01, metavar="PERCENT", help="how much worse it may be, such as 1%% (default)")
-    gate.add_argument("--record", type=Path, metavar="FILE.json", help="write the record as JSON")
-    gate.add_argument("--junit", type=Path, metavar="FILE.xml", help="write it as JUnit XML, which pipelines show")
+    add_options(gate)
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """Let a command judge, with a gate's exit codes."""
+    command.set_defaults(error_code=ERROR)
+    command.add_argument("--metric", default="ndcg_at_10", help="what is judged (default ndcg_at_10)")
+    command.add_argument(
+        "--tolerance", type=_share, default=0.01, metavar="PERCENT", help="how much worse it may be, such as 1%% (default)"
+    )
+    command.add_argument("--record", type=Path, metavar="FILE.json", help="write the record as JSON")
+    command.add_argument("--junit", type=Path, metavar="FILE.xml", help="write it as JUnit XML, which pipelines show")
 
 
 def _share(text: str) -> float:
@@ -30,9 +37,14 @@ def _share(text: str) -> float:
 
 
 def _gate(args: argparse.Namespace) -> dict[str, Any]:
+    return judge(args.candidate, args.against, args)
+
+
+def judge(candidate: str, against: str, args: argparse.Namespace) -> dict[str, Any]:
+    """The answer of a command with these options, and its exit code."""
     import engine
 
-    found = engine.compare.gate(args.candidate, args.against, args.metric, args.tolerance)
+    found = engine.compare.gate(candidate, against, args.metric, args.tolerance)
     for path, text in ((args.record, found.model_dump_json(indent=2)), (args.junit, found.junit())):
         if path is not None:
             path.write_text(text, encoding="utf-8")

@@ -14,10 +14,12 @@ from pydantic import BaseModel, ConfigDict
 from scipy.special import stdtr, stdtrit
 
 from engine import runs
+from engine.compare.backtest import measured_over_time
 from engine.compare.comparison import compare
 from engine.compare.numbers import count, percent
-from engine.compare.paired_tests import ALPHA, POWER
+from engine.compare.paired_tests import ALPHA, POWER, Measured
 from engine.compare.significance import measured_by
+from engine.runs import Run
 from workers.artifacts import metric as metric_of
 from workers.evaluation import FEW, Floats, standard_error
 
@@ -105,7 +107,10 @@ def judge_margin(influence: Floats, difference: float, margin: float) -> Tested:
 
 
 def gate(candidate: str, against: str, metric: str = "ndcg_at_10", tolerance: float = 0.01) -> Gate:
-    """Judge whether a finished run is worse than another one, of the same dataset, by more than is tolerated.
+    """Judge whether a finished run is worse than another one by more than is tolerated.
+
+    Of two runs of one dataset, what they wrote is read. A run of an older state of the candidate's data is measured over the test of the
+    newer one (see `measured_over_time`), which loads its model into this process.
 
     Args:
         candidate, against: run ids.
@@ -113,14 +118,27 @@ def gate(candidate: str, against: str, metric: str = "ndcg_at_10", tolerance: fl
         tolerance: 0 to 1, a share of the value of `against`; of an area, of its distance from chance.
 
     Raises:
-        LookupError: no such run. ValueError: the two are not of one dataset and protocol, what they wrote is not here, or the metric cannot
-            be tested; says which can.
+        LookupError: no such run. ValueError: the two are not of one dataset, or of an older and a newer state of it, and of one protocol;
+            what they wrote is not here; or the metric cannot be tested, and which can.
     """
     if not 0 <= tolerance < 1:
         raise ValueError(f"The tolerance is {tolerance:g}; give a share from 0 on and below 1, such as 0.01 for 1 %.")
     new, old = runs.get_run(candidate), runs.get_run(against)
     if new.run_id == old.run_id:
         return _same(new.run_id, new.dataset or "", metric, new.metrics.get(metric), tolerance)
+    measured = (measured_together if new.dataset == old.dataset else measured_over_time)(new, old, metric)
+    known = metric_of(metric)
+    if known.better not in ("higher", "lower"):
+        raise ValueError(f"{metric} has no better and worse; choose another metric.")
+    sign = 1.0 if known.better == "higher" else -1.0
+    values = float(measured.values[0]), float(measured.values[1])
+    margin = tolerance * abs(values[1] - known.chance)
+    tested = judge_margin(sign * (measured.influence[:, 0] - measured.influence[:, 1]), sign * (values[0] - values[1]), margin)
+    return _record(new.run_id, old.run_id, new.dataset or "", metric, tolerance, margin, values, tested, measured.unit)
+
+
+def measured_together(new: Run, old: Run, metric: str) -> Measured:
+    """What two runs of one dataset wrote, as `gate` raises."""
     comparison = compare([old.run_id, new.run_id], seeds=False)
     if comparison.apart and {title for title, _ in comparison.apart} & {new.title, old.title}:
         raise ValueError(f"{comparison.apart[0][0]} {comparison.apart[0][1]}; a gate judges two runs of one dataset and protocol.")
@@ -130,15 +148,9 @@ def gate(candidate: str, against: str, metric: str = "ndcg_at_10", tolerance: fl
     measured = {key: one for key, one in measured_by(comparison).items() if {letters[new.run_id], letters[old.run_id]} <= set(one.letters)}
     if metric not in measured:
         raise ValueError(f"{metric[:80]} cannot be tested for these runs; choose one of {', '.join(measured) or 'none'}.")
-    one, better = measured[metric], metric_of(metric).better
-    if better not in ("higher", "lower"):
-        raise ValueError(f"{metric} has no better and worse; choose another metric.")
-    a, b = (list(one.letters).index(letters[run.run_id]) for run in (new, old))
-    sign = 1.0 if better == "higher" else -1.0
-    values = float(one.values[a]), float(one.values[b])
-    margin = tolerance * abs(values[1] - metric_of(metric).chance)
-    tested = judge_margin(sign * (one.influence[:, a] - one.influence[:, b]), sign * (values[0] - values[1]), margin)
-    return _record(new.run_id, old.run_id, comparison.dataset, metric, tolerance, margin, values, tested, one.unit)
+    one = measured[metric]
+    both = [list(one.letters).index(letters[run.run_id]) for run in (new, old)]
+    return Measured("AB", one.values[both], one.influence[:, both], one.unit)
 
 
 def _same(run_id: str, dataset: str, metric: str, value: float | None, tolerance: float) -> Gate:

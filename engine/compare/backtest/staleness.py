@@ -97,13 +97,23 @@ def _name(old: Entry, fresh: Entry) -> str:
 
 def measured_on(run_id: str, dataset: str) -> dict[str, float]:
     """Metric -> mean over the users of a dataset's test, by the model of a run that may have been trained on another one."""
+    means = ranked_on(run_id, dataset).select_dtypes("number").drop(columns=["relevant"]).mean()
+    return {str(name): float(value) for name, value in means.items() if math.isfinite(value)}
+
+
+def ranked_on(run_id: str, dataset: str) -> "pd.DataFrame":
+    """What `workers.evaluation.rank_users` gives for the users of a dataset's test, by such a model: user_id, a column a metric, lists.
+
+    Raises:
+        LookupError: the run, its dataset or the other one is gone.
+    """
     from workers.artifacts import TEST, PreparedDataset
     from workers.evaluation import catalogue, rank_users, users_to_rank
     from workers.serving import open_run
 
     run = runs.get_run(run_id)
     old, new = (PreparedDataset.open(datasets.get_dataset(one).path) for one in (run.dataset or "", dataset))
-    opened, protocol = open_run(settings().runs / run_id, old), protocol_of(run)
+    opened, protocol = open_run(runs.whole_folder(run_id), old), protocol_of(run)
     users, items = users_to_rank(new.folder, TEST, None, protocol), catalogue(new.folder)
     places = _places(opened, items)
     frame, people = _people(opened, old, new, users, places)
@@ -114,9 +124,7 @@ def measured_on(run_id: str, dataset: str) -> dict[str, float]:
         scores[:, there] = opened.grid(frame.iloc[chunk], [people[place] for place in chunk])[:, places[there]]
         return scores
 
-    ranked = rank_users(users, len(items), score, protocol)
-    means = ranked.select_dtypes("number").drop(columns=["relevant"]).mean()
-    return {str(name): float(value) for name, value in means.items() if math.isfinite(value)}
+    return rank_users(users, len(items), score, protocol)
 
 
 def _places(opened: "OpenedModel", items: "pd.DataFrame") -> np.ndarray:
