@@ -27,7 +27,7 @@ def register(add: Add) -> None:
     compare.add_argument("--baseline", help="what deltas are against: popularity, random or a run; default: the pinned one among them")
     compare.add_argument("--matters", type=float, metavar="PERCENT", help="the difference that matters, in percent of a value (default 1)")
     compare.add_argument(
-        "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html or .json"
+        "--export", type=Path, metavar="FILE", action="append", default=[], help="write it: .csv, .md, .tex, .html, .ipynb or .json"
     )
     compare.add_argument("--note", metavar="TEXT", help="keep a text that stands above the report of these runs; an empty one deletes it")
 

@@ -1,4 +1,4 @@
-"""A comparison as files: HTML, Markdown, LaTeX, CSV, JSON."""
+"""A comparison as files: HTML, Markdown, LaTeX, CSV, JSON, a notebook; and its tables and figures."""
 
 import lazy_loader
 

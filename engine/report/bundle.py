@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine import datasets, runs
 from engine.compare import Comparison, plain, sentences, verdict_of
@@ -32,20 +32,57 @@ def footing(comparison: Comparison) -> str:
     )
 
 
+class Repeat(NamedTuple):
+    """How a comparison is repeated."""
+
+    specs: dict[str, dict[str, Any]]  # file name -> spec as JSON values: of the dataset, then of each run in the order of the letters
+    commands: list[str]  # that read the files
+    notes: list[str]  # what cannot be repeated, and what differs
+
+    @property
+    def data(self) -> list[str]:
+        """The files of datasets; at most one."""
+        return [file for file in self.specs if file.startswith("data-")]
+
+    @property
+    def runs(self) -> list[str]:
+        """The files of runs."""
+        return [file for file in self.specs if not file.startswith("data-")]
+
+
+def baseline_of(comparison: Comparison) -> str | None:
+    """What differences are against, as `compare` takes it: the id of a run or the kind of a baseline."""
+    against = next((c for c in comparison.contenders if c.letter == comparison.against), None)
+    return None if against is None else against.run_id or against.model
+
+
+def repeat(comparison: Comparison) -> Repeat:
+    """The specs of a comparison, and the commands that prepare, train and compare."""
+    specs, notes = _specs(comparison)
+    made = Repeat(specs, [], notes)
+    commands = [f"recbench prepare {file}" for file in made.data]
+    commands += [f"recbench train {' '.join(made.runs)} --wait"] if made.runs else []
+    return made._replace(commands=[*commands, _compare_command(comparison)])
+
+
+def _compare_command(comparison: Comparison) -> str:
+    ids = [run_id for c in comparison.contenders for run_id in c.run_ids]
+    baseline, usual = baseline_of(comparison), Comparison.model_fields
+    words = ["recbench", "compare", *ids, *(("--baseline", baseline) if baseline else ())]
+    words += ["--k", str(comparison.k)] if comparison.k != usual["k"].default else []
+    words += ["--target", comparison.target] if comparison.target != usual["target"].default else []
+    words += ["--matters", f"{100 * comparison.threshold:g}"] if comparison.threshold != usual["threshold"].default else []
+    return shlex.join(words)
+
+
 def bundle(comparison: Comparison) -> dict[str, Any]:
     """The results and how to repeat them: verdict, numbers, specs by file name, and the commands that read them.
 
     `files` holds each spec under the name that `commands` call it by; the first command writes them beside the bundle.
     """
     name = export_name(comparison, "json")
-    specs, notes = _specs(comparison)
-    data, trained = [file for file in specs if file.startswith("data-")], [file for file in specs if not file.startswith("data-")]
+    again = repeat(comparison)
     unpack = "import json, sys; [open(n, 'w').write(json.dumps(s)) for n, s in json.load(open(sys.argv[1]))['files'].items()]"
-    ids = [run_id for c in comparison.contenders for run_id in c.run_ids]
-    against = next((c for c in comparison.contenders if c.letter == comparison.against), None)
-    baseline = "" if against is None else f" --baseline {shlex.quote(against.run_id or against.model)}"
-    commands = [f'python -c "{unpack}" {name}', *(f"recbench prepare {file}" for file in data)]
-    commands += [f"recbench train {' '.join(trained)} --wait"] if trained else []
     return {
         "title": title(comparison),
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -56,19 +93,16 @@ def bundle(comparison: Comparison) -> dict[str, Any]:
         "apart": comparison.apart,
         "pairs": {key: [pair.model_dump(mode="json") for pair in tested] for key, tested in (comparison.tests or {}).items()},
         "facts": json.loads(long(comparison).to_json(orient="records")),
-        "files": specs,
-        "commands": [*commands, f"recbench compare {' '.join(map(shlex.quote, ids))}{baseline}"],
-        "notes": [
-            "The last command names the runs of this comparison; runs that were trained anew have the ids that train prints.",
-            *notes,
-        ],
+        "files": again.specs,
+        "commands": [f'python -c "{unpack}" {name}', *again.commands],
+        "notes": again.notes,
     }
 
 
 def _specs(comparison: Comparison) -> tuple[dict[str, Any], list[str]]:
     """File name -> spec of the dataset and of each run, in the order of the letters; and notes on what cannot be repeated."""
     files: dict[str, Any] = {}
-    notes = []
+    notes = ["The last command names the runs of this comparison; runs that were trained anew have the ids that train prints."]
     try:
         dataset = datasets.get_dataset(comparison.dataset)
         files[f"data-{re.sub(r'[^a-z0-9-]', '', dataset.name)}.json"] = dataset.manifest["spec"]

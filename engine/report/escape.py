@@ -13,12 +13,22 @@ TEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }  # fmt: skip  # brackets and stars are braced: after a row's end they would be its argument
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$&:@^=]|(?<=www)\.|^[-+])", re.IGNORECASE)
+ENTITY = {"$": "<span>&#36;</span>", "\\": "<span>&#92;</span>"}  # alone in an element, where MathJax finds no formula around it
 NUMBERED = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")  # would begin a list
 
 
 def md(text: str) -> str:
     """Text that Markdown, GitHub's too, shows as it is."""
     return NUMBERED.sub(r"\1\\\2", MARKDOWN.sub(r"\\\1", one_line(text)))
+
+
+def cell(text: str) -> str:
+    """Text that a Markdown cell of a notebook shows as it is.
+
+    Notebooks typeset formulas after they rendered Markdown, so that a backslash in front of a dollar does not help: entities do.
+    """
+    found = MARKDOWN.sub(lambda match: ENTITY.get(match[0], f"&#{ord(match[0])};"), one_line(text))
+    return NUMBERED.sub(lambda match: f"{match[1]}&#{ord(match[2])};", found)
 
 
 def tex(text: str) -> str:

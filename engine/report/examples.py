@@ -18,6 +18,15 @@ MOST_USERS, LENGTH, MOST_CONTENDERS, MOST_LIKED, LONGEST_TITLE = 10, 10, 6, 12, 
 HIT = "✓"
 
 
+def example_user(comparison: Comparison) -> str | None:
+    """The test user for whom the contenders' lists differ most; None where lists or the dataset are not in this workspace."""
+    try:
+        lists = _lists(comparison, datasets.get_dataset(comparison.dataset))
+    except (LookupError, OSError, ValueError, KeyError):
+        return None
+    return None if lists is None else next(iter(_most_different(lists)), None)
+
+
 class Lists(NamedTuple):
     """What contenders recommend to the same users."""
 

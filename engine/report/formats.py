@@ -1,4 +1,4 @@
-"""A comparison as a file: CSV, Markdown, LaTeX, a page of HTML, and a JSON bundle with what is needed to repeat it.
+"""A comparison as a file: CSV, Markdown, LaTeX, a page of HTML, a notebook, and a JSON bundle with what is needed to repeat it.
 
 Text of people and data is inert in each: no formula, markup, command, link or row comes of it.
 """
@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.compare import Comparison, plain, sentences, verdict_of
-from engine.report import html_page
+from engine.report import html_page, notebook
 from engine.report.bundle import bundle, footing, title
 from engine.report.escape import md, sentence_in, tex
 from engine.report.narrative import narrative, paragraphs, runs_of
 from engine.report.spreadsheets import csv_safe
 from engine.report.tables import long, one_line, tables
+from engine.report.view import View
+
+WHOLE = View()
 
 
 class Export(NamedTuple):
@@ -22,26 +25,27 @@ class Export(NamedTuple):
 
     label: str
     mime: str
-    write: Callable[[Comparison], bytes]
+    write: Callable[[Comparison, View], bytes]
 
 
-def export(comparison: Comparison, kind: str) -> bytes:
+def export(comparison: Comparison, kind: str, view: View = WHOLE) -> bytes:
     """A comparison as a file, with its verdict in sentences on top.
 
     Args:
-        kind: one of EXPORTS: csv, md, tex, html, json.
+        kind: one of EXPORTS: csv, md, tex, html, ipynb, json.
+        view: what a page drew of it, which a notebook draws too; other kinds hold all.
 
     Raises:
         ValueError: no such kind.
     """
     if kind not in EXPORTS:
         raise ValueError(f"There is no export {kind[:40]!r}; choose {', '.join(EXPORTS)}.")
-    return EXPORTS[kind].write(comparison.model_copy(update={"verdict": verdict_of(comparison)}))
+    return EXPORTS[kind].write(comparison.model_copy(update={"verdict": verdict_of(comparison)}), view)
 
 
-def write_export(comparison: Comparison, path: Path) -> None:
+def write_export(comparison: Comparison, path: Path | str) -> None:
     """Write a comparison to a file whose ending says the kind; ValueError for another ending."""
-    path.write_bytes(export(comparison, path.suffix.removeprefix(".").lower()))
+    Path(path).write_bytes(export(comparison, Path(path).suffix.removeprefix(".").lower()))
 
 
 def _csv(comparison: Comparison) -> bytes:
@@ -78,10 +82,16 @@ def _json(comparison: Comparison) -> bytes:
     return json.dumps(bundle(comparison), indent=2, ensure_ascii=False, allow_nan=False, default=str).encode()
 
 
+def _whole(write: Callable[[Comparison], bytes]) -> Callable[[Comparison, View], bytes]:
+    """The writer of a file that holds all, whatever a page drew."""
+    return lambda comparison, view: write(comparison)
+
+
 EXPORTS = {
-    "csv": Export("CSV, every number", "text/csv", _csv),
-    "md": Export("Markdown", "text/markdown", _markdown),
-    "tex": Export("LaTeX, booktabs", "application/x-tex", _latex),
-    "html": Export("Report, one HTML file", "text/html", html_page.write),
-    "json": Export("JSON, with specs and commands", "application/json", _json),
+    "csv": Export("CSV, every number", "text/csv", _whole(_csv)),
+    "md": Export("Markdown", "text/markdown", _whole(_markdown)),
+    "tex": Export("LaTeX, booktabs", "application/x-tex", _whole(_latex)),
+    "html": Export("Report, one HTML file", "text/html", _whole(html_page.write)),
+    "ipynb": Export("Notebook, to run and change", "application/x-ipynb+json", notebook.write),
+    "json": Export("JSON, with specs and commands", "application/json", _whole(_json)),
 }

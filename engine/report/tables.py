@@ -63,6 +63,15 @@ class Table(NamedTuple):
     note: str = ""
 
 
+def as_frame(table: Table) -> "pd.DataFrame":
+    """A table as a frame of text, its first column as the index; marks, such as the stars of leaders, are in front of the text."""
+    import pandas as pd
+
+    rows = [[" ".join(filter(None, [cell.mark, cell.text])) for cell in row] for row in table.rows]
+    frame = pd.DataFrame([row[1:] for row in rows], index=[row[0] for row in rows], columns=table.head[1:])
+    return frame.rename_axis(columns=table.head[0] or None)
+
+
 def one_line(text: object) -> str:
     """Foreign text as one line without control characters."""
     return " ".join("".join(c if c.isprintable() or c.isspace() else " " for c in str(text)).split())

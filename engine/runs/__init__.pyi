@@ -12,9 +12,8 @@ from .exports import (ListExport as ListExport, export_lists as export_lists, ge
 from .fetching import UnreachableError as UnreachableError, whole_folder as whole_folder
 from .funnels import funnel as funnel, funnel_losses as funnel_losses
 from .known import read_once as read_once
-from .launch import (
-    AFTER as AFTER, CONCLUDES as CONCLUDES, PROCESSES as PROCESSES, TICKET as TICKET, SubmittedSpec as SubmittedSpec,
-    submit as submit, submit_tour as submit_tour)
+from .launch import (AFTER as AFTER, CONCLUDES as CONCLUDES, PROCESSES as PROCESSES, TICKET as TICKET,
+    SubmittedSpec as SubmittedSpec, submit as submit, submit_tour as submit_tour)
 from .logs import PRINTED as PRINTED, LogLine as LogLine, log_lines as log_lines, log_tail as log_tail, log_text as log_text
 from .opened import is_open as is_open
 from .owners import Owner as Owner, OwnerError as OwnerError, why_not_yours as why_not_yours
@@ -30,3 +29,4 @@ from .resuming import (
     has_checkpoint as has_checkpoint, hold_dataset as hold_dataset, resume as resume, why_not_resumable as why_not_resumable)
 from .settle import settle as settle, settle_all as settle_all
 from .store_errors import StoreError as StoreError
+from .waiting import wait as wait

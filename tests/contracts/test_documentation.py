@@ -4,6 +4,7 @@ import argparse
 import ast
 import importlib
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -39,6 +40,13 @@ README_LINES = 120
 SHOW = """
 print(*(contender.model for contender in comparison.contenders))
 print(*comparison.table[comparison.table["metric"] == "ndcg_at_10"]["value"])
+"""
+SEARCHED = """
+import json
+search = engine.searches.of_run(run_ids[0])
+print(json.dumps([trial.value for trial in search.trials]))
+print(search.best.value)
+print(json.dumps(engine.recommend.open_model(run_ids[0]).recommend("42", k=5)["title"].tolist()))
 """
 
 
@@ -173,18 +181,33 @@ def test_every_test_that_the_readme_names_is_there() -> None:
     assert len(named) > 5 and named <= {path.name for path in (ROOT / "tests").rglob("test_*.py")}
 
 
-def test_the_first_comparison_from_python_runs_as_the_readme_has_it(tmp_path: Path) -> None:
-    code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+def run_example(page: Path, folder: Path, more: str) -> list[str]:
+    """The lines that the only Python on a page prints, run in an empty folder; `more`: code that is run after it."""
+    code = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     assert len(code) == 1
-    script = tmp_path / "first.py"
-    script.write_text(code[0] + SHOW, encoding="utf-8")
+    script = folder / "first.py"
+    script.write_text(code[0] + more, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     environment.pop("RECBENCH_WORKSPACE", None)
-    ended = subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=1200)
+    ended = subprocess.run([sys.executable, script], cwd=folder, env=environment, capture_output=True, text=True, timeout=1200)
     assert ended.returncode == 0, ended.stderr
-    *printed, contenders, values = ended.stdout.strip().split("\n")
+    return ended.stdout.strip().split("\n")
+
+
+def test_the_first_comparison_from_python_runs_as_the_readme_has_it(tmp_path: Path) -> None:
+    *printed, contenders, values = run_example(ROOT / "README.md", tmp_path, SHOW)
     assert any("ndcg_at_10" in line for line in printed)
     assert contenders.split() == ["two_tower", "ease", "popularity", "random"]
     two_tower, ease, popularity, random = map(float, values.split())
     assert min(two_tower, ease) > popularity > random
     assert (tmp_path / "workspace" / "mlflow.db").is_file()
+
+
+@pytest.mark.thorough
+def test_the_first_comparison_with_a_search_and_a_list_runs_as_the_python_page_has_it(tmp_path: Path) -> None:
+    printed = run_example(ROOT / "ui" / "help" / "python.md", tmp_path, SEARCHED)
+    trials, best, titles = map(json.loads, printed[-3:])
+    assert len(trials) == 3 and best == max(trials)
+    assert len(titles) == 5 and all(title in "\n".join(printed[:-3]) for title in titles)
+    assert any(line.startswith("For retrieval take A Two-tower: NDCG@10") for line in printed) and "model.embedding_dim" in printed[0]
+    assert json.loads((tmp_path / "comparison.ipynb").read_text(encoding="utf-8"))["nbformat"] == 4

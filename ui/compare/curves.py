@@ -8,6 +8,7 @@ import streamlit as st
 import engine
 from engine import compare
 from engine.compare import Comparison
+from ui.compare import view
 from ui.shared import address, charts, contents
 
 OVER = {"epoch": "Epochs", "step": "Steps", "time_s": "Seconds", "rows": "Rows seen"}
@@ -38,7 +39,8 @@ def section(comparison: Comparison) -> None:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
         metric = address.select("Metric", "compare.metric", "metric", options)
-    rows = _over_epochs(frame[frame["metric"] == (metric if metric == LOSS else f"valid_{metric}")])
+    view.note(curve=metric)
+    rows = engine.report.over_epochs(frame[frame["metric"] == (metric if metric == LOSS else f"valid_{metric}")])
     with right:
         over = address.select("Over", "compare.over", "over", {x: name for x, name in OVER.items() if rows[x].notna().any()})
     drawing = _drawing(over, metric == LOSS)
@@ -75,12 +77,6 @@ def _share(text: str | None, usual: float) -> float:
     except ValueError:
         return usual
     return round(share, 2) if 0 <= share <= 0.99 else usual
-
-
-def _over_epochs(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows whose epoch counts the part that is done of the one under way; all epochs of a run have the same number of steps."""
-    last = rows.groupby("contender")[["step", "epoch"]].transform("max")
-    return rows.assign(epoch=(rows["step"] * last["epoch"] / last["step"].where(last["step"] > 0)).fillna(rows["epoch"]))
 
 
 def _remarks(rows: pd.DataFrame, drawing: Drawing, without: list[str], loss: bool) -> None:

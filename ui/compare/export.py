@@ -6,7 +6,7 @@ import streamlit as st
 
 import engine
 from engine.compare import Comparison
-from ui.compare import narrative
+from ui.compare import narrative, view
 
 
 def offer(comparison: Comparison) -> None:
@@ -16,7 +16,7 @@ def offer(comparison: Comparison) -> None:
         for kind, found in engine.report.EXPORTS.items():
             st.download_button(
                 found.label,
-                partial(engine.report.export, comparison, kind),
+                partial(_file, comparison, kind, view.chosen()),
                 file_name=engine.report.export_name(comparison, kind),
                 mime=found.mime,
                 key=f"compare.export.{kind}",
@@ -26,3 +26,8 @@ def offer(comparison: Comparison) -> None:
         st.caption("Or on the command line, for instance")
         letters = " ".join(run_id for c in comparison.contenders for run_id in c.runs)
         st.code(f"recbench compare {letters} --export comparison.html", language=None, wrap_lines=True)
+
+
+def _file(comparison: Comparison, kind: str, choices: dict[str, str]) -> bytes:
+    """Made when the button is pressed, where there is no session to ask: hence what the session chose, as it then is."""
+    return engine.report.export(comparison, kind, view.record(choices))

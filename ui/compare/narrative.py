@@ -9,7 +9,7 @@ from engine.compare import Comparison
 from engine.report import LONGEST_NARRATIVE
 from ui.shared import words
 
-MEANING = "Plain text above the verdict, in the HTML report and in Markdown; blank lines separate paragraphs."
+MEANING = "Plain text above the verdict, in the HTML report, in Markdown and in the notebook; blank lines separate paragraphs."
 
 
 def area(comparison: Comparison) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 
 import engine
 from engine.compare import Answer, Comparison, PairVerdict, names, p_value, pair_answer, pair_difference, pair_needed
+from ui.compare import view
 from ui.shared import address, contents, tables, words
 
 MOST_IN_ROWS = 6  # contenders; more make a matrix
@@ -28,6 +29,7 @@ def show(comparison: Comparison) -> None:
     contents.header("Who differs from whom")
     labels = {key: engine.specs.metric(key).label for key in options}
     metric = address.select("By", "compare.pairs", "pairs", labels, width=360)
+    view.note(pairs=metric)
     tested = engine.compare.pairs(comparison, metric)
     letters = list(dict.fromkeys(letter for pair in tested for letter in (pair.a, pair.b)))
     if len(letters) > MOST_IN_ROWS:

@@ -10,6 +10,7 @@ import streamlit as st
 import engine
 from engine import compare
 from engine.compare import GRAY, Comparison
+from ui.compare import view
 from ui.shared import address, charts, contents, words
 
 Row = Mapping[Hashable, Any]  # of the frame that `engine.compare.sliced` gives
@@ -45,6 +46,7 @@ def show(comparison: Comparison) -> None:
     labels = {metric: engine.specs.metric(metric).label for metric in metrics}
     with right:
         metric = address.select("Metric", f"compare.sliced.{'.'.join(metrics)}", "sliced", labels)
+    view.note(slice_by=by, sliced=metric)
     frame = _shown(comparison, _sliced(key_of(comparison), by, metric, comparison))
     if frame.empty:
         st.caption("No slice has a value of this metric.")

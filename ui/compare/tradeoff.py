@@ -9,6 +9,7 @@ import streamlit as st
 import engine
 from engine import compare
 from engine.compare import Comparison, Contender
+from ui.compare import view
 from ui.shared import address, charts, contents, words
 
 
@@ -33,6 +34,7 @@ def section(comparison: Comparison) -> None:
         key = address.select("Quality", "compare.quality", "quality", {key: engine.specs.METRICS[key].label for key in keys})
     with right:
         fact = address.select("Cost", "compare.cost", "cost", {str(fact): str(fact) for fact in facts})
+    view.note(quality=key, cost=fact)
     frame = _points(comparison, runs, key, fact)
     if frame.empty:
         st.caption("No run has both.")

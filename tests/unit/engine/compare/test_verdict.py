@@ -222,6 +222,10 @@ def test_every_export_says_and_marks_the_winner(case: Case, compared: engine.com
         assert best == ([case.winner] if case.winner else [])
         row = next(row for row in found if row["kind"] == "verdict")
         assert (row["value"], row["contender"]) == (said, case.winner or "")
+    elif kind == "ipynb":  # the marks come when it is executed
+        opening = "".join(json.loads(text)["cells"][0]["source"])
+        (sentence,) = [line for line in opening.splitlines() if re.sub("<[^>]+>", "", html.unescape(line)).replace("**", "") == said]
+        assert told(sentence.replace("**", ""), compared) == case.winner
     else:
         bundle = json.loads(text)
         assert bundle["verdict"]["metrics"][case.metric]["winner"] == case.winner

@@ -160,7 +160,7 @@ def test_a_file_says_by_its_ending_what_it_is(tmp_path: Path) -> None:
     for kind in engine.report.EXPORTS:
         engine.report.write_export(made(["DLRM"]), tmp_path / f"x.{kind.upper()}")
         assert (tmp_path / f"x.{kind.upper()}").stat().st_size
-    with pytest.raises(ValueError, match=r"There is no export 'pdf'; choose csv, md, tex, html, json\."):
+    with pytest.raises(ValueError, match=r"There is no export 'pdf'; choose csv, md, tex, html, ipynb, json\."):
         engine.report.write_export(made(["DLRM"]), tmp_path / "x.pdf")
 
 
