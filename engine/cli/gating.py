@@ -14,7 +14,12 @@ def register(add: Add) -> None:
     text = "Judge whether a run is worse than another by more than is tolerated; exits 0: not worse, 1: worse, 2: cannot be told, 3: error."
     gate = add("gate", _gate, text)
     gate.add_argument("candidate", metavar="CANDIDATE", help="a finished run")
-    gate.add_argument("--against", required=True, metavar="RUN", help="the run whose place it would take")
+    gate.add_argument(
+        "--against",
+        required=True,
+        metavar="RUN|ALIAS",
+        help="whose place it would take: a run, or a registered model by its alias",
+    )
     add_options(gate)
 
 
@@ -37,7 +42,9 @@ def _share(text: str) -> float:
 
 
 def _gate(args: argparse.Namespace) -> dict[str, Any]:
-    return judge(args.candidate, args.against, args)
+    import engine
+
+    return judge(args.candidate, engine.registry.run_of(args.against, engine.runs.get_run(args.candidate).dataset), args)
 
 
 def judge(candidate: str, against: str, args: argparse.Namespace) -> dict[str, Any]:

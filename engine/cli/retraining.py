@@ -14,7 +14,7 @@ def register(add: Add, wait: Wait) -> None:
         "Train a run's settings again on newer data of its source, and judge the new run against the old one on the newer test, as a gate."
     )
     retrain = add("retrain", lambda args: _retrain(args, wait), text)
-    retrain.add_argument("run_id", metavar="RUN", help="a finished training run")
+    retrain.add_argument("run_id", metavar="RUN|ALIAS", help="a finished training run, or a registered model (champion, NAME@champion)")
     retrain.add_argument("--data", required=True, metavar="DATASET|PATH", help="a newer prepared dataset, or where the newer source lies")
     gating.add_options(retrain)
     computing.add_option(retrain)
@@ -23,6 +23,7 @@ def register(add: Add, wait: Wait) -> None:
 def _retrain(args: argparse.Namespace, wait: Wait) -> dict[str, Any]:
     import engine
 
+    args.run_id = engine.registry.run_of(args.run_id)
     dataset = _prepared(args, wait)
     spec = engine.compare.backtest.newer_run(args.run_id, dataset)
     known = engine.compare.backtest.trained_as(spec)  # as a pipeline that was stopped left it

@@ -210,3 +210,17 @@ def scrambled(run: Path, dataset: PreparedDataset, folder: Path, *rest: object) 
     path = folder / "weights0" / "weights.safetensors"
     save_file({name: np.ascontiguousarray(array[::-1]) for name, array in load_file(path).items()}, path)
     return package
+
+
+def test_a_gate_takes_an_alias(films: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    from engine.cli import main
+
+    engine.registry.register(films.runs["ease10"], "Gated", alias="live")
+    for against in ("live", "Gated@live", "models:/Gated@live", films.runs["ease10"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["gate", films.runs["popularity"], "--against", against, "--json"])
+        record = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert (record["against"], ended.value.code) == (films.runs["ease10"], record["exit_code"]) and record["exit_code"] > 0
+    with pytest.raises(SystemExit) as ended:
+        main(["gate", films.runs["popularity"], "--against", "nobody", "--json"])
+    assert ended.value.code == 3
