@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import torch
 import torch.distributed as dist
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
@@ -20,8 +22,6 @@ from workers.networks import Batch, Order
 from workers.specs import FeatureSchema
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from workers.batches.numbered import NumberedBlocks
 
 log = logging.getLogger(__name__)
@@ -61,21 +61,29 @@ def to_batch(columns: Mapping[str, np.ndarray], schema: FeatureSchema, rows: int
     )
 
 
-def table_columns(frame: "pd.DataFrame", schema: FeatureSchema, side: str) -> Columns:
+def table_columns(frame: pd.DataFrame, schema: FeatureSchema, side: str) -> Columns:
     """The encoded `feature.*` columns of an items or ranking table as block columns: U or N rows of one side."""
     columns: Columns = {}
     for feature in schema.on(*(("item",) if side == "item" else ("user",))):
         column = frame[FEATURE + feature.name]
         if feature.multi_valued:
-            bags = [np.asarray(bag, np.int32) for bag in column]
-            columns[f"{feature.name}.values"] = np.concatenate([np.zeros(0, np.int32), *bags])
-            columns[f"{feature.name}.lengths"] = np.array([len(bag) for bag in bags], np.int32)
+            columns[f"{feature.name}.values"], columns[f"{feature.name}.lengths"] = _flat(column)
         else:
             columns[feature.name] = column.to_numpy(np.int32)
     dense = np.zeros((len(frame), len(schema.dense)), np.float32)
     for place in schema.dense_on(side):  # type: ignore[arg-type]
         dense[:, place] = frame[FEATURE + schema.dense[place].name].to_numpy(np.float32)
     return columns | {"dense": dense}
+
+
+def _flat(column: "pd.Series[Any]") -> tuple[np.ndarray, np.ndarray]:
+    """The values of bags one after another, and their lengths: of Arrow's lists without an object for each, or of arrays."""
+    if isinstance(column.dtype, pd.ArrowDtype):
+        lists = pa.chunked_array(column.array.__arrow_array__()).combine_chunks()  # type: ignore[attr-defined]
+        values, lengths = (part.to_numpy(zero_copy_only=False) for part in (lists.flatten(), lists.value_lengths()))
+        return values.astype(np.int32), lengths.astype(np.int32)
+    bags = [np.asarray(bag, np.int32) for bag in column]
+    return np.concatenate([np.zeros(0, np.int32), *bags]), np.array([len(bag) for bag in bags], np.int32)
 
 
 def num_rows(columns: Mapping[str, np.ndarray]) -> int:

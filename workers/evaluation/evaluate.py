@@ -5,13 +5,16 @@ Ranking: the full catalogue (items of train), for one fixed sample of users, wit
 the `Protocol` includes them, equal scores in one fixed random order. Letters: U users, N items.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.dataset as parquet
+import pyarrow.parquet as parquet_file
 
-from workers.artifacts import ITEMS, MANIFEST, METRICS, RANKING, USERS, PreparedDataset, lacks_target
+from workers.artifacts import FEATURE, ITEMS, MANIFEST, METRICS, RANKING, USERS, PreparedDataset, lacks_target
 from workers.batches import blocks_of
 from workers.evaluation.clustered import RANKED, Rows, area, estimates, owners, with_errors
 from workers.evaluation.lists import Facts, all_lists_metrics, list_metrics, padded
@@ -26,10 +29,20 @@ CHUNK = 64  # users whose pairs are scored at a time: bounds memory at CHUNK x N
 VALID_PAIRS = 2_000_000  # user-item pairs that one validation may score: bounds its cost on large catalogues
 
 
-def catalogue(dataset: Path) -> pd.DataFrame:
-    """items.parquet without the items that are not in train; row r is at position r - 1."""
-    items = pd.read_parquet(dataset / ITEMS)
-    return items[items["row"] > 0].sort_values("row").reset_index(drop=True)
+def catalogue(dataset: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """items.parquet without the items that are not in train; row r is at position r - 1.
+
+    Encoded bags stay Arrow's: two flat arrays for a column, where an object for each item takes ten times the memory.
+
+    Args:
+        columns: names of those that are read, `row` among them; None: all.
+    """
+    table = parquet_file.read_table(dataset / ITEMS, columns=None if columns is None else list(columns))
+    bags = [field.name for field in table.schema if field.name.startswith(FEATURE) and pa.types.is_list(field.type)]
+    items = table.drop_columns(bags).to_pandas(ignore_metadata=True)
+    for name in bags:
+        items[name] = pd.arrays.ArrowExtensionArray(table[name])  # type: ignore[attr-defined]
+    return items.loc[items["row"] > 0, table.column_names].sort_values("row").reset_index(drop=True)
 
 
 def users_to_rank(dataset: Path, split: str, limit: int | None = None, protocol: Protocol = DEFAULT) -> pd.DataFrame:

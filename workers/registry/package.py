@@ -25,6 +25,7 @@ from workers.artifacts import (
     index,
     write_json,
 )
+from workers.evaluation import catalogue
 from workers.models import KINDS, FunnelSpec, MatrixSpec, ModelSpec
 from workers.registry.people import Report, write_people
 from workers.run import RunSpec, pick
@@ -143,9 +144,7 @@ def write_package(run: Path, dataset: PreparedDataset, folder: Path, title: str,
 
 def open_package(folder: Path) -> "tuple[Package, OpenedModel]":
     """The model of a package; its weights stay in their files. Raises OSError or ValueError: it is not whole."""
-    import pandas as pd
-
-    package, items = Package.read(folder), pd.read_parquet(folder / ITEMS)
+    package, items = Package.read(folder), catalogue(folder)
     models = [_open_stage(folder, number, model, items, package) for number, model in enumerate(package.stages)]
     if not isinstance(package.model, FunnelSpec):
         return package, models[0]

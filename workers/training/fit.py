@@ -123,7 +123,7 @@ def _write_results(context: RunContext[RunSpec], tuned: Tuning, evaluation: Matr
         evaluation.sets.to_parquet(folder / RATED_SETS, index=False)
     embeddings = tuned.model.item_embeddings()
     if embeddings is not None:
-        items = catalogue(context.dataset.folder)[["row", "item_id"]]
+        items = catalogue(context.dataset.folder, ["row", "item_id"])
         items.assign(embedding=list(embeddings)).to_parquet(folder / ITEM_EMBEDDINGS, index=False)
 
 

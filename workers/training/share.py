@@ -36,7 +36,7 @@ def _of_all(dataset: PreparedDataset) -> LearnedRows:
     """By the manifest and the catalogue, so that no block is read."""
     by_item = np.zeros(dataset.schema.feature(ITEM_ID).num_rows if dataset.schema.has_items else 0)
     if dataset.schema.has_items:
-        items = catalogue(dataset.folder)
+        items = catalogue(dataset.folder, ["row", "train_positives"])
         by_item[items["row"].to_numpy(np.int64)] = items["train_positives"].to_numpy(np.float64)
     in_order = dataset.counts.get("sequences", {})
     return LearnedRows(dataset.interactions[TRAIN], dataset.positives[TRAIN], by_item, in_order.get("users", 0), in_order.get("likes", 0))

@@ -56,7 +56,7 @@ def write_results(context: RunContext[RunSpec], evaluation: "NetworkEvaluation",
     if evaluation.sets is not None:
         evaluation.sets.to_parquet(folder / RATED_SETS, index=False)
     if context.spec.model.stage == "retrieval":
-        items = catalogue(context.dataset.folder)[["row", "item_id"]]
+        items = catalogue(context.dataset.folder, ["row", "item_id"])
         items.assign(embedding=list(evaluation.item_states.numpy())).to_parquet(folder / ITEM_EMBEDDINGS, index=False)
     if evaluation.tables:
         write_json(folder / OUTPUTS, evaluation.tables)
