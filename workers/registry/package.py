@@ -119,8 +119,7 @@ def write_package(run: Path, dataset: PreparedDataset, folder: Path, title: str,
     opened = open_run(run, dataset)
     folder.mkdir(parents=True)
     report("items", 0, 1)
-    names = [*COLUMNS, *(name for name in opened.items if str(name).startswith(FEATURE))]
-    opened.items[names].to_parquet(folder / ITEMS, index=False)
+    write_items(opened.items, folder)
     models = []
     for number, (part, _) in enumerate(stages):
         report("weights", number, len(stages))
@@ -140,6 +139,16 @@ def write_package(run: Path, dataset: PreparedDataset, folder: Path, title: str,
     )
     write_json(folder / RECORD, package.model_dump(mode="json"))
     return package
+
+
+def write_items(items: "pd.DataFrame", folder: Path) -> None:
+    """Write what models and lists read of a catalogue, so that `workers.evaluation.catalogue` reads it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = [*COLUMNS, *(name for name in items if str(name).startswith(FEATURE))]
+    table = pa.Table.from_pandas(items[names], preserve_index=False)
+    pq.write_table(table.replace_schema_metadata(None), folder / ITEMS)  # pandas does not read its own name of Arrow's lists
 
 
 def open_package(folder: Path) -> "tuple[Package, OpenedModel]":

@@ -9,6 +9,7 @@ import pytest
 from workers.artifacts import ITEMS
 from workers.batches import table_columns
 from workers.evaluation import catalogue
+from workers.registry.package import write_items
 from workers.specs import Categorical, FeatureSchema
 
 SCHEMA = FeatureSchema(
@@ -48,3 +49,13 @@ def test_bags_are_no_objects_and_columns_can_be_chosen(folder):
         table_columns(plain, SCHEMA, "item")["genres.values"].tolist()
         == table_columns(catalogue(folder), SCHEMA, "item")["genres.values"].tolist()
     )
+
+
+def test_a_package_keeps_the_catalogue_and_every_reader_reads_it(folder, tmp_path):
+    items = catalogue(folder).assign(title=None, genres="Drama", train_positives=1)
+    (tmp_path / "package").mkdir()
+    write_items(items, tmp_path / "package")
+    again = catalogue(tmp_path / "package")
+    assert again["item_id"].tolist() == items["item_id"].tolist()
+    assert table_columns(again, SCHEMA, "item")["genres.values"].tolist() == table_columns(items, SCHEMA, "item")["genres.values"].tolist()
+    assert pd.read_parquet(tmp_path / "package" / ITEMS, columns=["item_id"])["item_id"].tolist() == items["item_id"].tolist()
