@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.cli import computing
+
 if TYPE_CHECKING:
     from engine.runs import Run
 
@@ -43,6 +45,7 @@ def register(add: Callable[..., argparse.ArgumentParser], wait: Wait) -> None:
         help="leave out items seen before; default: as in the evaluation of the run",
     )
     lists.add_argument("--wait", action="store_true", help="wait for it, with progress")
+    computing.add_option(lists)
     publish = add("publish", _publish, "Write the embeddings of a retriever's items and users to Parquet or to a vector database.")
     publish.add_argument("run_id", metavar="RUN")
     publish.add_argument("where", metavar="WHERE", help="a folder for Parquet files, or lance:URI for a LanceDB database")

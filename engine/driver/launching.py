@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -93,7 +93,7 @@ def distribute(run_dir: Path, dataset: Path, spec: RunSpec, attempt: Attempt, jo
             else:
                 if attempt.number > 1 and (left := end_everywhere(spark, run_dir.name, n)):  # of the attempt before
                     log.warning("%s", left)
-                _as_job(spark, run_dir.name, spec.title, start)
+                as_job(spark, run_dir.name, spec.title, start)
     except Cancelled as request:
         if local:
             raise
@@ -112,8 +112,10 @@ def distribute(run_dir: Path, dataset: Path, spec: RunSpec, attempt: Attempt, jo
     return 0
 
 
-def _as_job(spark: "SparkSession", group: str, title: str, start: Callable[[], object]) -> None:
-    """Run a job of a group in a thread of its own, which has a connection to the JVM of its own.
+def as_job(
+    spark: "SparkSession", group: str, title: str, start: Callable[[], object], meanwhile: Callable[[], object] = lambda: None
+) -> None:
+    """Run a job of a group in a thread of its own, which has a connection to the JVM of its own, and call `meanwhile` every second.
 
     An exception such as `Cancelled` that interrupts a call to the JVM leaves its answer unread: what the same thread asks next waits for
     the job to end, and gets that answer.
@@ -129,6 +131,9 @@ def _as_job(spark: "SparkSession", group: str, title: str, start: Callable[[], o
             ended.set_exception(error)
 
     threading.Thread(target=work, daemon=True).start()
+    while not ended.done():
+        wait([ended], timeout=1.0)
+        meanwhile()
     ended.result()
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import datasets, preflight, runs
+from engine.compute import current
 from engine.datasets import DatasetSpec, DownloadSpec, fetch
 from engine.driver.launching import distribute, run_process
+from engine.driver.spreading import spread_export
 from engine.driver.trying import attempt_until_done
 from engine.driver.watch import Watch
 from engine.runs import Outbox
@@ -98,8 +100,14 @@ def run_feature_test(run_id: str, run_dir: Path, journal: Journal, outbox: Outbo
 def run_export(run_id: str, run_dir: Path, journal: Journal, outbox: Outbox, watch: Watch) -> None:
     spec = ListExportSpec.read(run_dir / SPEC)
     path = datasets.get_dataset(spec.dataset).path
+
+    def work(attempt: Attempt) -> int:
+        if current().is_cluster:
+            return spread_export(run_dir, path, spec, attempt, journal)
+        return run_process("workers.exports.export", run_dir, path, journal)
+
     try:
-        done = attempt_until_done(run_dir, journal, watch, 0, lambda _: run_process("workers.exports.export", run_dir, path, journal))
+        done = attempt_until_done(run_dir, journal, watch, 0, work)
     finally:  # left by a process that was killed or cancelled
         shutil.rmtree(staging(spec.target(run_dir.parent, run_id), run_id), ignore_errors=True)
     outbox.final({name: value for name, value in done.items() if name != "attempt"})

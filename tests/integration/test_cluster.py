@@ -115,6 +115,33 @@ def test_a_lost_executor_costs_an_attempt_and_not_the_run(kind: str, hosts: Clus
     assert not before & ranks(run_id)
 
 
+def test_everyones_lists_are_made_on_executors_and_are_those_of_one_process(
+    hosts: Cluster, compute: Compute, workspace: Path, tmp_path: Path
+) -> None:
+    from tests.exported import ID, write
+
+    write(workspace, tiny.groups(users=4200, items=16, groups=2))  # two parts
+    fitted = ended(engine.runs.submit(RunSpec.model_validate({"dataset": ID, "model": {"kind": "ease", "l2": 10}}))).run_id
+    alone = ended(engine.runs.export_lists(fitted, to=tmp_path / "alone"))
+    with using(compute):
+        spread = ended(engine.runs.export_lists(fitted, to=tmp_path / "spread"))
+        stopped = engine.runs.export_lists(fitted, to=tmp_path / "stopped")
+        until(lambda: (now := engine.runs.get_run(stopped).progress) is not None and now.phase == "starting Spark")
+        engine.runs.cancel(stopped)
+    assert spread.state is RunState.FINISHED, spread.message
+    for name in ("top.parquet", "top.csv"):
+        assert (tmp_path / "spread" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+    told = [json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("alone", "spread")]
+    assert {key: told[0][key] for key in told[0] if key not in ("export", "created_at")} == {
+        key: told[1][key] for key in told[1] if key not in ("export", "created_at")
+    }
+    assert alone.resources["rows"] == spread.resources["rows"] > 0
+    assert any("recbench export" in app["name"] for app in hosts.state()["completedapps"]), "it ran on the cluster"
+    assert engine.runs.get_run(stopped).state is RunState.CANCELLED
+    assert sorted(path.name for path in tmp_path.iterdir() if "stopped" in path.name or path.name.endswith(".partial")) == []
+    until(lambda: not hosts.state()["activeapps"])
+
+
 def test_a_cluster_that_cannot_run_it_is_said_in_a_sentence(hosts: Cluster, compute: Compute, workspace: Path) -> None:
     with using(compute.model_copy(update={"python": "/no/such/python"})):
         assert "cannot start Python (/no/such/python)" in (ended(training(workspace)).message or "")

@@ -8,10 +8,11 @@ import logging
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,20 @@ from workers.specs import TIE_SEED
 
 log = logging.getLogger("workers.exports.export")
 CELLS = 8_000_000  # most scores of one grid of users and items: bounds memory on large catalogues
+Write = Callable[[Path], dict[str, int]]
+
+
+class Catalogue(NamedTuple):
+    """What lists say of N items."""
+
+    ids: pa.Array
+    titles: pa.Array
+    ties: np.ndarray  # [N] places of the one order of equal scores
+
+    @classmethod
+    def of(cls, items: pd.DataFrame) -> Self:
+        ids, titles = (pa.array(items[name].astype(object), pa.string(), from_pandas=True) for name in ("item_id", "title"))
+        return cls(ids, titles, tie_order(len(items), TIE_SEED))
 
 
 def main(run_dir: str, dataset_dir: str, attempt: int) -> None:
@@ -40,33 +55,40 @@ def main(run_dir: str, dataset_dir: str, attempt: int) -> None:
         context.finish(export(context))
 
 
-def export(context: RunContext[ListExportSpec]) -> dict[str, Any]:
+def export(context: RunContext[ListExportSpec], write: Write | None = None) -> dict[str, Any]:
     """Write the folder of lists, whole or not at all; returns folder, users, rows, without_items, seconds, peak_memory_bytes.
+
+    Args:
+        write: writes both files to a folder, and returns what `write_lists` does; None: this process, some users after others.
 
     Raises:
         ValueError: no such checkpoint, or the folder cannot be written to.
     """
-    context.journal.progress("opening the model", 0, 1, force=True)
+    write = write or _in_this_process(context)
     spec, runs, own_id = context.spec, context.folder.parent, context.folder.name
-    opened_model = open_run(runs / spec.run, context.dataset)
     target = spec.target(runs, own_id)
-    partial = staging(target, own_id)
+    staged = staging(target, own_id)
     started = time.monotonic()
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        counts = write_lists(context, opened_model, partial)
-        write_json(partial / MANIFEST, _manifest(spec, own_id, counts, partial))
-        partial.rename(target)
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir(parents=True)
+        counts = write(staged)
+        write_json(staged / MANIFEST, _manifest(spec, own_id, counts, staged))
+        staged.rename(target)
     except OSError as error:
         raise ValueError(
             f"Lists cannot be written to {target}: {error.strerror or error}. Free some space or choose another folder."
         ) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(staged, ignore_errors=True)
     seconds = time.monotonic() - started
     log.info("%d users, %d rows in %.1f s", counts["users"], counts["rows"], seconds)
     return {"folder": str(target), **counts, "seconds": seconds, "peak_memory_bytes": peak_memory()}
+
+
+def _in_this_process(context: RunContext[ListExportSpec]) -> Write:
+    context.journal.progress("opening the model", 0, 1, force=True)
+    return partial(write_lists, context, open_run(context.folder.parent / context.spec.run, context.dataset))
 
 
 def write_lists(context: RunContext[ListExportSpec], opened_model: OpenedModel, folder: Path) -> dict[str, int]:
@@ -80,21 +102,26 @@ def write_lists(context: RunContext[ListExportSpec], opened_model: OpenedModel, 
     wanted = list_people.chosen(dataset.folder, spec.users, context.folder / CHOSEN)
     total, places = list_people.count(dataset, wanted)
     scratch, done, without, unknown = context.folder / "tmp" / "met", 0, 0, 0
-    ties = tie_order(len(items), TIE_SEED)
-    ids, titles = (pa.array(items[name].astype(object), pa.string(), from_pandas=True) for name in ("item_id", "title"))
+    catalogue = Catalogue.of(items)
     started: float | None = None
     with Writer(folder) as writer:
         for some in list_people.people(dataset, wanted, places, scratch, spec.exclude_seen, opened_model.reads_order):
             started = started or time.monotonic()
-            for part in _parts(some, len(items)):
-                table, empty = _lists(opened_model, part, ties, spec.k, ids, titles)
+            for table, users, empty in lists_of(opened_model, some, catalogue, spec.k):
                 writer.write(table)
-                done, without = done + len(part.frame), without + empty
+                done, without = done + users, without + empty
                 left = (total - done) * (time.monotonic() - started) / done
                 context.journal.progress("writing lists", done, total, eta_s=left)
             unknown += int((some.frame["row"] == 0).sum())
         shutil.rmtree(scratch, ignore_errors=True)
     return {"users": total, "rows": writer.rows, "without_items": without, "unknown_to_train": unknown}
+
+
+def lists_of(opened_model: OpenedModel, some: People, catalogue: Catalogue, k: int) -> Iterator[tuple[pa.Table, int, int]]:
+    """Rows of SCHEMA for a few users after another, how many users these are, and how many of them have none."""
+    for part in _parts(some, len(catalogue.ties)):
+        table, empty = _lists(opened_model, part, catalogue, k)
+        yield table, len(part.frame), empty
 
 
 def _parts(some: People, items: int) -> Iterator[People]:
@@ -103,16 +130,16 @@ def _parts(some: People, items: int) -> Iterator[People]:
         yield People(some.frame.iloc[start : start + step], some.items[start : start + step])
 
 
-def _lists(opened_model: OpenedModel, people: People, ties: np.ndarray, k: int, ids: pa.Array, titles: pa.Array) -> tuple[pa.Table, int]:
+def _lists(opened_model: OpenedModel, people: People, catalogue: Catalogue, k: int) -> tuple[pa.Table, int]:
     """Rows of SCHEMA for some users, and the number of users without any."""
-    tops = top_lists(opened_model, people.frame, people.items, ties, k)
+    tops = top_lists(opened_model, people.frame, people.items, catalogue.ties, k)
     sizes = np.array([len(places) for places, _ in tops], np.int64)
     places = np.concatenate([np.zeros(0, np.int64), *(one for one, _ in tops)])
     scores = np.concatenate([np.zeros(0, np.float32), *(one for _, one in tops)])
     ranks = np.concatenate([np.zeros(0, np.int32), *(np.arange(1, size + 1, dtype=np.int32) for size in sizes)])
     users = pa.array(people.frame["user_id"].astype(object), pa.string()).take(pa.array(np.repeat(np.arange(len(sizes)), sizes)))
     at = pa.array(places)
-    columns = [users, pa.array(ranks), ids.take(at), titles.take(at), pa.array(scores)]
+    columns = [users, pa.array(ranks), catalogue.ids.take(at), catalogue.titles.take(at), pa.array(scores)]
     return pa.Table.from_arrays(columns, schema=SCHEMA), int((sizes == 0).sum())
 
 

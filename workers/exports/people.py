@@ -62,17 +62,23 @@ def people(
         places: of `count`. scratch: a folder for the interactions, about 13 bytes each; it is emptied on the way.
         exclude_seen: `seen` holds the items that the user met; it is empty otherwise. in_order: whether `sequence` is read.
     """
-    _distribute(dataset, places, scratch, in_order)
+    distribute(dataset, places, scratch, in_order)
+    for number, table in enumerate(tables(dataset, wanted)):
+        yield read(dataset, table, number, scratch, exclude_seen)
+        (scratch / str(number)).unlink(missing_ok=True)
+
+
+def tables(dataset: PreparedDataset, wanted: pa.Array | None) -> Iterator[pa.Table]:
+    """The rows of users.parquet of all wanted users in their order, PEOPLE at a time."""
     waiting: list[pa.Table] = []
-    number, most = 0, dataset.schema.sequence or 0
     for batch in _batches(dataset.folder, wanted, None):
         waiting.append(pa.Table.from_batches([batch]))
         while sum(map(len, waiting)) >= PEOPLE:
             table = pa.concat_tables(waiting)
-            yield _some(table.slice(0, PEOPLE), number, scratch, exclude_seen, most)
-            waiting, number = [table.slice(PEOPLE)], number + 1
+            yield table.slice(0, PEOPLE)
+            waiting = [table.slice(PEOPLE)]
     if sum(map(len, waiting)):
-        yield _some(pa.concat_tables(waiting), number, scratch, exclude_seen, most)
+        yield pa.concat_tables(waiting)
 
 
 def _batches(dataset: Path, wanted: pa.Array | None, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
@@ -80,7 +86,7 @@ def _batches(dataset: Path, wanted: pa.Array | None, columns: list[str] | None) 
         yield batch if wanted is None else batch.filter(pc.is_in(batch.column("user_id"), value_set=wanted))
 
 
-def _distribute(dataset: PreparedDataset, places: np.ndarray, scratch: Path, in_order: bool) -> None:
+def distribute(dataset: PreparedDataset, places: np.ndarray, scratch: Path, in_order: bool) -> None:
     """Append every interaction before test of a wanted user with an item of the catalogue to the file of its users, and the likes of
     sequences after one another."""
     shutil.rmtree(scratch, ignore_errors=True)  # an earlier attempt may have left files, and these are appended to
@@ -122,10 +128,10 @@ def _spill(rows: np.ndarray, scratch: Path) -> None:
             file.write(some.tobytes())  # errors of `tofile` have no reason
 
 
-def _some(table: pa.Table, number: int, scratch: Path, exclude_seen: bool, most: int) -> People:
-    path, frame = scratch / str(number), table.to_pandas()
+def read(dataset: PreparedDataset, table: pa.Table, number: int, scratch: Path, exclude_seen: bool) -> People:
+    """Those of `tables` with this number, with what `distribute` wrote of them."""
+    path, frame, most = scratch / str(number), table.to_pandas(), dataset.schema.sequence or 0
     rows = np.fromfile(path, ROW) if path.exists() else NOBODY
-    path.unlink(missing_ok=True)
     rows = rows[np.argsort(rows["user"], kind="stable")]
     ends = np.searchsorted(rows["user"], number * PEOPLE + np.arange(len(frame) + 1))
     return People(frame, [_items(rows[a:b], exclude_seen, most) for a, b in pairwise(ends)])

@@ -16,7 +16,7 @@ from workers.artifacts import PreparedDataset, index
 from workers.batches import read_likes
 from workers.evaluation.evaluate import catalogue
 from workers.evaluation.metrics import tie_order
-from workers.exports import export, files
+from workers.exports import export, files, spread
 from workers.exports import people as list_people
 from workers.exports.export import top_lists, write_lists
 from workers.exports.spec import CHOSEN, ListExportSpec
@@ -113,6 +113,25 @@ def test_everybody_gets_the_list_of_the_recommender(kind, exclude_seen, dataset,
         assert got["item_id"].tolist() == wanted["item_id"].tolist(), user
         np.testing.assert_allclose(got["score"], wanted["score"], rtol=1e-4, atol=1e-5)
     assert list(dict.fromkeys(found["user_id"])) == [user for user in users if user in lists]
+
+
+@pytest.mark.parametrize("kind", ["ease", "popularity", "two_tower", "markov_chain", "funnel ease two_tower"])
+def test_parts_that_are_made_in_any_order_join_to_the_same_files(kind, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(list_people, "PEOPLE", 25)
+    monkeypatch.setattr(files, "ROWS", 100)
+    monkeypatch.setattr(spread, "open_run", lambda *_: opened(kind, dataset))
+    spread._opened.cache_clear()
+    _, counts = exports(opened(kind, dataset), dataset, tmp_path, k=12)
+    spec, run, joined = ListExportSpec(run=RUN, dataset=dataset.id, k=12), tmp_path / "run", tmp_path / "joined"
+    (run / "spec.json").write_text(spec.model_dump_json())
+    joined.mkdir()
+    parts = spread.deal(context(run, dataset, spec))
+    made = {number: spread.make_part(str(run), str(dataset.path), number) for number in (2, 0, 1, 0)}  # a task may be tried again
+    assert parts == 3
+    assert spread.join(context(run, dataset, spec), [made[number] for number in range(parts)], joined) == counts
+    for name in ("top.parquet", "top.csv"):
+        assert (joined / name).read_bytes() == (tmp_path / "lists" / name).read_bytes()
+    assert not spread.scratch(run).exists()
 
 
 def test_a_list_longer_than_the_catalogue_gives_what_there_is(dataset, tmp_path):
