@@ -1,4 +1,4 @@
-"""Commands on finished runs: recommend, funnel, export-lists, publish."""
+"""Commands on finished runs: recommend, funnel, export-lists, publish, export-onnx."""
 
 import argparse
 import json
@@ -49,6 +49,9 @@ def register(add: Callable[..., argparse.ArgumentParser], wait: Wait) -> None:
     publish = add("publish", _publish, "Write the embeddings of a retriever's items and users to Parquet or to a vector database.")
     publish.add_argument("run_id", metavar="RUN")
     publish.add_argument("where", metavar="WHERE", help="a folder for Parquet files, or lance:URI for a LanceDB database")
+    towers = add("export-onnx", _export_onnx, "Write the towers of a two-tower as ONNX, with what a server must know to run them.")
+    towers.add_argument("run_id", metavar="RUN")
+    towers.add_argument("folder", type=Path, metavar="FOLDER", help="a new or an empty folder")
 
 
 def _recommend(args: argparse.Namespace) -> dict[str, Any]:
@@ -114,3 +117,11 @@ def _publish(args: argparse.Namespace) -> dict[str, Any]:
     recall = "" if publication.recall is None else f"; the database returns {publication.recall:.1%} of the exact top lists"
     print(f"{publication.where}: {publication.items:,} items and {publication.users:,} users, {publication.width} numbers each{recall}")
     return publication.model_dump()
+
+
+def _export_onnx(args: argparse.Namespace) -> dict[str, Any]:
+    from engine.recommend import export_onnx
+
+    towers = export_onnx(args.run_id, args.folder)
+    print(f"{towers.folder}: user.onnx and item.onnx, {towers.width} numbers each, at most {towers.difference:.1g} from the network's")
+    return towers.model_dump(mode="json")

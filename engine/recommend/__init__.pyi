@@ -8,3 +8,4 @@ from .search import (
     list_agreement as list_agreement,
     search_items as search_items,
 )
+from .towers import Towers as Towers, export_onnx as export_onnx

@@ -86,12 +86,17 @@ def rendered(markdown: str) -> Nodes:
     return nodes
 
 
+def with_formulas(nodes: Nodes) -> list[str]:
+    """Text nodes in which MathJax may find a formula: a dollar or a backslash that is not alone in its element."""
+    return [node for node in nodes.text if re.search(r"\$|\\", node) and len(node) > 1]
+
+
 @pytest.mark.parametrize("text", [*NASTY, *FORMULA, *MAGIC])
 def test_text_in_a_cell_is_shown_as_it_is_and_holds_no_formula(text: str) -> None:
     nodes = rendered(f"before {cell(text)} after")
     assert set(nodes.tags) <= {"p", "span"}
     assert "".join(nodes.text).strip() == f"before {one_line(text)} after"
-    assert not [node for node in nodes.text if re.search(r"\$|\\", node) and len(node) > 1]  # each is alone in its element
+    assert not with_formulas(nodes)
     alone = rendered(cell(text))
     assert set(alone.tags) <= {"p", "span"} and "".join(alone.text).strip() == one_line(text)
 
@@ -100,7 +105,9 @@ def test_names_and_notes_add_neither_markup_nor_code() -> None:
     comparison, harmless = made([*MAGIC, *NASTY]), made([f"Run {at}" for at in range(len(MAGIC) + len(NASTY))])
     engine.report.set_narrative(engine.report.runs_of(comparison), "\n\n".join([*NASTY, *FORMULA, *MAGIC]))
     for text in cells(comparison, "markdown").values():
-        assert set(rendered(text).tags) <= {"h1", "h2", "p", "br", "strong", "code", "span"}
+        nodes = rendered(text)
+        assert set(nodes.tags) <= {"h1", "h2", "p", "br", "strong", "code", "span"}
+        assert not with_formulas(nodes)
     engine.report.set_narrative(engine.report.runs_of(comparison), "")
     ours, theirs = cells(comparison, "code"), cells(harmless, "code")
     assert ours.keys() == theirs.keys()
