@@ -59,7 +59,8 @@ class ServedModel:
         self.package, self.people = package, people
         self.lists = ListMaker(package.dataset, opened, package.features)
         self._ids = opened.items["item_id"].tolist()
-        self._titles = [title.casefold() if isinstance(title, str) else "" for title in opened.items["title"]]
+        self._shown = opened.items["title"].tolist()
+        self._titles = [title.casefold() if isinstance(title, str) else "" for title in self._shown]
         self._place = {item: place for place, item in enumerate(self._ids)}
 
     @classmethod
@@ -83,9 +84,13 @@ class ServedModel:
         if person is not None and not query.exclude_seen:
             items = items._replace(seen=np.zeros(0, np.int64))
         scores = self.lists.score(row, items, None if among is None else np.array(among.places, np.int64))
-        top = self.lists.best(scores, query.k, query.only)
+        places = self.lists.top(scores, query.k, query.only)
         unknown = (*liked.unknown, *(among.unknown if among else ()))
-        return Answer(items=tuple(map(_item, *(top[name] for name in Item.model_fields))), known_user=person is not None, left_out=unknown)
+        return Answer(items=tuple(self._item(place, scores[place]) for place in places), known_user=person is not None, left_out=unknown)
+
+    def _item(self, place: int, score: float) -> Item:
+        title = self._shown[place]
+        return Item(item_id=self._ids[place], title=title if isinstance(title, str) else None, score=float(score))
 
     def _candidates(self, candidates: tuple[str, ...]) -> _Known | None:
         if not candidates:
@@ -99,7 +104,7 @@ class ServedModel:
         for text in dict.fromkeys(liked):
             places = [self._place[text]] if text in self._place else matches(self._ids, self._titles, text)
             if len(places) > 1:
-                named = "; ".join(f"{self._titles[place]} ({self._ids[place]})" for place in self._likest(places))
+                named = "; ".join(f"{self._shown[place]} ({self._ids[place]})" for place in self._likest(places))
                 raise ValueError(f"{text[:80]!r} may be several items: {named}. Give an id or a whole title.")
             known.places.extend(places) if places else known.unknown.append(text)
         return _Known(list(dict.fromkeys(known.places)), known.unknown)
@@ -107,7 +112,3 @@ class ServedModel:
     def _likest(self, places: list[int]) -> list[int]:
         likes = self.lists.items["train_positives"]
         return sorted(places, key=lambda place: -likes.iloc[place])[:NAMED]
-
-
-def _item(item_id: str, title: object, score: float) -> Item:
-    return Item(item_id=item_id, title=title if isinstance(title, str) else None, score=float(score))

@@ -52,12 +52,16 @@ class ListMaker:
         scores[user_items.seen] = -np.inf
         return scores
 
-    def best(self, scores: np.ndarray, k: int, only: Filter = EVERYTHING) -> pd.DataFrame:
-        """The k best items by scores [N], ties in the protocol's order: rank, item_id, title, genres, train_positives, score."""
+    def top(self, scores: np.ndarray, k: int, only: Filter = EVERYTHING) -> np.ndarray:
+        """Places of the k best items by scores [N], best first, ties in the protocol's order: int64 [k], fewer where there are no more."""
         if only:
             scores = np.where(only.keeps(self.items), scores, np.float32(-np.inf))
-        top = best_places(scores, self._ties, k)
-        top = top[np.isfinite(scores[top])]
-        shown: pd.DataFrame = self.items.iloc[top][SHOWN].reset_index(drop=True)
+        places = best_places(scores, self._ties, k)
+        return places[np.isfinite(scores[places])]
+
+    def best(self, scores: np.ndarray, k: int, only: Filter = EVERYTHING) -> pd.DataFrame:
+        """The items of `top`: rank, item_id, title, genres, train_positives, score."""
+        places = self.top(scores, k, only)
+        shown: pd.DataFrame = self.items.iloc[places][SHOWN].reset_index(drop=True)
         shown.insert(0, "rank", np.arange(1, len(shown) + 1))
-        return shown.assign(score=scores[top])
+        return shown.assign(score=scores[places])
