@@ -102,7 +102,7 @@ def test_a_cancelled_and_a_killed_export_leave_nothing_and_one_that_goes_on_is_w
     os.kill(writer, signal.SIGKILL)
     until(lambda: not engine.runs.get_run(run_id).live, 60)
     assert engine.runs.get_run(run_id).state == engine.runs.RunState.FAILED
-    assert "killed or left early" in (engine.runs.get_run(run_id).message or "")
+    assert "was killed by signal 9 (SIGKILL)" in (engine.runs.get_run(run_id).message or "")
     assert not target.exists() and not list(target.parent.glob(".*.partial"))
     assert engine.runs.list_exports([fitted])[0].files == ()
 

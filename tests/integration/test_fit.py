@@ -60,7 +60,7 @@ def test_a_fit_leaves_what_a_training_leaves(dataset, tmp_path):
     model = {"kind": "ials", "factors": 8, "alpha": 4, "frequency_scaling": 0}
     done = fit(tmp_path / "run", dataset, model, anew=True, seed=3)
     assert "metrics" in done, done
-    assert done["chosen"].keys() == {"regularisation", "iterations"}
+    assert done["chosen"].keys() == {"model.regularisation", "model.iterations"}
     assert (done["attempt"], done["processes"], done["epochs"], done["best_epoch"]) == (1, 1, 1, 1)
     assert done["parameters"] == 80 * 8
     assert 0 < done["fit_s"] < done["training_s"]
@@ -72,7 +72,7 @@ def test_a_fit_leaves_what_a_training_leaves(dataset, tmp_path):
     assert curve == [(place, one["valid"]["ndcg_at_10"]) for place, one in enumerate(tried, 1)]
     assert len(curve) >= 6, "the grid, and what lies beyond its ends while they win"
     assert done["alarms"] == []
-    assert "chosen: regularisation" in (tmp_path / "run" / "run.log").read_text()
+    assert "chosen: model.regularisation" in (tmp_path / "run" / "run.log").read_text()
     assert len(pd.read_parquet(results / "item_embeddings.parquet")["embedding"][0]) == 8
     ranked, top = pd.read_parquet(results / "per_user.parquet"), pd.read_parquet(results / "top_k.parquet")
     assert ranked["ndcg_at_10"].mean() == pytest.approx(done["metrics"]["ndcg_at_10"])
@@ -87,7 +87,7 @@ def test_a_fit_leaves_what_a_training_leaves(dataset, tmp_path):
 def test_a_fit_of_a_share_of_the_users_ranks_for_all_by_their_own_likes(dataset, tmp_path):
     done = fit(tmp_path / "run", dataset, {"kind": "ease", "l2": 10.0}, user_share=0.3)
     prepared = PreparedDataset.open(dataset)
-    model, likes = EASESpec(l2=10.0).build(), read_likes(prepared)
+    model, likes = EASESpec(l2=10.0).build(), read_likes(prepared, splits=prepared.known("test"))
     model.fit(read_likes(prepared, share=0.3))
     by_hand = evaluate_matrix(model, likes.matrix, prepared, "test").metrics
     assert {name: done["metrics"][name] for name in by_hand} == pytest.approx(by_hand)
