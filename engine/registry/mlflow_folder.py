@@ -32,7 +32,7 @@ def write_mlflow_folder(package_folder: Path, package: Package, liked: list[str]
 
     pinned = requirements(list(package.stages), index=(package_folder / "index.faiss").is_file())
     wheel = [line for line in pinned if line.startswith("./")]
-    with _quiet():
+    with _apart():
         mlflow.pyfunc.save_model(
             str(folder),
             python_model=str(SCRIPT),
@@ -50,17 +50,19 @@ def write_mlflow_folder(package_folder: Path, package: Package, liked: list[str]
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without MLflow's bars and remarks on each file that it copies."""
-    bars, log = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", logging.getLogger("mlflow")
-    before, level = os.environ.get(bars), log.level
-    os.environ[bars] = "false"
+def _apart() -> Iterator[None]:
+    """Without MLflow's bars and remarks on each file that it copies; and without the lock file of the folder that the workbench was
+    started in, from which a server would install all of the workbench in place of the pinned requirements."""
+    wanted, log = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "MLFLOW_UV_AUTO_DETECT": "false"}, logging.getLogger("mlflow")
+    before, level = {name: os.environ.get(name) for name in wanted}, log.level
+    os.environ.update(wanted)
     log.setLevel(logging.ERROR)
     try:
         yield
     finally:
         log.setLevel(level)
-        os.environ.pop(bars) if before is None else os.environ.update({bars: before})
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def signature(package: Package) -> "ModelSignature":

@@ -102,9 +102,15 @@ def test_a_version_says_what_it_was_chosen_by(films: Workspace) -> None:
         engine.registry.get_registered("Chosen", "champion")
 
 
-def test_the_folder_names_no_machine_and_holds_no_pickle_and_nobodys_details(films: Workspace) -> None:
+def test_the_folder_names_no_machine_and_holds_no_pickle_and_nobodys_details(
+    films: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("uv.lock", "pyproject.toml"):  # as in a checkout: MLflow would take both along, and install from them
+        (tmp_path / name).write_text('[project]\nname = "x"\nversion = "1"\n')
+    monkeypatch.chdir(tmp_path)
     folder = folder_of(engine.registry.register(films.runs["funnel"], "Whole"))
     names = [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
+    assert not {"uv.lock", "pyproject.toml"} & set(names)
     assert not [name for name in names if name.endswith((".pkl", ".pyc", ".pt", ".pickle"))]
     for word in (str(films.folder), str(Path.home()), sys.prefix, str(Path(engine.__file__).parents[1]), os.uname().nodename):
         assert not [name for name in names if word.encode() in (folder / name).read_bytes()], word
