@@ -23,7 +23,7 @@ LISTED = 10  # items of those lists
 
 
 def no_report(what: str, done: int, of: int) -> None:
-    """Tells nobody."""
+    """Reports nowhere."""
 
 
 def why_not_registered(run: Run) -> str | None:
@@ -57,7 +57,8 @@ def register(
         name: of the model; None: that of the dataset. alias: that the version gets, such as champion, which another version then loses.
         users: whether the users of the dataset are known by their ids; without them a request names what somebody likes.
         compared_with: ids of runs that stood beside it in the comparison that chose it.
-        report: is told what is done, how much of it, and of how much; whatever it raises ends the registration, and nothing is registered.
+        report: called with what is being done, how much of it is done, and of how much; what it raises ends the registration, and nothing
+            is registered.
 
     Raises:
         LookupError: no such run. ValueError: it cannot be registered, or a name is none. OSError: it cannot be written or uploaded.

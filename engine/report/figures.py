@@ -54,7 +54,7 @@ class Figure:
         )
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        """The image at twice the size at which a notebook is told to show it."""
+        """The image at twice the size at which a notebook shows it."""
         self.sheet.suptitle(textwrap.fill(self.caption, 90), fontsize=9, color=INK, parse_math=False)
         width = round(DPI * self.sheet.get_size_inches()[0])
         return _file(self.sheet, {"format": "png", "dpi": 2 * DPI, "facecolor": "white"}), {"width": width}
