@@ -21,6 +21,7 @@ from tests.workspace import Workspace
 from workers.artifacts import USERS, PreparedDataset
 from workers.registry import KnownPeople, Package, Query, ServedModel
 from workers.registry.people import IDS
+from workers.run import RunSpec
 
 pytestmark = pytest.mark.slow
 MORE = [pytest.param(kind, marks=pytest.mark.thorough) for kind in ("popularity", "item_knn", "ials", "deepfm", "dcnv2")]
@@ -230,3 +231,21 @@ def test_a_gate_takes_an_alias(films: Workspace, capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit) as ended:
         main(["gate", films.runs["popularity"], "--against", "nobody", "--json"])
     assert ended.value.code == 3
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    "model", [{"kind": "lightgbm"}, {"kind": "sasrec", "embedding_dim": 8}, {"kind": "markov_chain"}], ids=lambda model: model["kind"]
+)
+def test_trees_and_models_that_read_order_are_served_as_the_page_shows_them(films: Workspace, model: dict[str, object]) -> None:
+    train = workspace.QUICK if model["kind"] == "sasrec" else {}
+    with workspace.trainer() as trained:
+        run_id = trained(RunSpec.model_validate({"dataset": films.films, "model": model, "train": train}))
+    made = engine.registry.register(run_id, "More")
+    served, page = ServedModel.open(folder_of(made) / "artifacts" / "package"), engine.recommend.open_model(run_id)
+    for user in users_of(films):
+        answer, shown = served.answer(Query(user_id=user)), page.recommend(user)
+        assert [item.item_id for item in answer.items] == shown["item_id"].tolist()
+        assert [item.score for item in answer.items] == shown["score"].tolist()
+    lines = (folder_of(made) / "requirements.txt").read_text()
+    assert ("lightgbm==" in lines) == (model["kind"] == "lightgbm") and ("torch==" in lines) == (model["kind"] != "markov_chain")
