@@ -19,6 +19,7 @@ MODELS = {
     "ease": ({"kind": "ease", "l2": 10}, {}),
     "two_tower": ({"kind": "two_tower", "embedding_dim": 8}, workspace.LONGER),
     "dlrm": ({"kind": "dlrm", "embedding_dim": 8}, workspace.LONGER),
+    "lightgbm": ({"kind": "lightgbm"}, {}),
 }
 
 
